@@ -1,0 +1,90 @@
+"""Everything watchroom raises on purpose.
+
+    WatchroomError
+    ├── ConfigError        a file, setting or argument is wrong: what, where, what to do
+    ├── FormatError        a peer spoke something we cannot read (exposition, JSON)
+    ├── QueryError         PromQL that cannot be answered
+    │   ├── QuerySyntaxError     it does not parse or type-check
+    │   ├── UnsupportedError     valid PromQL that this engine refuses, by name
+    │   └── QueryLimitError      too many samples, or the deadline passed
+    ├── StoreError         the sample or state store refuses
+    └── MissingExtraError  a command needs `pip install watchroom[extra]`
+"""
+
+from __future__ import annotations
+
+
+class WatchroomError(Exception):
+    """The root: catch it to catch all that watchroom raises on purpose."""
+
+
+class ConfigError(WatchroomError):
+    """A file, a setting or an argument is wrong.
+
+    Attributes:
+        what: The fault in one sentence.
+        file: The file it was found in, if any.
+        line: The 1-based line in that file, if known.
+        field: The dotted path of the field, if any (``route.routes[1].receiver``).
+        hint: What to do about it, if there is something to say.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        file: object = None,
+        line: int | None = None,
+        field: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.file = None if file is None else str(file)
+        self.line = line
+        self.field = field
+        self.hint = hint
+
+    def __str__(self) -> str:
+        where = ""
+        if self.file is not None:
+            where = self.file if self.line is None else f"{self.file}:{self.line}"
+            where += ": "
+        if self.field is not None:
+            where += f"{self.field}: "
+        return where + self.what + (f" ({self.hint})" if self.hint else "")
+
+
+class FormatError(WatchroomError):
+    """A peer spoke something that its format does not allow."""
+
+
+class QueryError(WatchroomError):
+    """PromQL that cannot be answered."""
+
+
+class QuerySyntaxError(QueryError):
+    """The expression does not parse, or its types do not fit."""
+
+
+class UnsupportedError(QueryError):
+    """Valid PromQL that this engine refuses; the message names the construct."""
+
+
+class QueryLimitError(QueryError):
+    """The query touched too many samples, or its deadline passed."""
+
+
+class StoreError(WatchroomError):
+    """The sample or state store cannot do what was asked."""
+
+
+class MissingExtraError(WatchroomError):
+    """A command needs packages of an extra that is not installed."""
+
+    def __init__(self, command: str, extra: str, module: str) -> None:
+        super().__init__(
+            f"`watchroom {command}` needs the module {module!r}: "
+            f"pip install 'watchroom[{extra}]'"
+        )
+        self.extra = extra
