@@ -1,0 +1,1 @@
+"""Production monitoring for Django: one definition, many derivations, a proof."""

@@ -1,0 +1,80 @@
+"""The `watchroom` command: one module per command, loaded when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from watchroom.errors import MissingExtraError, WatchroomError
+
+# command: (module under watchroom.cli, the extra its imports need, one line of help).
+# The line is here so that `watchroom --help` imports no command.
+COMMANDS = {
+    "build": ("build", "monitor", "Write the monitoring files from the catalogue."),
+    "demo": ("demo", "monitor", "Watch a sample app fail and be paged for it."),
+    "drill": ("drill", "monitor", "Prove an alert: fault, rule, route, page."),
+    "exporter": ("exporter", None, "Serve the app's metrics, probes and drills."),
+    "query": ("query", "monitor", "Ask a monitor or a Prometheus one question."),
+    "reload": ("reload", "monitor", "Make a running monitor read its files again."),
+    "run": ("run", "monitor", "Run the embedded monitor over built files."),
+}
+
+
+class _Group(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, extra, _ = COMMANDS[cmd_name]
+        try:
+            found = import_module(f"watchroom.cli.{module}")
+        except ModuleNotFoundError as error:
+            if extra is None or (error.name or "").startswith("watchroom"):
+                raise
+            raise click.ClickException(
+                str(MissingExtraError(cmd_name, extra, error.name or "?"))
+            ) from error
+        command: click.Command = getattr(found, cmd_name)
+        return command
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in sorted(COMMANDS)])
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="watchroom")
+def watchroom() -> None:
+    """Production monitoring for Django: one definition, many derivations, a proof.
+
+    \b
+    Examples:
+      watchroom demo                     see the whole chain work, in two minutes
+      watchroom build monitoring/        write Prometheus' and Alertmanager's files
+      watchroom exporter                 serve the app's metrics on :9000
+      watchroom run monitoring/          scrape, evaluate, page and show, on :9700
+      watchroom drill HighErrorRate      inject the fault, time the page
+
+    Exit codes: 0 done, 1 a check or a drill failed, 2 the input is wrong.
+    """
+
+
+def main() -> None:
+    """Run the command line; errors of ours are one line on stderr and exit code 2."""
+    try:
+        watchroom()
+    except WatchroomError as error:
+        click.echo(f"watchroom: {error}", err=True)
+        sys.exit(2)
+
+
+__all__ = ["COMMANDS", "main", "watchroom"]
