@@ -54,7 +54,7 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="watchroom")
 def watchroom() -> None:
-    """Production monitoring for Django: one definition, many derivations, a proof.
+    r"""Production monitoring for Django: one definition, many derivations, a proof.
 
     \b
     Examples:

@@ -1,0 +1,118 @@
+"""Child processes that cannot outlive the demo, whatever way it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from watchroom.errors import WatchroomError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+# Looked up once: the child of a fork must not load libraries.
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel send SIGTERM when the demo is killed with -9 (Linux only)."""
+    prctl = getattr(_LIBC, "prctl", None)
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class DemoError(WatchroomError):
+    """A stage of the demo did not come true; `stage` names it.
+
+    Attributes:
+        stage: One word for scripts: ``start``, ``scraped``, ``pending`` …
+    """
+
+    def __init__(self, stage: str, message: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+
+
+class Processes:
+    """The children of one demo, each in a process group and with a log of its own."""
+
+    def __init__(self, logs: Path, environ: Mapping[str, str]) -> None:
+        self.logs = logs
+        self.environ = dict(environ)
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def run(self, name: str, argv: Sequence[str], *, cwd: Path) -> None:
+        """Run a step to its end.
+
+        Raises:
+            DemoError: It failed; the message has the last lines of its log.
+        """
+        self.start(name, argv, cwd=cwd)
+        code = self._running.pop(name).wait(timeout=120)
+        if code:
+            raise DemoError("start", f"{name} failed ({code}):\n{self.tail(name)}")
+
+    def start(self, name: str, argv: Sequence[str], *, cwd: Path) -> None:
+        """Start a server; its output goes to ``<logs>/<name>.log``."""
+        with (self.logs / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(  # noqa: S603 - our own argv
+                argv,
+                cwd=cwd,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl, no lock
+            )
+
+    def check(self) -> None:
+        """Raise DemoError when a server has died."""
+        for name, process in self._running.items():
+            if (code := process.poll()) is not None:
+                raise DemoError("start", f"{name} died ({code}):\n{self.tail(name)}")
+
+    def tail(self, name: str, lines: int = 12) -> str:
+        """Return the last lines of a child's log."""
+        path = self.logs / f"{name}.log"
+        text = path.read_text(errors="replace") if path.exists() else ""
+        return "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
+
+    def stop(self) -> None:
+        """Stop everything: SIGTERM to each group, SIGKILL to what stays."""
+        for process in self._running.values():
+            _signal_group(process, signal.SIGTERM)
+        deadline = time.monotonic() + 8
+        for process in reversed(self._running.values()):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=max(0.1, deadline - time.monotonic()))
+            # Also when the leader left in time: its children may have not.
+            _signal_group(process, signal.SIGKILL)
+            process.wait()
+        self._running.clear()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def free_port(preferred: int) -> int:
+    """Return `preferred` when nothing listens there on loopback, else a free port."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise DemoError("start", "no free port on 127.0.0.1")

@@ -1,0 +1,179 @@
+"""Everything the demo starts, in order, and the files it writes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from watchroom.demo.processes import DemoError, Processes, free_port
+from watchroom.errors import ConfigError
+
+WINDOW = "15s"
+FOR = "5s"
+INTERVAL = "1s"
+_MARK = ".watchroom-demo"
+
+
+class Ports(NamedTuple):
+    """The loopback ports of one demo."""
+
+    app: int
+    exporter: int
+    monitor: int
+
+
+def ledger() -> Path:
+    """Return the sample app's directory: of the checkout, or of the installed wheel.
+
+    Raises:
+        DemoError: Neither is there.
+    """
+    package = Path(__file__).parents[1]
+    for path in (package.parents[1] / "examples" / "ledger", package / "_ledger"):
+        if (path / "manage.py").exists():
+            return path
+    raise DemoError("start", "the sample app is not installed beside watchroom")
+
+
+def clear(directory: Path) -> None:
+    """Make `directory` empty, if it is a demo's or does not exist.
+
+    Raises:
+        ConfigError: It holds something else.
+    """
+    if directory.exists() and any(directory.iterdir()):
+        if not (directory / _MARK).exists():
+            raise ConfigError(
+                "not empty, and not made by the demo",
+                file=directory,
+                hint="give another --dir",
+            )
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / _MARK).touch()
+    (directory / "logs").mkdir()
+
+
+class Stage:
+    """The demo's processes and where they listen.
+
+    Args:
+        directory: An empty directory for its files, logs and databases.
+        page_urls: Webhook URLs that pages go to, the demo's own first.
+        rate: Requests per second of the load generator.
+    """
+
+    def __init__(self, directory: Path, page_urls: list[str], rate: float) -> None:
+        self.directory = directory
+        self.monitoring = directory / "monitoring"
+        self.ports = Ports(free_port(8000), free_port(9000), free_port(9700))
+        self._rate = rate
+        self._ledger = ledger()
+        self.processes = Processes(directory / "logs", self._environ(page_urls))
+
+    @property
+    def app_url(self) -> str:
+        """The sample app's first page."""
+        return f"http://127.0.0.1:{self.ports.app}/"
+
+    @property
+    def monitor_url(self) -> str:
+        """The monitor's first page."""
+        return f"http://127.0.0.1:{self.ports.monitor}/"
+
+    @property
+    def metrics_url(self) -> str:
+        """The exporter's exposition."""
+        return f"http://127.0.0.1:{self.ports.exporter}/metrics"
+
+    def prepare(self) -> None:
+        """Create the database and build the monitoring files."""
+        python = sys.executable
+        self.processes.run(
+            "migrate", [python, "manage.py", "migrate"], cwd=self._ledger
+        )
+        self.processes.run("seed", [python, "manage.py", "seed"], cwd=self._ledger)
+        self.processes.run(
+            "build",
+            [
+                *_watchroom("build", str(self.monitoring), "--project", "."),
+                *("--settings", "ledger.settings", "--interval", INTERVAL),
+                *("--window", WINDOW, "--for", FOR),
+            ],
+            cwd=self._ledger,
+        )
+
+    def start(self) -> None:
+        """Start app, worker, exporter and monitor."""
+        python, start = sys.executable, self.processes.start
+        start("exporter", _watchroom("exporter"), cwd=self._ledger)
+        start(
+            "app",
+            [
+                python,
+                "-m",
+                "gunicorn",
+                "--bind",
+                f"127.0.0.1:{self.ports.app}",
+                "ledger.wsgi",
+            ],
+            cwd=self._ledger,
+        )
+        start(
+            "worker",
+            [python, "-m", "celery", "-A", "ledger", "worker", "--concurrency", "1"],
+            cwd=self._ledger,
+        )
+        start(
+            "monitor",
+            [
+                *_watchroom("run", str(self.monitoring)),
+                *("--listen", f"127.0.0.1:{self.ports.monitor}"),
+                *("--storage.path", str(self.directory / "state")),
+            ],
+            cwd=self.directory,
+        )
+
+    def load(self) -> None:
+        """Start the load generator."""
+        self.processes.start(
+            "load",
+            [
+                sys.executable,
+                str(self._ledger / "load.py"),
+                "--url",
+                self.app_url,
+                "--rate",
+                str(self._rate),
+                "--seconds",
+                "0",
+            ],
+            cwd=self._ledger,
+        )
+
+    def _environ(self, page_urls: list[str]) -> dict[str, str]:
+        # Nothing of the caller's own watchroom or Django may leak into the demo.
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("WATCHROOM_", "LEDGER_", "DJANGO_"))
+        }
+        return kept | {
+            "DJANGO_SETTINGS_MODULE": "ledger.settings",
+            "LEDGER_DATA_DIR": str(self.directory / "data"),
+            "LEDGER_ENVIRONMENT": "demo",
+            "LEDGER_EXPORTER": f"127.0.0.1:{self.ports.exporter}",
+            "LEDGER_FAULTS": "1",
+            "LEDGER_MONITOR_URL": self.monitor_url,
+            "LEDGER_PAGE_URLS": " ".join(page_urls),
+            "LEDGER_SITES": self.app_url,
+            "PYTHONUNBUFFERED": "1",
+            "WATCHROOM_RUNTIME_DIR": str(self.directory / "run"),
+        }
+
+
+def _watchroom(*words: str) -> list[str]:
+    return [sys.executable, "-m", "watchroom", *words]

@@ -1,0 +1,211 @@
+"""What the demo tells: stages that come true in order, with their measured times."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from watchroom.demo.processes import DemoError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from watchroom.demo.pager import Pager
+
+ALERT = "HighErrorRate"
+_EVERY = 0.25
+
+
+class Numbers(NamedTuple):
+    """The live summary, as the monitor answers it; NaN where it has no answer.
+
+    Attributes:
+        rate: Requests per second.
+        errors: Share of requests that failed, 0…1.
+        p95: 95th percentile of latency, seconds.
+        state: The alert's state: ``ok``, ``pending`` or ``firing``.
+    """
+
+    rate: float
+    errors: float
+    p95: float
+    state: str
+
+
+class Times(NamedTuple):
+    """One told story, seconds since the fault went in, and since it came out.
+
+    Attributes:
+        pending: Fault to pending.
+        firing: Fault to firing.
+        delivered: Fault to the page's arrival.
+        resolved: End of the fault to the arrival of "resolved".
+    """
+
+    pending: float
+    firing: float
+    delivered: float
+    resolved: float
+
+
+class Site:
+    """The running demo, seen over HTTP alone.
+
+    Args:
+        app: Base URL of the sample app.
+        monitor: Base URL of the monitor.
+        window: The rate window the files were built with, as ``"15s"``.
+    """
+
+    def __init__(self, app: str, monitor: str, window: str) -> None:
+        self.app = app
+        self.monitor = monitor
+        self._window = window
+
+    def answers(self) -> bool:
+        """Tell whether the app's first page is served."""
+        try:
+            with urllib.request.urlopen(self.app, timeout=2) as answer:  # noqa: S310 - loopback
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def fault(self, name: str, value: object) -> None:
+        """Flip one of the app's fault switches; None is off."""
+        request = urllib.request.Request(  # noqa: S310 - loopback
+            f"{self.app}faults/",
+            data=json.dumps({name: value}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+            answer.read()
+
+    def state(self) -> str:
+        """Return the state of the alert: ok, pending or firing."""
+        alerts = self._get("alerts", {}).get("alerts", [])
+        states = {a["state"] for a in alerts if a["labels"]["alertname"] == ALERT}
+        return next((s for s in ("firing", "pending") if s in states), "ok")
+
+    def numbers(self) -> Numbers:
+        """Ask the monitor for the live summary."""
+        window = self._window
+        return Numbers(
+            self._value(f"sum(rate(http_requests_total[{window}]))"),
+            self._value(f"max(job:http_request_errors:ratio_rate{window})"),
+            self._value(
+                "histogram_quantile(0.95, sum by (le) "
+                f"(rate(http_request_duration_seconds_bucket[{window}])))"
+            ),
+            self.state(),
+        )
+
+    def _value(self, expr: str) -> float:
+        result = self._get("query", {"query": expr}).get("result", [])
+        return float(result[0]["value"][1]) if result else math.nan
+
+    def _get(self, call: str, query: dict[str, str]) -> dict[str, Any]:
+        url = f"{self.monitor}api/v1/{call}?{urllib.parse.urlencode(query)}"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
+                data: dict[str, Any] = json.load(answer)["data"]
+        except (OSError, ValueError, KeyError):
+            return {}
+        return data
+
+
+class Story:
+    """Tells the demo's story once, and again when asked.
+
+    Args:
+        site: The running demo.
+        pager: Where the page must arrive.
+        say: Called with each thing that came true.
+        tick: Called while waiting, a few times a second; it may raise to end it.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        pager: Pager,
+        say: Callable[[str, str], None],
+        tick: Callable[[], None],
+    ) -> None:
+        self._site = site
+        self._pager = pager
+        self._say = say
+        self._tick = tick
+
+    def wait(
+        self, stage: str, true: Callable[[], object], seconds: float, hint: str
+    ) -> float:
+        """Wait until `true` answers something true; return the seconds it took.
+
+        Raises:
+            DemoError: It did not within `seconds`; it names the stage.
+        """
+        start = time.monotonic()
+        while not true():
+            if time.monotonic() - start > seconds:
+                raise DemoError(stage, f"not {stage} after {seconds:.0f} s: {hint}")
+            self._tick()
+            time.sleep(_EVERY)
+        return time.monotonic() - start
+
+    def normal(self, seconds: float) -> None:
+        """Wait for moving numbers, then watch `seconds` of normal traffic."""
+        self.wait(
+            "scraped",
+            lambda: self._site.numbers().rate > 0,
+            45,
+            "the monitor has no request rate; see exporter.log and monitor.log",
+        )
+        self._say("scraped", "the monitor sees the traffic")
+        end = time.monotonic() + seconds
+        self.wait("normal", lambda: time.monotonic() > end, seconds + 5, "")
+        if (state := self._site.state()) != "ok":
+            raise DemoError("normal", f"{ALERT} is {state} before any fault")
+
+    def tell(self, share: str) -> Times:
+        """Inject the fault, follow it to the page, remove it, wait for resolved.
+
+        Args:
+            share: The share of requests that shall fail, as ``"30%"``.
+        """
+        begun = time.time()
+        self._site.fault("errors", share)
+        self._say("fault", f"{share} of requests fail from now on")
+        pending = self._follow("pending", begun)
+        firing = self._follow("firing", begun)
+        delivered = self._arrival("firing", begun, "delivered")
+        ended = time.time()
+        self._site.fault("errors", None)
+        self._say("repaired", "the fault is removed")
+        resolved = self._arrival("resolved", ended, "resolved")
+        return Times(pending, firing, delivered, resolved)
+
+    def _follow(self, state: str, since: float) -> float:
+        reached = {"pending", "firing"} if state == "pending" else {"firing"}
+        self.wait(
+            state,
+            lambda: self._site.state() in reached,
+            60,
+            f"see {ALERT} on {self._site.monitor}",
+        )
+        took = time.time() - since
+        self._say(state, f"{ALERT} is {state}, {took:.1f} s after the fault")
+        return took
+
+    def _arrival(self, status: str, since: float, stage: str) -> float:
+        self.wait(
+            stage,
+            lambda: self._pager.first(ALERT, status, since),
+            90,
+            f"no {status} page arrived; see monitor.log",
+        )
+        page = self._pager.first(ALERT, status, since)
+        return (page.at if page else time.time()) - since
