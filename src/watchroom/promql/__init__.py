@@ -1,0 +1,1 @@
+"""PromQL: parsed by promql-parser, evaluated in NumPy, with Prometheus 3 semantics."""
