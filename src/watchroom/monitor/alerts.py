@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.promql.model import Labels
+if TYPE_CHECKING:
+    from watchroom.promql.model import Labels
 
 _FNV_OFFSET = 0xCBF29CE484222325
 _FNV_PRIME = 0x100000001B3

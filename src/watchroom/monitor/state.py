@@ -2,14 +2,128 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import queue
+import sqlite3
+import struct
+import threading
+import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from watchroom.errors import StoreError
+
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
     from pathlib import Path
     from typing import Self
+
+FORMAT = 1
+_SCHEMA = """
+CREATE TABLE rule (
+    id TEXT PRIMARY KEY,         -- JSON: file, group, alert, labels, nth of its equals
+    expr TEXT NOT NULL
+) STRICT;
+CREATE TABLE alert (
+    rule TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    labels TEXT NOT NULL,        -- JSON object
+    annotations TEXT NOT NULL,   -- JSON object
+    value REAL,                  -- NULL: not a number
+    state TEXT NOT NULL,         -- pending, firing, inactive (= resolved)
+    active_at_ms INTEGER NOT NULL,
+    fired_at_ms INTEGER,
+    resolved_at_ms INTEGER,
+    keep_firing_since_ms INTEGER,
+    PRIMARY KEY (rule, fingerprint)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE told (
+    receiver TEXT NOT NULL,
+    integration INTEGER NOT NULL,
+    group_key TEXT NOT NULL,
+    firing TEXT NOT NULL,        -- JSON list of fingerprints
+    resolved TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (receiver, integration, group_key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE delivery (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    receiver TEXT NOT NULL,
+    integration INTEGER NOT NULL,
+    group_key TEXT NOT NULL,
+    status TEXT NOT NULL,
+    firing TEXT NOT NULL,
+    resolved TEXT NOT NULL,
+    alertnames TEXT NOT NULL,    -- JSON list
+    alerts INTEGER NOT NULL,
+    body TEXT NOT NULL,          -- emptied when the delivery is over
+    destination TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_attempt_ms INTEGER,
+    http_status INTEGER,
+    error TEXT NOT NULL DEFAULT '',
+    latency_ms REAL,
+    finished_ms INTEGER
+) STRICT;
+CREATE INDEX delivery_open ON delivery (receiver, integration, group_key)
+    WHERE state = 'open';
+CREATE TABLE attempt (
+    delivery INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    http_status INTEGER,
+    error TEXT NOT NULL,
+    latency_ms REAL NOT NULL,
+    PRIMARY KEY (delivery, number)
+) STRICT, WITHOUT ROWID;
+"""
+_QUEUE = 10_000
+_BEAT = struct.Struct("<q")
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Return a writing connection to a state.db of our format, made if missing."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA busy_timeout = 5000")
+        (found,) = db.execute("PRAGMA user_version").fetchone()
+        if found == 0:
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA journal_size_limit = 4194304")
+        if found > FORMAT:
+            raise StoreError(
+                f"{path} has format {found}, this watchroom reads up to {FORMAT}: "
+                "run the newer version, or start with another state directory"
+            )
+        if found == 0:
+            db.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;"
+            )
+        check = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if check != "ok":
+            raise sqlite3.DatabaseError(check)  # noqa: TRY301 - corrupt like the rest
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _set_aside(path: Path) -> str:
+    """Move a corrupt database and its log away; return the sentence that says so."""
+    aside = path.with_name(f"{path.name}.corrupt-{int(time.time())}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return (
+        f"{path.name} was corrupt: moved to {aside.name}; "
+        "pending alerts and undelivered pages of before are not known any more"
+    )
 
 
 class StateDB:
@@ -27,34 +141,124 @@ class StateDB:
         `warnings`; the monitor then starts with no memory rather than not at all.
 
         Raises:
-            StoreError: The file was written by a newer version of watchroom.
+            StoreError: The file was written by a newer version of watchroom, or the
+                directory cannot be written.
         """
-        raise NotImplementedError
+        self.warnings: list[str] = []
+        path = directory / "state.db"
+        try:
+            self._db = self._opened(path)
+            self._reader = sqlite3.connect(path, check_same_thread=False)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"cannot open {path}: {error}") from error
+        self._reader.execute("PRAGMA query_only = 1")
+        self._reading = threading.Lock()
+        self._beat_fd = os.open(directory / "beat", os.O_RDWR | os.O_CREAT, 0o600)
+        self._jobs: queue.Queue[tuple[Callable[..., Any], Future[Any]] | None] = (
+            queue.Queue(_QUEUE)
+        )
+        self._closed = False
+        self._thread = threading.Thread(
+            target=self._work, name="state.db writer", daemon=True
+        )
+        self._thread.start()
 
-    warnings: list[str]
+    def _opened(self, path: Path) -> sqlite3.Connection:
+        try:
+            return _open(path)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise  # locked, read-only, disk full: not corruption
+            self.warnings.append(_set_aside(path))
+            return _open(path)
 
     def write(self, change: Callable[[sqlite3.Connection], Any]) -> Future[Any]:
-        """Run `change` in the writer's next transaction; done = committed on disk."""
-        raise NotImplementedError
+        """Run `change` in the writer's next transaction; done = committed on disk.
+
+        Changes that wait together share one commit; one that fails is rolled back
+        alone and its future raises.
+
+        Raises:
+            StoreError: The database is closed.
+        """
+        future: Future[Any] = Future()
+        if self._closed:
+            raise StoreError("state.db is closed")
+        self._jobs.put((change, future))
+        return future
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            batch = [job]
+            stop = False
+            with contextlib.suppress(queue.Empty):
+                while not stop:
+                    following = self._jobs.get_nowait()
+                    if following is None:
+                        stop = True
+                    else:
+                        batch.append(following)
+            self._commit(batch)
+            if stop:
+                return
+
+    def _commit(self, batch: list[tuple[Callable[..., Any], Future[Any]]]) -> None:
+        done: list[tuple[Future[Any], Any]] = []
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for change, future in batch:
+                self._db.execute("SAVEPOINT change")
+                try:
+                    done.append((future, change(self._db)))
+                except Exception as error:  # noqa: BLE001 - the asker's guard: it gets the error
+                    self._db.execute("ROLLBACK TO change")
+                    future.set_exception(error)
+                self._db.execute("RELEASE change")
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            for _change, future in batch:
+                if not future.done():
+                    future.set_exception(StoreError(f"state.db: {error}"))
+            return
+        for future, result in done:
+            future.set_result(result)
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query, as of the last commit."""
-        raise NotImplementedError
+        with self._reading:
+            if self._closed:
+                raise StoreError("state.db is closed")
+            return self._reader.execute(sql, parameters).fetchall()
 
     def beat(self, at_ms: int) -> None:
-        """Note that the monitor was watching at `at_ms` (no fsync: costs microseconds)."""
-        raise NotImplementedError
+        """Note that the monitor was watching at `at_ms`.
+
+        No fsync: it survives the process, not the machine, and a beat lost with the
+        machine only makes the gap look longer, which is the careful side.
+        """
+        os.pwrite(self._beat_fd, _BEAT.pack(at_ms), 0)
 
     def last_beat_ms(self) -> int | None:
         """Return the last `beat` of any process that held this state directory."""
-        raise NotImplementedError
+        raw = os.pread(self._beat_fd, _BEAT.size, 0)
+        return None if len(raw) < _BEAT.size else int(_BEAT.unpack(raw)[0])
 
     def close(self) -> None:
-        """Commit what is queued and close."""
-        raise NotImplementedError
+        """Commit what is queued and close; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._jobs.put(None)
+        self._thread.join()
+        with self._reading:
+            self._reader.close()
+        self._db.close()
+        os.close(self._beat_fd)
 
     def __enter__(self) -> Self:
-        raise NotImplementedError
+        return self
 
     def __exit__(self, *exc: object) -> None:
-        raise NotImplementedError
+        self.close()
