@@ -54,7 +54,7 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Return the shortest Prometheus duration: ``300`` → ``"5m"``, ``90`` → ``"1m30s"``."""
+    """Return the shortest Prometheus duration: 300 → "5m", 90 → "1m30s"."""
     left = round(seconds * 1000)
     if left == 0:
         return "0s"

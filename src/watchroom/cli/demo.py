@@ -193,8 +193,8 @@ def _tell(screen: _Screen, pager: Pager, stage: Stage, *, stay: bool) -> None:
 def _report(screen: _Screen, times: Times) -> None:
     screen.say(
         "told",
-        f"fault → pending {times.pending:.1f} s → firing {times.firing:.1f} s → page "
-        f"delivered {times.delivered:.1f} s; repaired → resolved {times.resolved:.1f} s",
+        f"fault → pending {times.pending:.1f} s → firing {times.firing:.1f} s → "
+        f"page delivered {times.delivered:.1f} s; repaired → resolved {times.resolved:.1f} s",
     )
     screen.say(
         "next", "prove it on your own app: watchroom drill HighErrorRate (see README)"
@@ -224,10 +224,10 @@ def _keys() -> Iterator[Callable[[], str]]:
     before = termios.tcgetattr(descriptor)
     tty.setcbreak(descriptor)
     try:
-        yield (
-            lambda: (
-                sys.stdin.read(1) if select.select([sys.stdin], [], [], 0)[0] else ""
-            )
-        )
+        yield lambda: sys.stdin.read(1) if _ready(descriptor) else ""
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _ready(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], 0)[0])
