@@ -194,7 +194,8 @@ def _report(screen: _Screen, times: Times) -> None:
     screen.say(
         "told",
         f"fault → pending {times.pending:.1f} s → firing {times.firing:.1f} s → "
-        f"page delivered {times.delivered:.1f} s; repaired → resolved {times.resolved:.1f} s",
+        f"page delivered {times.delivered:.1f} s; "
+        f"repaired → resolved {times.resolved:.1f} s",
     )
     screen.say(
         "next", "prove it on your own app: watchroom drill HighErrorRate (see README)"

@@ -1,0 +1,19 @@
+# Each target does all its own set-up and may be run again.
+# Without make, run the two lines of a target yourself.
+.PHONY: demo test bench screenshots
+
+demo:
+	python3 tools/setup.py demo
+	.venv/bin/watchroom demo $(ARGS)
+
+test:
+	python3 tools/setup.py test
+	.venv/bin/python tools/test.py $(ARGS)
+
+bench:
+	python3 tools/setup.py bench
+	.venv/bin/python benchmarks/run.py $(ARGS)
+
+screenshots:
+	python3 tools/setup.py test
+	.venv/bin/python tools/screenshots.py $(ARGS)

@@ -1,0 +1,142 @@
+"""Run every check: lint, types, import contracts, tests with coverage.
+
+Installs the Debian packages that tests need when it may; where it may not, the tests
+that need them are skipped, named and counted at the end. `--no-skips` (or
+WATCHROOM_NO_SKIPS=1) makes such a skip a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = ROOT / ".venv" / "bin"
+# program that tests start: Debian package
+PACKAGES = {
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
+    "chromium": "chromium",
+    "redis-server": "redis-server",
+    "openssl": "openssl",
+    "/usr/lib/postgresql/*/bin/initdb": "postgresql",
+}
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def say(text: str) -> None:
+    """Print one line of progress."""
+    print(f"→ {text}", flush=True)
+
+
+def missing_packages() -> list[str]:
+    """Return the Debian packages whose programs are not on this machine."""
+
+    def there(program: str) -> bool:
+        if "*" in program:
+            return any(Path("/").glob(program.lstrip("/")))
+        return shutil.which(program) is not None
+
+    return sorted({deb for program, deb in PACKAGES.items() if not there(program)})
+
+
+def install_packages() -> None:
+    """Install what is missing, without letting Debian start a service."""
+    missing = missing_packages()
+    if not missing:
+        return
+    if os.getuid() != 0 or shutil.which("apt-get") is None:
+        say(
+            f"not root, or no apt: tests that need {', '.join(missing)} will be skipped"
+        )
+        return
+    say(f"installing Debian packages: {', '.join(missing)}")
+    # A package must not bind its default port on this machine: 101 forbids starting.
+    ours = not POLICY.exists()
+    if ours:
+        POLICY.write_text("#!/bin/sh\nexit 101\n")
+        POLICY.chmod(0o755)
+    try:
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "update", "-qq"], check=True, env=quiet)
+        subprocess.run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],
+            check=True,
+            env=quiet,
+            stdout=subprocess.DEVNULL,
+        )
+    finally:
+        if ours:
+            POLICY.unlink(missing_ok=True)
+
+
+def step(name: str, *argv: str) -> bool:
+    """Run one check; return whether it passed."""
+    say(name)
+    begun = time.monotonic()
+    # DJANGO_SETTINGS_MODULE or WATCHROOM_* of the caller must not decide a test.
+    clean = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("WATCHROOM_", "DJANGO_", "LEDGER_"))
+        or key == "WATCHROOM_JUDGES"
+    }
+    clean["PYTHONPATH"] = str(ROOT)
+    code = subprocess.run(argv, cwd=ROOT, env=clean, check=False).returncode
+    took = time.monotonic() - begun
+    say(f"{name}: {'passed' if code == 0 else f'FAILED ({code})'} in {took:.0f} s")
+    return code == 0
+
+
+def run_pytest(extra: list[str], *, no_skips: bool) -> bool:
+    """Run the tests with coverage; list the skips at the end."""
+    log = ROOT / ".pytest-skips"
+    log.unlink(missing_ok=True)
+    passed = step(
+        "pytest",
+        str(BIN / "python"),
+        *("-m", "pytest", "-n", "2", "--dist", "loadgroup", "-q", "-rs"),
+        *("--cov", "--cov-report=term:skip-covered", "--durations=15"),
+        *(f"--skips-to={log}", *extra),
+    )
+    skips = log.read_text().splitlines() if log.exists() else []
+    log.unlink(missing_ok=True)
+    lacking = [line for line in skips if re.search(r"\bneeds\b", line)]
+    for line in skips:
+        say(f"skipped: {line}")
+    if lacking:
+        say(f"{len(lacking)} tests were skipped for something this machine lacks")
+    return passed and not (no_skips and lacking)
+
+
+def main() -> None:
+    """Run all checks and exit 1 when one failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--no-skips", action="store_true")
+    parser.add_argument("--fast", action="store_true", help="without the slow tests")
+    parser.add_argument("pytest", nargs="*", help="passed to pytest after --")
+    options = parser.parse_args()
+    no_skips = options.no_skips or os.environ.get("WATCHROOM_NO_SKIPS") == "1"
+    install_packages()
+    extra = [*options.pytest, *(("-m", "not slow") if options.fast else ())]
+    python = str(BIN / "python")
+    results = [
+        step("ruff check", python, "-m", "ruff", "check", "-q", "."),
+        step("ruff format", python, "-m", "ruff", "format", "--check", "-q", "."),
+        step("mypy", python, "-m", "mypy", "--no-error-summary"),
+        step("import contracts", str(BIN / "lint-imports"), "--no-cache"),
+        run_pytest(extra, no_skips=no_skips),
+    ]
+    sys.exit(0 if all(results) else 1)
+
+
+if __name__ == "__main__":
+    main()
