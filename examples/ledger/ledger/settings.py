@@ -44,6 +44,7 @@ if FAULTS:
 
 ROOT_URLCONF = "ledger.urls"
 WSGI_APPLICATION = "ledger.wsgi.application"
+TEST_RUNNER = "ledger.runner.Runner"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
