@@ -27,7 +27,7 @@ CREATE TABLE rule (
 ) STRICT;
 CREATE TABLE alert (
     rule TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,   -- JSON: the labels in order
     labels TEXT NOT NULL,        -- JSON object
     annotations TEXT NOT NULL,   -- JSON object
     value REAL,                  -- NULL: not a number
@@ -96,7 +96,7 @@ def _open(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA journal_size_limit = 4194304")
         if found > FORMAT:
-            raise StoreError(
+            raise StoreError(  # noqa: TRY301 - closes the connection like the rest
                 f"{path} has format {found}, this watchroom reads up to {FORMAT}: "
                 "run the newer version, or start with another state directory"
             )
@@ -158,6 +158,7 @@ class StateDB:
             queue.Queue(_QUEUE)
         )
         self._closed = False
+        self._gate = threading.Lock()  # nothing is queued behind the end
         self._thread = threading.Thread(
             target=self._work, name="state.db writer", daemon=True
         )
@@ -182,9 +183,10 @@ class StateDB:
             StoreError: The database is closed.
         """
         future: Future[Any] = Future()
-        if self._closed:
-            raise StoreError("state.db is closed")
-        self._jobs.put((change, future))
+        with self._gate:
+            if self._closed:
+                raise StoreError("state.db is closed")
+            self._jobs.put((change, future))
         return future
 
     def _work(self) -> None:
@@ -247,10 +249,11 @@ class StateDB:
 
     def close(self) -> None:
         """Commit what is queued and close; idempotent."""
-        if self._closed:
-            return
-        self._closed = True
-        self._jobs.put(None)
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+            self._jobs.put(None)
         self._thread.join()
         with self._reading:
             self._reader.close()

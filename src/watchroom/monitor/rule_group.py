@@ -1,0 +1,378 @@
+"""One rule group: its rules in order, each seeing what the earlier ones gave."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from watchroom.errors import QueryError, StoreError
+from watchroom.monitor import rule_memory
+from watchroom.monitor.alert_rule import AlertRule, RuleError, Watch
+from watchroom.monitor.alerts import Alert
+from watchroom.monitor.overlay import Overlay
+from watchroom.monitor.record_rule import RecordRule
+from watchroom.monitor.rule_views import (
+    AlertView,
+    Evaluation,
+    GroupKey,
+    GroupView,
+    RuleView,
+)
+from watchroom.monitor.templates import Context, Sample
+from watchroom.promql.model import Matrix, Scalar, String, labels_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from watchroom.monitor.alert_rule import ActiveAlert
+    from watchroom.monitor.state import StateDB
+    from watchroom.promql.model import Floats, Labels, Queryable, Value
+
+GAP_INTERVALS = 3
+"""Evaluations that may be missed before the time between counts as unwatched."""
+
+MAX_HOLD_MS = 3_600_000
+"""The longest that an end is held back; a window of days hardly notices a gap."""
+
+_HOLD_SHARE = 0.1
+_SETTLE_INTERVALS = 2
+
+
+class SampleStore(Protocol):
+    """What the rules need of the store."""
+
+    def snapshot(self) -> Queryable:
+        """Return an immutable view."""
+        ...
+
+    def append(
+        self,
+        target: str,
+        timestamp_ms: int,
+        labels: Sequence[Labels],
+        values: Floats,
+    ) -> object:
+        """Append one row of one target."""
+        ...
+
+
+class QueryEngine(Protocol):
+    """What the rules and templates need of the engine."""
+
+    def instant(self, queryable: Queryable, expr: str, at_ms: int) -> Value:
+        """Return the value of `expr` at `at_ms`."""
+        ...
+
+
+class Services(NamedTuple):
+    """What evaluating takes: see `RuleManager`."""
+
+    state: StateDB
+    store: SampleStore
+    engine: QueryEngine
+    external_labels: Mapping[str, str]
+    external_url: str
+    link: Callable[[str], str]
+
+
+class _Status(NamedTuple):
+    """How a rule's last evaluation went."""
+
+    health: Literal["unknown", "ok", "err"] = "unknown"
+    error: str = ""
+    seconds: float = 0.0
+    at_ms: int | None = None
+
+
+def vector(value: Value) -> list[tuple[Labels, float]]:
+    """Return an answer as series with one value each; a number is one without labels.
+
+    Raises:
+        RuleError: It is a string or a matrix.
+    """
+    if isinstance(value, Scalar):
+        return [((), value.value)]
+    if isinstance(value, String | Matrix):
+        raise RuleError("query result is not a vector or scalar")
+    return list(value.samples)
+
+
+class RuleGroup:
+    """One group; `evaluate` by one thread at a time, `view` is read by any."""
+
+    def __init__(
+        self,
+        key: GroupKey,
+        rules: Sequence[AlertRule | RecordRule],
+        *,
+        interval_ms: int,
+        limit: int,
+    ) -> None:
+        self.key = key
+        self.target = f"rules/{key.file};{key.name}"
+        self.rules = rules
+        self.interval_ms = interval_ms
+        self.limit = limit
+        self.lock = threading.Lock()
+        self.retired = False
+        self.last_ms: int | None = None
+        self.settled_ms = 0
+        self.ended: set[Labels] = set()
+        self.failures = 0
+        self.state_failures = 0
+        self._status = [_Status() for _ in rules]
+        self._unsaved = False
+        self._seconds = 0.0
+        self.view = self._viewed()
+
+    def evaluate(
+        self,
+        services: Services,
+        at_ms: int,
+        sink: Callable[[Sequence[Alert]], None],
+    ) -> Evaluation | None:
+        """Evaluate every rule at `at_ms`; see `RuleManager.evaluate`."""
+        with self.lock:
+            if self.retired or (self.last_ms is not None and at_ms <= self.last_ms):
+                return None
+            started = time.perf_counter()
+            saves = self._notice_gap(at_ms)
+            overlay = Overlay(services.store.snapshot(), at_ms)
+            overlay.end(self.ended)
+            failures = 0
+            alerts: list[Alert] = []
+            for place, rule in enumerate(self.rules):
+                before = time.perf_counter()
+                error = self._run(rule, services, overlay, at_ms, saves, alerts)
+                failures += bool(error)
+                self._status[place] = _Status(
+                    "err" if error else "ok",
+                    error,
+                    time.perf_counter() - before,
+                    at_ms,
+                )
+            self._save(services, saves)
+            if alerts:  # before the sample store, which may refuse
+                sink(alerts)
+            labels, values = overlay.row()
+            if labels:
+                services.store.append(self.target, at_ms, labels, values)
+            services.state.beat(at_ms)
+            self.ended = set()
+            self.last_ms = at_ms
+            self.failures += failures
+            self._seconds = time.perf_counter() - started
+            self.view = self._viewed()
+            return Evaluation(
+                self.key, at_ms, self._seconds, len(labels), failures, alerts
+            )
+
+    def _run(
+        self,
+        rule: AlertRule | RecordRule,
+        services: Services,
+        overlay: Overlay,
+        at_ms: int,
+        saves: dict[int, tuple[list[ActiveAlert], list[ActiveAlert]]],
+        alerts: list[Alert],
+    ) -> str:
+        """Evaluate one rule; return why it failed, or the empty string."""
+        try:
+            result = vector(services.engine.instant(overlay, rule.expr, at_ms))
+            if isinstance(rule, RecordRule):
+                samples = rule.step(result, self.limit)
+                error = ""
+            else:
+                watch = Watch(
+                    at_ms,
+                    holding=at_ms < rule.hold_until_ms,
+                    settled=at_ms >= self.settled_ms,
+                    step_ms=at_ms - (self.last_ms or at_ms),
+                )
+                context = _context(services, overlay, at_ms)
+                step = rule.step(result, watch, context, self.limit)
+                samples, error = list(rule.samples()), step.error
+                changed, gone = saves.setdefault(id(rule), ([], []))
+                changed.extend(step.changed)
+                gone.extend(step.gone)
+                alerts.extend(_outgoing(rule, step.changed, services, at_ms))
+        except (QueryError, RuleError) as failure:
+            return str(failure)
+        refused = overlay.add(samples)
+        produced = {labels for labels, _ in samples}
+        overlay.end(rule.series - produced)
+        rule.series = produced
+        if refused and not error:
+            error = f"{refused} series stand in an earlier rule of this group too"
+        return error
+
+    def _notice_gap(
+        self, at_ms: int
+    ) -> dict[int, tuple[list[ActiveAlert], list[ActiveAlert]]]:
+        """Make up for time that nobody watched; return the alerts that this moved."""
+        saves: dict[int, tuple[list[ActiveAlert], list[ActiveAlert]]] = {}
+        if (
+            self.last_ms is None
+            or at_ms - self.last_ms <= GAP_INTERVALS * self.interval_ms
+        ):
+            return saves
+        gap_ms = at_ms - self.last_ms
+        self.settled_ms = at_ms + _SETTLE_INTERVALS * self.interval_ms
+        for rule in self.rules:
+            if isinstance(rule, RecordRule):
+                continue
+            saves[id(rule)] = (rule.shift(gap_ms - self.interval_ms), [])
+            if gap_ms > rule.window_ms * _HOLD_SHARE:
+                hold_ms = max(rule.window_ms, GAP_INTERVALS * self.interval_ms)
+                rule.hold_until_ms = at_ms + min(hold_ms, MAX_HOLD_MS)
+        return saves
+
+    def _save(
+        self,
+        services: Services,
+        saves: dict[int, tuple[list[ActiveAlert], list[ActiveAlert]]],
+    ) -> None:
+        """Put changed alerts on disk; a disk that refuses must not stop a page."""
+        rows = []
+        for rule in self.rules:
+            if isinstance(rule, RecordRule):
+                continue
+            changed, gone = saves.get(id(rule), ([], []))
+            if self._unsaved:
+                changed = list(rule.active.values())
+            if changed or gone:
+                rows.append((rule.identity, rule.expr, changed, gone))
+        if not rows:
+            return
+        try:
+            rule_memory.save(services.state, rows).result()
+            self._unsaved = False
+        except StoreError:
+            self.state_failures += 1
+            self._unsaved = True
+
+    def end(self, services: Services, at_ms: int) -> None:
+        """End every series of a group that is no more; the caller holds the lock."""
+        self.retired = True
+        series = self.ended.union(*(rule.series for rule in self.rules))
+        if series:
+            overlay = Overlay(services.store.snapshot(), at_ms)
+            overlay.end(series)
+            services.store.append(self.target, at_ms, *overlay.row())
+
+    def refresh(self) -> None:
+        """Make the view anew, after alerts were adopted."""
+        self.view = self._viewed()
+
+    def _viewed(self) -> GroupView:
+        return GroupView(
+            self.key,
+            self.interval_ms / 1000,
+            self.limit,
+            tuple(
+                _rule_view(rule, status)
+                for rule, status in zip(self.rules, self._status, strict=True)
+            ),
+            self._seconds,
+            self.last_ms,
+        )
+
+    def inherit(self, before: RuleGroup) -> None:
+        """Continue the group of the same name in the files before a reload."""
+        self.last_ms = before.last_ms
+        self.settled_ms = before.settled_ms
+        self.failures = before.failures
+        self.state_failures = before.state_failures
+        self._unsaved = before._unsaved
+        self._seconds = before._seconds
+        known = {
+            _name(rule): status
+            for rule, status in zip(before.rules, before._status, strict=True)
+        }
+        self._status = [known.get(_name(rule), _Status()) for rule in self.rules]
+
+
+def _name(rule: AlertRule | RecordRule) -> tuple[object, ...]:
+    if isinstance(rule, RecordRule):
+        return ("record", rule.name, rule.labels, rule.expr)
+    return ("alert", rule.identity, rule.expr)
+
+
+def _context(
+    services: Services, overlay: Overlay, at_ms: int
+) -> Callable[[Labels, float], Context]:
+    """Return what makes a template's surroundings out of one series."""
+
+    def query(expr: str) -> list[Sample]:
+        found = vector(services.engine.instant(overlay, expr, at_ms))
+        return [Sample(dict(labels), value) for labels, value in found]
+
+    def context(series: Labels, value: float) -> Context:
+        return Context(
+            dict(series),
+            value,
+            services.external_labels,
+            services.external_url,
+            query,
+        )
+
+    return context
+
+
+def _outgoing(
+    rule: AlertRule, changed: Sequence[ActiveAlert], services: Services, at_ms: int
+) -> list[Alert]:
+    """Return what the dispatcher hears of: all that fires, and what just ended."""
+    ended = [alert for alert in changed if alert.state == "inactive"]
+    firing = [alert for alert in rule.active.values() if alert.state == "firing"]
+    link = services.link(rule.expr)
+    return [outgoing(a, services.external_labels, link, at_ms) for a in firing + ended]
+
+
+def outgoing(
+    alert: ActiveAlert, external_labels: Mapping[str, str], link: str, at_ms: int
+) -> Alert:
+    """Return a firing or resolved alert as the dispatcher takes it."""
+    return Alert(
+        labels_of({**external_labels, **dict(alert.labels)}),
+        alert.annotations,
+        alert.fired_at_ms or alert.active_at_ms,
+        alert.resolved_at_ms if alert.state == "inactive" else None,
+        at_ms,
+        link,
+    )
+
+
+def _rule_view(rule: AlertRule | RecordRule, status: _Status) -> RuleView:
+    common = (status.health, status.error, status.seconds, status.at_ms)
+    if isinstance(rule, RecordRule):
+        return RuleView(
+            "recording", rule.name, rule.expr, 0, 0, rule.labels, (), None, (), *common
+        )
+    states = {alert.state for alert in rule.active.values()}
+    state = next((s for s in ("firing", "pending") if s in states), "inactive")
+    alerts = [_alert_view(a) for a in rule.active.values() if a.state != "inactive"]
+    return RuleView(
+        "alerting",
+        rule.identity.name,
+        rule.expr,
+        rule.for_ms / 1000,
+        rule.keep_firing_for_ms / 1000,
+        rule.identity.labels,
+        rule.annotations,
+        state,
+        tuple(alerts),
+        *common,
+    )
+
+
+def _alert_view(alert: ActiveAlert) -> AlertView:
+    return AlertView(
+        alert.labels,
+        alert.annotations,
+        alert.state,
+        alert.active_at_ms,
+        alert.value,
+        alert.keep_firing_since_ms,
+    )
