@@ -1,1 +1,1 @@
-"""File and wire formats: each module reads and writes one. Import the module you need."""
+"""File and wire formats: each module reads and writes one."""

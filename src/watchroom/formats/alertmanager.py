@@ -1,0 +1,233 @@
+"""alertmanager.yml: the declared subset that we write and that the monitor reads."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import msgspec
+
+from watchroom.errors import ConfigError
+from watchroom.formats import yamlfile
+from watchroom.units import parse_duration
+
+_STRICT: dict[str, Any] = {
+    "frozen": True,
+    "forbid_unknown_fields": True,
+    "omit_defaults": True,
+}
+_MATCHER = re.compile(
+    r"""\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^"{}]*?))\s*"""
+)
+_PLAIN = {"n": "\n", '"': '"', "\\": "\\"}
+
+
+class Matcher(NamedTuple):
+    """One parsed matcher: ``severity=~"critical|warning"``.
+
+    Attributes:
+        name: The label.
+        op: ``=``, ``!=``, ``=~`` or ``!~``; regexes match the whole value.
+        value: What it is compared with.
+    """
+
+    name: str
+    op: str
+    value: str
+
+
+class Authorization(msgspec.Struct, **_STRICT):
+    """A bearer token, from a file."""
+
+    type: str = "Bearer"
+    credentials_file: str = ""
+
+
+class HttpConfig(msgspec.Struct, **_STRICT):
+    """How a webhook is called."""
+
+    authorization: Authorization | None = None
+
+
+class WebhookConfig(msgspec.Struct, **_STRICT):
+    """A webhook, by its URL or by a file that holds it (Alertmanager ≥ 0.26)."""
+
+    url: str = ""
+    url_file: str = ""
+    send_resolved: bool = True
+    max_alerts: int = 0
+    http_config: HttpConfig | None = None
+
+
+class Receiver(msgspec.Struct, **_STRICT):
+    """Who is told; without any configuration it swallows what it gets."""
+
+    name: str
+    webhook_configs: list[WebhookConfig] = []
+
+
+class Route(msgspec.Struct, **_STRICT):
+    """A node of the routing tree; what it leaves out it inherits from its parent."""
+
+    receiver: str = ""
+    matchers: list[str] = []
+    continue_: bool = msgspec.field(default=False, name="continue")
+    group_by: list[str] | None = None
+    group_wait: str | None = None
+    group_interval: str | None = None
+    repeat_interval: str | None = None
+    routes: list[Route] = []
+
+
+class InhibitRule(msgspec.Struct, **_STRICT):
+    """An alert that matches the source mutes those that match the target."""
+
+    source_matchers: list[str] = []
+    target_matchers: list[str] = []
+    equal: list[str] = []
+
+
+class Global(msgspec.Struct, **_STRICT):
+    """Defaults."""
+
+    resolve_timeout: str = "5m"
+
+
+class Alertmanager(msgspec.Struct, **_STRICT):
+    """An alertmanager.yml."""
+
+    route: Route
+    receivers: list[Receiver]
+    global_: Global = msgspec.field(default_factory=Global, name="global")
+    inhibit_rules: list[InhibitRule] = []
+
+
+def load(text: str, file: str) -> Alertmanager:
+    """Return the configuration in `text`.
+
+    Raises:
+        ConfigError: A key outside the subset (other receivers than webhooks), a bad
+            matcher or duration, or a route to an unknown receiver; with its line.
+    """
+    data, node = yamlfile.parse(text, file)
+    _refuse_other_receivers(data, node, file)
+    config = yamlfile.convert(data, node, file, Alertmanager)
+    names = [receiver.name for receiver in config.receivers]
+    try:
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(  # noqa: TRY301 - the line is added below
+                    f"two receivers are named {name!r}", field="receivers"
+                )
+        _check_webhooks(config)
+        _check_root(config.route)
+        _check_route(config.route, "route", set(names))
+        for i, rule in enumerate(config.inhibit_rules):
+            for side in ("source_matchers", "target_matchers"):
+                for text_ in getattr(rule, side):
+                    _matcher(text_, f"inhibit_rules[{i}].{side}")
+    except ConfigError as error:
+        path = yamlfile.steps(error.field or "")
+        raise ConfigError(
+            error.what,
+            file=file,
+            line=yamlfile.line_of(node, path),
+            field=error.field,
+            hint=error.hint,
+        ) from None
+    return config
+
+
+def dump(config: Alertmanager) -> str:
+    """Return the YAML of `config`, in the order that people read it."""
+    data = msgspec.to_builtins(config)
+    order = ("global", "route", "inhibit_rules", "receivers")
+    return yamlfile.dump({key: data[key] for key in order if key in data})
+
+
+def parse_matcher(text: str) -> Matcher:
+    """Return the matcher in ``name="value"``, ``name=~"regex"`` and so on.
+
+    Raises:
+        ConfigError: It is none, or its regex does not compile.
+    """
+    found = _MATCHER.fullmatch(text)
+    if found is None:
+        raise ConfigError(
+            f"{text!r} is not a matcher", hint='write it as severity="critical"'
+        )
+    name, op, quoted, bare = found.groups()
+    value = (
+        bare
+        if quoted is None
+        else re.sub(r"\\(.)", lambda m: _PLAIN.get(m[1], m[0]), quoted)
+    )
+    if "~" in op:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ConfigError(f"{text!r}: not a regular expression: {error}") from None
+    return Matcher(name, op, value)
+
+
+def _matcher(text: str, field: str) -> None:
+    try:
+        parse_matcher(text)
+    except ConfigError as error:
+        raise ConfigError(error.what, field=field, hint=error.hint) from None
+
+
+def _check_root(route: Route) -> None:
+    if route.matchers:
+        raise ConfigError("the first route matches everything", field="route.matchers")
+    if not route.receiver:
+        raise ConfigError("the first route needs a receiver", field="route")
+
+
+def _check_route(route: Route, field: str, names: set[str]) -> None:
+    if route.receiver and route.receiver not in names:
+        raise ConfigError(
+            f"no receiver is named {route.receiver!r}",
+            field=f"{field}.receiver",
+            hint=f"there are {', '.join(sorted(names)) or 'none'}",
+        )
+    for text in route.matchers:
+        _matcher(text, f"{field}.matchers")
+    for name in ("group_wait", "group_interval", "repeat_interval"):
+        value = getattr(route, name)
+        if value is None:
+            continue
+        try:
+            seconds = parse_duration(value)
+        except ConfigError as error:
+            raise ConfigError(
+                error.what, field=f"{field}.{name}", hint=error.hint
+            ) from None
+        if seconds <= 0 and name != "group_wait":
+            raise ConfigError(f"{name} must be longer than 0", field=f"{field}.{name}")
+    for i, child in enumerate(route.routes):
+        _check_route(child, f"{field}.routes[{i}]", names)
+
+
+def _check_webhooks(config: Alertmanager) -> None:
+    for i, receiver in enumerate(config.receivers):
+        for j, hook in enumerate(receiver.webhook_configs):
+            if bool(hook.url) == bool(hook.url_file):
+                raise ConfigError(
+                    "a webhook has either 'url' or 'url_file'",
+                    field=f"receivers[{i}].webhook_configs[{j}]",
+                )
+
+
+def _refuse_other_receivers(data: Any, node: Any, file: str) -> None:
+    receivers = data.get("receivers") if isinstance(data, dict) else None
+    for i, receiver in enumerate(receivers if isinstance(receivers, list) else []):
+        for key in receiver if isinstance(receiver, dict) else []:
+            if str(key).endswith("_configs") and key != "webhook_configs":
+                raise ConfigError(
+                    f"{key} is not supported yet by the embedded monitor",
+                    file=file,
+                    line=yamlfile.line_of(node, ["receivers", i, key]),
+                    field=f"receivers[{i}].{key}",
+                    hint="use webhook_configs, or run Alertmanager itself",
+                )

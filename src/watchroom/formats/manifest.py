@@ -1,0 +1,128 @@
+"""watchroom.json: what a build knows and `prove` and `build --check` need; no secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from watchroom.errors import ConfigError
+
+FORMAT = 1
+_STRICT: dict[str, Any] = {"frozen": True, "forbid_unknown_fields": True}
+
+
+class Inputs(msgspec.Struct, **_STRICT):
+    """What `build` was told, so that `--check` can be told the same.
+
+    Attributes:
+        settings: The Django settings module; empty when there was none.
+        interval: Scrape and evaluation interval, a duration.
+        window: A window for every vital, for demos and tests; None keeps each own.
+        for_: A `for` for every alert, likewise.
+        select: Label matchers put into every selector, as ``namespace="shop"``.
+        labels: Labels put on every rule.
+        alertmanager: Where Prometheus sends alerts, host:port.
+    """
+
+    settings: str = ""
+    interval: str = "5s"
+    window: str | None = None
+    for_: str | None = msgspec.field(default=None, name="for")
+    select: str = ""
+    labels: dict[str, str] = {}
+    alertmanager: str = "127.0.0.1:9093"
+
+
+class Alert(msgspec.Struct, **_STRICT):
+    """One alerting rule as built."""
+
+    name: str
+    expr: str
+    for_: str = msgspec.field(name="for")
+    severity: str
+    priority: str
+
+
+class Vital(msgspec.Struct, **_STRICT):
+    """One vital as built."""
+
+    name: str
+    title: str
+    applicable: bool
+    alerts: list[Alert]
+    panel: int | None
+    runbook: str
+
+
+class Drill(msgspec.Struct, **_STRICT):
+    """How to make one alert fire, and what it must then say.
+
+    Attributes:
+        alert: The alert's name.
+        fault: promtool series notation, one step a scrape interval, without job.
+        recovery: The same; increments on top of the fault's last values.
+        labels: The labels the alert must carry, without `job`.
+        budget_seconds: From the first faulty scrape to the page, at the latest.
+    """
+
+    alert: str
+    fault: list[str]
+    recovery: list[str]
+    labels: dict[str, str]
+    budget_seconds: float
+
+
+class ChecklistItem(msgspec.Struct, **_STRICT):
+    """One item of the launch checklist."""
+
+    id: str
+    title: str
+    vital: str
+
+
+class Manifest(msgspec.Struct, **_STRICT):
+    """A watchroom.json."""
+
+    format: int
+    version: str
+    project: str
+    environment: str
+    inputs: Inputs
+    exporter: str
+    monitor_url: str
+    vitals: list[Vital] = []
+    drills: list[Drill] = []
+    checklist: list[ChecklistItem] = []
+    receivers: list[str] = []
+    files: dict[str, str] = {}
+
+
+def load(text: str, file: str) -> Manifest:
+    """Return the manifest in `text`.
+
+    Raises:
+        ConfigError: It is no manifest, or of a newer format.
+    """
+    try:
+        version = msgspec.json.decode(text)["format"]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        raise ConfigError("not a watchroom.json", file=file, hint=_REBUILD) from None
+    if version != FORMAT:
+        raise ConfigError(
+            f"format {version} is not the format {FORMAT} of this watchroom",
+            file=file,
+            hint=_REBUILD,
+        )
+    try:
+        return msgspec.json.decode(text, type=Manifest)
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error), file=file, hint=_REBUILD) from None
+
+
+def dump(manifest: Manifest) -> str:
+    """Return the JSON of `manifest`, indented and in a fixed order."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode() + "\n"
+
+
+_REBUILD = "build it again: watchroom build DIR"
