@@ -138,9 +138,8 @@ def value_of(text: str, series_text: str = "") -> float:
         FormatError: `text` is no number.
     """
     try:
-        if "_" in text:  # Python's digit separators are not the format's
-            raise ValueError(text)
-        return float(text)
+        # Python's digit separators are not the format's.
+        return float("" if "_" in text else text)
     except ValueError:
         raise FormatError(
             f"{series_text or 'a sample'}: {text!r} is no number"

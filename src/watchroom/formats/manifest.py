@@ -1,4 +1,4 @@
-"""watchroom.json: what a build knows and `prove` and `build --check` need; no secret."""
+"""watchroom.json: what a build knows and proofs need; never a secret."""
 
 from __future__ import annotations
 

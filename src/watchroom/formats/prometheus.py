@@ -178,8 +178,11 @@ def check_job(job: ScrapeConfig, defaults: Global) -> None:
     if job.scheme not in {"http", "https"}:
         raise ConfigError(f"{job.scheme!r} is not http or https", field="scheme")
     body_limit(job)
-    for sd in (*job.http_sd_configs, *job.file_sd_configs):
-        _positive(sd.refresh_interval, "refresh_interval")
+    for refresh in (
+        *(sd.refresh_interval for sd in job.http_sd_configs),
+        *(sd.refresh_interval for sd in job.file_sd_configs),
+    ):
+        _positive(refresh, "refresh_interval")
     for i, step in enumerate(job.relabel_configs):
         if step.action not in _ACTIONS:
             raise ConfigError(

@@ -108,9 +108,10 @@ def _child(
         for key, value in node.value:
             if key.value == str(step):
                 return key, value
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-        if step < len(node.value):
-            return None, node.value[step]
+    if isinstance(node, yaml.SequenceNode):
+        at = step if isinstance(step, int) else len(node.value)
+        if at < len(node.value):
+            return None, node.value[at]
     return None
 
 
