@@ -1,0 +1,212 @@
+"""histogram_quantile and histogram_fraction over classic buckets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+
+from watchroom.promql.frame import Frame
+from watchroom.promql.model import labels_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from watchroom.promql.frame import Context
+    from watchroom.promql.model import Floats, Labels, Mask
+
+    Kernel: TypeAlias = Callable[[Floats, Floats, Sequence[Floats]], Floats]
+
+# Below this relative difference two neighbouring counts are taken for the same; it is
+# Prometheus' own tolerance for what floating point adds to sums of rates.
+_SMALL = 1e-12
+_SMALLEST_NORMAL = 2.2250738585072014e-308
+
+
+class _Histogram(NamedTuple):
+    labels: Labels
+    rows: tuple[int, ...]
+    bounds: tuple[float, ...]
+    nameless: bool
+
+
+def _bound(text: str) -> float | None:
+    """Return the upper bound that a ``le`` stands for, as Go would parse it."""
+    if text != text.strip() or "_" in text:
+        return None
+    try:
+        bound = float(text)
+    except ValueError:
+        return None
+    return None if np.isnan(bound) else bound
+
+
+def _histograms(frame: Frame) -> list[_Histogram]:
+    """Return the rows of `frame` by histogram, each by rising bound."""
+    found: dict[Labels, list[tuple[float, int]]] = defaultdict(list)
+    for row, labels in enumerate(frame.labels):
+        pairs = dict(labels)
+        bound = _bound(pairs.pop("le", ""))
+        if bound is not None:
+            found[labels_of(pairs)].append((bound, row))
+    made = []
+    for labels, members in found.items():
+        members.sort()
+        rows = tuple(row for _, row in members)
+        bounds = tuple(bound for bound, _ in members)
+        made.append(_Histogram(labels, rows, bounds, bool(frame.nameless[rows[0]])))
+    return made
+
+
+def _coalesced(bounds: Floats, counts: Floats) -> tuple[Floats, Floats]:
+    """Return bounds without repetition, the counts of equal ones added."""
+    unique, starts = np.unique(bounds, return_index=True)
+    if len(unique) == len(bounds):
+        return bounds, counts
+    return unique, np.add.reduceat(counts, starts, axis=0)
+
+
+def _nearly_equal(one: Floats, other: Floats) -> Mask:
+    total, difference = np.abs(one) + np.abs(other), np.abs(one - other)
+    tiny = (one == 0) | (other == 0) | (total < _SMALLEST_NORMAL)
+    relative: Mask = difference / np.minimum(total, np.finfo(float).max) < _SMALL
+    return np.where(tiny, difference < _SMALL * _SMALLEST_NORMAL, relative)
+
+
+def _monotonic(counts: Floats) -> Floats:
+    """Return `counts` (B, C) without falls and without negligible rises."""
+    steady = counts.copy()
+    held = counts[0]
+    for row in range(1, len(counts)):
+        now = counts[row]
+        keep = (now == held) | _nearly_equal(held, now) | (now < held)
+        held = np.where(keep, held, now)
+        steady[row] = held
+    return steady
+
+
+def quantile_kernel(
+    bounds: Floats, counts: Floats, scalars: Sequence[Floats]
+) -> Floats:
+    """Return the quantile `scalars[0]` (C,) of cumulative `counts` (B, C).
+
+    Linear within a bucket, from 0 in a lowest bucket that ends above it; the highest
+    finite bound when the rank lies in the +Inf bucket; NaN without a +Inf bucket, with
+    fewer than two buckets, or without observations.
+    """
+    (share,) = scalars
+    result = np.full(counts.shape[1], np.nan)
+    if len(bounds) and np.isposinf(bounds[-1]):
+        bounds, counts = _coalesced(bounds, counts)
+    if len(bounds) >= 2 and np.isposinf(bounds[-1]):
+        counts = _monotonic(counts)
+        total = counts[-1]
+        rank = share * total
+        columns = np.arange(counts.shape[1])
+        reached = counts[:-1] >= rank
+        bucket = np.where(reached.any(axis=0), reached.argmax(axis=0), len(bounds) - 1)
+        below = np.maximum(bucket - 1, 0)
+        first = bucket == 0
+        start = np.where(first, 0.0, bounds[below])
+        before = np.where(first, 0.0, counts[below, columns])
+        inside = counts[bucket, columns] - before
+        result = start + (bounds[bucket] - start) * ((rank - before) / inside)
+        result = np.where(first & (bounds[0] <= 0), bounds[0], result)
+        result = np.where(bucket == len(bounds) - 1, bounds[-2], result)
+        result = np.where(total == 0, np.nan, result)
+    result = np.where(share < 0, -np.inf, np.where(share > 1, np.inf, result))
+    known: Floats = np.where(np.isnan(share), np.nan, result)
+    return known
+
+
+def _rank_at(bounds: Floats, counts: Floats, value: Floats) -> Floats:
+    """Return how many observations lie below `value` (C,), interpolated."""
+    total = counts[-1]
+    lowest = 0.0 if bounds[0] > 0 else -np.inf
+    rank, found = total.copy(), np.zeros(value.shape, bool)
+    for index, upper in enumerate(bounds):
+        lower = lowest if index == 0 else bounds[index - 1]
+        before = np.zeros_like(total) if index == 0 else counts[index - 1]
+        at_edge = ~found & (lower >= value)
+        rank = np.where(at_edge, before, rank)
+        found |= at_edge
+        inside = ~found & (upper > value)
+        if np.isneginf(lower):
+            here = counts[index]
+        else:
+            here = before + (counts[index] - before) * (value - lower) / (upper - lower)
+        rank = np.where(inside, here, rank)
+        found |= inside
+    return np.minimum(rank, total)
+
+
+def fraction_kernel(
+    bounds: Floats, counts: Floats, scalars: Sequence[Floats]
+) -> Floats:
+    """Return the share of observations between `scalars` (two of (C,))."""
+    lower, upper = scalars
+    if not len(bounds) or not np.isposinf(bounds[-1]):
+        return np.full(counts.shape[1], np.nan)
+    bounds, counts = _coalesced(bounds, counts)
+    total = counts[-1]
+    between = _rank_at(bounds, counts, upper) - _rank_at(bounds, counts, lower)
+    result = np.where(lower >= upper, 0.0, between / total)
+    unknown = (total == 0) | np.isnan(lower) | np.isnan(upper)
+    return np.where(unknown, np.nan, result)
+
+
+def apply(
+    kernel: Kernel, frame: Frame, scalars: Sequence[Floats], context: Context
+) -> Frame:
+    """Return `kernel` of every classic histogram in `frame` at every step.
+
+    All histograms with the same bounds, at all steps where the same of their buckets
+    are there, are computed together.
+    """
+    histograms = _histograms(frame)
+    steps = context.steps.size
+    values = np.full((len(histograms), steps), np.nan)
+    present = np.zeros((len(histograms), steps), bool)
+    alike: dict[tuple[float, ...], list[int]] = defaultdict(list)
+    for index, histogram in enumerate(histograms):
+        alike[histogram.bounds].append(index)
+    for bounds, members in alike.items():
+        context.budget.check()
+        rows = np.array([histograms[index].rows for index in members])
+        there = frame.present[rows]  # (H, B, N)
+        present[members] = there.any(axis=1)
+        whole = there.all(axis=1)
+        _fill(kernel, values, (frame, np.array(bounds), rows), members, whole, scalars)
+        partly = np.argwhere(present[members] & ~whole)
+        patterns: dict[bytes, list[int]] = defaultdict(list)
+        for cell, (member, step) in enumerate(partly.tolist()):
+            patterns[there[member, :, step].tobytes()].append(cell)
+        for pattern, cells in patterns.items():
+            chosen = np.flatnonzero(np.frombuffer(pattern, bool))
+            mask = np.zeros_like(whole)
+            mask[tuple(partly[cells].T)] = True
+            part = (frame, np.array(bounds)[chosen], rows[:, chosen])
+            _fill(kernel, values, part, members, mask, scalars)
+    labels = [histogram.labels for histogram in histograms]
+    nameless = np.array([histogram.nameless for histogram in histograms], bool)
+    made = Frame(labels, values, present, nameless).occupied()
+    return context.without_name(made)
+
+
+def _fill(
+    kernel: Kernel,
+    values: Floats,
+    source: tuple[Frame, Floats, np.ndarray],
+    members: Sequence[int],
+    mask: Mask,
+    scalars: Sequence[Floats],
+) -> None:
+    """Write `kernel` of the cells in `mask` (H, N) into `values[members]`."""
+    frame, bounds, rows = source
+    which, step = np.nonzero(mask)
+    if not len(which):
+        return
+    counts = frame.values[rows[which], step[:, None]].T
+    answer = kernel(bounds, counts, [scalar[step] for scalar in scalars])
+    values[np.asarray(members)[which], step] = answer

@@ -1,0 +1,183 @@
+"""The engine: a query's text in, its value out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from watchroom.errors import QuerySyntaxError
+from watchroom.promql import select
+from watchroom.promql.evaluate import evaluate, subquery
+from watchroom.promql.frame import (
+    Budget,
+    Context,
+    Frame,
+    Steps,
+    as_frame,
+    merge_equal,
+    one_row,
+)
+from watchroom.promql.model import (
+    Labels,
+    Matrix,
+    Scalar,
+    String,
+    Vector,
+    drop_name,
+)
+from watchroom.promql.parse import parse
+from watchroom.promql.syntax import Range, Subquery, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TypeAlias
+
+    from watchroom.promql.model import Floats, Queryable, Times, Value
+
+    Series: TypeAlias = tuple[Labels, Times, Floats]
+
+
+class Engine:
+    """Answers PromQL from a `Queryable`, with the semantics of Prometheus 3.
+
+    Args:
+        lookback_seconds: How long a sample stands for its series.
+        max_samples: What one query may touch: stored samples and results.
+        timeout_seconds: How long one query may take.
+        subquery_step_seconds: The step of ``[1h:]``.
+        delayed_name_removal: Drop metric names at the end of a query instead of in each
+            function, as Prometheus does behind a feature flag (and in its own tests).
+    """
+
+    def __init__(
+        self,
+        lookback_seconds: float = 300.0,
+        max_samples: int = 50_000_000,
+        timeout_seconds: float = 120.0,
+        *,
+        subquery_step_seconds: float = 60.0,
+        delayed_name_removal: bool = False,
+    ) -> None:
+        self._lookback_ms = round(lookback_seconds * 1000)
+        self._max_samples = max_samples
+        self._timeout_seconds = timeout_seconds
+        self._subquery_step_ms = round(subquery_step_seconds * 1000)
+        self._delayed_names = delayed_name_removal
+
+    def instant(self, queryable: Queryable, expr: str, at_ms: int) -> Value:
+        """Return the value of `expr` at one time.
+
+        Raises:
+            QuerySyntaxError: `expr` does not parse or its types do not fit.
+            UnsupportedError: It is PromQL that this engine refuses.
+            QueryLimitError: Too many samples, or too late.
+            QueryError: It cannot be answered over these series.
+        """
+        node = parse(expr)
+        context = self._context(queryable, Steps(at_ms, at_ms, 1))
+        with np.errstate(all="ignore"):
+            if isinstance(node, Range):
+                return _sorted(_range_matrix(node, context))
+            if isinstance(node, Subquery):
+                return _sorted(_subquery_matrix(node, context))
+            result = evaluate(node, context)
+            if isinstance(result, str):
+                return String(result)
+            if isinstance(result, np.ndarray):
+                return Scalar(float(result[0]))
+            frame = _named(result).occupied()
+        return Vector(list(zip(frame.labels, frame.values[:, 0].tolist(), strict=True)))
+
+    def range(
+        self, queryable: Queryable, expr: str, start_ms: int, end_ms: int, step_ms: int
+    ) -> Matrix:
+        """Return the values of `expr` at every step from `start_ms` to `end_ms`.
+
+        Raises:
+            QuerySyntaxError: `expr` does not parse, or is no scalar or instant vector.
+            UnsupportedError: It is PromQL that this engine refuses.
+            QueryLimitError: Too many samples, or too late.
+            QueryError: It cannot be answered over these series.
+        """
+        node = parse(expr)
+        kind = {Range: "range vector", Subquery: "range vector", Text: "string"}.get(
+            type(node)
+        )
+        if kind is not None:
+            raise QuerySyntaxError(
+                f'invalid expression type "{kind}" for range query, must be Scalar or '
+                "instant Vector"
+            )
+        if step_ms <= 0:
+            raise QuerySyntaxError("the step of a range query must be greater than 0")
+        context = self._context(queryable, Steps(start_ms, end_ms, step_ms))
+        if context.steps.size == 0:
+            return Matrix([])
+        with np.errstate(all="ignore"):
+            result = evaluate(node, context)
+            if isinstance(result, np.ndarray):
+                result = one_row((), result)
+            frame = _named(as_frame(result)).occupied()
+        times = context.steps.times()
+        return _sorted(
+            (labels, times[there], values[there])
+            for labels, values, there in zip(
+                frame.labels, frame.values, frame.present, strict=True
+            )
+        )
+
+    def _context(self, queryable: Queryable, steps: Steps) -> Context:
+        deadline = time.monotonic() + self._timeout_seconds
+        return Context(
+            queryable,
+            steps,
+            steps,
+            self._lookback_ms,
+            self._subquery_step_ms,
+            self._delayed_names,
+            Budget(self._max_samples, deadline, self._timeout_seconds),
+        )
+
+
+def _named(frame: Frame) -> Frame:
+    """Return `frame` with the names dropped that were to go at the end.
+
+    Raises:
+        QueryError: Two series with a sample at one step become the same.
+    """
+    if frame.nameless.any():
+        labels = [
+            drop_name(each) if gone else each
+            for each, gone in zip(frame.labels, frame.nameless.tolist(), strict=True)
+        ]
+        frame = Frame(labels, frame.values, frame.present, frame.nameless)
+    return merge_equal(frame)
+
+
+def _sorted(series: Iterable[Series]) -> Matrix:
+    return Matrix(sorted(series, key=lambda row: row[0]))
+
+
+def _range_matrix(node: Range, context: Context) -> list[Series]:
+    series = []
+    for windows in select.windows(node, context, each=False):
+        for row, labels in enumerate(windows.labels):
+            edge = 0 if windows.left.shape[0] == 1 else row
+            part = slice(windows.left[edge, 0], windows.right[edge, 0])
+            times = windows.times[0 if windows.times.shape[0] == 1 else row, part]
+            if len(times):
+                series.append((labels, times, windows.values[row, part]))
+    return series
+
+
+def _subquery_matrix(node: Subquery, context: Context) -> list[Series]:
+    frame, times = subquery(node, context)
+    frame = _named(frame).occupied()
+    return [
+        (labels, times[there], values[there])
+        for labels, values, there in zip(
+            frame.labels, frame.values, frame.present, strict=True
+        )
+    ]

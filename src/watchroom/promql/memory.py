@@ -1,0 +1,103 @@
+"""A `Queryable` over series held in memory: for tests, and for rule unit tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from watchroom.promql.model import (
+    ABSENT,
+    STALE_CELL,
+    VALUE,
+    Group,
+    Labels,
+    Matcher,
+    is_stale,
+    matches_all,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from watchroom.promql.model import Floats, States, Times
+
+
+class Series(NamedTuple):
+    """One series: times in ms, rising, and values; stale markers by their bits."""
+
+    labels: Labels
+    timestamps: Times
+    values: Floats
+
+
+class Memory:
+    """Series in memory, in groups that share their timestamps.
+
+    Args:
+        series: What it holds; labels must not repeat.
+        union: Put all series into one group with absent cells, as a store does with
+            series that come and go, instead of one group per set of timestamps.
+    """
+
+    def __init__(self, series: Iterable[Series], *, union: bool = False) -> None:
+        self._groups = _union(list(series)) if union else _by_timestamps(list(series))
+
+    def select(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+    ) -> Sequence[Group]:
+        """Return the matching series, cut to ``start_ms < t <= end_ms``."""
+        found: list[Group] = []
+        for group in self._groups:
+            rows = [
+                row
+                for row, labels in enumerate(group.labels)
+                if matches_all(matchers, labels)
+            ]
+            low, high = np.searchsorted(
+                group.timestamps, (start_ms, end_ms), side="right"
+            )
+            if rows and high > low:
+                part = slice(low, high)
+                state = None if group.state is None else group.state[rows, part]
+                found.append(
+                    Group(
+                        [group.labels[row] for row in rows],
+                        group.timestamps[part],
+                        group.values[rows, part],
+                        state,
+                    )
+                )
+        return found
+
+
+def _states(values: Floats) -> States | None:
+    stale = is_stale(values)
+    if not stale.any():
+        return None
+    return np.where(stale, STALE_CELL, VALUE).astype(np.uint8)
+
+
+def _by_timestamps(series: list[Series]) -> list[Group]:
+    alike: dict[bytes, list[Series]] = {}
+    for each in series:
+        alike.setdefault(each.timestamps.tobytes(), []).append(each)
+    groups = []
+    for members in alike.values():
+        values = np.array([each.values for each in members], np.float64)
+        labels = [each.labels for each in members]
+        groups.append(Group(labels, members[0].timestamps, values, _states(values)))
+    return groups
+
+
+def _union(series: list[Series]) -> list[Group]:
+    if not series:
+        return []
+    times = np.unique(np.concatenate([each.timestamps for each in series]))
+    values = np.zeros((len(series), len(times)))
+    state = np.full(values.shape, ABSENT, np.uint8)
+    for row, each in enumerate(series):
+        columns = np.searchsorted(times, each.timestamps)
+        values[row, columns] = each.values
+        state[row, columns] = np.where(is_stale(each.values), STALE_CELL, VALUE)
+    return [Group([each.labels for each in series], times, values, state)]

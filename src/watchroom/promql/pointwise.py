@@ -1,0 +1,151 @@
+"""The functions that change each sample by itself: mathematics, clamps, dates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from watchroom.promql.frame import Frame, as_frame, as_scalar, one_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from watchroom.promql.frame import Context, Result
+    from watchroom.promql.model import Floats
+
+_DAY = 86400
+
+
+def _sign(values: Floats) -> Floats:
+    return np.where(np.isnan(values), values, np.sign(values))
+
+
+MATHEMATICS: Mapping[str, Callable[[Floats], Floats]] = {
+    "abs": np.abs,
+    "acos": np.arccos,
+    "acosh": np.arccosh,
+    "asin": np.arcsin,
+    "asinh": np.arcsinh,
+    "atan": np.arctan,
+    "atanh": np.arctanh,
+    "ceil": np.ceil,
+    "cos": np.cos,
+    "cosh": np.cosh,
+    "deg": lambda values: values * 180 / np.pi,
+    "exp": np.exp,
+    "floor": np.floor,
+    "ln": np.log,
+    "log10": np.log10,
+    "log2": np.log2,
+    "rad": lambda values: values * np.pi / 180,
+    "sgn": _sign,
+    "sin": np.sin,
+    "sinh": np.sinh,
+    "sqrt": np.sqrt,
+    "tan": np.tan,
+    "tanh": np.tanh,
+}
+
+
+def _seconds(values: Floats) -> np.ndarray:
+    """Return whole seconds since the epoch; what is no time becomes NaT."""
+    limit = 2.0**62
+    known = np.isfinite(values) & (np.abs(values) < limit)
+    whole = np.trunc(np.where(known, values, 0.0)).astype(np.int64)
+    moments = whole.astype("datetime64[s]")
+    moments[~known] = np.datetime64("NaT")
+    return moments
+
+
+def _number(deltas: np.ndarray) -> Floats:
+    """Return counts of a timedelta64 as floats, NaT as NaN."""
+    counts = deltas.astype(np.int64).astype(float)
+    return np.where(np.isnat(deltas), np.nan, counts)
+
+
+def _since(moments: np.ndarray, large: str, small: str) -> Floats:
+    """Return how many `small` units have passed in the current `large` one."""
+    begun = moments.astype(f"datetime64[{large}]").astype(f"datetime64[{small}]")
+    return _number(moments.astype(f"datetime64[{small}]") - begun)
+
+
+def _year(moments: np.ndarray) -> Floats:
+    years = moments.astype("datetime64[Y]") - np.datetime64("1970", "Y")
+    return _number(years) + 1970
+
+
+def _days_in_month(moments: np.ndarray) -> Floats:
+    month = moments.astype("datetime64[M]")
+    following = (month + np.timedelta64(1, "M")).astype("datetime64[D]")
+    return _number(following - month.astype("datetime64[D]"))
+
+
+def _day_of_week(moments: np.ndarray) -> Floats:
+    days = moments.astype("datetime64[D]") - np.datetime64("1970-01-01", "D")
+    return np.mod(_number(days) + 4, 7)  # 1970-01-01 was a Thursday; Sunday is 0
+
+
+DATES: Mapping[str, Callable[[np.ndarray], Floats]] = {
+    "day_of_month": lambda moments: _since(moments, "M", "D") + 1,
+    "day_of_week": _day_of_week,
+    "day_of_year": lambda moments: _since(moments, "Y", "D") + 1,
+    "days_in_month": _days_in_month,
+    "hour": lambda moments: _since(moments, "D", "h"),
+    "minute": lambda moments: _since(moments, "h", "m"),
+    "month": lambda moments: _since(moments, "Y", "M") + 1,
+    "year": _year,
+}
+
+
+def go_min(one: Floats, other: Floats) -> Floats:
+    """Return the smaller; -Inf wins over NaN, NaN over all else, as in Go."""
+    lowest = np.isneginf(one) | np.isneginf(other)
+    return np.where(lowest, -np.inf, np.minimum(one, other))
+
+
+def go_max(one: Floats, other: Floats) -> Floats:
+    """Return the larger; +Inf wins over NaN, NaN over all else, as in Go."""
+    highest = np.isposinf(one) | np.isposinf(other)
+    return np.where(highest, np.inf, np.maximum(one, other))
+
+
+def replace_values(frame: Frame, values: Floats, context: Context) -> Frame:
+    """Return `frame` with other values, its name dropped."""
+    changed = Frame(frame.labels, values, frame.present, frame.nameless)
+    return context.finish(context.without_name(changed))
+
+
+def mathematics(name: str, frame: Frame, context: Context) -> Frame:
+    """Return a mathematical function of every sample."""
+    return replace_values(frame, MATHEMATICS[name](frame.values), context)
+
+
+def dates(name: str, args: Sequence[Result], context: Context) -> Frame:
+    """Return a date function of every sample, or of the evaluation time."""
+    if not args:
+        now = context.steps.times() // 1000
+        return one_row((), DATES[name](_seconds(now.astype(float))))
+    frame = as_frame(args[0])
+    return replace_values(frame, DATES[name](_seconds(frame.values)), context)
+
+
+def clamp(name: str, args: Sequence[Result], context: Context) -> Frame:
+    """Return every sample held between limits; none where the limits cross."""
+    frame, limits = as_frame(args[0]), [as_scalar(limit) for limit in args[1:]]
+    low = limits[0] if name != "clamp_max" else np.array(-np.inf)
+    high = limits[-1] if name != "clamp_min" else np.array(np.inf)
+    values = go_max(low, go_min(high, frame.values))
+    crossed = high < low
+    held = Frame(frame.labels, values, frame.present & ~crossed, frame.nameless)
+    return context.finish(context.without_name(held.occupied()))
+
+
+def rounded(args: Sequence[Result], context: Context) -> Frame:
+    """Return every sample rounded to a multiple of the second argument, ties up."""
+    frame = as_frame(args[0])
+    nearest = as_scalar(args[1]) if len(args) > 1 else np.array(1.0)
+    # The inverse, as Prometheus has it: 5.3 / 0.1 is not 53, 5.3 * 10 is.
+    inverse = 1.0 / nearest
+    values = np.floor(frame.values * inverse + 0.5) / inverse
+    return replace_values(frame, values, context)

@@ -1,0 +1,121 @@
+r"""Rewrites of the query text that spare promql-parser what it gets wrong.
+
+Three things are taken out before parsing and put back afterwards:
+
+- the number of ``@``: the bindings panic on one before 1970 (PanicException is not an
+  Exception), so the parser sees an index instead;
+- strings with byte escapes: the bindings read ``\xc5`` as a character, Go as a byte;
+- underscores between digits, which the lexer does not know.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import NamedTuple
+
+from watchroom.errors import ConfigError, QuerySyntaxError
+from watchroom.units import parse_duration
+
+_TOKEN = re.compile(
+    r"""
+    (?P<comment>\#[^\n]*)
+  | (?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)
+  | (?P<at>@\s*(?P<sign>[-+]?)\s*
+      (?P<time>0[xX][0-9a-fA-F_]+|[0-9.][0-9a-zA-Z_.]*(?:(?<=[eE])[-+][0-9_]+)?
+        |[iI][nN][fF]\b|[nN][aA][nN]\b))
+  | (?P<word>[a-zA-Z_:][a-zA-Z0-9_:.]*)
+  | (?P<number>0[xX][0-9a-fA-F_]+|\.?[0-9][0-9a-zA-Z_.]*)
+  | (?P<space>\s+)
+  | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_BYTE_ESCAPE = re.compile(r"\\(?:x[89a-fA-F][0-9a-fA-F]|[23][0-7]{2})")
+_ESCAPE = re.compile(
+    r"\\(?:x([0-9a-fA-F]{2})|([0-7]{3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))",
+    re.DOTALL,
+)
+_SIMPLE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
+# A private-use character that no real label or pattern begins with.
+_MARK = "\uf8ff"
+# What an int64 of milliseconds can hold, as Prometheus checks it.
+_MAX_SECONDS = (2**63 - 1) / 1000
+
+
+class Scanned(NamedTuple):
+    """Text that the parser can read, and what was taken out of it."""
+
+    text: str
+    times: tuple[int, ...]
+    strings: tuple[str, ...]
+
+    def restore(self, value: str) -> str:
+        """Return the string that stood where the parser saw `value`."""
+        if value.startswith(_MARK) and value[1:].isdecimal():
+            return self.strings[int(value[1:])]
+        return value
+
+
+def _milliseconds(sign: str, written: str) -> int:
+    text = written.replace("_", "")
+    try:
+        hexadecimal = text[:2] in {"0x", "0X"}
+        seconds = float(int(text, 16)) if hexadecimal else float(text)
+    except ValueError:
+        try:
+            seconds = parse_duration(text)
+        except ConfigError as error:
+            raise QuerySyntaxError(f"bad time after @: {written!r}") from error
+    if math.isnan(seconds) or abs(seconds) >= _MAX_SECONDS:
+        raise QuerySyntaxError(f"timestamp out of bounds for @ modifier: {sign}{text}")
+    # Go rounds half away from zero.
+    milliseconds = math.floor(seconds * 1000 + 0.5)
+    return -milliseconds if sign == "-" else milliseconds
+
+
+def unescape(quoted: str) -> str:
+    """Return the string of a Go literal; bytes that are not UTF-8 become surrogates."""
+    body = quoted[1:-1]
+    if quoted[0] == "`":
+        return body
+
+    def replace(found: re.Match[str]) -> str:
+        two, three, four, eight, simple = found.groups()
+        if two or three:
+            code = int(two, 16) if two else int(three, 8)
+            # Latin-1 stands for the byte until all bytes are joined below.
+            return chr(0xDC00 + code) if code > 127 else chr(code)
+        if four or eight:
+            return chr(int(four or eight, 16))
+        return chr(_SIMPLE[simple]) if simple in _SIMPLE else simple
+
+    raw = _ESCAPE.sub(replace, body).encode("utf-8", "surrogateescape")
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def scan(query: str) -> Scanned:
+    """Return `query` in a form that promql-parser reads as Prometheus would.
+
+    Raises:
+        QuerySyntaxError: The time of an ``@`` is not one.
+    """
+    if "@" not in query and "_" not in query and "\\" not in query:
+        return Scanned(query, (), ())
+    parts: list[str] = []
+    times: list[int] = []
+    strings: list[str] = []
+    for token in _TOKEN.finditer(query):
+        text = token.group()
+        kind = token.lastgroup
+        if token["at"] is not None:
+            parts.append(f"@ {len(times)}")
+            times.append(_milliseconds(token["sign"], token["time"]))
+        elif kind == "number":
+            parts.append(text.replace("_", ""))
+        elif kind == "string" and text[0] != "`" and _BYTE_ESCAPE.search(text):
+            parts.append(f'"{_MARK}{len(strings)}"')
+            strings.append(unescape(text))
+        else:
+            parts.append(text)
+    return Scanned("".join(parts), tuple(times), tuple(strings))

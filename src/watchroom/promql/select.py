@@ -1,0 +1,150 @@
+"""Samples for selectors: the last one before each step, or the windows before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from watchroom.promql.frame import Context, Frame, stack
+from watchroom.promql.model import ABSENT, STALE_CELL, VALUE, Group, Labels
+from watchroom.promql.windows import Windows
+
+if TYPE_CHECKING:
+    from watchroom.promql.model import Floats, Mask, Times
+    from watchroom.promql.syntax import At, Range, Selector
+
+
+class Cells(NamedTuple):
+    """The sample a selector found for each series and step, with its own time."""
+
+    frame: Frame
+    times: Floats
+
+
+def resolve(at: At, context: Context) -> int | None:
+    """Return the time an ``@`` stands for."""
+    if at == "start":
+        return context.query.start
+    if at == "end":
+        return context.query.end
+    return at
+
+
+def moments(at: At, offset_ms: int, context: Context) -> Times:
+    """Return the instants a selector looks at: one per step, or one for all."""
+    fixed = resolve(at, context)
+    if fixed is not None:
+        return np.array([fixed - offset_ms], np.int64)
+    return context.steps.times() - offset_ms
+
+
+def _latest(group: Group, at: Times) -> tuple[Mask, Floats, Times]:
+    """Return validity, values and times (S, M) of the last sample up to `at` (M,)."""
+    index = np.searchsorted(group.timestamps, at, side="right") - 1
+    found = index >= 0
+    index = np.maximum(index, 0)
+    count = len(group.labels)
+    if group.state is None:
+        shape = (count, len(at))
+        times = np.broadcast_to(group.timestamps[index], shape)
+        return np.broadcast_to(found, shape), group.values[:, index], times
+    columns = np.arange(len(group.timestamps))
+    last = np.maximum.accumulate(np.where(group.state != ABSENT, columns, -1), axis=1)[
+        :, index
+    ]
+    valid = found & (last >= 0)
+    last = np.maximum(last, 0)
+    values = np.take_along_axis(group.values, last, axis=1)
+    stale = np.take_along_axis(group.state, last, axis=1) == STALE_CELL
+    return valid & ~stale, values, group.timestamps[last]
+
+
+def instant(selector: Selector, context: Context) -> Cells:
+    """Return the last sample of each series within the lookback of each step."""
+    at = moments(selector.at, selector.offset_ms, context)
+    lookback, count = context.lookback_ms, context.steps.size
+    frames: list[Frame] = []
+    times: list[Times] = []
+    start, end = int(at[0]) - lookback, int(at[-1])
+    for group in context.queryable.select(selector.matchers, start, end):
+        context.budget.spend(len(group.labels) * len(at))
+        if not len(group.timestamps):
+            continue
+        valid, values, when = _latest(group, at)
+        valid = valid & (when > at - lookback)
+        shape = (len(group.labels), count)
+        frame = Frame(
+            list(group.labels),
+            np.broadcast_to(values, shape),
+            np.broadcast_to(valid, shape),
+            np.zeros(len(group.labels), bool),
+        )
+        rows = np.flatnonzero(valid.any(axis=1))
+        frames.append(frame.take(rows))
+        times.append(np.broadcast_to(when, shape)[rows])
+    frame = stack(frames, count)
+    found = np.concatenate(times) if times else np.empty((0, count), np.int64)
+    return Cells(frame, found / 1000)
+
+
+def windows(node: Range, context: Context, *, each: bool) -> list[Windows]:
+    """Return the samples of each series in ``(t - range, t]`` for every step.
+
+    With `each` there is a window per step even where ``@`` makes them all the same.
+    """
+    selector = node.selector
+    at = moments(selector.at, selector.offset_ms, context)
+    if each:
+        at = np.broadcast_to(at, (context.steps.size,))
+    start, end = int(at[0]) - node.range_ms, int(at[-1])
+    groups = context.queryable.select(selector.matchers, start, end)
+    made: list[Windows] = []
+    for group in groups:
+        context.budget.spend(group.values.size)
+        made.append(from_group(group, at, node.range_ms, context))
+    return made
+
+
+def from_group(
+    group: Group,
+    at: Times,
+    range_ms: int,
+    context: Context,
+    nameless: Mask | None = None,
+) -> Windows:
+    """Return the windows of one group that end at `at` (M,)."""
+    if nameless is None:
+        nameless = np.zeros(len(group.labels), bool)
+    times = group.timestamps
+    left = np.searchsorted(times, at - range_ms, side="right")
+    right = np.searchsorted(times, at, side="right")
+    labels: list[Labels] = list(group.labels)
+    if group.state is None or not group.state.any():
+        return Windows(
+            labels,
+            times[None, :],
+            group.values,
+            left[None, :],
+            right[None, :],
+            at,
+            range_ms,
+            nameless,
+            context.budget,
+        )
+    held = group.state == VALUE
+    # Each row's values move to its left end, so that a window is again a slice.
+    order = np.argsort(~held, axis=1, kind="stable")
+    before = np.zeros((len(labels), len(times) + 1), np.int64)
+    np.cumsum(held, axis=1, out=before[:, 1:])
+    return Windows(
+        labels,
+        times[order],
+        np.take_along_axis(group.values, order, axis=1),
+        before[:, left],
+        before[:, right],
+        at,
+        range_ms,
+        nameless,
+        context.budget,
+    )

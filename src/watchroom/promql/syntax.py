@@ -1,0 +1,130 @@
+"""The nodes of a parsed expression, in the terms that evaluation needs.
+
+Durations and times are milliseconds. Parentheses are gone; so is unary plus.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from watchroom.promql.model import Matcher
+
+At: TypeAlias = int | Literal["start", "end"] | None
+"""The ``@`` modifier: a time, an end of the query, or none."""
+
+Cardinality: TypeAlias = Literal["one-to-one", "many-to-one", "one-to-many", "set"]
+ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "^", "atan2"})
+COMPARISON = frozenset({"==", "!=", ">", "<", ">=", "<="})
+
+
+class Number(NamedTuple):
+    """A literal number or duration."""
+
+    value: float
+
+
+class Text(NamedTuple):
+    """A literal string, and how it was written."""
+
+    value: str
+    written: str
+
+
+class Selector(NamedTuple):
+    """The last sample of the matching series."""
+
+    matchers: tuple[Matcher, ...]
+    offset_ms: int = 0
+    at: At = None
+
+
+class Range(NamedTuple):
+    """The samples of the matching series over a time."""
+
+    selector: Selector
+    range_ms: int
+
+
+class Subquery(NamedTuple):
+    """An expression evaluated at many instants; `step_ms` 0 is the default step."""
+
+    inner: Node
+    range_ms: int
+    step_ms: int
+    offset_ms: int = 0
+    at: At = None
+
+
+class Call(NamedTuple):
+    """A function and its arguments."""
+
+    name: str
+    args: tuple[Node, ...]
+
+
+class Aggregate(NamedTuple):
+    """An aggregation operator; `param` is what topk, quantile, … take first."""
+
+    op: str
+    inner: Node
+    param: Node | None
+    labels: tuple[str, ...]
+    without: bool
+
+
+class Matching(NamedTuple):
+    """How the two sides of a binary operator find each other."""
+
+    cardinality: Cardinality = "one-to-one"
+    on: bool = False
+    labels: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    fill_left: float | None = None
+    fill_right: float | None = None
+
+
+class Binary(NamedTuple):
+    """A binary operator."""
+
+    op: str
+    left: Node
+    right: Node
+    as_bool: bool
+    matching: Matching
+
+
+class Negate(NamedTuple):
+    """Unary minus."""
+
+    inner: Node
+
+
+Node: TypeAlias = (
+    Number | Text | Selector | Range | Subquery | Call | Aggregate | Binary | Negate
+)
+
+
+def children(node: Node) -> Sequence[Node]:
+    """Return the nodes directly below `node`."""
+    match node:
+        case Range():
+            return (node.selector,)
+        case Subquery() | Negate():
+            return (node.inner,)
+        case Call():
+            return node.args
+        case Aggregate():
+            return (node.inner,) if node.param is None else (node.param, node.inner)
+        case Binary():
+            return (node.left, node.right)
+    return ()
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yield `node` and all below it, parents first."""
+    yield node
+    for child in children(node):
+        yield from walk(child)

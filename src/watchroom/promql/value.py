@@ -1,0 +1,47 @@
+"""Numbers as Prometheus writes them, which is as Go does."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def _special(value: float) -> str | None:
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return None
+
+
+def format_plain(value: float) -> str:
+    """Return `value` without an exponent, as ``count_values`` labels it."""
+    special = _special(value)
+    if special is not None:
+        return special
+    return np.format_float_positional(value, trim="-")
+
+
+def format_float(value: float) -> str:
+    """Return `value` as the HTTP API does: exponents below 1e-6 and from 1e21 on."""
+    special = _special(value)
+    if special is not None:
+        return special
+    size = abs(value)
+    if size != 0 and (size < 1e-6 or size >= 1e21):
+        mantissa, _, exponent = repr(value).partition("e")
+        if not exponent:  # repr keeps floats below 1e16 plain
+            mantissa, _, exponent = np.format_float_scientific(
+                value, trim="-"
+            ).partition("e")
+        mantissa = mantissa.removesuffix(".0")
+        # Go's JSON writes e-7 and e+21: no leading zero, but a sign.
+        return f"{mantissa}e{int(exponent):+d}"
+    return format_plain(value)
+
+
+def format_openmetrics(value: float) -> str:
+    """Return `value` as a label of OpenMetrics has it: ``1.0``, not ``1``."""
+    text = format_float(value)
+    return text if set(text) & set(".eNI") else f"{text}.0"

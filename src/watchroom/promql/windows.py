@@ -1,0 +1,112 @@
+"""Windows over series that share timestamps: slices of one matrix, by their edges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import numpy as np
+
+from watchroom.promql.frame import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from watchroom.promql.frame import Budget
+    from watchroom.promql.model import Floats, Labels, Mask, Times
+
+    Index = NDArray[np.int64]
+
+T = TypeVar("T", bound=np.generic)
+
+
+class Walk(NamedTuple):
+    """The k-th sample of every window."""
+
+    rank: int
+    valid: Mask
+    values: Floats
+    times: Times
+
+
+class Windows(NamedTuple):
+    """The samples of S series in M windows.
+
+    Attributes:
+        labels: One per series (S).
+        times: (1, T) when the series share them, else (S, T).
+        values: (S, T); a window is ``values[s, left:right]``.
+        left: First index of each window, (1, M) or (S, M).
+        right: Index after the last, like `left`.
+        ends: The right edge of each window in milliseconds (M,).
+        range_ms: How long a window is; its left edge is outside.
+        nameless: As in `Frame`.
+        budget: What is left to spend.
+    """
+
+    labels: list[Labels]
+    times: Times
+    values: Floats
+    left: Index
+    right: Index
+    ends: Times
+    range_ms: int
+    nameless: Mask
+    budget: Budget
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Series and windows: (S, M)."""
+        return len(self.labels), len(self.ends)
+
+    @property
+    def counts(self) -> Index:
+        """How many samples each window has, (1, M) or (S, M)."""
+        return self.right - self.left
+
+    def values_at(self, index: Index) -> Floats:
+        """Return the values at `index` ((1, M) or (S, M)), clipped, as (S, M)."""
+        return _gather(self.values, index, self.shape[0])
+
+    def times_at(self, index: Index) -> Times:
+        """Return the times at `index`, in the shape of the windows' edges."""
+        return _gather(self.times, index, 1)
+
+    def walk(self) -> Iterator[Walk]:
+        """Yield the first sample of every window, then the second, and so on.
+
+        So a fold over time is a loop over the samples of the longest window, each
+        turn of it for all series and steps at once, in Prometheus' own order.
+        """
+        counts = self.counts
+        longest = int(counts.max()) if counts.size else 0
+        for rank in range(longest):
+            self.budget.check()
+            index = self.left + rank
+            valid = np.broadcast_to(index < self.right, self.shape)
+            yield Walk(rank, valid, self.values_at(index), self.times_at(index))
+
+    def frame(self, values: Floats, valid: Mask, steps: int) -> Frame:
+        """Return a frame of `values` (S, M) where `valid`; one window serves all."""
+        shape = (len(self.labels), steps)
+        return Frame(
+            list(self.labels),
+            np.broadcast_to(values, shape),
+            np.broadcast_to(valid, shape),
+            self.nameless,
+        )
+
+
+def _gather(matrix: NDArray[T], index: Index, rows: int) -> NDArray[T]:
+    if not matrix.shape[1]:
+        shape = (max(rows, index.shape[0]), index.shape[1])
+        return np.zeros(shape, matrix.dtype)
+    index = np.clip(index, 0, matrix.shape[1] - 1)
+    if index.shape[0] == 1:
+        shared: NDArray[T] = matrix[:, index[0]]
+        return shared
+    if matrix.shape[0] == 1:
+        row: NDArray[T] = matrix[0][index]
+        return row
+    return np.take_along_axis(matrix, index, axis=1)
