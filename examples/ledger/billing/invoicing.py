@@ -155,7 +155,8 @@ def _next_number(year: int) -> str:
 
 def _after_commit(invoice: Invoice) -> None:
     # Robust: a cache that is away must not fail what is already booked.
-    transaction.on_commit(
-        partial(cache.delete_many, [keys.summary(invoice.customer_id), keys.DASHBOARD]),
-        robust=True,
-    )
+    transaction.on_commit(partial(_forget, invoice.customer_id), robust=True)
+
+
+def _forget(customer_id: int) -> None:
+    cache.delete_many([keys.summary(customer_id), keys.DASHBOARD])

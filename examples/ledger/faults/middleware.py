@@ -21,10 +21,10 @@ class FaultMiddleware:
         return self.get_response(request)
 
     def process_view(self, request, _view, _args, _kwargs):
-        held = switches.current().get("held-connections")
-        self.held.keep(held.connections if held else 0)
         if request.resolver_match.app_name in SPARED:
             return
+        held = switches.current().get("held-connections")
+        self.held.keep(held.connections if held else 0)
         if slow := switches.struck("slow-responses"):
             sleep(slow.seconds)
         if slow := switches.struck("slow-queries"):

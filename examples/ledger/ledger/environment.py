@@ -26,7 +26,7 @@ def database(url: str, default: Path) -> dict:
     parts = urlsplit(url or f"sqlite://{default}")
     match parts.scheme:
         case "sqlite":
-            return sqlite(parts.path)
+            return sqlite("/" + parts.path.lstrip("/"))
         case "postgres" | "postgresql":
             return postgres(parts)
     msg = f"DATABASE_URL starts with {parts.scheme}://, not postgres:// or sqlite://"
