@@ -1,0 +1,97 @@
+"""Run watchroom and its peers side by side and print the ratios."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from imports import SUBJECTS
+from project import VARIANTS
+
+HERE = Path(__file__).parent
+
+
+def child(script: str, *words: str) -> str:
+    """Run one measurement in a fresh process and return what it printed."""
+    environ = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("WATCHROOM_", "DJANGO_", "PROMETHEUS_", "OTEL_"))
+    }
+    done = subprocess.run(
+        [sys.executable, str(HERE / script), *words],
+        cwd=HERE,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{script} {' '.join(words)} failed:\n{done.stderr}")
+    return done.stdout.splitlines()[-1]
+
+
+def request(rounds: int) -> None:
+    """What a request costs more: HTTP, every query, every cache call (WSGI)."""
+    times: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+    with tempfile.TemporaryDirectory() as scratch:
+        for number in range(rounds):
+            # Turned by one each round, so that no variant always runs on a cold core.
+            turn = number % len(VARIANTS)
+            for variant in (*VARIANTS[turn:], *VARIANTS[:turn]):
+                times[variant].append(
+                    float(child("project.py", variant, "3000", scratch))
+                )
+            print(f"  round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+    bare = times["bare"]
+    added = {
+        variant: statistics.median(
+            now - then for now, then in zip(times[variant], bare, strict=True)
+        )
+        for variant in VARIANTS
+    }
+    spread = max(bare) - min(bare)
+    print(f"\n{request.__doc__}\nspread of bare over the rounds: {spread:.0f} µs\n")
+    print(f"{'':20}{'median µs':>12}{'added µs':>12}{'× watchroom':>14}")
+    for variant in VARIANTS:
+        ratio = added[variant] / max(added["watchroom"], 0.1)
+        said = f"{ratio:13.1f}×" if variant not in {"bare", "watchroom"} else ""
+        median = statistics.median(times[variant])
+        print(f"{variant:20}{median:12.0f}{added[variant]:12.1f}{said}")
+
+
+def imports(rounds: int) -> None:
+    """What importing adds to a started Django."""
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in SUBJECTS}
+    for _ in range(rounds + 1):
+        for name in SUBJECTS:
+            results[name].append(json.loads(child("imports.py", name)))
+    print(f"\n{imports.__doc__}\n")
+    columns = ("ms", "modules", "third_party", "MiB")
+    print(" " * 20 + "".join(f"{column:>13}" for column in columns))
+    for name, runs in results.items():
+        # The first run of each wrote the .pyc files.
+        medians = [statistics.median(run[c] for run in runs[1:]) for c in columns]
+        print(f"{name:20}" + "".join(f"{value:13.1f}" for value in medians))
+
+
+def main() -> None:
+    """Run the benchmarks named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("which", nargs="*", choices=["request", "imports", []])
+    options = parser.parse_args()
+    for benchmark in (request, imports):
+        if not options.which or benchmark.__name__ in options.which:
+            benchmark(options.rounds)
+
+
+if __name__ == "__main__":
+    main()
