@@ -1,48 +1,54 @@
-"""Which alerts go to whom, when: Alertmanager's routing and grouping, without its I/O."""
+"""Which alerts go to whom, when: Alertmanager's routing, grouping and muting, pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+import threading
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from watchroom.monitor.aggregation import (
+    AggregationGroup,
+    DeliveryKey,
+    Notification,
+    Told,
+    needs_update,
+    order,
+)
+from watchroom.monitor.inhibit import Inhibitor, Rule, compile_rules
+from watchroom.monitor.route import Node, compile_route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from watchroom.formats.alertmanager import Alertmanager
     from watchroom.monitor.alerts import Alert
     from watchroom.promql.model import Labels
 
-
-class DeliveryKey(NamedTuple):
-    """One conversation: what one integration of a receiver hears about one group."""
-
-    receiver: str
-    integration: int
-    group_key: str
-
-
-class Told(NamedTuple):
-    """What a receiver has accepted last: fingerprints by state, and when."""
-
-    firing: frozenset[str]
-    resolved: frozenset[str]
-    at_ms: int
-
-
-class Notification(NamedTuple):
-    """A message that has to go out now."""
-
-    key: DeliveryKey
-    status: Literal["firing", "resolved"]
-    alerts: Sequence[Alert]
-    group_labels: Labels
-    firing: frozenset[str]
-    resolved: frozenset[str]
+__all__ = [
+    "AlertGroupView",
+    "AlertStatusView",
+    "DeliveryKey",
+    "Dispatcher",
+    "Dropped",
+    "Notification",
+    "Told",
+    "validate",
+]
 
 
 class Dropped(NamedTuple):
-    """A conversation that a reload ended, and why."""
+    """A delivery that a reload ended, and why."""
 
     key: DeliveryKey
     reason: str
+
+
+class AlertStatusView(NamedTuple):
+    """An alert as /api/v2/alerts shows it."""
+
+    alert: Alert
+    receivers: Sequence[str]
+    state: Literal["active", "suppressed"]
+    inhibited_by: Sequence[str]
 
 
 class AlertGroupView(NamedTuple):
@@ -53,13 +59,37 @@ class AlertGroupView(NamedTuple):
     alerts: Sequence[AlertStatusView]
 
 
-class AlertStatusView(NamedTuple):
-    """An alert as /api/v2/alerts shows it."""
+class _Plan(NamedTuple):
+    """A configuration, compiled: the tree, who wants ends told, who mutes whom."""
 
-    alert: Alert
-    receivers: Sequence[str]
-    state: Literal["active", "suppressed"]
-    inhibited_by: Sequence[str]
+    tree: Node
+    send_resolved: dict[str, tuple[bool, ...]]
+    inhibitions: list[Rule]
+
+
+def _plan(config: Alertmanager) -> _Plan:
+    return _Plan(
+        compile_route(config.route),
+        {
+            receiver.name: tuple(
+                hook.send_resolved for hook in receiver.webhook_configs
+            )
+            for receiver in config.receivers
+        },
+        compile_rules(config.inhibit_rules),
+    )
+
+
+def validate(config: Alertmanager) -> None:
+    """Check what the format cannot: that every pattern is RE2.
+
+    Raises:
+        ConfigError: One is not.
+    """
+    _plan(config)
+
+
+_GroupId = tuple[str, str, "Labels"]
 
 
 class Dispatcher:
@@ -72,46 +102,225 @@ class Dispatcher:
         config: A `formats.alertmanager` configuration.
         told: What receivers accepted before (`Ledger.told`).
         open_: Deliveries that the last process left open (`Ledger.open`).
+
+    Raises:
+        ConfigError: A matcher's pattern is not RE2.
     """
 
     def __init__(
         self,
-        config: Any,
+        config: Alertmanager,
         *,
         told: Mapping[DeliveryKey, Told] | None = None,
         open_: Mapping[DeliveryKey, Told] | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._plan = _plan(config)
+        self._told = dict(told or {})
+        self._open = dict(open_ or {})
+        self._alerts: dict[str, Alert] = {}
+        self._groups: dict[_GroupId, AggregationGroup] = {}
+        self._lock = threading.RLock()
 
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
         """Take news of alerts: new, still firing, or ended."""
-        raise NotImplementedError
+        with self._lock:
+            for alert in alerts:
+                self._alerts[alert.fingerprint] = alert
+                for route in self._plan.tree.match(alert.labels):
+                    self._group(route, alert, now_ms).insert(alert, now_ms)
+
+    def _group(self, route: Node, alert: Alert, now_ms: int) -> AggregationGroup:
+        labels = route.group_labels(alert.labels)
+        identity = (route.key, route.receiver, labels)
+        group = self._groups.get(identity)
+        if group is None:
+            group = self._groups[identity] = AggregationGroup(route, labels, now_ms)
+        return group
 
     def advance(self, now_ms: int) -> list[Notification]:
         """Run every group timer that is due and return what has to be sent."""
-        raise NotImplementedError
+        with self._lock:
+            due = [group for group in self._groups.values() if group.next_ms <= now_ms]
+            if not due:
+                return []
+            inhibitor = self._inhibitor(now_ms)
+            said: list[Notification] = []
+            for group in sorted(due, key=lambda group: group.next_ms):
+                said += self._flush(group, inhibitor, now_ms)
+            self._sweep()
+            return said
+
+    def _inhibitor(self, now_ms: int) -> Inhibitor:
+        firing = (a for a in self._alerts.values() if not a.resolved(now_ms))
+        return Inhibitor(self._plan.inhibitions, firing)
+
+    def _flush(
+        self, group: AggregationGroup, inhibitor: Inhibitor, now_ms: int
+    ) -> list[Notification]:
+        """Return what the group's receiver has to hear now."""
+        alerts = [
+            alert
+            for alert in group.ring(now_ms)
+            if not inhibitor.muted_by(alert.labels)
+        ]
+        said: list[Notification] = []
+        receiver = group.route.receiver
+        wants = self._plan.send_resolved.get(receiver, ())
+        for integration, send_resolved in enumerate(wants if alerts else ()):
+            key = DeliveryKey(receiver, integration, group.key)
+            found = self._decide(key, group, alerts, send_resolved, now_ms)
+            if found is not None:
+                said.append(found)
+                self._open.pop(key, None)
+                if found.kind == "send":
+                    self._open[key] = Told(found.firing, found.resolved, now_ms)
+                elif found.kind == "note":
+                    self._told[key] = Told(found.firing, found.resolved, now_ms)
+            if key in self._open:
+                group.waiting.add(key)
+        group.forget_ended()
+        return said
+
+    def _decide(
+        self,
+        key: DeliveryKey,
+        group: AggregationGroup,
+        alerts: Sequence[Alert],
+        send_resolved: bool,  # noqa: FBT001 - internal
+        now_ms: int,
+    ) -> Notification | None:
+        """Return what to say to one integration, if anything."""
+        ended = [alert for alert in alerts if alert.ends_at_ms is not None]
+        resolved = frozenset(alert.fingerprint for alert in ended)
+        firing = frozenset(a.fingerprint for a in alerts) - resolved
+        told, open_ = self._told.get(key), self._open.get(key)
+        update = needs_update(
+            told,
+            firing,
+            resolved,
+            send_resolved=send_resolved,
+            repeat_before_ms=now_ms - group.route.repeat_interval_ms,
+        )
+        kind: Literal["send", "note", "cancel"] = "send"
+        if open_ is not None:
+            if (open_.firing, open_.resolved) == (firing, resolved):
+                return None  # it is on its way
+            # Nobody accepted the page and it is over: say both at once, if wanted.
+            if not update and not firing and open_.firing:
+                update = True
+            elif not update:
+                kind = "cancel"
+        elif not update:
+            return None
+        if kind == "send" and not firing and not send_resolved:
+            kind = "note"
+        sent = alerts if send_resolved else [a for a in alerts if a not in ended]
+        return Notification(
+            key,
+            kind,
+            "firing" if firing else "resolved",
+            tuple(sent) if kind == "send" else (),
+            group.labels,
+            firing,
+            resolved,
+        )
+
+    def _sweep(self) -> None:
+        """Forget empty groups and alerts that no group holds."""
+        for identity, group in list(self._groups.items()):
+            if not group.alerts:
+                del self._groups[identity]
+        held = {name for group in self._groups.values() for name in group.alerts}
+        for fingerprint in self._alerts.keys() - held:
+            del self._alerts[fingerprint]
 
     def due_ms(self) -> int | None:
         """Return when `advance` has something to do next."""
-        raise NotImplementedError
+        with self._lock:
+            return min((group.next_ms for group in self._groups.values()), default=None)
 
     def settle(
         self, notification: Notification, *, accepted: bool, now_ms: int
     ) -> None:
-        """Tell how a notification ended: accepted by its receiver, or given up."""
-        raise NotImplementedError
+        """Tell how a delivery ended: accepted by its receiver, or given up.
 
-    def reload(self, config: Any, now_ms: int) -> list[Dropped]:
+        A message that newer content has replaced meanwhile still counts as told when
+        it was accepted.
+        """
+        key = notification.key
+        with self._lock:
+            mine = Told(notification.firing, notification.resolved, now_ms)
+            if accepted:
+                self._told[key] = mine
+            open_ = self._open.get(key)
+            current = open_ is not None and open_[:2] == mine[:2]
+            if not current:
+                return
+            del self._open[key]
+            for group in self._groups.values():
+                if key in group.waiting:
+                    group.waiting.discard(key)
+                    group.refused |= not accepted
+                    group.forget_ended()
+            self._sweep()
+
+    def reload(self, config: Alertmanager, now_ms: int) -> list[Dropped]:
         """Take a new configuration; groups whose key still exists keep their timers.
 
         Returns the open deliveries whose receiver is gone.
+
+        Raises:
+            ConfigError: A matcher's pattern is not RE2; nothing has changed then.
         """
-        raise NotImplementedError
+        plan = _plan(config)
+        with self._lock:
+            before, self._groups = self._groups, {}
+            self._plan = plan
+            self.receive(list(self._alerts.values()), now_ms)
+            for identity, group in self._groups.items():
+                if identity in before:
+                    group.inherit(before[identity], now_ms)
+            dropped = []
+            for key in list(self._open):
+                if key.integration < len(plan.send_resolved.get(key.receiver, ())):
+                    continue
+                del self._open[key]
+                dropped.append(
+                    Dropped(key, f"the receiver {key.receiver!r} is gone from the file")
+                )
+            for group in self._groups.values():
+                group.waiting &= self._open.keys()
+            return dropped
 
     def alert_groups(self, now_ms: int) -> list[AlertGroupView]:
-        """Return the groups as they stand."""
-        raise NotImplementedError
+        """Return the groups as they stand, with the alerts that fire."""
+        with self._lock:
+            views = {view.alert.fingerprint: view for view in self.alerts(now_ms)}
+            return [
+                AlertGroupView(
+                    group.labels,
+                    group.route.receiver,
+                    [views[name] for name in sorted(group.alerts) if name in views],
+                )
+                for group in self._groups.values()
+            ]
 
     def alerts(self, now_ms: int) -> list[AlertStatusView]:
         """Return the firing alerts with the receivers they go to."""
-        raise NotImplementedError
+        with self._lock:
+            inhibitor = self._inhibitor(now_ms)
+            found = []
+            for alert in sorted(self._alerts.values(), key=order):
+                if alert.resolved(now_ms):
+                    continue
+                routes = self._plan.tree.match(alert.labels)
+                muted = inhibitor.muted_by(alert.labels)
+                found.append(
+                    AlertStatusView(
+                        alert,
+                        tuple(dict.fromkeys(route.receiver for route in routes)),
+                        "suppressed" if muted else "active",
+                        muted,
+                    )
+                )
+            return found

@@ -219,3 +219,8 @@ def _padded(text: str, width: int, flags: str, value: Any) -> str:
             return text.zfill(width) if finite else text.rjust(width)
         return text.rjust(width, "0")
     return text.rjust(width)
+
+
+def quote_meta(text: str) -> str:
+    """Return `text` with the characters that mean something in a regexp escaped."""
+    return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)

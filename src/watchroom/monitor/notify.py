@@ -2,17 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+import collections
+import contextlib
+import random
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from watchroom.errors import StoreError
+from watchroom.monitor import webhook
+from watchroom.monitor.webhook import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     import aiohttp
 
+    from watchroom.formats.alertmanager import Alertmanager, WebhookConfig
+    from watchroom.monitor.aggregation import DeliveryKey, Notification
     from watchroom.monitor.alerts import Alert
     from watchroom.monitor.dispatch import Dispatcher
     from watchroom.monitor.ledger import Ledger
+
+_LONGEST_SLEEP = 60.0
+
+
+class Pace(NamedTuple):
+    """How hard to try (seconds).
+
+    Attributes:
+        first: The wait after the first failure; it doubles with each one.
+        longest: The longest wait.
+        give_up: After this long the delivery is recorded as failed. The group's next
+            interval makes a new one while its alerts last.
+        timeout: One attempt.
+        at_once: How many attempts may be under way.
+    """
+
+    first: float = 1.0
+    longest: float = 60.0
+    give_up: float = 86_400.0
+    timeout: float = 10.0
+    at_once: int = 8
+
+
+class _Delivery:
+    """One message on its way: a task of the loop until it is over."""
+
+    def __init__(
+        self, number: int | None, notification: Notification, body: str, created_ms: int
+    ) -> None:
+        self.number = number
+        self.notification = notification
+        self.body = body
+        self.created_ms = created_ms
+        self.attempts = 0
+        self.next_ms = created_ms
+        self.stopped = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
 
 
 class Notifier:
@@ -26,11 +74,12 @@ class Notifier:
         session: Sends; its lifetime is the caller's.
         external_url: What payloads name as externalURL.
         now: Seconds since the epoch.
+        pace: How hard to try.
     """
 
     def __init__(
         self,
-        config: Any,
+        config: Alertmanager,
         *,
         config_dir: Path,
         dispatcher: Dispatcher,
@@ -38,23 +87,233 @@ class Notifier:
         session: aiohttp.ClientSession,
         external_url: str,
         now: Callable[[], float],
+        pace: Pace | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._hooks = _hooks(config)
+        self._config_dir = config_dir
+        self._dispatcher = dispatcher
+        self._ledger = ledger
+        self._session = session
+        self._external_url = external_url
+        self._now = now
+        self._pace = pace or Pace()
+        self._deliveries: dict[DeliveryKey, _Delivery] = {}
+        self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._wake = asyncio.Event()
+        self._slots = asyncio.Semaphore(self._pace.at_once)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _now_ms(self) -> int:
+        return round(self._now() * 1000)
 
     async def run(self) -> None:
-        """Deliver until cancelled: a task of the event loop."""
-        raise NotImplementedError
+        """Deliver until cancelled: a task of the event loop.
+
+        Starts with what the last process left open. On cancellation nothing is marked:
+        what was on the wire is sent again by the next process.
+        """
+        self._loop = asyncio.get_running_loop()
+        try:
+            await self._resume()
+            while True:
+                self._wake.clear()
+                for notification in self._dispatcher.advance(self._now_ms()):
+                    await self._begin(notification)
+                await self._pause()
+        finally:
+            self._loop = None
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _pause(self) -> None:
+        due_ms = self._dispatcher.due_ms()
+        seconds = _LONGEST_SLEEP
+        if due_ms is not None:
+            seconds = min(max(due_ms / 1000 - self._now(), 0.0), seconds)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), seconds)
+
+    async def _resume(self) -> None:
+        for pending in await asyncio.to_thread(self._ledger.pending):
+            delivery = _Delivery(
+                pending.id, pending.notification, pending.body, pending.created_ms
+            )
+            delivery.attempts = pending.attempts
+            delivery.next_ms = pending.next_ms
+            key = pending.notification.key
+            if self._hook(key) is None:
+                reason = f"the receiver {key.receiver!r} is gone from the file"
+                await self._drop(key, reason)
+                settle = self._dispatcher.settle
+                settle(pending.notification, accepted=False, now_ms=self._now_ms())
+            else:
+                self._launch(delivery, None)
 
     def submit(self, alerts: Sequence[Alert]) -> None:
         """Hand alerts to the dispatcher and wake the loop: from any thread."""
-        raise NotImplementedError
+        self._dispatcher.receive(alerts, self._now_ms())
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is closing
+                loop.call_soon_threadsafe(self._wake.set)
 
-    async def reload(self, config: Any, config_dir: Path) -> None:
-        """Take a new configuration; pages under way to receivers that stay go on."""
-        raise NotImplementedError
+    async def reload(self, config: Alertmanager, config_dir: Path) -> None:
+        """Take a new configuration; pages under way to receivers that stay go on.
+
+        Raises:
+            ConfigError: It does not hold; nothing has changed then.
+        """
+        dropped = self._dispatcher.reload(config, self._now_ms())
+        self._hooks = _hooks(config)
+        self._config_dir = config_dir
+        for key, reason in dropped:
+            delivery = self._deliveries.pop(key, None)
+            if delivery is not None:
+                delivery.stopped.set()
+            await self._drop(key, reason)
+        self._wake.set()
+
+    async def _drop(self, key: DeliveryKey, reason: str) -> None:
+        self._counts[key.receiver, "dropped"] += 1
+        await self._written(self._ledger.drop(key, reason, self._now_ms()))
+
+    async def _written(self, future: Future[Any]) -> Any:
+        """Wait for the ledger; a disk that refuses must not stop a page."""
+        try:
+            return await asyncio.wrap_future(future)
+        except StoreError:
+            self._counts["", "ledger_failed"] += 1
+            return None
+
+    def _hook(self, key: DeliveryKey) -> WebhookConfig | None:
+        hooks = self._hooks.get(key.receiver, ())
+        return hooks[key.integration] if key.integration < len(hooks) else None
+
+    async def _begin(self, notification: Notification) -> None:
+        """Commit the intent, then let a task deliver it in place of the one before."""
+        key, now_ms = notification.key, self._now_ms()
+        before = self._deliveries.pop(key, None)
+        if before is not None:
+            before.stopped.set()
+            outcome = "superseded" if notification.kind == "send" else "dropped"
+            self._counts[key.receiver, outcome] += 1
+        hook = self._hook(key)
+        if notification.kind != "send" or hook is None:
+            await self._written(self._ledger.note(notification, now_ms))
+            return
+        text = webhook.body(notification, self._external_url, hook.max_alerts)
+        destination = webhook.redacted(hook.url) if hook.url else ""
+        intent = self._ledger.intend(notification, text, destination, now_ms)
+        number = await self._written(intent)
+        self._launch(_Delivery(number, notification, text, now_ms), before)
+
+    def _launch(self, delivery: _Delivery, before: _Delivery | None) -> None:
+        self._deliveries[delivery.notification.key] = delivery
+        task = asyncio.create_task(self._deliver(delivery, before))
+        delivery.task = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, delivery: _Delivery, before: _Delivery | None) -> None:
+        """Try until accepted, refused for good, replaced, or too old."""
+        if before is not None and before.task is not None:
+            await asyncio.wait([before.task])  # never two messages of one key at once
+        while not delivery.stopped.is_set():
+            await self._sleep(delivery)
+            if delivery.stopped.is_set():
+                return
+            async with self._slots:
+                destination, attempt = await self._attempt(delivery)
+            if await self._over(delivery, attempt, destination):
+                return
+
+    async def _sleep(self, delivery: _Delivery) -> None:
+        seconds = delivery.next_ms / 1000 - self._now()
+        if seconds > 0:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(delivery.stopped.wait(), seconds)
+
+    async def _attempt(self, delivery: _Delivery) -> tuple[str, Attempt]:
+        """Return where it went and how that went."""
+        delivery.attempts += 1
+        hook = self._hook(delivery.notification.key)
+        if hook is None:
+            return "", Attempt(False, False, None, "the receiver is gone", 0.0)
+        destination = webhook.redacted(hook.url) if hook.url else ""
+        try:
+            url = hook.url or await self._secret(hook.url_file)
+            destination = webhook.redacted(url)
+            token = None
+            if hook.http_config is not None and hook.http_config.authorization:
+                token = await self._secret(
+                    hook.http_config.authorization.credentials_file
+                )
+        except (OSError, UnicodeError) as error:
+            what = getattr(error, "strerror", None) or type(error).__name__
+            name = getattr(error, "filename", "a secret") or "a secret"
+            return destination, Attempt(False, True, None, f"{name}: {what}", 0.0)
+        attempt = await webhook.post(
+            self._session,
+            url,
+            delivery.body,
+            token=token,
+            timeout_seconds=self._pace.timeout,
+        )
+        return destination, attempt
+
+    async def _secret(self, name: str) -> str:
+        """Return a secret file's text; read at every send, so it can be renewed."""
+        path = self._config_dir / name
+        return (await asyncio.to_thread(path.read_text)).strip()
+
+    async def _over(
+        self, delivery: _Delivery, attempt: Attempt, destination: str
+    ) -> bool:
+        """Record an attempt; return whether it was the last."""
+        now_ms = self._now_ms()
+        age = (now_ms - delivery.created_ms) / 1000
+        again = attempt.retry and age < self._pace.give_up
+        if again:
+            wait = min(
+                self._pace.first * 2.0 ** min(delivery.attempts - 1, 30),
+                self._pace.longest,
+            )
+            wait *= 1 + random.random() / 5  # noqa: S311 - spreads, guards nothing
+            delivery.next_ms = now_ms + round(max(wait, attempt.retry_after) * 1000)
+        outcome = "sent" if attempt.accepted else "retried" if again else "failed"
+        notification = delivery.notification
+        self._counts[notification.key.receiver, outcome] += 1
+        if delivery.number is not None:
+            record = self._ledger.outcome(
+                delivery.number,
+                notification,
+                attempt,
+                number=delivery.attempts,
+                at_ms=now_ms,
+                destination=destination,
+                next_ms=delivery.next_ms if again else None,
+            )
+            await self._written(record)
+        if again:
+            return False
+        self._dispatcher.settle(notification, accepted=attempt.accepted, now_ms=now_ms)
+        if self._deliveries.get(notification.key) is delivery:
+            del self._deliveries[notification.key]
+        return True
 
     def stats(self) -> dict[tuple[str, str], float]:
-        """Return ``(receiver, outcome)`` → count; outcomes sent, failed, retried,
-        superseded, dropped; plus ``("", "queue")``, the deliveries now open.
+        """Return ``(receiver, outcome)`` → count.
+
+        Outcomes: sent, failed, retried, superseded, dropped; ``("", "queue")`` is the
+        number of deliveries now open, ``("", "ledger_failed")`` counts records that
+        state.db refused (the page went out all the same).
         """
-        raise NotImplementedError
+        found: dict[tuple[str, str], float] = dict(self._counts)
+        found["", "queue"] = len(self._deliveries)
+        return found
+
+
+def _hooks(config: Alertmanager) -> dict[str, tuple[WebhookConfig, ...]]:
+    return {r.name: tuple(r.webhook_configs) for r in config.receivers}

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from watchroom.monitor.state import StateDB
 
 
-__all__ = ["AlertView", "Evaluation", "GroupKey", "GroupView", "RuleManager"]
+__all__ = [
+    "AlertView",
+    "Evaluation",
+    "GroupKey",
+    "GroupView",
+    "RuleManager",
+    "validate",
+]
 
 
 class RuleManager:
@@ -244,6 +251,15 @@ class RuleManager:
                 getattr(group, name) for group in list(self._groups.values())
             )
         return totals
+
+
+def validate(files: Mapping[str, Any]) -> None:
+    """Check what the format cannot: that every template parses, no group twice.
+
+    Raises:
+        ConfigError: One does not; with file, line and the alert's name.
+    """
+    _built(files, 60.0)
 
 
 def _built(
