@@ -5,7 +5,6 @@ A step locks the invoice first, so two people paying the same invoice queue up.
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from functools import partial
 from typing import NamedTuple
 
 from django.core.cache import cache
@@ -79,9 +78,10 @@ def issue(invoice_id: int, today: date, *, send: bool = True) -> Invoice:
         _after_commit(invoice)
         if send:
             # Robust: the invoice is issued even when no broker listens, and
-            # send_missed() catches up later.
+            # send_missed() catches up later. No partial: Django names a robust
+            # function that fails, and a partial has no name.
             transaction.on_commit(
-                partial(tasks.send_invoice.delay, invoice.pk), robust=True
+                lambda: tasks.send_invoice.delay(invoice.pk), robust=True
             )
     return invoice
 
@@ -155,7 +155,7 @@ def _next_number(year: int) -> str:
 
 def _after_commit(invoice: Invoice) -> None:
     # Robust: a cache that is away must not fail what is already booked.
-    transaction.on_commit(partial(_forget, invoice.customer_id), robust=True)
+    transaction.on_commit(lambda: _forget(invoice.customer_id), robust=True)
 
 
 def _forget(customer_id: int) -> None:
