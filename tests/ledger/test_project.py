@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import sqlite3
 from contextlib import closing
 
 import pytest
-from tests.support.ledger import Ledger
+from tests.support.ledger import PROJECT, Ledger
 
 
 def rows(ledger, query):
@@ -102,3 +103,14 @@ def test_database_urls_are_understood(tmp_path, url, expected):
 def test_an_unknown_kind_of_database_is_refused_by_name(tmp_path):
     done = Ledger(tmp_path, DATABASE_URL="mysql://x/y").manage("check", check=False)
     assert "mysql://" in done.stderr
+
+
+def test_the_readme_names_every_variable_and_every_fault():
+    readme = (PROJECT / "README.md").read_text()
+    sources = [*(PROJECT / "ledger").glob("*.py"), PROJECT / "gunicorn.conf.py"]
+    used = set(re.findall(r"LEDGER_[A-Z_]+", "".join(p.read_text() for p in sources)))
+    switches = (PROJECT / "faults" / "switches.py").read_text()
+    faults = set(re.findall(r'Fault\(\s*"([a-z-]+)"', switches))
+    assert len(used) > 15
+    assert len(faults) == 6
+    assert [word for word in sorted(used | faults) if f"`{word}`" not in readme] == []
