@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from watchroom.promql.syntax import Aggregate, Text
 
 _INT64 = 2.0**63
+_LIMITS = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
 
 
 class Blocks(NamedTuple):
@@ -140,12 +141,19 @@ def _quantile(blocks: Blocks, share: Floats) -> Floats:
     return made
 
 
-def _limit(given: Floats) -> Floats:
-    """Return how many to take at each step, checked as Prometheus checks it."""
-    if given.max() < 1:
-        return np.zeros_like(given)
+def _limit(op: str, given: Floats) -> Floats:
+    """Return the operator's parameter at each step, checked as Prometheus does.
+
+    It fails even over no series at all.
+    """
+    if op == "limit_ratio":
+        if np.isnan(given).any():
+            raise QueryError("Ratio value is NaN")
+        return np.clip(given, -1.0, 1.0)
     if np.isnan(given).any():
         raise QueryError("Parameter value is NaN")
+    if given.max() < 1:
+        return np.zeros_like(given)
     if given.min() <= -_INT64:
         raise QueryError(f"Scalar value {given.min():g} underflows int64")
     if given.max() >= _INT64:
@@ -161,10 +169,9 @@ def _ranks(values: Floats, present: Mask, *, largest: bool) -> NDArray[np.intp]:
     return np.argsort(order, axis=0, kind="stable")
 
 
-def _top(node: Aggregate, blocks: Blocks, given: Floats, context: Context) -> Frame:
+def _top(node: Aggregate, blocks: Blocks, most: Floats, context: Context) -> Frame:
     """Return the rows of topk, bottomk or limitk, ranked if this is one instant."""
     frame = blocks.frame
-    most = _limit(given)
     keep = np.zeros_like(frame.present)
     order: list[int] = []
     for start, end in blocks.spans():
@@ -189,12 +196,7 @@ def _portion(labels: Labels) -> float:
     return int.from_bytes(digest.digest(), "big") / 2**64
 
 
-def _limit_ratio(frame: Frame, given: Floats, steps: int) -> Frame:
-    if (given == 0).all():
-        return empty(steps)
-    if np.isnan(given).any():
-        raise QueryError("Ratio value is NaN")
-    ratio = np.clip(given, -1.0, 1.0)
+def _limit_ratio(frame: Frame, ratio: Floats) -> Frame:
     portion = np.array([_portion(labels) for labels in frame.labels])[:, None]
     taken = np.where(ratio >= 0, portion < ratio, portion >= 1 + ratio)
     kept = Frame(frame.labels, frame.values, frame.present & taken, frame.nameless)
@@ -240,12 +242,14 @@ def aggregate(
     context.budget.spend(frame.present.size)
     if node.op == "count_values":
         return _count_values(node, frame, steps)
+    if node.op in _LIMITS:
+        given = _limit(node.op, given)
     if not frame.labels:
         return empty(steps)
     if node.op == "limit_ratio":
-        return _limit_ratio(frame, given, steps)
+        return _limit_ratio(frame, given)
     blocks = _blocks(node, frame)
-    if node.op in {"topk", "bottomk", "limitk"}:
+    if node.op in _LIMITS:
         return _top(node, blocks, given, context)
     if node.op == "quantile":
         values = _quantile(blocks, given)

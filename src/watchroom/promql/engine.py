@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from watchroom.promql.model import Floats, Queryable, Times, Value
+    from watchroom.promql.syntax import Node
 
     Series: TypeAlias = tuple[Labels, Times, Floats]
 
@@ -66,8 +67,8 @@ class Engine:
         self._subquery_step_ms = round(subquery_step_seconds * 1000)
         self._delayed_names = delayed_name_removal
 
-    def instant(self, queryable: Queryable, expr: str, at_ms: int) -> Value:
-        """Return the value of `expr` at one time.
+    def instant(self, queryable: Queryable, expr: str | Node, at_ms: int) -> Value:
+        """Return the value of `expr`, a text or its nodes, at one time.
 
         Raises:
             QuerySyntaxError: `expr` does not parse or its types do not fit.
@@ -75,7 +76,7 @@ class Engine:
             QueryLimitError: Too many samples, or too late.
             QueryError: It cannot be answered over these series.
         """
-        node = parse(expr)
+        node = parse(expr) if isinstance(expr, str) else expr
         context = self._context(queryable, Steps(at_ms, at_ms, 1))
         with np.errstate(all="ignore"):
             if isinstance(node, Range):
@@ -91,7 +92,7 @@ class Engine:
         return Vector(list(zip(frame.labels, frame.values[:, 0].tolist(), strict=True)))
 
     def range(
-        self, queryable: Queryable, expr: str, start_ms: int, end_ms: int, step_ms: int
+        self, queryable: Queryable, expr: str | Node, start_ms: int, end_ms: int, step_ms: int
     ) -> Matrix:
         """Return the values of `expr` at every step from `start_ms` to `end_ms`.
 
@@ -101,7 +102,7 @@ class Engine:
             QueryLimitError: Too many samples, or too late.
             QueryError: It cannot be answered over these series.
         """
-        node = parse(expr)
+        node = parse(expr) if isinstance(expr, str) else expr
         kind = {Range: "range vector", Subquery: "range vector", Text: "string"}.get(
             type(node)
         )
