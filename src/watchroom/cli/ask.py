@@ -1,0 +1,94 @@
+"""How commands ask a running monitor, or a Prometheus: one HTTP request."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.errors import ConfigError, WatchroomError
+from watchroom.monitor.storage_dir import read_token, state_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_URL = "http://127.0.0.1:9700"
+_TIMEOUT_SECONDS = 60.0
+
+
+class AskError(WatchroomError):
+    """The monitor could not be asked, or said no."""
+
+
+class Answer(NamedTuple):
+    """A status and a body, whatever the status."""
+
+    status: int
+    body: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 200."""
+        return self.status == HTTPStatus.OK
+
+
+def ask(
+    url: str, path: str, *, project: str = "", data: dict[str, str] | None = None
+) -> Answer:
+    """Return the answer of GET, or POST with `data`.
+
+    Raises:
+        AskError: Nobody answers there.
+        ConfigError: `url` is not HTTP.
+    """
+    base = url.rstrip("/")
+    if urllib.parse.urlsplit(base).scheme not in {"http", "https"}:
+        raise ConfigError(f"{url!r} is not an HTTP URL", field="--url")
+    body = None if data is None else urllib.parse.urlencode(data).encode()
+    request = urllib.request.Request(base + path, data=body)  # noqa: S310 - checked above
+    token = _token(base, project)
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as found:  # noqa: S310 - checked above
+            return Answer(found.status, found.read().decode())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, error.read().decode("utf-8", "replace"))
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise AskError(f"{base} does not answer: {reason}") from error
+
+
+def _token(base: str, project: str) -> str | None:
+    """Return the token of the environment, or on this machine that of the state."""
+    found = read_token(os.environ)
+    host = urllib.parse.urlsplit(base).hostname
+    if found or host not in {"localhost", "127.0.0.1", "::1"}:
+        return found
+    try:
+        return (state_path(None, project, os.environ) / "token").read_text().strip()
+    except OSError:
+        return None
+
+
+def url_of(directory: Path | None, url: str | None) -> tuple[str, str]:
+    """Return where the monitor of a directory of built files is, and its project."""
+    project = ""
+    if directory is not None:
+        path = directory / "watchroom.json"
+        try:
+            known = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                "cannot be read",
+                file=path,
+                hint="give the directory that `watchroom build` wrote, or --url",
+            ) from error
+        project = str(known.get("project", ""))
+        url = url or str(known.get("monitor_url") or "")
+    return url or DEFAULT_URL, project

@@ -1,0 +1,73 @@
+"""`watchroom query EXPR`: one question to a monitor or a Prometheus."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+from urllib.parse import urlencode
+
+import click
+
+from watchroom.cli.ask import AskError, ask, url_of
+
+
+@click.command()
+@click.argument("expr")
+@click.option("--url", help="The server, http://127.0.0.1:9700 by default.")
+@click.option("--time", "at", help="Epoch seconds or RFC 3339; now by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as it came.")
+def query(expr: str, url: str | None, at: str | None, *, as_json: bool) -> None:
+    r"""Ask a monitor or a Prometheus one question.
+
+    \b
+    Examples:
+      watchroom query 'sum by (route) (rate(http_requests_total[5m]))'
+      watchroom query up --url http://prometheus:9090 --json
+
+    Exit codes: 0 answered, 1 the query was refused, 2 nobody answers.
+    """
+    where, project = url_of(None, url)
+    params = {"query": expr} | ({"time": at} if at else {})
+    answer = ask(where, f"/api/v1/query?{urlencode(params)}", project=project)
+    if as_json:
+        click.echo(answer.body)
+        sys.exit(0 if answer.ok else 1)
+    try:
+        found: dict[str, Any] = json.loads(answer.body)
+    except ValueError as error:
+        raise AskError(f"{where} answered HTTP {answer.status}, not JSON") from error
+    if found.get("status") != "success":
+        click.echo(f"watchroom: {found.get('error', answer.body)}", err=True)
+        sys.exit(1)
+    for line in lines(found["data"]):
+        click.echo(line)
+
+
+def lines(data: dict[str, Any]) -> list[str]:
+    """Return the answer for people: one line a series, values first."""
+    if data["resultType"] in {"scalar", "string"}:
+        return [data["result"][1]]
+    if not data["result"]:
+        return ["(no series)"]
+    rows = []
+    for series in data["result"]:
+        points = series.get("values") or [series["value"]]
+        name = _series(series["metric"])
+        rows += [(point[1], name, point[0]) for point in points]
+    width = max(len(value) for value, _, _ in rows)
+    many = data["resultType"] == "matrix"
+    return [
+        f"{value:>{width}}  {name}" + (f"  @{at}" if many else "")
+        for value, name, at in rows
+    ]
+
+
+def _series(metric: dict[str, str]) -> str:
+    inner = ", ".join(
+        f"{name}={json.dumps(value, ensure_ascii=False)}"
+        for name, value in sorted(metric.items())
+        if name != "__name__"
+    )
+    name = metric.get("__name__", "")
+    return f"{name}{{{inner}}}" if inner else name or "{}"

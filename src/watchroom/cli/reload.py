@@ -1,0 +1,34 @@
+"""`watchroom reload [DIR]`: make a running monitor read its files again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from watchroom.cli.ask import ask, url_of
+
+
+@click.command()
+@click.argument(
+    "directory", required=False, type=click.Path(path_type=Path, file_okay=False)
+)
+@click.option("--url", help="The monitor, http://127.0.0.1:9700 by default.")
+def reload(directory: Path | None, url: str | None) -> None:
+    r"""Make a running monitor read its files again.
+
+    \b
+    Examples:
+      watchroom reload
+      watchroom reload monitoring/
+      watchroom reload --url https://watch.example.org
+
+    Exit codes: 0 reloaded, 1 refused (the old files stay in force; the answer names
+    file and line), 2 nobody answers.
+    """
+    where, project = url_of(directory, url)
+    answer = ask(where, "/-/reload", project=project, data={})
+    click.echo(answer.body.strip(), err=not answer.ok)
+    if not answer.ok:
+        sys.exit(1)

@@ -1,0 +1,90 @@
+"""`watchroom run DIR`: the embedded monitor."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import click
+
+from watchroom.errors import ConfigError
+from watchroom.monitor.auth import parse_listen
+from watchroom.monitor.main import Options
+from watchroom.monitor.main import run as watch
+from watchroom.units import parse_duration, parse_size
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option(
+    "--listen",
+    default="127.0.0.1:9700",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where to answer. Beyond loopback it needs WATCHROOM_TOKEN[_FILE].",
+)
+@click.option(
+    "--storage.path",
+    "storage",
+    metavar="PATH",
+    help="The state directory. Default: $STATE_DIRECTORY, else "
+    "~/.local/state/watchroom/<project>.",
+)
+@click.option(
+    "--storage.retention",
+    "retention",
+    default="31d",
+    show_default=True,
+    help="How long samples are kept.",
+)
+@click.option(
+    "--storage.size",
+    "size",
+    default="2GiB",
+    show_default=True,
+    help="How large they may grow.",
+)
+@click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Also keep `watchroom exporter` running for the Django project here.",
+)
+@click.option("--settings", default="", help="That project's settings module.")
+def run(
+    directory: Path,
+    listen: str,
+    storage: str | None,
+    retention: str,
+    size: str,
+    project: Path | None,
+    settings: str,
+) -> None:
+    r"""Scrape, evaluate, page and show, over the files in DIRECTORY.
+
+    \b
+    Examples:
+      watchroom run monitoring/
+      watchroom run monitoring/ --project . --settings shop.settings
+      WATCHROOM_TOKEN_FILE=token watchroom run monitoring/ --listen 0.0.0.0:9700
+
+    SIGHUP, POST /-/reload and `watchroom reload` read the files again. It never
+    imports the project, so a broken deploy does not stop the watch.
+
+    Exit codes: 0 stopped by a signal, 2 the files or options will not do.
+    """
+    if settings and project is None:
+        raise ConfigError("--settings needs --project", field="--settings")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    options = Options(
+        files=directory,
+        listen=parse_listen(listen),
+        storage=storage,
+        retention_seconds=parse_duration(retention),
+        retention_bytes=parse_size(size),
+        project=project,
+        settings=settings,
+    )
+    watch(options, os.environ, click.echo)

@@ -1,0 +1,1 @@
+"""The embedded monitor: scrape, store, evaluate, page, show; files in, HTTP out."""

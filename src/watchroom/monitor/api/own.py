@@ -1,0 +1,194 @@
+"""The monitor about itself: health, readiness, metrics, reload, login."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from watchroom.formats.exposition import Family, Sample, render
+from watchroom.monitor.auth import COOKIE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from watchroom.monitor.services import Services
+
+_WRONG_TOKEN_SECONDS = 0.5
+
+
+class OwnAPI:
+    """Handlers under /-/, and /metrics."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def routes(self, app: web.Application) -> None:
+        """Add the handlers to `app`."""
+        app.router.add_get("/-/healthy", self.healthy)
+        app.router.add_get("/-/ready", self.ready)
+        app.router.add_post("/-/reload", self.reload)
+        app.router.add_get("/metrics", self.metrics)
+        app.router.add_post("/login", self.login)
+
+    async def healthy(self, request: web.Request) -> web.Response:
+        """Say that the process answers."""
+        del request
+        return web.Response(text="watchroom is healthy.\n")
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """Say whether rules have been evaluated since the start."""
+        del request
+        if not self._services.ready:
+            return web.Response(text="watchroom is starting.\n", status=503)
+        return web.Response(text="watchroom is ready.\n")
+
+    async def reload(self, request: web.Request) -> web.Response:
+        """Read the files again; 400 says why the old ones stay in force."""
+        del request
+        problem = await self._services.reload()
+        if problem:
+            return web.Response(
+                text=f"kept the old configuration: {problem}\n", status=400
+            )
+        return web.Response(text="reloaded\n")
+
+    async def login(self, request: web.Request) -> web.Response:
+        """Trade the token for a cookie."""
+        form = await request.post()
+        given = form.get("token", "")
+        cookie = self._services.access.login(
+            request, given if isinstance(given, str) else ""
+        )
+        if cookie is None:
+            await asyncio.sleep(_WRONG_TOKEN_SECONDS)
+            raise web.HTTPSeeOther("/login?wrong=1")
+        answer = web.HTTPSeeOther("/")
+        answer.set_cookie(
+            COOKIE,
+            cookie,
+            max_age=7 * 86400,
+            httponly=True,
+            samesite="Strict",
+            secure=request.secure
+            or request.headers.get("X-Forwarded-Proto", "") == "https",
+        )
+        raise answer
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Answer with the monitor's own metrics in the text format."""
+        del request
+        body = await asyncio.to_thread(lambda: render(families(self._services)))
+        return web.Response(
+            body=body.encode(),
+            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+        )
+
+
+def families(services: Services) -> list[Family]:
+    """Return the monitor's own metrics."""
+    reloads, counts = services.reloads, services.scrapers.counts
+    scrapers = services.scrapers.all()
+    queries = services.queries
+    found = [
+        _one("watchroom_build_info", 1, "Which watchroom this is.", version=_version()),
+        _one(
+            "watchroom_config_last_reload_successful",
+            not reloads.problem,
+            "1 when the files in force are the files on disk as last read.",
+        ),
+        _one(
+            "watchroom_config_last_reload_success_timestamp_seconds",
+            reloads.good_at,
+            "When the files in force were read.",
+        ),
+        _one("watchroom_targets", len(scrapers), "Targets now."),
+        _one(
+            "watchroom_targets_down",
+            sum(one.health == "down" for one in scrapers),
+            "Targets whose last scrape failed.",
+        ),
+        _count("watchroom_scrapes", counts.scrapes, "Scrapes."),
+        _count("watchroom_scrape_failures", counts.failures, "Scrapes that failed."),
+        _count("watchroom_samples_stored", counts.samples, "Samples accepted."),
+        _count(
+            "watchroom_samples_out_of_order", counts.out_of_order, "Samples refused."
+        ),
+        _count("watchroom_samples_duplicate", counts.duplicates, "Samples refused."),
+        _count(
+            "watchroom_store_append_failures", counts.store_failures, "Scrapes lost."
+        ),
+        _count(
+            "watchroom_discovery_failures",
+            sum(count for count, _ in services.discovery_failures().values()),
+            "Discovery requests that failed; the last targets stay.",
+        ),
+        _count(
+            "watchroom_query_seconds", queries.busy_seconds, "Time spent in queries."
+        ),
+        _count(
+            "watchroom_requests_refused",
+            services.access.refused,
+            "Requests without the token, of another host or origin.",
+        ),
+        _count(
+            "watchroom_rule_evaluations_missed",
+            services.pulse.missed,
+            "Evaluations skipped because the last one was still running.",
+        ),
+    ]
+    outcomes = [((("outcome", kind),), n) for kind, n in queries.counts.items()]
+    found.append(_family("watchroom_queries_total", "counter", "Queries.", outcomes))
+    found += _stats("watchroom_rules_", services.rules.stats())
+    found += _stats("watchroom_store_", services.store.stats())
+    found.append(
+        _family(
+            "watchroom_notifications_total",
+            "counter",
+            "Deliveries by receiver and outcome.",
+            [
+                ((("outcome", outcome), ("receiver", receiver)), value)
+                for (receiver, outcome), value in services.notifier.stats().items()
+                if receiver
+            ],
+        )
+    )
+    found.append(
+        _one(
+            "watchroom_notifications_open",
+            services.notifier.stats().get(("", "queue"), 0),
+            "Deliveries that no receiver has accepted yet.",
+        )
+    )
+    return found
+
+
+def _version() -> str:
+    return version("watchroom")
+
+
+def _family(
+    name: str,
+    kind: str,
+    text: str,
+    rows: Iterable[tuple[tuple[tuple[str, str], ...], float]],
+) -> Family:
+    samples = [Sample(name, labels, float(value), None) for labels, value in rows]
+    return Family(name, kind, text, samples)
+
+
+def _one(name: str, value: float, text: str, **labels: str) -> Family:
+    return _family(name, "gauge", text, [(tuple(sorted(labels.items())), value)])
+
+
+def _count(name: str, value: float, text: str) -> Family:
+    return _family(f"{name}_total", "counter", text, [((), value)])
+
+
+def _stats(prefix: str, stats: Mapping[str, float]) -> list[Family]:
+    return [
+        _family(f"{prefix}{name}", "untyped", f"See {prefix}.", [((), value)])
+        for name, value in sorted(stats.items())
+    ]

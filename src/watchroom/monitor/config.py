@@ -1,0 +1,178 @@
+"""The built files, all read and checked before any of them counts."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from watchroom.errors import ConfigError
+from watchroom.formats import alertmanager, grafana, manifest, prometheus, rulefile
+from watchroom.monitor.relabel import compile_rules
+from watchroom.monitor.targets import BODY_LIMIT, Job
+from watchroom.units import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_LARGEST_FILE = 16 * 2**20
+
+
+class Loaded(NamedTuple):
+    """One state of the built files.
+
+    Attributes:
+        root: The directory.
+        text: ``prometheus.yml`` as it stands.
+        alertmanager_text: ``alertmanager.yml`` as it stands.
+        digest: Changes when any file read does.
+    """
+
+    root: Path
+    prometheus: prometheus.Prometheus
+    jobs: tuple[tuple[Job, prometheus.ScrapeConfig], ...]
+    rules: Mapping[str, rulefile.RuleFile]
+    alertmanager: alertmanager.Alertmanager
+    dashboard: grafana.Dashboard | None
+    manifest: manifest.Manifest | None
+    evaluation_seconds: float
+    external_labels: Mapping[str, str]
+    text: str
+    alertmanager_text: str
+    digest: str
+
+    @property
+    def project(self) -> str:
+        """The project's name, or ""."""
+        return self.manifest.project if self.manifest else ""
+
+    @property
+    def environment(self) -> str:
+        """The environment's name, or ""."""
+        if self.manifest:
+            return self.manifest.environment
+        return self.external_labels.get("environment", "")
+
+    @property
+    def monitor_url(self) -> str:
+        """Where people reach this monitor, or ""."""
+        return (self.manifest.monitor_url or "") if self.manifest else ""
+
+    @property
+    def monitor_host(self) -> str:
+        """The host of that, or ""."""
+        return urlsplit(self.monitor_url).hostname or ""
+
+
+class _Reader:
+    """Reads files under one root and remembers what they held."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._hash = hashlib.sha256()
+
+    def text(self, path: Path) -> str:
+        try:
+            if path.stat().st_size > _LARGEST_FILE:
+                raise ConfigError("is larger than 16 MiB", file=path)
+            text = path.read_text()
+        except FileNotFoundError as error:
+            raise ConfigError(
+                "is missing", file=path, hint="make it with: watchroom build DIR"
+            ) from error
+        except OSError as error:
+            raise ConfigError(f"cannot be read: {error.strerror}", file=path) from error
+        except UnicodeDecodeError as error:
+            raise ConfigError("is not UTF-8", file=path) from error
+        self._hash.update(f"{path}\0{text}\0".encode())
+        return text
+
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def load(root: Path) -> Loaded:
+    """Return everything in the directory of built files, or nothing.
+
+    Raises:
+        ConfigError: A file is missing or wrong; it names the file and the line.
+    """
+    if not root.is_dir():
+        raise ConfigError(
+            "is not a directory", file=root, hint="make it with: watchroom build DIR"
+        )
+    reader = _Reader(root)
+    main = root / "prometheus.yml"
+    text = reader.text(main)
+    config = prometheus.load(text, str(main))
+    routes = root / "alertmanager.yml"
+    routes_text = reader.text(routes)
+    board_path = root / "grafana" / "watchroom-overview.json"
+    manifest_path = root / "watchroom.json"
+    board = known = None
+    if board_path.exists():
+        board = grafana.load(reader.text(board_path), str(board_path))
+    if manifest_path.exists():
+        known = manifest.load(reader.text(manifest_path), str(manifest_path))
+    return Loaded(
+        root=root,
+        prometheus=config,
+        jobs=tuple(
+            (_job(config, entry, main), entry) for entry in config.scrape_configs
+        ),
+        rules=_rules(reader, config),
+        alertmanager=alertmanager.load(routes_text, str(routes)),
+        dashboard=board,
+        manifest=known,
+        evaluation_seconds=parse_duration(config.global_.evaluation_interval),
+        external_labels=dict(config.global_.external_labels),
+        text=text,
+        alertmanager_text=routes_text,
+        digest=reader.digest(),
+    )
+
+
+def _rules(
+    reader: _Reader, config: prometheus.Prometheus
+) -> dict[str, rulefile.RuleFile]:
+    found: dict[str, rulefile.RuleFile] = {}
+    for pattern in config.rule_files:
+        full = reader.root / pattern
+        paths = sorted(full.parent.glob(full.name))
+        if not paths and "*" not in pattern:
+            raise ConfigError(
+                "is missing",
+                file=full,
+                hint="rule_files of prometheus.yml names it",
+            )
+        for path in paths:
+            try:
+                name = str(path.relative_to(reader.root))
+            except ValueError:
+                name = str(path)
+            found[name] = rulefile.load(reader.text(path), str(path))
+    return found
+
+
+def _job(
+    config: prometheus.Prometheus, entry: prometheus.ScrapeConfig, file: Path
+) -> Job:
+    interval = parse_duration(entry.scrape_interval or config.global_.scrape_interval)
+    timeout = parse_duration(entry.scrape_timeout or config.global_.scrape_timeout)
+    credentials = None
+    if entry.authorization is not None:
+        credentials = file.parent / entry.authorization.credentials_file
+    return Job(
+        name=entry.job_name,
+        interval=interval,
+        timeout=min(timeout, interval),
+        metrics_path=entry.metrics_path,
+        scheme=entry.scheme,
+        params=entry.params,
+        honor_labels=entry.honor_labels,
+        sample_limit=entry.sample_limit,
+        body_limit=prometheus.body_limit(entry) or BODY_LIMIT,
+        credentials=credentials,
+        rules=compile_rules(entry.relabel_configs, str(file)),
+    )

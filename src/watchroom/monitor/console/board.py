@@ -1,0 +1,300 @@
+"""What the page shows at one moment, made once however many look at it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.monitor.console import runbooks
+from watchroom.monitor.console.changes import Change, changes
+from watchroom.monitor.console.gather import (
+    HISTORY_SECONDS,
+    Processes,
+    Reading,
+    Transition,
+    read_history,
+    read_panels,
+    read_processes,
+    read_trends,
+)
+from watchroom.monitor.console.panels import Panel, panels_of
+from watchroom.monitor.console.tiles import Tile, tile
+from watchroom.monitor.console.verdict import Verdict, is_page, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from watchroom.monitor.ledger import Entry
+    from watchroom.monitor.rule_views import AlertView
+    from watchroom.monitor.services import Services
+    from watchroom.promql.engine import Engine
+    from watchroom.promql.model import Queryable
+
+_TREND_FRESH_SECONDS = 15.0
+_QUERY_SECONDS = 10.0
+_LEDGER_ENTRIES = 60
+
+
+class TargetLine(NamedTuple):
+    """One target in the list of what is watched."""
+
+    job: str
+    instance: str
+    health: str
+    age: float | None
+    seconds: float
+    error: str
+
+
+class Trust(NamedTuple):
+    """Whether this page can be believed.
+
+    Attributes:
+        evaluated_ago: Seconds since rules were last evaluated; None before the first.
+        watching: Whether that is as it should be.
+        processes: The app's processes by role.
+        up, targets: Targets that answer, of how many.
+        reloaded_at: When the files in force were read.
+        problem: Why the last reload was refused, or "".
+        waiting: Deliveries that nobody has accepted yet.
+        warnings: What the monitor found at its start.
+    """
+
+    evaluated_ago: float | None
+    watching: bool
+    processes: Sequence[Processes]
+    up: int
+    targets: int
+    reloaded_at: float
+    problem: str
+    waiting: int
+    warnings: Sequence[str]
+
+
+class Board(NamedTuple):
+    """Everything on the page."""
+
+    at_ms: int
+    verdict: Verdict
+    trust: Trust
+    tiles: Sequence[Tile]
+    targets: Sequence[TargetLine]
+    changes: Sequence[Change]
+
+
+class _Read(NamedTuple):
+    readings: Mapping[int, Reading]
+    trends: Mapping[int, list[float | None]]
+    processes: Sequence[Processes]
+    history: Sequence[Transition]
+    entries: Sequence[Entry]
+    runbooks: frozenset[str]
+
+
+class Boards:
+    """Makes boards: one at a time, none older than half an interval."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._lock = asyncio.Lock()
+        self._board: Board | None = None
+        self._made = 0.0
+        self._trends: Mapping[int, list[float | None]] = {}
+        self._trends_at = 0.0
+        self._trends_of = ""
+
+    async def current(self) -> Board:
+        """Return the board of now.
+
+        Raises:
+            QueryError: Its data could not be read in ten seconds.
+        """
+        async with self._lock:
+            services = self._services
+            fresh = min(1.0, services.config.evaluation_seconds / 2)
+            now = services.now()
+            if self._board is None or not 0 <= now - self._made < fresh:
+                self._board = await self._make(now)
+                self._made = now
+            return self._board
+
+    async def _make(self, now: float) -> Board:
+        services = self._services
+        panels = panels_of(services.config.dashboard)
+        at_ms = round(now * 1000)
+        gap_ms = round(services.config.evaluation_seconds * 3000) + 1000
+        digest = services.config.digest
+        stale_trends = (
+            now - self._trends_at > _TREND_FRESH_SECONDS or self._trends_of != digest
+        )
+        kept = self._trends
+
+        def work(engine: Engine, queryable: Queryable) -> _Read:
+            return _Read(
+                read_panels(engine, queryable, panels, at_ms),
+                read_trends(engine, queryable, panels, at_ms) if stale_trends else kept,
+                read_processes(engine, queryable, at_ms),
+                read_history(queryable, at_ms, gap_ms),
+                services.ledger.recent(_LEDGER_ENTRIES),
+                runbooks.names(services.config.root),
+            )
+
+        read = await services.queries.run(work, _QUERY_SECONDS)
+        if stale_trends:
+            self._trends, self._trends_at, self._trends_of = read.trends, now, digest
+        return _compose(services, panels, read, now)
+
+
+def _compose(
+    services: Services, panels: Sequence[Panel], read: _Read, now: float
+) -> Board:
+    at_ms = round(now * 1000)
+    alerts = services.rules.alerts()
+    joined = _by_panel(alerts)
+    fired = _fired(read.history)
+    stale_ms = round(max(3.0, 3 * _interval(services)) * 1000)
+    tiles = [
+        tile(
+            panel,
+            read.readings.get(panel.id, Reading()),
+            joined.get(panel.id, []),
+            read.trends.get(panel.id, []),
+            now_ms=at_ms,
+            stale_ms=stale_ms,
+            fired=fired,
+        )
+        for panel in panels
+    ]
+    tiles = [
+        one if one.runbook in read.runbooks else one._replace(runbook="")
+        for one in tiles
+    ]
+    trust = _trust(services, read, now)
+    calm = max(
+        [
+            services.started,
+            now - HISTORY_SECONDS,
+            *(
+                (change.at_ms + change.lasted_ms) / 1000
+                for change in read.history
+                if change.state == "firing"
+                and dict(change.labels).get("severity", "none") != "none"
+                and not dict(change.labels).get("job", "").startswith("drill-")
+            ),
+        ]
+    )
+    return Board(
+        at_ms=at_ms,
+        verdict=verdict(
+            alerts,
+            tiles,
+            read.entries,
+            now_ms=at_ms,
+            calm_since_ms=round(calm * 1000),
+            waits=_waits(services),
+            fired=fired,
+            runbooks=read.runbooks,
+            watching=trust.watching,
+        ),
+        trust=trust,
+        tiles=tiles,
+        targets=_targets(services, now),
+        changes=changes(
+            read.history,
+            read.entries,
+            _marks(services),
+            since_ms=at_ms - HISTORY_SECONDS * 1000,
+        ),
+    )
+
+
+def _interval(services: Services) -> float:
+    return max(
+        [services.config.evaluation_seconds]
+        + [job.interval for job, _ in services.config.jobs]
+    )
+
+
+def _by_panel(alerts: Sequence[AlertView]) -> dict[int, list[AlertView]]:
+    """Return alerts by the panel that Grafana's annotations name."""
+    joined: dict[int, list[AlertView]] = {}
+    for alert in alerts:
+        panel = dict(alert.annotations).get("__panelId__", "")
+        if panel.isdigit() and is_page(alert):
+            joined.setdefault(int(panel), []).append(alert)
+    return joined
+
+
+def _fired(history: Sequence[Transition]) -> dict[str, int]:
+    fired: dict[str, int] = {}
+    for change in history:  # newest first
+        if change.state == "firing":
+            fired.setdefault(change.alert, change.at_ms)
+    return fired
+
+
+def _waits(services: Services) -> dict[str, float]:
+    return {
+        rule.name: rule.duration
+        for group in services.rules.views()
+        for rule in group.rules
+        if rule.type == "alerting"
+    }
+
+
+def _trust(services: Services, read: _Read, now: float) -> Trust:
+    pulse, every = services.pulse, services.config.evaluation_seconds
+    evaluated = pulse.evaluated_at or None
+    since = now - (pulse.evaluated_at or services.started)
+    scrapers = services.scrapers.all()
+    return Trust(
+        evaluated_ago=None if evaluated is None else max(0.0, now - evaluated),
+        watching=since <= max(3.0, 3 * every) + 2.0,
+        processes=read.processes,
+        up=sum(one.health == "up" for one in scrapers),
+        targets=len(scrapers),
+        reloaded_at=services.reloads.good_at,
+        problem=services.reloads.problem,
+        waiting=sum(entry.state == "open" for entry in read.entries),
+        warnings=services.warnings,
+    )
+
+
+def _targets(services: Services, now: float) -> list[TargetLine]:
+    lines = []
+    for scraper in services.scrapers.all():
+        labels = dict(scraper.target.labels)
+        lines.append(
+            TargetLine(
+                job=labels.get("job", scraper.target.pool),
+                instance=labels.get("instance", ""),
+                health=scraper.health,
+                age=max(0.0, now - scraper.last_scrape)
+                if scraper.last_scrape
+                else None,
+                seconds=scraper.last_seconds,
+                error=scraper.last_error,
+            )
+        )
+    return sorted(lines, key=lambda line: (line.health != "down", line.job))
+
+
+def _marks(services: Services) -> list[tuple[float, str, str]]:
+    marks = [(services.started, "watch", "the monitor started")]
+    reloads = services.reloads
+    if reloads.good_at > services.started + 5:
+        marks.append((reloads.good_at, "reload", "the files were read again"))
+    if reloads.problem:
+        marks.append((reloads.at, "reload", "refused, the old files stay in force"))
+    return marks
+
+
+def clock(at_ms: int) -> str:
+    """Return an instant as this machine's wall clock shows it."""
+    return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S")
+
+
+def iso(at_ms: int) -> str:
+    """Return an instant as ISO 8601 in UTC, for machines and the script."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")

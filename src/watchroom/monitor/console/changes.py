@@ -1,0 +1,125 @@
+"""What changed: alerts and deliveries in one list, with how they hang together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.monitor.console.values import span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watchroom.monitor.console.gather import Transition
+    from watchroom.monitor.ledger import Entry
+
+_TAGS = {
+    "firing": ("▲", "firing", "fire"),
+    "pending": ("◆", "pending", "warn"),
+    "resolved": ("✓", "resolved", "ok"),
+}
+
+
+class Change(NamedTuple):
+    """One line of the list."""
+
+    at_ms: int
+    symbol: str
+    tag: str
+    css: str
+    text: str
+    small: str
+
+
+def changes(
+    history: Sequence[Transition],
+    entries: Sequence[Entry],
+    marks: Sequence[tuple[float, str, str]],
+    *,
+    since_ms: int,
+    limit: int = 14,
+) -> list[Change]:
+    """Return the newest changes first.
+
+    Args:
+        history: Alerts' changes, newest first.
+        entries: Deliveries, newest first.
+        marks: (epoch seconds, tag, text) of the watch's own events.
+        since_ms: Nothing older.
+        limit: How many at most.
+    """
+    found = [_alert(change) for change in history if _shown(change)]
+    found += [_delivery(entry, history) for entry in entries]
+    found += [
+        Change(round(at * 1000), "·", tag, "", text, "") for at, tag, text in marks
+    ]
+    recent = [change for change in found if change.at_ms >= since_ms]
+    order = {"✓": 0, "▲": 1, "◆": 2}
+    recent.sort(key=lambda change: (-change.at_ms, order.get(change.symbol, 3)))
+    return recent[:limit]
+
+
+def _shown(change: Transition) -> bool:
+    return dict(change.labels).get("severity", "") != "none"
+
+
+def _alert(change: Transition) -> Change:
+    symbol, tag, css = _TAGS.get(change.state, ("·", change.state, ""))
+    labels = dict(change.labels)
+    if labels.get("job", "").startswith("drill-"):
+        tag = f"drill {tag}"
+    where = ", ".join(
+        value
+        for name, value in change.labels
+        if name not in {"severity", "priority", "vital", "environment", "project"}
+    )
+    small = where[:120]
+    if change.state == "resolved":
+        fired = f"it fired for {span(change.lasted_ms / 1000)}"
+        small = f"{fired} · {small}" if small else fired
+    return Change(change.at_ms, symbol, tag, css, change.alert, small)
+
+
+def _delivery(entry: Entry, history: Sequence[Transition]) -> Change:
+    names = ", ".join(entry.alertnames[:3]) or f"{entry.alerts} alerts"
+    at = entry.finished_ms or entry.created_ms
+    receiver = entry.key.receiver
+    if entry.state == "sent":
+        return Change(
+            at,
+            "→",
+            "told",
+            "",
+            f"{receiver}: {names} {entry.status}",
+            _accepted(entry, history),
+        )
+    if entry.state == "open":
+        tries = f"attempt {entry.attempts}" if entry.attempts else "being sent"
+        small = f"{tries}: {entry.error}" if entry.error else tries
+        return Change(at, "…", "telling", "warn", f"{receiver}: {names}", small)
+    if entry.state == "failed":
+        why = entry.error or f"HTTP {entry.http_status}"
+        return Change(at, "✗", "refused", "fire", f"{receiver}: {names}", why)
+    return Change(
+        at, "·", entry.state, "", f"{receiver}: {names} {entry.status}", entry.error
+    )
+
+
+def _accepted(entry: Entry, history: Sequence[Transition]) -> str:
+    """Return how the delivery hangs together with the alert it is about."""
+    at = entry.finished_ms or entry.created_ms
+    parts = ["accepted"]
+    if entry.latency_ms is not None:
+        parts[0] += f" in {entry.latency_ms:.0f} ms"
+    if entry.attempts > 1:
+        parts.append(f"at attempt {entry.attempts}")
+    wanted = "firing" if entry.status == "firing" else "resolved"
+    for change in history:
+        if (
+            change.state == wanted
+            and change.alert in entry.alertnames
+            and change.at_ms <= at
+        ):
+            verb = "it fired" if wanted == "firing" else "it ended"
+            parts.append(f"{span((at - change.at_ms) / 1000)} after {verb}")
+            break
+    return ", ".join(parts)

@@ -1,0 +1,233 @@
+"""The numbers behind the page, read from one snapshot in a query thread."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from watchroom.errors import QueryError
+from watchroom.promql.model import STALE_CELL, VALUE, Matcher, Matrix, Scalar, Vector
+from watchroom.promql.parse import parse
+from watchroom.promql.syntax import Selector, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from watchroom.monitor.console.panels import Panel
+    from watchroom.promql.engine import Engine
+    from watchroom.promql.model import Group, Labels, Queryable
+
+TREND_SECONDS = 3600
+TREND_STEP = 60
+HISTORY_SECONDS = 6 * 3600
+_LOOKBACK_MS = 300_000
+
+
+class Reading(NamedTuple):
+    """What a panel's expressions say now.
+
+    Attributes:
+        value: The worst sample; None without any, NaN for 0/0.
+        labels: That sample's labels.
+        series: How many samples there were.
+        present: Whether the series it is made from exist; None when unknown.
+        newest_ms: The newest sample under it, None without any.
+        error: Why it could not be evaluated, or "".
+    """
+
+    value: float | None = None
+    labels: Labels = ()
+    series: int = 0
+    present: bool | None = None
+    newest_ms: int | None = None
+    error: str = ""
+
+
+class Processes(NamedTuple):
+    """The app's processes of one role: how many report, of how many lately."""
+
+    role: str
+    now: int
+    lately: int
+
+
+class Transition(NamedTuple):
+    """An alert that began to be pending or firing, or ceased to fire."""
+
+    at_ms: int
+    alert: str
+    state: str
+    labels: Labels
+    lasted_ms: int
+
+
+def read_panels(
+    engine: Engine, queryable: Queryable, panels: Iterable[Panel], at_ms: int
+) -> dict[int, Reading]:
+    """Return the reading of each panel by its id."""
+    return {panel.id: _read(engine, queryable, panel, at_ms) for panel in panels}
+
+
+def _read(engine: Engine, queryable: Queryable, panel: Panel, at_ms: int) -> Reading:
+    try:
+        samples = _samples(engine, queryable, panel.expr, at_ms)
+        present = None
+        if panel.presence:
+            found = _samples(engine, queryable, panel.presence, at_ms)
+            present = any(value > 0 for _, value in found)
+        newest = newest_ms(queryable, panel.presence or panel.expr, at_ms)
+    except QueryError as error:
+        return Reading(error=str(error))
+    real = [(labels, value) for labels, value in samples if not math.isnan(value)]
+    if not real:
+        value = math.nan if samples else None
+        return Reading(value, (), len(samples), present, newest)
+    worst = max if panel.above_is_bad else min
+    labels, value = worst(real, key=lambda sample: sample[1])
+    return Reading(value, labels, len(real), present, newest)
+
+
+def _samples(
+    engine: Engine, queryable: Queryable, expr: str, at_ms: int
+) -> Sequence[tuple[Labels, float]]:
+    match engine.instant(queryable, expr, at_ms):
+        case Scalar(value):
+            return [((), value)]
+        case Vector(samples):
+            return samples
+    return []
+
+
+def newest_ms(queryable: Queryable, expr: str, at_ms: int) -> int | None:
+    """Return the time of the newest sample that `expr` looks at, in five minutes."""
+    newest: int | None = None
+    for node in walk(parse(expr)):
+        if not isinstance(node, Selector):
+            continue
+        for group in queryable.select(node.matchers, at_ms - _LOOKBACK_MS, at_ms):
+            last = _last_value_ms(group, at_ms)
+            if last is not None and (newest is None or last > newest):
+                newest = last
+    return newest
+
+
+def _last_value_ms(group: Group, at_ms: int) -> int | None:
+    upto = int(np.searchsorted(group.timestamps, at_ms, side="right"))
+    if upto == 0 or not len(group.labels):
+        return None
+    if group.state is None:
+        return int(group.timestamps[upto - 1])
+    columns = np.flatnonzero((group.state[:, :upto] == VALUE).any(axis=0))
+    return int(group.timestamps[columns[-1]]) if len(columns) else None
+
+
+def read_trends(
+    engine: Engine, queryable: Queryable, panels: Iterable[Panel], at_ms: int
+) -> dict[int, list[float | None]]:
+    """Return each panel's last hour, one value a minute, its worst series each time."""
+    end = at_ms // (TREND_STEP * 1000) * (TREND_STEP * 1000)
+    start = end - TREND_SECONDS * 1000
+    trends: dict[int, list[float | None]] = {}
+    for panel in panels:
+        try:
+            matrix = engine.range(queryable, panel.expr, start, end, TREND_STEP * 1000)
+        except QueryError:
+            trends[panel.id] = []
+            continue
+        trends[panel.id] = _worst(matrix, panel, start)
+    return trends
+
+
+def _worst(matrix: Matrix, panel: Panel, start: int) -> list[float | None]:
+    count = TREND_SECONDS // TREND_STEP + 1
+    merged: list[float | None] = [None] * count
+    worst = max if panel.above_is_bad else min
+    for _, times, values in matrix.series:
+        for at, value in zip(times.tolist(), values.tolist(), strict=True):
+            index = (at - start) // (TREND_STEP * 1000)
+            if 0 <= index < count and math.isfinite(value):
+                known = merged[index]
+                merged[index] = value if known is None else worst(known, value)
+    return merged
+
+
+def read_processes(engine: Engine, queryable: Queryable, at_ms: int) -> list[Processes]:
+    """Return the app's reporting processes by role, of the most in 15 minutes."""
+    try:
+        now = _samples(engine, queryable, "sum by (role) (watchroom_processes)", at_ms)
+        lately = _samples(
+            engine,
+            queryable,
+            "sum by (role) (max_over_time(watchroom_processes[15m]))",
+            at_ms,
+        )
+    except QueryError:
+        return []
+    most = {dict(labels).get("role", ""): value for labels, value in lately}
+    found = []
+    for labels, value in now:
+        role = dict(labels).get("role", "")
+        top = int(max(value, most.get(role, 0)))
+        if role in {"web", "worker"} and (top or role == "web"):
+            found.append(Processes(role, int(value), top))
+    return found
+
+
+def read_history(queryable: Queryable, at_ms: int, gap_ms: int) -> list[Transition]:
+    """Return the alerts' changes of the last six hours from ALERTS, newest first.
+
+    Args:
+        queryable: A snapshot.
+        at_ms: Now.
+        gap_ms: Samples further apart than this do not belong together.
+    """
+    start = at_ms - HISTORY_SECONDS * 1000
+    found: list[Transition] = []
+    firing = [Matcher("__name__", "=", "ALERTS"), Matcher("alertname", "!=", "")]
+    for group in queryable.select(firing, start, at_ms):
+        for row, labels in enumerate(group.labels):
+            state = None if group.state is None else group.state[row]
+            real = np.ones(len(group.timestamps), dtype=bool)
+            if state is not None:
+                real = state == VALUE
+            real &= (group.timestamps > start) & (group.timestamps <= at_ms)
+            ends = None if state is None else group.timestamps[state == STALE_CELL]
+            found += _runs(labels, group.timestamps[real], ends, at_ms, gap_ms)
+    return sorted(found, key=lambda change: change.at_ms, reverse=True)
+
+
+def _runs(
+    labels: Labels,
+    times: np.ndarray[tuple[int], np.dtype[np.int64]],
+    ends: np.ndarray[tuple[int], np.dtype[np.int64]] | None,
+    at_ms: int,
+    gap_ms: int,
+) -> list[Transition]:
+    """Return when the stretches of samples of one ALERTS series begin and end."""
+    if not len(times):
+        return []
+    plain = dict(labels)
+    state = plain.pop("alertstate", "")
+    alert = plain.get("alertname", "")
+    for hidden in ("__name__", "alertname"):
+        plain.pop(hidden, None)
+    kept = tuple(sorted(plain.items()))
+    stops = set() if ends is None else set(ends.tolist())
+    first = previous = int(times[0])
+    found: list[Transition] = []
+
+    def close(until: int) -> None:
+        found.append(Transition(first, alert, state, kept, until - first))
+        if state == "firing" and until < at_ms - gap_ms:
+            found.append(Transition(until, alert, "resolved", kept, until - first))
+
+    for at in times[1:].tolist():
+        cut = any(previous < stop <= at for stop in stops) if stops else False
+        if cut or at - previous > gap_ms:
+            close(previous)
+            first = at
+        previous = at
+    close(previous)
+    return found

@@ -1,0 +1,94 @@
+"""The overview dashboard's panels in the terms a tile needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watchroom.formats import grafana
+
+_BAD = ("red", "dark-red", "semi-dark-red", "#")
+
+
+class Panel(NamedTuple):
+    """One vital's tile as the dashboard file declares it.
+
+    Attributes:
+        id: The panel's id, unique in the dashboard.
+        unit: Grafana's name of the unit.
+        limit: Where the threshold's colour turns red, in that unit; None without one.
+        above_is_bad: Direction, from the order of the steps' colours.
+        expr: The value.
+        presence: Counts the series it is made from; "" when not given.
+        runbook: The name of its runbook page, or "".
+        applicable: False when the build knows that there is nothing to watch.
+    """
+
+    id: int
+    title: str
+    description: str
+    unit: str
+    limit: float | None
+    above_is_bad: bool
+    expr: str
+    presence: str
+    runbook: str
+    applicable: bool
+
+
+def panels_of(dashboard: grafana.Dashboard | None) -> list[Panel]:
+    """Return the dashboard's panels that have an expression, in its order."""
+    if dashboard is None:
+        return []
+    found = []
+    for panel in dashboard.panels:
+        exprs = {target.refId: target.expr for target in panel.targets}
+        if "A" not in exprs:
+            continue
+        defaults = panel.fieldConfig.defaults
+        limit, above = _limit(defaults.thresholds.steps if defaults.thresholds else ())
+        found.append(
+            Panel(
+                id=panel.id,
+                title=panel.title,
+                description=panel.description or "",
+                unit=defaults.unit or "",
+                limit=limit,
+                above_is_bad=above,
+                expr=exprs["A"],
+                presence=exprs.get("B", ""),
+                runbook=_runbook(panel.links),
+                applicable="not applicable" not in (defaults.noValue or ""),
+            )
+        )
+    return found
+
+
+def _limit(steps: Sequence[grafana.Step]) -> tuple[float | None, bool]:
+    """Return where the steps turn red, and whether that is upwards."""
+    if not steps:
+        return None, True
+    if _is_bad(steps[0].color):
+        for step in steps[1:]:
+            if not _is_bad(step.color):
+                return step.value, False
+        return None, False
+    for step in steps[1:]:
+        if _is_bad(step.color):
+            return step.value, True
+    return None, True
+
+
+def _is_bad(color: str) -> bool:
+    return color.startswith(_BAD)
+
+
+def _runbook(links: Sequence[grafana.Link]) -> str:
+    for link in links:
+        head, found, name = link.url.partition("runbooks/")
+        del head
+        if found:
+            return name.partition("#")[0].removesuffix(".md").strip("/")
+    return ""

@@ -1,0 +1,82 @@
+// Keeps the page current: fetches the fragment and changes only what differs, so that
+// focus, selection and the screen reader's place stay where they are.
+"use strict";
+(() => {
+  const live = document.getElementById("live");
+  const board = document.getElementById("board");
+  const every = Math.max(2, Number(live.dataset.every) || 5) * 1000;
+  const words = live.querySelector("span");
+  const calm = words.textContent;
+  let heard = Date.now();
+
+  // Times arrive in the monitor's zone; show the reader's, with the zone on hover.
+  const localize = (root) => {
+    for (const time of root.querySelectorAll("time[datetime]")) {
+      const at = new Date(time.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
+      time.textContent = at.toLocaleTimeString([], { hour12: false });
+      time.title = at.toLocaleString([], { dateStyle: "full", timeStyle: "long" });
+    }
+  };
+
+  const sameShape = (old, fresh) =>
+    old.nodeType === fresh.nodeType && old.nodeName === fresh.nodeName && old.id === fresh.id;
+
+  // Attribute by attribute and child by child; what is equal is left alone.
+  const patch = (old, fresh) => {
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+      return;
+    }
+    for (const { name } of [...old.attributes]) {
+      if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+    }
+    for (const { name, value } of fresh.attributes) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+    children(old, fresh);
+  };
+
+  const children = (old, fresh) => {
+    const wanted = [...fresh.childNodes];
+    wanted.forEach((node, index) => {
+      const now = old.childNodes[index];
+      if (!now) old.append(node);
+      else if (sameShape(now, node)) patch(now, node);
+      else now.replaceWith(node);
+    });
+    while (old.childNodes.length > wanted.length) old.lastChild.remove();
+  };
+
+  const update = async () => {
+    const answer = await fetch("board", { cache: "no-store", signal: AbortSignal.timeout(8000) });
+    if (answer.redirected) { location.reload(); return; }
+    const text = await answer.text();
+    if (!answer.ok && !text.includes("verdict")) throw new Error(String(answer.status));
+    const fresh = document.createElement("div");
+    fresh.append(...new DOMParser().parseFromString(text, "text/html").body.childNodes);
+    localize(fresh);
+    children(board, fresh);
+    const sentence = document.getElementById("sentence");
+    const symbol = sentence ? sentence.textContent.trim().slice(0, 1) : "▲";
+    document.title = document.title.replace(/^([▲◆○] )?/, "●".includes(symbol) ? "" : `${symbol} `);
+    heard = Date.now();
+  };
+
+  const tick = async () => {
+    if (!document.hidden) {
+      try { await update(); } catch { /* said below */ }
+    }
+    const silent = Math.round((Date.now() - heard) / 1000);
+    const lost = !document.hidden && silent * 1000 > every * 2 + 2000;
+    document.body.classList.toggle("lost", lost);
+    words.textContent = lost ? `no answer for ${silent} s` : calm;
+    setTimeout(tick, every);
+  };
+
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) update().catch(() => {});
+  });
+  localize(board);
+  setTimeout(tick, every);
+})();

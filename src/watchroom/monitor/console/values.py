@@ -1,0 +1,141 @@
+"""Numbers and times as people say them: 340 ms, 58 % of 512 MiB, 3 d 4 h."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+_THIN = "\u202f"  # narrow no-break space, between thousands
+_SCALES = {
+    "s": (
+        (86400.0, "days", 2 * 86400.0),
+        (3600.0, "h", 2 * 3600.0),
+        (60.0, "min", 120.0),
+        (1.0, "s", 1.0),
+        (1e-3, "ms", 1e-3),
+        (1e-6, "µs", 0.0),
+    ),
+    "bytes": (
+        (2.0**40, "TiB", 2.0**40),
+        (2.0**30, "GiB", 2.0**30),
+        (2.0**20, "MiB", 2.0**20),
+        (2.0**10, "KiB", 2.0**10),
+        (1.0, "B", 0.0),
+    ),
+    "decbytes": (
+        (1e12, "TB", 1e12),
+        (1e9, "GB", 1e9),
+        (1e6, "MB", 1e6),
+        (1e3, "kB", 1e3),
+        (1.0, "B", 0.0),
+    ),
+    "count": ((1e9, "bn", 1e9), (1e6, "M", 1e6), (1e3, "k", 1e4), (1.0, "", 0.0)),
+}
+# Grafana's unit: (our scale, factor to the scale's base, word after it)
+_UNITS = {
+    "s": ("s", 1.0, ""),
+    "dtdurations": ("s", 1.0, ""),
+    "ms": ("s", 1e-3, ""),
+    "µs": ("s", 1e-6, ""),
+    "bytes": ("bytes", 1.0, ""),
+    "decbytes": ("decbytes", 1.0, ""),
+    "Bps": ("decbytes", 1.0, "/s"),
+    "binBps": ("bytes", 1.0, "/s"),
+    "reqps": ("count", 1.0, "requests/s"),
+    "ops": ("count", 1.0, "/s"),
+    "cps": ("count", 1.0, "/s"),
+    "short": ("count", 1.0, ""),
+    "none": ("count", 1.0, ""),
+    "": ("count", 1.0, ""),
+}
+_COUNTS = {"short", "none", ""}
+
+
+class Said(NamedTuple):
+    """A value in words: the number, and the unit that follows it."""
+
+    number: str
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.unit}".strip()
+
+
+def digits(value: float) -> str:
+    """Return `value` with three significant digits and no exponent."""
+    if math.isnan(value):
+        return "not a number"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    size = abs(value)
+    if size >= 100:
+        text = f"{size:,.0f}".replace(",", _THIN)
+    elif size == 0:
+        text = "0"
+    else:
+        places = 2 - math.floor(math.log10(size))
+        text = f"{size:.{min(places, 12)}f}"
+        if "." in text:
+            text = text.rstrip("0").rstrip(".")
+    return f"−{text}" if value < 0 and text != "0" else text
+
+
+def say(value: float, unit: str) -> Said:
+    """Return `value`, measured in Grafana's `unit`, as people say it."""
+    if unit in {"percentunit", "percent"}:
+        return Said(digits(value * 100 if unit == "percentunit" else value), "%")
+    if unit in {"bool", "bool_yes_no", "bool_on_off"}:
+        return Said("yes" if value else "no", "")
+    if unit == "d":
+        return Said(digits(value), "day" if value == 1 else "days")
+    if unit not in _UNITS:
+        return Said(digits(value), unit.removeprefix("suffix:").strip())
+    scale, factor, after = _UNITS[unit]
+    base = value * factor
+    if base == 0 and scale == "s":
+        return Said("0", "ms")
+    for size, name, start in _SCALES[scale]:
+        # 999.6 ms would print as "1 000 ms": it belongs to the next unit.
+        if abs(base) * 1.0005 >= start and (base or start == 0 or size == 1.0):
+            parts = [part for part in (name, after) if part]
+            joined = "".join(parts) if after.startswith("/") else " ".join(parts)
+            return Said(digits(base / size), joined)
+    return Said(digits(base), after)
+
+
+def say_limit(limit: float | None, unit: str, *, above_is_bad: bool) -> str:
+    """Return the limit in words."""
+    if limit is None:
+        return "no limit"
+    if above_is_bad:
+        if limit <= 0 or (unit in _COUNTS and limit <= 1):
+            return "none allowed"
+        return f"limit {say(limit, unit)}"
+    return f"at least {say(limit, unit)}"
+
+
+def is_count(unit: str) -> bool:
+    """Return whether values of `unit` are numbers of things."""
+    return unit in _COUNTS
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in its largest two units: 3 d 4 h, 6 min, 12 s."""
+    left = max(0, round(seconds))
+    if left < 60:
+        return f"{left} s"
+    if left < 600:
+        minutes, rest = divmod(left, 60)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    if left < 3600:
+        return f"{left // 60} min"
+    hours, rest = divmod(left, 3600)
+    if hours < 24:
+        return f"{hours} h {rest // 60} min" if rest >= 60 else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def ago(seconds: float) -> str:
+    """Return how long ago something was."""
+    return "now" if seconds < 0.5 else f"{span(seconds)} ago"

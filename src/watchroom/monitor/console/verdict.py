@@ -1,0 +1,217 @@
+"""The one sentence at the top: what is wrong, since when, who was told; or calm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.monitor.console.values import span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from watchroom.monitor.console.tiles import Tile
+    from watchroom.monitor.ledger import Entry
+    from watchroom.monitor.rule_views import AlertView
+
+_RANK = {"critical": 0, "warning": 1, "info": 2}
+
+
+class Note(NamedTuple):
+    """One fragment of the line under the sentence.
+
+    Attributes:
+        text: What it says; an instant in it stands in `at_ms` instead.
+        at_ms: An instant to show after the text, or None.
+        runbook: A runbook page to link to, or "".
+        bad: Whether it is itself a problem.
+    """
+
+    text: str
+    at_ms: int | None = None
+    runbook: str = ""
+    bad: bool = False
+
+
+class Verdict(NamedTuple):
+    """The sentence, its CSS class and symbol, and the line under it."""
+
+    css: str
+    symbol: str
+    sentence: str
+    notes: Sequence[Note]
+
+
+def is_page(alert: AlertView) -> bool:
+    """Return whether the alert is about the app: no drill, no dead man's switch."""
+    labels = dict(alert.labels)
+    if labels.get("job", "").startswith("drill-"):
+        return False
+    return labels.get("severity", "none") != "none"
+
+
+def worst_first(alerts: Sequence[AlertView]) -> list[AlertView]:
+    """Return alerts by state, priority, severity, age."""
+
+    def rank(alert: AlertView) -> tuple[bool, str, int, int]:
+        labels = dict(alert.labels)
+        return (
+            alert.state != "firing",
+            labels.get("priority", "P9"),
+            _RANK.get(labels.get("severity", ""), 3),
+            alert.active_at_ms,
+        )
+
+    return sorted(alerts, key=rank)
+
+
+def verdict(
+    alerts: Sequence[AlertView],
+    tiles: Sequence[Tile],
+    entries: Sequence[Entry],
+    *,
+    now_ms: int,
+    calm_since_ms: int,
+    waits: Mapping[str, float],
+    fired: Mapping[str, int],
+    runbooks: frozenset[str],
+    watching: bool,
+) -> Verdict:
+    """Return what to say first.
+
+    Args:
+        alerts: Pending and firing.
+        tiles: The vitals.
+        entries: The ledger's last deliveries, newest first.
+        now_ms: Now.
+        calm_since_ms: When anything last fired, or the watch began.
+        waits: Alert name → its ``for`` in seconds.
+        fired: Alert name → when it last began to fire, where that is known.
+        runbooks: Names of the pages there are.
+        watching: Whether rules are evaluated on time.
+    """
+    pages = worst_first([alert for alert in alerts if is_page(alert)])
+    firing = [alert for alert in pages if alert.state == "firing"]
+    pending = [alert for alert in pages if alert.state == "pending"]
+    if not watching:
+        note = Note("Nothing on this page can be trusted until it does; see its log.")
+        return Verdict("fire", "▲", "The watch does not evaluate its rules", [note])
+    if firing:
+        return _firing(firing, entries, now_ms, fired, runbooks)
+    if pending:
+        return _pending(pending, now_ms, waits, runbooks)
+    blind = [tile for tile in tiles if tile.state == "blind"]
+    if blind:
+        return _blind(blind, tiles)
+    return _calm(tiles, now_ms, calm_since_ms)
+
+
+def _name(alert: AlertView) -> str:
+    return dict(alert.labels).get("alertname", "an alert")
+
+
+def _told_by(alert: AlertView) -> str:
+    summary = dict(alert.annotations).get("summary", "").strip()
+    return f": {summary}" if summary else ""
+
+
+def _firing(
+    firing: Sequence[AlertView],
+    entries: Sequence[Entry],
+    now_ms: int,
+    fired: Mapping[str, int],
+    runbooks: frozenset[str],
+) -> Verdict:
+    worst = firing[0]
+    name = _name(worst)
+    since = max(worst.active_at_ms, fired.get(name, 0))
+    more = len(firing) - 1
+    sentence = f"{name} is firing{_told_by(worst)}"
+    notes = [
+        Note(
+            f"{dict(worst.labels).get('priority', 'Firing')} for "
+            f"{span((now_ms - since) / 1000)}, since",
+            since,
+        )
+    ]
+    if more:
+        others = list(dict.fromkeys(map(_name, firing[1:])))
+        notes.append(Note(f"{more} more firing: {', '.join(others[:4])}"))
+    notes += told(name, since, entries)
+    if name in runbooks:
+        notes.append(Note("runbook", runbook=name))
+    return Verdict("fire", "▲", sentence, notes)
+
+
+def told(name: str, since_ms: int, entries: Sequence[Entry]) -> list[Note]:
+    """Return who was told of an alert that fires, and whether they accepted it."""
+    last: dict[str, Entry] = {}
+    for entry in entries:  # newest first
+        if (
+            name in entry.alertnames
+            and entry.status == "firing"
+            and (entry.finished_ms or entry.created_ms) >= since_ms
+        ):
+            last.setdefault(entry.key.receiver, entry)
+    if not last:
+        return [Note("nobody told yet", bad=True)]
+    notes = []
+    for receiver, entry in last.items():
+        if entry.state == "sent":
+            took = max(0, (entry.finished_ms or entry.created_ms) - since_ms) / 1000
+            notes.append(Note(f"{receiver} told, accepted {span(took)} later"))
+        elif entry.state == "open":
+            why = f": {entry.error}" if entry.error else ""
+            tries = f", attempt {entry.attempts}" if entry.attempts else ""
+            notes.append(Note(f"{receiver} not reached yet{tries}{why}", bad=True))
+        elif entry.state == "failed":
+            why = entry.error or f"HTTP {entry.http_status}"
+            notes.append(Note(f"{receiver} refused it: {why}", bad=True))
+    return notes or [Note("nobody told yet", bad=True)]
+
+
+def _pending(
+    pending: Sequence[AlertView],
+    now_ms: int,
+    waits: Mapping[str, float],
+    runbooks: frozenset[str],
+) -> Verdict:
+    worst = pending[0]
+    name = _name(worst)
+    left = waits.get(name, 0.0) - (now_ms - worst.active_at_ms) / 1000
+    soon = f"fires in {span(left)} if it lasts" if left > 0 else "about to fire"
+    notes = [Note(f"{soon}, pending since", worst.active_at_ms)]
+    if len(pending) > 1:
+        others = list(dict.fromkeys(map(_name, pending[1:])))
+        notes.append(Note(f"also pending: {', '.join(others[:4])}"))
+    if name in runbooks:
+        notes.append(Note("runbook", runbook=name))
+    return Verdict("warn", "◆", f"{name} is pending{_told_by(worst)}", notes)
+
+
+def _blind(blind: Sequence[Tile], tiles: Sequence[Tile]) -> Verdict:
+    names = ", ".join(tile.title for tile in blind[:4])
+    if len(blind) == len(tiles):
+        sentence = "No vital has data yet"
+    else:
+        verb = "is" if len(blind) == 1 else "are"
+        sentence = f"{len(blind)} of {len(tiles)} vitals {verb} blind: {names}"
+    note = Note("No data is not good news. What is watched, and why not, stands below.")
+    return Verdict("warn", "○", sentence, [note])
+
+
+def _calm(tiles: Sequence[Tile], now_ms: int, since_ms: int) -> Verdict:
+    for_ = span((now_ms - since_ms) / 1000)
+    judged = [tile for tile in tiles if tile.state != "not applicable"]
+    idle = [tile for tile in judged if tile.state == "idle"]
+    close = [tile for tile in judged if tile.state == "close"]
+    if not judged:
+        return Verdict("ok", "●", f"Nothing fires, for {for_}", [])
+    if idle and len(idle) == len(judged):
+        return Verdict("ok", "●", "All quiet: no events to judge yet", [])
+    within = f"All {len(judged)} vitals" if len(judged) > 1 else "The one vital"
+    verb = "are within their limits" if len(judged) > 1 else "is within its limit"
+    if idle:
+        within, verb = f"{len(judged) - len(idle)} vitals", "are within their limits"
+        verb += f", {len(idle)} idle"
+    notes = [Note(f"Close to its limit: {tile.title}, {tile.value}") for tile in close]
+    return Verdict("ok", "●", f"{within} {verb}, for {for_}", notes)

@@ -1,0 +1,174 @@
+"""Where targets come from: the file itself, files beside it, an HTTP service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import aiohttp
+import msgspec
+import yaml
+
+from watchroom.errors import FormatError
+from watchroom.monitor.targets import TargetGroup
+from watchroom.units import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from watchroom.formats.prometheus import (
+        FileSdConfig,
+        HttpSdConfig,
+        ScrapeConfig,
+        StaticConfig,
+    )
+
+    Found = Callable[[str, Sequence[TargetGroup]], None]
+
+_LOG = logging.getLogger(__name__)
+_LARGEST_ANSWER = 8 * 2**20
+
+
+class _Group(msgspec.Struct):
+    targets: list[str]
+    labels: dict[str, str] = {}
+
+
+def static_groups(configs: Sequence[StaticConfig]) -> list[TargetGroup]:
+    """Return the groups that stand in the file."""
+    return [
+        TargetGroup(tuple(config.targets), tuple(sorted(config.labels.items())))
+        for config in configs
+    ]
+
+
+class Discovery:
+    """Keeps the target groups of one job current.
+
+    Args:
+        config: The job.
+        root: Relative file names start here.
+        session: For HTTP discovery.
+        found: Called on the loop with a source's name and its groups, each time they
+            change. When a source fails, its last groups stay.
+    """
+
+    def __init__(
+        self,
+        config: ScrapeConfig,
+        root: Path,
+        session: aiohttp.ClientSession,
+        found: Found,
+    ) -> None:
+        self._config = config
+        self._root = root
+        self._session = session
+        self._found = found
+        self._last: dict[str, list[TargetGroup]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self.failures = 0
+        self.last_error = ""
+
+    def start(self) -> None:
+        """Report the static groups at once and begin asking the other sources."""
+        self._report("static", static_groups(self._config.static_configs))
+        for index, http in enumerate(self._config.http_sd_configs):
+            self._tasks.append(
+                asyncio.create_task(self._http(f"http/{index}", http), name=http.url)
+            )
+        for index, file in enumerate(self._config.file_sd_configs):
+            self._tasks.append(asyncio.create_task(self._file(f"file/{index}", file)))
+
+    async def stop(self) -> None:
+        """End every source."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    def _report(self, source: str, groups: list[TargetGroup]) -> None:
+        if self._last.get(source) != groups:
+            self._last[source] = groups
+            self._found(source, groups)
+
+    async def _http(self, source: str, config: HttpSdConfig) -> None:
+        every = parse_duration(config.refresh_interval)
+        while True:
+            try:
+                async with asyncio.timeout(max(1.0, min(every, 30.0))):
+                    groups = await self._ask(config)
+                self.last_error = ""
+                self._report(source, groups)
+            except (aiohttp.ClientError, FormatError, OSError, TimeoutError) as error:
+                self._failed(config.url, error)
+            await asyncio.sleep(every)
+
+    async def _ask(self, config: HttpSdConfig) -> list[TargetGroup]:
+        headers = {"Accept": "application/json"}
+        if config.authorization is not None:
+            path = self._root / config.authorization.credentials_file
+            token = await asyncio.to_thread(path.read_text)
+            headers["Authorization"] = f"Bearer {token.strip()}"
+        async with self._session.get(config.url, headers=headers) as response:
+            if response.status != 200:
+                raise FormatError(f"answered HTTP {response.status}")
+            body = await response.content.read(_LARGEST_ANSWER + 1)
+            while chunk := await response.content.readany():
+                body += chunk
+                if len(body) > _LARGEST_ANSWER:
+                    break
+        if len(body) > _LARGEST_ANSWER:
+            raise FormatError(f"answered more than {_LARGEST_ANSWER} bytes")
+        return _decode(body, (("__meta_url", config.url),))
+
+    async def _file(self, source: str, config: FileSdConfig) -> None:
+        every = parse_duration(config.refresh_interval)
+        while True:
+            try:
+                groups = await asyncio.to_thread(self._read_files, config.files)
+                self.last_error = ""
+                self._report(source, groups)
+            except (FormatError, OSError, yaml.YAMLError) as error:
+                self._failed(", ".join(config.files), error)
+            await asyncio.sleep(every)
+
+    def _read_files(self, patterns: Sequence[str]) -> list[TargetGroup]:
+        groups: list[TargetGroup] = []
+        for pattern in patterns:
+            full = self._root / pattern
+            for path in sorted(full.parent.glob(full.name)):
+                meta = (("__meta_filepath", str(path)),)
+                text = path.read_text()
+                raw = text.encode()
+                if path.suffix in {".yml", ".yaml"}:
+                    raw = msgspec.json.encode(yaml.safe_load(text) or [])
+                groups += _decode(raw, meta)
+        return groups
+
+    def _failed(self, source: str, error: Exception) -> None:
+        self.failures += 1
+        said = str(error) or type(error).__name__
+        if said != self.last_error:
+            _LOG.warning("discovery from %s failed, targets kept: %s", source, said)
+        self.last_error = said
+
+
+def _decode(body: bytes, meta: tuple[tuple[str, str], ...]) -> list[TargetGroup]:
+    """Return the groups of an http_sd or file_sd document.
+
+    Raises:
+        FormatError: It is not a list of objects with ``targets`` and ``labels``.
+    """
+    try:
+        groups = msgspec.json.decode(body, type=list[_Group])
+    except msgspec.DecodeError as error:
+        raise FormatError(f"is not a target list: {error}") from error
+    return [
+        TargetGroup(
+            tuple(group.targets), tuple(sorted({**group.labels, **dict(meta)}.items()))
+        )
+        for group in groups
+        if group.targets
+    ]

@@ -1,0 +1,222 @@
+"""From a target's text to one row of the store: labels, stale markers, limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from watchroom.errors import FormatError
+from watchroom.formats import exposition
+from watchroom.promql.model import STALE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from watchroom.promql.model import Labels
+
+REPORTS = (
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+)
+
+
+class Row(NamedTuple):
+    """One scrape, ready for the store: what was exposed, and what went stale."""
+
+    labels: Sequence[Labels]
+    values: NDArray[np.float64]
+    scraped: int
+    added: int
+
+
+class TargetSeries:
+    """What one target exposed last, so that series text is read once.
+
+    Args:
+        labels: The target's own labels, sorted, without ``__name__``.
+        honor_labels: Whether exposed labels win over the target's.
+        sample_limit: The most samples a scrape may have; 0 = no limit.
+    """
+
+    def __init__(
+        self, labels: Labels, *, honor_labels: bool = False, sample_limit: int = 0
+    ) -> None:
+        self._target = dict(labels)
+        self._honor = honor_labels
+        self._limit = sample_limit
+        self._cache: dict[str, Labels] = {}
+        self._texts: list[str] = []
+        self._live: list[Labels] = []
+        self._with_reports: list[Labels] = []
+        self.ignored_timestamps = 0
+        self._reports = [
+            tuple(sorted({**self._target, "__name__": name}.items()))
+            for name in REPORTS
+        ]
+
+    def read(self, text: str) -> Row:
+        """Return the row for a body; series gone since the last one are stale in it.
+
+        Raises:
+            FormatError: The body is not exposition text, or is over a limit; then
+                nothing of it counts and :meth:`fail` is the next thing to call.
+        """
+        try:
+            return self._read(text)
+        except FormatError as error:
+            raise _located(error, text) from error
+
+    def _read(self, text: str) -> Row:
+        texts: list[str] = []
+        numbers: list[str] = []
+        for series, number, timestamp in exposition.split(text):
+            texts.append(series)
+            numbers.append(number)
+            if timestamp is not None:
+                self.ignored_timestamps += 1
+        if self._limit and len(texts) > self._limit:
+            raise FormatError(
+                f"sample limit exceeded: {len(texts)} samples, {self._limit} allowed"
+            )
+        values = _floats(texts, numbers)
+        if texts == self._texts:
+            return Row(self._live, values, len(texts), 0)
+        return self._changed(texts, values)
+
+    def _changed(self, texts: list[str], values: NDArray[np.float64]) -> Row:
+        known = self._cache
+        fresh = {text: known.get(text) or self._labels(text) for text in texts}
+        labels: list[Labels] = []
+        keep: list[int] = []
+        seen: set[Labels] = set()
+        for index, text in enumerate(texts):
+            found = fresh[text]
+            if found not in seen:  # a repeated series: its first sample counts
+                seen.add(found)
+                labels.append(found)
+                keep.append(index)
+        before = set(self._live)
+        gone = [series for series in self._live if series not in seen]
+        added = len(seen) - (len(before) - len(gone))
+        if len(keep) != len(texts):
+            values = values[keep]
+            # Not the fast path next time: rows and texts differ in length.
+            self._texts = []
+        else:
+            self._texts = texts
+        self._cache, self._live, self._with_reports = fresh, labels, []
+        if gone:
+            return Row(
+                labels + gone,
+                np.concatenate([values, np.full(len(gone), STALE)]),
+                len(texts),
+                added,
+            )
+        return Row(labels, values, len(texts), added)
+
+    def fail(self) -> Row:
+        """Return the row that makes every live series stale; none is live after it."""
+        gone = self._live
+        self._live, self._texts, self._with_reports = [], [], []
+        return Row(gone, np.full(len(gone), STALE), 0, 0)
+
+    def with_reports(self, row: Row, *, up: bool, seconds: float) -> Row:
+        """Return `row` with the five series the scraper itself reports."""
+        scraped = float(row.scraped)
+        reports = (float(up), seconds, scraped, scraped, row.added)
+        # The same list as last time tells the store that nothing has moved.
+        same = row.labels is self._live and self._with_reports
+        labels = self._with_reports if same else [*row.labels, *self._reports]
+        if row.labels is self._live:
+            self._with_reports = labels
+        return row._replace(
+            labels=labels,
+            values=np.concatenate([row.values, np.array(reports, dtype=np.float64)]),
+        )
+
+    def end(self) -> Row:
+        """Return the row that ends everything of this target, its reports too."""
+        row = self.fail()
+        labels = [*row.labels, *self._reports]
+        return Row(labels, np.full(len(labels), STALE), 0, 0)
+
+    def _labels(self, text: str) -> Labels:
+        try:
+            exposed = dict(exposition.series(text))
+        except FormatError as error:
+            raise _SeriesError(text, str(error)) from error
+        return merge(exposed, self._target, honor=self._honor)
+
+
+def merge(
+    exposed: Mapping[str, str], target: Mapping[str, str], *, honor: bool
+) -> Labels:
+    """Return the labels of a stored series from the exposed and the target's.
+
+    Where both have a label, the target's wins and the exposed one is kept as
+    ``exported_<name>``; with `honor` the exposed one wins. Empty values are absent.
+    """
+    if honor:
+        merged = {**target, **{n: v for n, v in exposed.items() if v or n in target}}
+    else:
+        merged = dict(target)
+        for name, value in exposed.items():
+            if name not in target:
+                merged.setdefault(name, value)
+        for name, value in exposed.items():
+            if name in target and value:
+                renamed = f"exported_{name}"
+                while renamed in merged or renamed in exposed:
+                    renamed = f"exported_{renamed}"
+                merged[renamed] = value
+    return tuple(sorted((name, value) for name, value in merged.items() if value))
+
+
+class _SeriesError(FormatError):
+    """A sample line is wrong; its series text stands for the line's number."""
+
+    def __init__(self, series: str, why: str) -> None:
+        super().__init__(why)
+        self.series = series
+
+
+def _located(error: FormatError, text: str) -> FormatError:
+    """Return the error with the number of the line it is about, where it has one."""
+    if not isinstance(error, _SeriesError):
+        return error
+    for at, line in enumerate(text.split("\n"), 1):
+        if line.startswith(error.series):
+            return FormatError(f"line {at}: {error}")
+    return error
+
+
+def _floats(texts: Sequence[str], numbers: Sequence[str]) -> NDArray[np.float64]:
+    """Return the values, naming the first one that is not a number."""
+    try:
+        values = np.array([float(number) for number in numbers], dtype=np.float64)
+    except ValueError:
+        values = None
+    if values is None or any("_" in number for number in numbers):
+        for text, number in zip(texts, numbers, strict=True):
+            if not _is_number(number):
+                raise _SeriesError(text, f"{number[:40]!r} is not a number")
+    if values is None:
+        raise FormatError("a value is not a number")
+    nan = np.isnan(values)
+    if nan.any():
+        values[nan] = np.nan  # exposed bits must never read as a stale marker
+    return values
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text

@@ -1,0 +1,256 @@
+"""One process that scrapes, evaluates, pages and shows: the only wiring there is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.monitor.auth import Access, Listen
+from watchroom.monitor.config import Loaded, load
+from watchroom.monitor.dispatch import Dispatcher
+from watchroom.monitor.evaluate import Evaluator
+from watchroom.monitor.fetch import session
+from watchroom.monitor.jobs import Jobs
+from watchroom.monitor.ledger import Ledger
+from watchroom.monitor.notify import Notifier
+from watchroom.monitor.queries import Queries
+from watchroom.monitor.reload import Reloader, load_rules
+from watchroom.monitor.rules import RuleManager
+from watchroom.monitor.scrape import Scrapers
+from watchroom.monitor.services import Pulse, Reloads, Services
+from watchroom.monitor.state import StateDB
+from watchroom.monitor.storage_dir import StorageDir, state_path
+from watchroom.monitor.store import Store
+from watchroom.monitor.supervise import Child
+from watchroom.monitor.targets import Schedule
+from watchroom.monitor.web import application, serve
+from watchroom.promql.engine import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import aiohttp
+
+_LOG = logging.getLogger(__name__)
+_QUERY_SECONDS = 30.0
+_RULE_SECONDS = 20.0
+_MOST_SAMPLES = 20_000_000
+_MAINTENANCE_SECONDS = 30.0
+
+
+class Options(NamedTuple):
+    """What `watchroom run` was asked for."""
+
+    files: Path
+    listen: Listen
+    storage: str | None = None
+    retention_seconds: float = 31 * 86400.0
+    retention_bytes: int = 2 * 2**30
+    project: Path | None = None
+    settings: str = ""
+
+
+def run(options: Options, env: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """Watch until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: The files, the state directory or the address will not do.
+    """
+    loaded = load(options.files)
+    where = state_path(options.storage, loaded.project, env)
+    with StorageDir(where, options.files) as storage:
+        token, configured = storage.token(env)
+        access = Access(
+            token,
+            configured=configured,
+            listen=options.listen,
+            hosts={loaded.monitor_host} - {""},
+        )
+        host = (
+            f"[{options.listen.host}]"
+            if ":" in options.listen.host
+            else options.listen.host
+        )
+        url = f"http://{host}:{options.listen.port}"
+        with contextlib.closing(StateDB(storage.path)) as state:
+            store = Store(
+                storage.path,
+                retention_seconds=options.retention_seconds,
+                retention_bytes=options.retention_bytes,
+                now=time.time,
+            )
+            with contextlib.closing(store):
+                monitor = _Monitor(options, loaded, access, state, store, url)
+                asyncio.run(monitor.serve(env, say, storage))
+
+
+class _Monitor:
+    """The parts, and the order in which they start and stop."""
+
+    def __init__(
+        self,
+        options: Options,
+        loaded: Loaded,
+        access: Access,
+        state: StateDB,
+        store: Store,
+        url: str,
+    ) -> None:
+        self._options = options
+        self._loaded = loaded
+        self._access = access
+        self._state = state
+        self._store = store
+        self._url = url
+        self._public = (loaded.monitor_url or url).rstrip("/")
+        self._schedule = Schedule()
+        self._parse_pool = ThreadPoolExecutor(2, thread_name_prefix="scrape")
+
+    async def serve(
+        self, env: Mapping[str, str], say: Callable[[str], None], storage: StorageDir
+    ) -> None:
+        """Start everything, wait for a signal, stop everything."""
+        async with session() as scrapes, session() as pages:
+            services, jobs, evaluator = self._parts(scrapes, pages)
+            reloader = Reloader(services, jobs, evaluator)
+            services.reload = reloader
+            await asyncio.to_thread(load_rules, services, self._loaded)
+            runner = await serve(application(services), self._options.listen)
+            storage.note_address(self._url)
+            tasks = [
+                asyncio.create_task(services.notifier.run(), name="notifier"),
+                asyncio.create_task(self._maintain(), name="maintenance"),
+            ]
+            if self._options.project is not None:
+                tasks.append(asyncio.create_task(self._exporter(env).run()))
+            try:
+                await reloader.apply(self._loaded)
+                services.ready = True
+                self._announce(say)
+                await _signalled(reloader, tasks)
+            finally:
+                await jobs.stop()
+                await evaluator.stop()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await runner.cleanup()
+                await asyncio.to_thread(services.queries.close)
+                self._parse_pool.shutdown()
+
+    def _parts(
+        self, scrapes: aiohttp.ClientSession, pages: aiohttp.ClientSession
+    ) -> tuple[Services, Jobs, Evaluator]:
+        loaded, store = self._loaded, self._store
+        ledger = Ledger(self._state)
+        dispatcher = Dispatcher(
+            loaded.alertmanager, told=ledger.told(), open_=ledger.open()
+        )
+        notifier = Notifier(
+            loaded.alertmanager,
+            config_dir=loaded.root,
+            dispatcher=dispatcher,
+            ledger=ledger,
+            session=pages,
+            external_url=self._public,
+            now=time.time,
+        )
+        rules = RuleManager(
+            state=self._state,
+            store=store,
+            engine=Engine(max_samples=_MOST_SAMPLES, timeout_seconds=_RULE_SECONDS),
+            sink=notifier.submit,
+            external_url=self._public,
+        )
+        scrapers = Scrapers(self._schedule, scrapes, store, self._parse_pool)
+        jobs = Jobs(scrapes, scrapers)
+        pulse = Pulse()
+        evaluator = Evaluator(rules, self._schedule, pulse, self._state.beat)
+        services = Services(
+            config=loaded,
+            store=store,
+            queries=Queries(
+                store,
+                Engine(max_samples=_MOST_SAMPLES, timeout_seconds=_QUERY_SECONDS),
+                seconds=_QUERY_SECONDS,
+            ),
+            rules=rules,
+            dispatcher=dispatcher,
+            ledger=ledger,
+            notifier=notifier,
+            scrapers=scrapers,
+            access=self._access,
+            reload=_not_yet,
+            dropped_targets=jobs.dropped,
+            discovery_failures=jobs.failures,
+            external_url=self._public,
+            reloads=Reloads(good_at=time.time()),
+            pulse=pulse,
+            warnings=list(self._state.warnings),
+        )
+        return services, jobs, evaluator
+
+    def _exporter(self, env: Mapping[str, str]) -> Child:
+        command = [
+            *(sys.executable, "-m", "watchroom", "exporter"),
+            *("--project", str(self._options.project)),
+        ]
+        if self._options.settings:
+            command += ["--settings", self._options.settings]
+        return Child("the exporter", command, env)
+
+    async def _maintain(self) -> None:
+        while True:
+            await asyncio.sleep(_MAINTENANCE_SECONDS)
+            try:
+                await asyncio.to_thread(self._store.maintain)
+            except Exception:  # noqa: BLE001 - tried again in half a minute, and said
+                _LOG.exception("maintenance of the store failed")
+
+    def _announce(self, say: Callable[[str], None]) -> None:
+        jobs = ", ".join(job.name for job, _ in self._loaded.jobs) or "none"
+        say(f"watchroom: watching {self._loaded.root} on {self._url} (jobs: {jobs})")
+        if self._loaded.prometheus.alerting is not None:
+            say(
+                "watchroom: alerting: in prometheus.yml is ignored; "
+                "this monitor delivers by alertmanager.yml itself"
+            )
+
+
+async def _not_yet() -> str:
+    return "the monitor is still starting"
+
+
+async def _signalled(reloader: Reloader, tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Return at SIGTERM or SIGINT; raise what ended a task that must not end."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    reloads: set[asyncio.Task[str]] = set()
+
+    def reload() -> None:
+        task = asyncio.create_task(reloader())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    waiter = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait(
+            [waiter, *tasks], return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in done - {waiter}:
+            # Not swallowed: a monitor that can no longer deliver must not look alive.
+            task.result()
+    finally:
+        waiter.cancel()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,155 @@
+"""Relabelling as Prometheus does it, on a target's or a sample's labels."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import re2
+
+from watchroom.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from watchroom.formats.prometheus import RelabelConfig
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_FILTERS = {"keep", "drop", "keepequal", "dropequal"}
+_OTHERS = {
+    *("replace", "hashmod", "lowercase", "uppercase"),
+    *("labelmap", "labeldrop", "labelkeep"),
+}
+_REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
+
+
+class Rule(NamedTuple):
+    """One compiled relabelling step."""
+
+    action: str
+    source: tuple[str, ...]
+    separator: str
+    regex: re2._Regexp
+    target: str
+    replacement: str
+    modulus: int
+
+
+def compile_rules(configs: Sequence[RelabelConfig], file: str) -> tuple[Rule, ...]:
+    """Return `configs` with their expressions compiled.
+
+    Raises:
+        ConfigError: An action is unknown, or an expression is not RE2.
+    """
+    options = re2.Options()
+    options.dot_nl = True
+    options.log_errors = False
+    rules = []
+    for config in configs:
+        if config.action.lower() not in _FILTERS | _OTHERS:
+            raise ConfigError(
+                f"relabel action {config.action!r} is not supported", file=file
+            )
+        try:
+            regex = re2.compile(config.regex, options)
+        except re2.error as error:
+            raise ConfigError(
+                f"{config.regex!r} is not a regular expression: {error}",
+                file=file,
+                field="relabel_configs.regex",
+            ) from error
+        rules.append(
+            Rule(
+                config.action.lower(),
+                tuple(config.source_labels),
+                config.separator,
+                regex,
+                config.target_label,
+                config.replacement,
+                config.modulus,
+            )
+        )
+    return tuple(rules)
+
+
+def relabel(labels: Mapping[str, str], rules: Sequence[Rule]) -> dict[str, str] | None:
+    """Return the labels after every rule, or None where a rule drops them.
+
+    A label with an empty value does not exist.
+    """
+    result = dict(labels)
+    for rule in rules:
+        if not _apply(result, rule):
+            return None
+    return {name: value for name, value in result.items() if value}
+
+
+def _apply(labels: dict[str, str], rule: Rule) -> bool:
+    """Change `labels` in place; False drops the whole set."""
+    joined = rule.separator.join(labels.get(name, "") for name in rule.source)
+    if rule.action in _FILTERS:
+        return _passes(labels, rule, joined)
+    if rule.action.startswith("label"):
+        _rename(labels, rule)
+    elif rule.action == "replace":
+        _replace(labels, rule, joined)
+    elif rule.action == "hashmod":
+        digest = hashlib.md5(joined.encode(), usedforsecurity=False).digest()
+        share = int.from_bytes(digest[8:], "big") % rule.modulus
+        labels[rule.target] = str(share)
+    else:
+        lower = rule.action == "lowercase"
+        labels[rule.target] = joined.lower() if lower else joined.upper()
+    return True
+
+
+def _passes(labels: Mapping[str, str], rule: Rule, joined: str) -> bool:
+    if rule.action.endswith("equal"):
+        equal = joined == labels.get(rule.target, "")
+        return equal == (rule.action == "keepequal")
+    matches = rule.regex.fullmatch(joined) is not None
+    return matches == (rule.action == "keep")
+
+
+def _rename(labels: dict[str, str], rule: Rule) -> None:
+    """Copy, drop or keep labels by their names."""
+    for name, value in list(labels.items()):
+        found = rule.regex.fullmatch(name)
+        if rule.action == "labelmap":
+            if found is not None:
+                labels[_expand(rule.replacement, found)] = value
+        elif (found is not None) == (rule.action == "labeldrop"):
+            del labels[name]
+
+
+def _replace(labels: dict[str, str], rule: Rule, joined: str) -> None:
+    found = rule.regex.fullmatch(joined)
+    if found is None:
+        return
+    target = _expand(rule.target, found)
+    if not _LABEL.fullmatch(target):
+        return
+    value = _expand(rule.replacement, found)
+    if value:
+        labels[target] = value
+    else:
+        labels.pop(target, None)
+
+
+def _expand(template: str, found: re2._Match) -> str:
+    """Return `template` with ``$1``, ``${1}``, ``${name}`` as Go's Expand has them."""
+    if "$" not in template:
+        return template
+
+    def group(reference: re.Match[str]) -> str:
+        name = reference[1] or reference[2]
+        if name is None:
+            return "$"
+        try:
+            value = found.group(int(name) if name.isdigit() else name)
+        except (IndexError, KeyError):
+            return ""
+        return value or ""
+
+    return _REFERENCE.sub(group, template)

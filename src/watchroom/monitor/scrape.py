@@ -1,0 +1,212 @@
+"""The scrape loops: one task per target, sockets on the loop, parsing in a pool."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from watchroom.errors import FormatError, StoreError
+from watchroom.monitor.fetch import fetch
+from watchroom.monitor.ingest import TargetSeries
+from watchroom.monitor.targets import next_due
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import ThreadPoolExecutor
+
+    import aiohttp
+
+    from watchroom.monitor.ingest import Row
+    from watchroom.monitor.store import Store
+    from watchroom.monitor.targets import Schedule, Target
+
+_R = TypeVar("_R")
+_LOG = logging.getLogger(__name__)
+
+
+class Counts:
+    """What scraping has done since start, for /metrics."""
+
+    def __init__(self) -> None:
+        self.scrapes = 0
+        self.failures = 0
+        self.samples = 0
+        self.out_of_order = 0
+        self.duplicates = 0
+        self.store_failures = 0
+
+
+class Scraper:
+    """Scrapes one target until stopped, and knows how it last went.
+
+    Attributes:
+        health: ``unknown``, ``up`` or ``down``.
+        last_error: Why it is down, in one line; "" when it is not.
+        last_scrape: When the last scrape began, epoch seconds; 0 before the first.
+        last_seconds: How long it took.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        schedule: Schedule,
+        client: aiohttp.ClientSession,
+        store: Store,
+        pool: ThreadPoolExecutor,
+        counts: Counts,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.target = target
+        self.health = "unknown"
+        self.last_error = ""
+        self.last_scrape = 0.0
+        self.last_seconds = 0.0
+        self._schedule = schedule
+        self._client = client
+        self._store = store
+        self._pool = pool
+        self._counts = counts
+        self._now = now
+        self._series = TargetSeries(
+            target.labels,
+            honor_labels=target.honor_labels,
+            sample_limit=target.sample_limit,
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin: one scrape at once, then on schedule."""
+        self._task = asyncio.create_task(self._run(), name=self.target.key)
+
+    async def stop(self, *, gone: bool) -> None:
+        """End; a target that is `gone` leaves stale markers behind."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if gone:
+            await self._in_pool(self._end, round(self._now() * 1000))
+
+    async def _run(self) -> None:
+        due = self._now()
+        while True:
+            try:
+                await self.scrape(due)
+            except Exception:  # noqa: BLE001 - a target's loop outlives any bug in it
+                _LOG.exception(
+                    "scrape of %s failed inside the monitor", self.target.url
+                )
+                self.health, self.last_error = "down", "internal error, see the log"
+            interval = self.target.interval
+            offset = self._schedule.offset(self.target.key, interval)
+            due = next_due(max(self._now(), due), interval, offset)
+            await asyncio.sleep(max(0.0, due - self._now()))
+
+    async def scrape(self, due: float) -> None:
+        """Scrape once; `due` becomes the timestamp when it is kept closely."""
+        began = self._now()
+        stamp = due if abs(began - due) <= 0.02 * self.target.interval else began
+        clock = time.perf_counter()
+        try:
+            body: str | FormatError = await fetch(self._client, self.target)
+        except FormatError as error:
+            body = error
+        seconds = time.perf_counter() - clock
+        problem = await self._in_pool(
+            self._store_row, round(stamp * 1000), body, seconds
+        )
+        self._counts.scrapes += 1
+        self._counts.failures += bool(problem)
+        self.last_scrape, self.last_seconds = stamp, seconds
+        self.health, self.last_error = ("down", problem) if problem else ("up", "")
+
+    async def _in_pool(self, call: Callable[..., _R], *args: object) -> _R:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, call, *args)
+
+    def _store_row(self, stamp: int, body: str | FormatError, seconds: float) -> str:
+        """Append the scrape; return what was wrong with it, or ""."""
+        problem = ""
+        try:
+            if isinstance(body, FormatError):
+                raise body
+            row = self._series.read(body)
+        except FormatError as error:
+            problem = str(error)
+            row = self._series.fail()
+        return (
+            self._append(
+                stamp, self._series.with_reports(row, up=not problem, seconds=seconds)
+            )
+            or problem
+        )
+
+    def _end(self, stamp: int) -> None:
+        self._append(stamp, self._series.end())
+
+    def _append(self, stamp: int, row: Row) -> str:
+        try:
+            done = self._store.append(self.target.key, stamp, row.labels, row.values)
+        except StoreError as error:
+            self._counts.store_failures += 1
+            return f"scraped, but not stored: {error}"
+        self._counts.samples += done.accepted
+        self._counts.out_of_order += done.out_of_order
+        self._counts.duplicates += done.duplicate
+        return ""
+
+
+class Scrapers:
+    """All running scrapers, changed as discovery and reloads change the targets."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        client: aiohttp.ClientSession,
+        store: Store,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self._schedule = schedule
+        self._client = client
+        self._store = store
+        self._pool = pool
+        self._running: dict[Target, Scraper] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self.counts = Counts()
+
+    def set(self, targets: Iterable[Target]) -> None:
+        """Scrape exactly `targets` from now on; unchanged ones are not disturbed."""
+        wanted = dict.fromkeys(targets)
+        keys = {target.key for target in wanted}
+        for target in [t for t in self._running if t not in wanted]:
+            scraper = self._running.pop(target)
+            # The same series under new settings go on, without an end in between.
+            task = asyncio.create_task(scraper.stop(gone=target.key not in keys))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+        self._schedule.resize(len(wanted))
+        for target in wanted:
+            if target not in self._running:
+                scraper = Scraper(
+                    target,
+                    self._schedule,
+                    self._client,
+                    self._store,
+                    self._pool,
+                    self.counts,
+                )
+                self._running[target] = scraper
+                scraper.start()
+
+    def all(self) -> list[Scraper]:
+        """Return the running scrapers in the order of their jobs and labels."""
+        return sorted(self._running.values(), key=lambda s: s.target.key)
+
+    async def stop(self) -> None:
+        """End every scraper; nothing is marked stale, since the targets live on."""
+        scrapers = list(self._running.values())
+        self._running.clear()
+        await asyncio.gather(*(s.stop(gone=False) for s in scrapers), *self._ending)

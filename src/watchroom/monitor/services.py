@@ -1,0 +1,70 @@
+"""What the HTTP side sees of the running monitor."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from watchroom.monitor.auth import Access
+    from watchroom.monitor.config import Loaded
+    from watchroom.monitor.dispatch import Dispatcher
+    from watchroom.monitor.ledger import Ledger
+    from watchroom.monitor.notify import Notifier
+    from watchroom.monitor.queries import Queries
+    from watchroom.monitor.rules import RuleManager
+    from watchroom.monitor.scrape import Scrapers
+    from watchroom.monitor.store import Store
+    from watchroom.promql.model import Labels
+
+
+@dataclass
+class Reloads:
+    """How reading the files went, last and best.
+
+    Attributes:
+        problem: Why the last reload was refused; "" when it was not.
+        at: When the last one was tried, epoch seconds.
+        good_at: When the configuration in force was taken.
+    """
+
+    problem: str = ""
+    at: float = 0.0
+    good_at: float = 0.0
+
+
+@dataclass
+class Pulse:
+    """When rules were last evaluated, and when that last failed inside the monitor."""
+
+    evaluated_at: float = 0.0
+    missed: int = 0
+    failures: int = 0
+
+
+@dataclass
+class Services:
+    """The parts that handlers use; `config` is replaced whole by a reload."""
+
+    config: Loaded
+    store: Store
+    queries: Queries
+    rules: RuleManager
+    dispatcher: Dispatcher
+    ledger: Ledger
+    notifier: Notifier
+    scrapers: Scrapers
+    access: Access
+    reload: Callable[[], Awaitable[str]]
+    dropped_targets: Callable[[], list[tuple[str, Labels]]]
+    discovery_failures: Callable[[], dict[str, tuple[int, str]]]
+    external_url: str
+    now: Callable[[], float] = time.time
+    started: float = field(default_factory=time.time)
+    reloads: Reloads = field(default_factory=Reloads)
+    pulse: Pulse = field(default_factory=Pulse)
+    warnings: list[str] = field(default_factory=list)
+    ready: bool = False

@@ -1,0 +1,186 @@
+"""Where the monitor keeps its state: found, refused, locked, and the token in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from watchroom.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# A lock, a mmap or a SQLite write-ahead log on these is a promise nobody keeps.
+_NETWORK = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "afs",
+    "ceph",
+    "fuse.sshfs",
+    "fuse.s3fs",
+    "glusterfs",
+    "fuse.glusterfs",
+    "lustre",
+}
+_SHORTEST_TOKEN = 16
+
+
+def state_path(given: str | None, project: str, env: Mapping[str, str]) -> Path:
+    """Return the state directory: as given, from systemd, or of the XDG kind."""
+    if given:
+        return Path(given)
+    if env.get("STATE_DIRECTORY"):
+        return Path(env["STATE_DIRECTORY"].split(":")[0])
+    home = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME", "~")) / ".local/state")
+    return Path(home).expanduser() / "watchroom" / (project or "default")
+
+
+class StorageDir:
+    """The state directory, held by one monitor while it runs.
+
+    Raises:
+        ConfigError: It lies inside the built files, on a network file system,
+            cannot be written, or another monitor holds it.
+    """
+
+    def __init__(self, path: Path, files: Path) -> None:
+        self.path = path.absolute()
+        root = files.resolve()
+        if root == self.path.resolve() or root in self.path.resolve().parents:
+            raise ConfigError(
+                "the state directory lies inside the built files",
+                file=self.path,
+                hint="those are generated and committed; give --storage.path elsewhere",
+            )
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            kind = filesystem(self.path)
+            if kind in _NETWORK:
+                raise ConfigError(
+                    f"the state directory is on a network file system ({kind})",
+                    file=self.path,
+                    hint="give --storage.path on a local disk",
+                )
+            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise ConfigError(
+                f"the state directory cannot be used: {error.strerror}",
+                file=self.path,
+                hint="give --storage.path that this user may write",
+            ) from error
+        self._take()
+
+    def _take(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._lock)
+            raise ConfigError(
+                f"another monitor (process {holder or 'unknown'}) uses it",
+                file=self.path,
+                hint="stop that one, or give another --storage.path",
+            ) from error
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+
+    def note_address(self, url: str) -> None:
+        """Write where this monitor listens, for `watchroom reload` and `query`."""
+        target = self.path / "address"
+        target.write_text(url + "\n")
+
+    def token(self, env: Mapping[str, str]) -> tuple[str, bool]:
+        """Return the token and whether somebody configured it in the environment.
+
+        Without one in the environment, that of the 0600 file here, made when missing.
+
+        Raises:
+            ConfigError: The configured token is short or its file cannot be read.
+        """
+        configured = read_token(env)
+        if configured is not None:
+            return configured, True
+        return _own_token(self.path / "token"), False
+
+    def close(self) -> None:
+        """Give the directory up."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _own_token(path: Path) -> str:
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        found = path.read_text().strip()
+        if len(found) >= _SHORTEST_TOKEN:
+            path.chmod(0o600)
+            return found
+        path.unlink()  # a crash between creation and write left it empty
+        return _own_token(path)
+    made = secrets.token_urlsafe(32)
+    with os.fdopen(handle, "w") as out:
+        out.write(made + "\n")
+    return made
+
+
+def read_token(env: Mapping[str, str]) -> str | None:
+    """Return the token of ``WATCHROOM_TOKEN`` or ``WATCHROOM_TOKEN_FILE``, if set.
+
+    Raises:
+        ConfigError: It is shorter than 16 characters, or the file cannot be read.
+    """
+    found = env.get("WATCHROOM_TOKEN", "").strip()
+    name = env.get("WATCHROOM_TOKEN_FILE", "")
+    if not found and name:
+        try:
+            found = Path(name).read_text().strip()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot be read: {error.strerror}",
+                file=name,
+                field="WATCHROOM_TOKEN_FILE",
+            ) from error
+    if not found and not name:
+        return None
+    if len(found) < _SHORTEST_TOKEN:
+        raise ConfigError(
+            f"the token has fewer than {_SHORTEST_TOKEN} characters",
+            field="WATCHROOM_TOKEN" if not name else "WATCHROOM_TOKEN_FILE",
+            hint="make one with: python -c "
+            '"import secrets; print(secrets.token_urlsafe(32))"',
+        )
+    return found
+
+
+def filesystem(path: Path) -> str:
+    """Return the type of the file system that `path` is on, or "" when unknown."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text()
+    except OSError:
+        return ""
+    best, kind = "", ""
+    resolved = str(path.resolve())
+    for line in mounts.splitlines():
+        parts = line.split(" ")
+        if len(parts) < 3:
+            continue
+        mount = parts[1].encode().decode("unicode_escape")
+        inside = resolved == mount or resolved.startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= len(best):
+            best, kind = mount, parts[2]
+    return kind

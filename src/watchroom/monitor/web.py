@@ -1,0 +1,52 @@
+"""The HTTP side put together: handlers, access, limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from watchroom.errors import ConfigError
+from watchroom.monitor.api.alertmanager import AlertmanagerAPI
+from watchroom.monitor.api.own import OwnAPI
+from watchroom.monitor.api.prometheus import QueryAPI
+from watchroom.monitor.api.status import StatusAPI
+from watchroom.monitor.console.pages import Console
+
+if TYPE_CHECKING:
+    from watchroom.monitor.auth import Listen
+    from watchroom.monitor.services import Services
+
+_LARGEST_REQUEST = 1024 * 1024
+
+
+def application(services: Services) -> web.Application:
+    """Return the monitor's web application."""
+    app = web.Application(
+        middlewares=[services.access.middleware], client_max_size=_LARGEST_REQUEST
+    )
+    for part in (QueryAPI, StatusAPI, AlertmanagerAPI, OwnAPI, Console):
+        part(services).routes(app)
+    return app
+
+
+async def serve(app: web.Application, listen: Listen) -> web.AppRunner:
+    """Start answering; clean the runner up to stop.
+
+    Raises:
+        ConfigError: The address is taken, or not ours.
+    """
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=2.0
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, listen.host, listen.port, backlog=256).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise ConfigError(
+            f"cannot listen on {listen.host}:{listen.port}: {error.strerror}",
+            field="--listen",
+            hint="is another monitor running there?",
+        ) from error
+    return runner
