@@ -24,7 +24,10 @@ class CustomerForm(forms.ModelForm):
 
 
 class InvoiceForm(forms.Form):
-    customer = forms.ModelChoiceField(Customer.objects.all(), widget=forms.NumberInput)
+    # A number to type: a list of every customer is a slow page.
+    customer = forms.ModelChoiceField(
+        Customer.objects.all(), widget=forms.NumberInput, label="Customer number"
+    )
     days = forms.IntegerField(
         min_value=0, max_value=365, initial=30, label="Days to pay"
     )
@@ -33,7 +36,7 @@ class InvoiceForm(forms.Form):
 class LineForm(forms.Form):
     text = forms.CharField(max_length=120)
     quantity = forms.IntegerField(min_value=1, max_value=100_000)
-    unit_price = EuroField(min_value=0, label="Unit price (€)")
+    unit_price = EuroField(min_value=0, label="Price (€)")
 
 
 LineFormSet = forms.formset_factory(LineForm, extra=3, max_num=50, validate_max=True)
