@@ -59,7 +59,7 @@ def float_text(value: float) -> str:
     assert isinstance(exponent, int)  # noqa: S101 - a finite number's exponent is one
     point = len(text) + exponent
     text = text.rstrip("0")
-    if point - 1 < -4 or point - 1 >= 21:
+    if point - 1 < -4 or point - 1 >= 6:  # strconv: as if the precision were 6
         rest = f".{text[1:]}" if len(text) > 1 else ""
         power = point - 1
         return f"{sign}{text[0]}{rest}e{'-' if power < 0 else '+'}{abs(power):02d}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import html
-import json
 import math
 import operator
 import urllib.parse
@@ -202,11 +201,8 @@ def _strip_domain(context: Context, address: str) -> str:
     return host.split(".")[0] + port
 
 
-def _link(context: Context, expr: str, tab: int) -> str:
-    return (
-        f"{context.external_url.rstrip('/')}/graph"
-        f"?g0.expr={urllib.parse.quote_plus(expr)}&g0.tab={tab}"
-    )
+def _link(expr: str, tab: int) -> str:
+    return f"/graph?g0.expr={urllib.parse.quote_plus(expr)}&g0.tab={tab}"
 
 
 def _parse_duration(_: Context, text: str) -> float:
@@ -280,6 +276,14 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[..., bool]:
     return ordered
 
 
+_JS = {
+    "\\": "\\\\",
+    "'": "\\'",
+    '"': '\\"',
+    **{char: f"\\u{ord(char):04X}" for char in "<>&="},
+}
+
+
 def _print(_: Context, *values: Any) -> str:
     """Join as Go's `Sprint`: a space where neither neighbour is a string."""
     text = ""
@@ -299,7 +303,7 @@ FUNCTIONS: dict[str, Function] = {
     "args": Function(lambda _, *v: {f"arg{i}": x for i, x in enumerate(v)}, "a", True),
     "externalURL": Function(lambda c: c.external_url, ""),
     "first": Function(_first, "q"),
-    "graphLink": Function(lambda c, e: _link(c, e, 0), "s"),
+    "graphLink": Function(lambda _, e: _link(e, 0), "s"),
     "humanize": Function(_humanize, "a"),
     "humanize1024": Function(_humanize1024, "a"),
     "humanizeDuration": Function(_humanize_duration, "a"),
@@ -316,7 +320,7 @@ FUNCTIONS: dict[str, Function] = {
     "stripDomain": Function(_strip_domain, "s"),
     "stripPort": Function(_strip_port, "s"),
     "strvalue": Function(lambda _, s: s.labels.get("__value__", ""), "p"),
-    "tableLink": Function(lambda c, e: _link(c, e, 1), "s"),
+    "tableLink": Function(lambda _, e: _link(e, 1), "s"),
     "title": Function(_title, "s"),
     "toLower": Function(lambda _, text: text.lower(), "s"),
     "toUpper": Function(lambda _, text: text.upper(), "s"),
@@ -332,7 +336,7 @@ FUNCTIONS: dict[str, Function] = {
     "gt": Function(_ordered(operator.gt), "aa"),
     "ge": Function(_ordered(operator.ge), "aa"),
     "html": Function(lambda c, *v: _html(_print(c, *v)), "a", True),
-    "js": Function(lambda c, *v: json.dumps(_print(c, *v))[1:-1], "a", True),
+    "js": Function(lambda c, *v: _js(_print(c, *v)), "a", True),
     "urlquery": Function(
         lambda c, *v: urllib.parse.quote_plus(_print(c, *v)), "a", True
     ),
@@ -347,3 +351,7 @@ FUNCTIONS: dict[str, Function] = {
 
 def _html(text: str) -> str:
     return html.escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
+
+
+def _js(text: str) -> str:
+    return "".join(_JS.get(c) or (c if c >= " " else f"\\u{ord(c):04X}") for c in text)
