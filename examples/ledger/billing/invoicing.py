@@ -159,4 +159,4 @@ def _after_commit(invoice: Invoice) -> None:
 
 
 def _forget(customer_id: int) -> None:
-    cache.delete_many([keys.summary(customer_id), keys.DASHBOARD])
+    cache.delete(keys.summary(customer_id))

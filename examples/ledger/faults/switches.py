@@ -1,7 +1,7 @@
 """Faults on purpose, for demos and drills. A fault is data; other modules act on it.
 
 The switches are one small file in the data directory, so a change reaches every
-worker within its next request: each looks at the file's stat (about 2 µs) and reads
+worker within its next request: each looks at the file's stat (about 3 µs) and reads
 the file only when that has changed.
 """
 
