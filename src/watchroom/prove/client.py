@@ -1,0 +1,83 @@
+"""JSON over HTTP, with errors that name the peer and never a secret."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from watchroom.errors import WatchroomError
+
+_LARGEST_ANSWER = 32 << 20
+
+
+class PeerError(WatchroomError):
+    """A peer did not answer, or answered with an error.
+
+    Attributes:
+        status: The HTTP status, or None when there was no answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def get(url: str, query: dict[str, str] | None = None, *, token: str = "") -> Any:
+    """Return the JSON at `url`.
+
+    Raises:
+        PeerError: No answer, an error status, or no JSON.
+    """
+    if query:
+        url = f"{url}?{urlencode(query, quote_via=quote)}"
+    return _call(urllib.request.Request(url), token)  # noqa: S310 - the user's own servers
+
+
+def post(url: str, body: Any, *, token: str = "") -> Any:
+    """Post `body` as JSON and return the JSON answered, or None when it is empty.
+
+    Raises:
+        PeerError: No answer, or an error status.
+    """
+    request = urllib.request.Request(  # noqa: S310 - the user's own servers
+        url,
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    return _call(request, token, json_expected=False)
+
+
+def redacted(url: str) -> str:
+    """Return scheme and host of `url`: a webhook's path and query are secrets."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or '?'}" + (
+        f":{parts.port}" if parts.port else ""
+    )
+
+
+def _call(
+    request: urllib.request.Request, token: str, *, json_expected: bool = True
+) -> Any:
+    where = redacted(request.full_url)
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - the user's own servers
+            data = answer.read(_LARGEST_ANSWER)
+    except urllib.error.HTTPError as error:
+        with error:
+            said = error.read(500).decode(errors="replace").strip()
+        message = f"{where} answers {error.code}" + (f": {said}" if said else "")
+        raise PeerError(message, error.code) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise PeerError(f"{where} does not answer: {reason}") from None
+    try:
+        return json.loads(data)
+    except ValueError:
+        if json_expected:
+            raise PeerError(f"{where} does not answer with JSON") from None
+        return None

@@ -1,0 +1,121 @@
+"""Which receivers an alert reaches, and whether they take a message."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from watchroom.errors import ConfigError
+from watchroom.formats.alertmanager import parse_matcher
+from watchroom.prove import client
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from watchroom.formats.alertmanager import Alertmanager, Receiver, Route
+
+
+class Answer(NamedTuple):
+    """What one receiver said to a drill message.
+
+    Attributes:
+        receiver: Its name in alertmanager.yml.
+        accepted: Whether it took the message (2xx).
+        detail: Why not, or where it went; never a secret.
+    """
+
+    receiver: str
+    accepted: bool
+    detail: str
+
+
+def receivers(config: Alertmanager, labels: Mapping[str, str]) -> list[str]:
+    """Return the receivers that an alert with `labels` reaches, in order."""
+    found = _walk(config.route, labels, config.route.receiver)
+    return list(dict.fromkeys(found))
+
+
+def message(
+    alertname: str, nonce: str, status: str, external_url: str, starts_at: str
+) -> dict[str, Any]:
+    """Return a version-4 webhook body that nobody can take for a real page."""
+    labels = {"alertname": f"[DRILL] {alertname}", "drill": nonce, "severity": "info"}
+    notes = {
+        "summary": f"[DRILL] {alertname}: a test of the road to you, nothing is wrong",
+        "description": f"Sent by `watchroom drill {alertname}`, drill {nonce}.",
+    }
+    ended = starts_at if status == "resolved" else "0001-01-01T00:00:00Z"
+    alert = {
+        "status": status,
+        "labels": labels,
+        "annotations": notes,
+        "startsAt": starts_at,
+        "endsAt": ended,
+        "generatorURL": external_url,
+        "fingerprint": f"{abs(hash((alertname, nonce))):016x}"[:16],
+    }
+    return {
+        "version": "4",
+        "groupKey": f'{{}}:{{alertname="[DRILL] {alertname}", drill="{nonce}"}}',
+        "truncatedAlerts": 0,
+        "status": status,
+        "receiver": "drill",
+        "groupLabels": {"alertname": labels["alertname"]},
+        "commonLabels": labels,
+        "commonAnnotations": notes,
+        "externalURL": external_url,
+        "alerts": [alert],
+    }
+
+
+def send(receiver: Receiver, directory: Path, body: dict[str, Any]) -> list[Answer]:
+    """Send `body` through each webhook of `receiver`, with its own credentials.
+
+    Args:
+        receiver: As alertmanager.yml has it.
+        directory: Where that file stands; its ``*_file`` paths are relative to it.
+        body: A version-4 webhook body.
+    """
+    answers = []
+    for hook in receiver.webhook_configs:
+        try:
+            url = hook.url or _secret(directory, hook.url_file)
+            auth = hook.http_config.authorization if hook.http_config else None
+            token = _secret(directory, auth.credentials_file) if auth else ""
+            client.post(url, {**body, "receiver": receiver.name}, token=token)
+        except (ConfigError, client.PeerError) as error:
+            answers.append(Answer(receiver.name, accepted=False, detail=str(error)))
+        else:
+            where = client.redacted(url)
+            answers.append(Answer(receiver.name, accepted=True, detail=where))
+    return answers
+
+
+def _secret(directory: Path, name: str) -> str:
+    path = directory / name
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", file=path, hint="put the secret there"
+        ) from None
+
+
+def _walk(route: Route, labels: Mapping[str, str], inherited: str) -> list[str]:
+    receiver = route.receiver or inherited
+    found: list[str] = []
+    for child in route.routes:
+        if not all(_holds(text, labels) for text in child.matchers):
+            continue
+        found += _walk(child, labels, receiver)
+        if not child.continue_:
+            break
+    return found or [receiver]
+
+
+def _holds(text: str, labels: Mapping[str, str]) -> bool:
+    name, op, wanted = parse_matcher(text)
+    value = labels.get(name, "")
+    same = re.fullmatch(wanted, value) is not None if "~" in op else value == wanted
+    return same is (op[0] == "=")
