@@ -96,11 +96,12 @@ if not REDIS_URL:
         "data_folder_in": str(DATA_DIR / "queue"),
         "data_folder_out": str(DATA_DIR / "queue"),
         "control_folder": str(DATA_DIR / "queue" / "control"),
+        # kombu takes one message each time it looks, and looks once a second.
+        "polling_interval": 0.05,
     }
     # Workers that chat with each other about their health would fill the folder.
     CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
-    for folder in CELERY_BROKER_TRANSPORT_OPTIONS.values():
-        Path(folder).mkdir(parents=True, exist_ok=True)
+    (DATA_DIR / "queue" / "control").mkdir(parents=True, exist_ok=True)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_TIME_LIMIT = 60
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
