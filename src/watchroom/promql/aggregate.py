@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -14,6 +13,7 @@ from watchroom.promql.frame import Frame, empty
 from watchroom.promql.model import Labels, labels_of
 from watchroom.promql.quantiles import quantile
 from watchroom.promql.relabel import is_label_name
+from watchroom.promql.sampling import share_of
 from watchroom.promql.value import format_plain
 
 if TYPE_CHECKING:
@@ -86,23 +86,8 @@ def _avg(blocks: Blocks) -> Floats:
         bad = np.flatnonzero(~np.isfinite(means[group]))
         if len(bad):
             rows, there = held[start:end, bad], blocks.frame.present[start:end, bad]
-            means[group, bad] = _mean_in_order(rows, there)
+            means[group, bad] = sums.mean_in_order(rows, there)
     return means
-
-
-def _mean_in_order(values: Floats, present: Mask) -> Floats:
-    """Return the means of the columns, row by row: for sums that overflow."""
-    mean = sums.RunningMean.of(np.zeros(values.shape[1]))
-    count = np.zeros(values.shape[1])
-    for row, there in zip(values, present, strict=True):
-        first = there & (count == 0)
-        count += there
-        later = mean.add(row, np.maximum(count, 1.0), there & ~first)
-        begun = sums.Compensated(
-            np.where(first, row, later.sums.total), later.sums.lost
-        )
-        mean = sums.RunningMean(begun, later.mean, later.carried)
-    return mean.value(np.maximum(count, 1.0))
 
 
 def _variance(blocks: Blocks) -> Floats:
@@ -190,14 +175,8 @@ def _top(node: Aggregate, blocks: Blocks, most: Floats, context: Context) -> Fra
     return kept.occupied()
 
 
-def _portion(labels: Labels) -> float:
-    """Return a number in 0…1 that only depends on `labels`."""
-    digest = hashlib.blake2b(repr(labels).encode("utf-8", "replace"), digest_size=8)
-    return int.from_bytes(digest.digest(), "big") / 2**64
-
-
 def _limit_ratio(frame: Frame, ratio: Floats) -> Frame:
-    portion = np.array([_portion(labels) for labels in frame.labels])[:, None]
+    portion = np.array([share_of(labels) for labels in frame.labels])[:, None]
     taken = np.where(ratio >= 0, portion < ratio, portion >= 1 + ratio)
     kept = Frame(frame.labels, frame.values, frame.present & taken, frame.nameless)
     return kept.occupied()

@@ -138,7 +138,8 @@ def _rank_at(bounds: Floats, counts: Floats, value: Floats) -> Floats:
             here = before + (counts[index] - before) * (value - lower) / (upper - lower)
         rank = np.where(inside, here, rank)
         found |= inside
-    return np.minimum(rank, total)
+    found_rank: Floats = np.minimum(rank, total)
+    return found_rank
 
 
 def fraction_kernel(

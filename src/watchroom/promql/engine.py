@@ -92,7 +92,12 @@ class Engine:
         return Vector(list(zip(frame.labels, frame.values[:, 0].tolist(), strict=True)))
 
     def range(
-        self, queryable: Queryable, expr: str | Node, start_ms: int, end_ms: int, step_ms: int
+        self,
+        queryable: Queryable,
+        expr: str | Node,
+        start_ms: int,
+        end_ms: int,
+        step_ms: int,
     ) -> Matrix:
         """Return the values of `expr` at every step from `start_ms` to `end_ms`.
 

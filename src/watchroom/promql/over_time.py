@@ -16,12 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from watchroom.promql.model import Floats, Mask, Times
-    from watchroom.promql.windows import Windows
+    from watchroom.promql.windows import Gathered, Windows
 
     Answer = tuple[Floats, Mask]
-
-# Windows gathered for sorting hold at most this many values at a time (32 MiB).
-_GATHERED = 4 * 2**20
 
 
 class RangeFunction(Protocol):
@@ -74,49 +71,68 @@ def _last_time(windows: Windows) -> Answer:
     return np.broadcast_to(times, windows.shape), _some(windows)
 
 
+def _reduce(windows: Windows, answer: Callable[[Gathered], Floats]) -> Answer:
+    """Return `answer`, (R, M), of all windows."""
+    result = np.full(windows.shape, np.nan)
+    for gathered in windows.gather():
+        result[gathered.rows] = answer(gathered)
+    return result, _some(windows)
+
+
 def _extreme(pick: np.ufunc, windows: Windows) -> Answer:
-    best = np.full(windows.shape, np.nan)
-    for _, valid, values, _ in windows.walk():
-        pick(best, values, out=best, where=valid)
-    return best, _some(windows)
+    # fmax and fmin pass over NaN, which also stands outside of a window.
+    return _reduce(
+        windows,
+        lambda found: pick.reduce(np.where(found.valid, found.values, np.nan), axis=-1),
+    )
 
 
-def _extreme_time(better: np.ufunc, windows: Windows) -> Answer:
-    best = np.full(windows.shape, np.nan)
-    when = np.zeros(windows.shape)
-    for rank, valid, values, times in windows.walk():
-        take = valid & (better(values, best) | np.isnan(best))
-        if rank == 0:
-            take = valid
-        best = np.where(take, values, best)
-        when = np.where(take, times / 1000, when)
-    return when, _some(windows)
+def _extreme_time(pick: np.ufunc, windows: Windows) -> Answer:
+    """Return when the extreme was last reached; of NaN alone, the first time."""
+
+    def answer(found: Gathered) -> Floats:
+        held = np.where(found.valid, found.values, np.nan)
+        reached = held == pick.reduce(held, axis=-1)[..., None]
+        last = reached.shape[-1] - 1 - reached[..., ::-1].argmax(axis=-1)
+        index = np.where(reached.any(axis=-1), last, 0)
+        times = np.broadcast_to(found.times, held.shape)
+        return np.take_along_axis(times, index[..., None], axis=-1)[..., 0] / 1000
+
+    return _reduce(windows, answer)
+
+
+def _held(found: Gathered) -> Floats:
+    return np.where(found.valid, found.values, 0.0)
 
 
 def _sum(windows: Windows) -> Answer:
-    total = sums.zeros(windows.shape)
-    for _, valid, values, _ in windows.walk():
-        total = sums.add(total, values, valid)
-    return total.value(), _some(windows)
+    return _reduce(windows, lambda found: sums.sum_last(_held(found)))
 
 
-def _avg(windows: Windows) -> Answer:
-    mean = sums.RunningMean.of(windows.values_at(windows.left))
-    for rank, valid, values, _ in windows.walk():
-        if rank:
-            mean = mean.add(values, np.array(rank + 1.0), valid)
-    counts = np.maximum(windows.counts, 1).astype(float)
-    return mean.value(counts), _some(windows)
+def _mean(found: Gathered) -> Floats:
+    """Return the means; where the sum of finite values overflows, in order."""
+    held = _held(found)
+    counts = np.maximum(found.valid.sum(axis=-1), 1)
+    means: Floats = sums.sum_last(held) / counts
+    overflown = ~np.isfinite(means) & np.isfinite(held).all(axis=-1)
+    if overflown.any():
+        values, valid = held[overflown].T, found.valid[overflown].T
+        means[overflown] = sums.mean_in_order(values, valid)
+    return means
 
 
 def _variance(windows: Windows, *, root: bool) -> Answer:
-    mean, square = sums.zeros(windows.shape), sums.zeros(windows.shape)
-    for rank, valid, values, _ in windows.walk():
-        delta = values - (mean.total + mean.lost)
-        mean = sums.add(mean, delta / (rank + 1), valid)
-        square = sums.add(square, delta * (values - (mean.total + mean.lost)), valid)
-    result = (square.total + square.lost) / np.maximum(windows.counts, 1)
-    return (np.sqrt(result) if root else result), _some(windows)
+    def answer(found: Gathered) -> Floats:
+        # Deviations from the first value: exactly 0 when all are the same.
+        shifted = np.where(found.valid, found.values - found.values[..., :1], 0.0)
+        counts = np.maximum(found.valid.sum(axis=-1), 1)
+        mean = sums.sum_last(shifted) / counts
+        spread = np.where(found.valid, (shifted - mean[..., None]) ** 2, 0.0)
+        variance: Floats = sums.sum_last(spread) / counts
+        return variance
+
+    result, valid = _reduce(windows, answer)
+    return (np.sqrt(result) if root else result), valid
 
 
 def _between(windows: Windows, differs: Mask) -> Answer:
@@ -146,28 +162,24 @@ def _resets(windows: Windows) -> Answer:
 
 def _regression(windows: Windows, origin: Times) -> tuple[Floats, Floats]:
     """Return slope per second, and value at `origin` (ms), of least squares."""
-    shape = windows.shape
-    x_sum, y_sum, xy_sum, xx_sum = (sums.zeros(shape) for _ in range(4))
-    first = windows.values_at(windows.left)
-    constant = np.ones(shape, bool)
-    for _, valid, values, times in windows.walk():
-        x = np.broadcast_to((times - origin) / 1000, shape)
-        constant &= ~valid | (values == first)
-        x_sum = sums.add(x_sum, x, valid)
-        y_sum = sums.add(y_sum, values, valid)
-        xy_sum = sums.add(xy_sum, x * values, valid)
-        xx_sum = sums.add(xx_sum, x * x, valid)
-    count = windows.counts
-    x_all, y_all = x_sum.total + x_sum.lost, y_sum.total + y_sum.lost
-    covariance = xy_sum.total + xy_sum.lost - x_all * y_all / count
-    variance = xx_sum.total + xx_sum.lost - x_all * x_all / count
-    slope = covariance / variance
-    intercept = y_all / count - slope * x_all / count
-    flat = np.where(np.isinf(first), np.nan, 0.0)
-    return (
-        np.where(constant, flat, slope),
-        np.where(constant, first + flat, intercept),
-    )
+    slopes, intercepts = np.empty(windows.shape), np.empty(windows.shape)
+    for found in windows.gather():
+        begin = origin if origin.shape[0] == 1 else origin[found.rows]
+        x = np.where(found.valid, (found.times - begin[..., None]) / 1000, 0.0)
+        y = _held(found)
+        count = np.maximum(found.valid.sum(axis=-1), 1)
+        first = found.values[..., 0]
+        constant = (~found.valid | (found.values == first[..., None])).all(axis=-1)
+        x_sum, y_sum = sums.sum_last(x), sums.sum_last(y)
+        covariance = sums.sum_last(x * y) - x_sum * y_sum / count
+        variance = sums.sum_last(x * x) - x_sum * x_sum / count
+        slope = covariance / variance
+        flat = np.where(np.isinf(first), np.nan, 0.0)
+        slopes[found.rows] = np.where(constant, flat, slope)
+        intercepts[found.rows] = np.where(
+            constant, first + flat, y_sum / count - slope * x_sum / count
+        )
+    return slopes, intercepts
 
 
 def _deriv(windows: Windows) -> Answer:
@@ -176,53 +188,24 @@ def _deriv(windows: Windows) -> Answer:
 
 
 def _predict(windows: Windows, scalars: Sequence[Floats], times: Times) -> Answer:
-    slope, intercept = _regression(windows, times)
+    slope, intercept = _regression(windows, times[None, :])
     return slope * scalars[0] + intercept, _some(windows, 2)
-
-
-def _sorted_windows(
-    windows: Windows, answer: Callable[[Floats, Mask], Floats]
-) -> Answer:
-    """Return `answer(values, valid)` of the windows as (rows, M, K), in portions."""
-    result = np.full(windows.shape, np.nan)
-    counts = windows.counts
-    longest = max(1, int(counts.max()) if counts.size else 1)
-    rows = max(1, _GATHERED // (longest * max(1, windows.shape[1])))
-    offsets = np.arange(longest)
-    for start in range(0, windows.shape[0], rows):
-        windows.budget.check()
-        part = slice(start, start + rows)
-        edges = slice(0, 1) if windows.left.shape[0] == 1 else part
-        index = windows.left[edges][..., None] + offsets
-        valid = index < windows.right[edges][..., None]
-        index = np.minimum(index, max(0, windows.values.shape[1] - 1))
-        values = windows.values[part]
-        if index.shape[0] == 1:
-            taken = values[:, index[0]]
-        else:
-            flat = index.reshape(index.shape[0], -1)
-            taken = np.take_along_axis(values, flat, axis=1).reshape(index.shape)
-        result[part] = answer(taken, np.broadcast_to(valid, taken.shape))
-    return result, _some(windows)
 
 
 def _quantile(windows: Windows, scalars: Sequence[Floats], times: Times) -> Answer:
     del times
-    return _sorted_windows(
-        windows, lambda values, valid: quantile(scalars[0], values, valid)
+    return _reduce(
+        windows, lambda found: quantile(scalars[0], found.values, found.valid)
     )
 
 
-def _mad(windows: Windows) -> Answer:
+def _deviation(found: Gathered) -> Floats:
+    """Return the median of the distances from the median."""
     half = np.array(0.5)
-
-    def answer(values: Floats, valid: Mask) -> Floats:
-        median = quantile(half, values, valid)
-        spread = quantile(half, np.abs(values - median[..., None]), valid)
-        broken = (valid & np.isnan(values)).any(axis=-1)
-        return np.where(broken, np.nan, spread)
-
-    return _sorted_windows(windows, answer)
+    median = quantile(half, found.values, found.valid)
+    distance = np.abs(found.values - median[..., None])
+    broken = (found.valid & np.isnan(found.values)).any(axis=-1)
+    return np.where(broken, np.nan, quantile(half, distance, found.valid))
 
 
 def _smooth(windows: Windows, scalars: Sequence[Floats], times: Times) -> Answer:
@@ -256,25 +239,30 @@ def _smooth(windows: Windows, scalars: Sequence[Floats], times: Times) -> Answer
 def _integral(windows: Windows, scalars: Sequence[Floats], times: Times) -> Answer:
     """Integrate by the left, right or trapezoidal rule (0, 1, 2); NaN counts as 0."""
     del times
-    rule = scalars[0] if scalars else np.array(2.0)
-    rule = np.where(np.isin(rule, (0.0, 1.0, 2.0)), rule, 2.0)
-    total = sums.zeros(windows.shape)
-    before, when = np.zeros(windows.shape), np.zeros(windows.shape)
-    for rank, valid, values, at in windows.walk():
-        now = np.where(np.isnan(values), 0.0, values)
-        if rank:
-            # Halves first: two large finite values must not overflow.
-            height = np.where(
-                rule == 0, before, np.where(rule == 1, now, before / 2 + now / 2)
-            )
-            area = height * ((at - when) / 1000)
-            total = sums.add(total, area, valid & (height != 0))
-        before, when = now, np.broadcast_to(at, windows.shape).astype(float)
-    return total.value(), _some(windows)
+    given = scalars[0] if scalars else np.array([2.0])
+    rule = np.where(np.isin(given, (0.0, 1.0, 2.0)), given, 2.0)[:, None]
+
+    def answer(found: Gathered) -> Floats:
+        held = np.where(found.valid & ~np.isnan(found.values), found.values, 0.0)
+        before, now = held[..., :-1], held[..., 1:]
+        # Halves first: two large finite values must not overflow.
+        middle = sums.add(sums.zeros(now.shape), now / 2)
+        middle = sums.add(middle, before / 2)
+        height = np.where(rule == 0, before, np.where(rule == 1, now, middle.total))
+        lost = np.where(rule == 2, middle.lost, 0.0)
+        elapsed = np.diff(found.times, axis=-1) / 1000
+        inside = found.valid[..., 1:]
+        parts = [
+            np.where(inside & (part != 0), part * elapsed, 0.0)
+            for part in (height, lost)
+        ]
+        return sums.sum_last(np.concatenate(parts, axis=-1))
+
+    return _reduce(windows, answer)
 
 
 RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
-    "avg_over_time": _plain(_avg),
+    "avg_over_time": _plain(lambda windows: _reduce(windows, _mean)),
     "changes": _plain(_changes),
     "count_over_time": _plain(_count),
     "delta": _plain(partial(extrapolated, counter=False, per_second=False)),
@@ -286,7 +274,7 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     "integral": _integral,
     "irate": _plain(partial(between_last_two, per_second=True)),
     "last_over_time": _plain(_last),
-    "mad_over_time": _plain(_mad),
+    "mad_over_time": _plain(lambda windows: _reduce(windows, _deviation)),
     "max_over_time": _plain(partial(_extreme, np.fmax)),
     "min_over_time": _plain(partial(_extreme, np.fmin)),
     "predict_linear": _predict,
@@ -299,6 +287,6 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     "sum_over_time": _plain(_sum),
     "ts_of_first_over_time": _plain(_first_time),
     "ts_of_last_over_time": _plain(_last_time),
-    "ts_of_max_over_time": _plain(partial(_extreme_time, np.greater_equal)),
-    "ts_of_min_over_time": _plain(partial(_extreme_time, np.less_equal)),
+    "ts_of_max_over_time": _plain(partial(_extreme_time, np.fmax)),
+    "ts_of_min_over_time": _plain(partial(_extreme_time, np.fmin)),
 }

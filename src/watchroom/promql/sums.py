@@ -89,6 +89,35 @@ def _choose(where: Mask, one: Compensated, other: Compensated) -> Compensated:
     )
 
 
+def mean_in_order(values: Floats, present: Mask) -> Floats:
+    """Return the means of the columns, row by row: for sums that overflow."""
+    mean = RunningMean.of(np.zeros(values.shape[1]))
+    count = np.zeros(values.shape[1])
+    for row, there in zip(values, present, strict=True):
+        first = there & (count == 0)
+        count += there
+        later = mean.add(row, np.maximum(count, 1.0), there & ~first)
+        begun = Compensated(np.where(first, row, later.sums.total), later.sums.lost)
+        mean = RunningMean(begun, later.mean, later.carried)
+    return mean.value(np.maximum(count, 1.0))
+
+
+def sum_last(values: Floats) -> Floats:
+    """Return the sums along the last axis, halves added to halves as in a tree."""
+    total, lost = values, np.zeros_like(values)
+    while total.shape[-1] > 1:
+        half = total.shape[-1] // 2
+        left, right = slice(0, half), slice(half, 2 * half)
+        pairs = add(Compensated(total[..., left], lost[..., left]), total[..., right])
+        pairs_lost = np.where(np.isinf(pairs.total), 0.0, pairs.lost + lost[..., right])
+        rest = slice(2 * half, None)
+        total = np.concatenate([pairs.total, total[..., rest]], axis=-1)
+        lost = np.concatenate([pairs_lost, lost[..., rest]], axis=-1)
+    if not total.shape[-1]:
+        return np.zeros(total.shape[:-1])
+    return Compensated(total[..., 0], lost[..., 0]).value()
+
+
 def sum_groups(values: Floats, starts: NDArray[np.intp]) -> Floats:
     """Return the sum of each block of rows; blocks begin at `starts` (G,).
 

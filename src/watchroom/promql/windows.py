@@ -21,6 +21,26 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=np.generic)
 
 
+# Gathered windows hold at most this many values at a time (8 MiB).
+_GATHERED = 2**20
+
+
+class Gathered(NamedTuple):
+    """The samples of the windows of some series, side by side on the last axis.
+
+    Attributes:
+        rows: Which series.
+        values: (R, M, K), K the length of the longest window.
+        valid: (R, M, K), which of them belong to the window.
+        times: Their times in ms, (1, M, K) or (R, M, K).
+    """
+
+    rows: slice
+    values: Floats
+    valid: Mask
+    times: Times
+
+
 class Walk(NamedTuple):
     """The k-th sample of every window."""
 
@@ -76,8 +96,8 @@ class Windows(NamedTuple):
     def walk(self) -> Iterator[Walk]:
         """Yield the first sample of every window, then the second, and so on.
 
-        So a fold over time is a loop over the samples of the longest window, each
-        turn of it for all series and steps at once, in Prometheus' own order.
+        A fold over time that must go in order is a loop over the samples of the
+        longest window, each turn of it for all series and steps at once.
         """
         counts = self.counts
         longest = int(counts.max()) if counts.size else 0
@@ -86,6 +106,31 @@ class Windows(NamedTuple):
             index = self.left + rank
             valid = np.broadcast_to(index < self.right, self.shape)
             yield Walk(rank, valid, self.values_at(index), self.times_at(index))
+
+    def gather(self) -> Iterator[Gathered]:
+        """Yield all windows as matrices, in portions of whole series."""
+        counts = self.counts
+        longest = max(1, int(counts.max()) if counts.size else 1)
+        portion = max(1, _GATHERED // (longest * max(1, self.shape[1])))
+        shared = self.left.shape[0] == 1
+        offsets = np.arange(longest)
+        for start in range(0, self.shape[0], portion):
+            self.budget.check()
+            part = slice(start, start + portion)
+            edges = slice(0, 1) if shared else part
+            index = self.left[edges][..., None] + offsets
+            valid = index < self.right[edges][..., None]
+            flat = index.reshape(index.shape[0], -1)
+            rows = self.values[part]
+            shape = (len(rows), *index.shape[1:])
+            values = _gather(rows, flat, len(rows)).reshape(shape)
+            times = self.times if self.times.shape[0] == 1 else self.times[part]
+            yield Gathered(
+                part,
+                values,
+                np.broadcast_to(valid, shape),
+                _gather(times, flat, 1).reshape(-1, *index.shape[1:]),
+            )
 
     def frame(self, values: Floats, valid: Mask, steps: int) -> Frame:
         """Return a frame of `values` (S, M) where `valid`; one window serves all."""
