@@ -119,7 +119,7 @@ class AlertRule:
         self.expr = expr
         self.for_ms = for_ms
         self.keep_firing_for_ms = keep_firing_for_ms
-        self.annotations = labels_of(dict(annotations))
+        self.annotations = tuple(sorted(annotations.items()))
         name = f"__alert_{identity.name}"
         self._label_texts = [
             (label, Template(text, name)) for label, text in identity.labels

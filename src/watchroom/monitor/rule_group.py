@@ -138,8 +138,13 @@ class RuleGroup:
                 return None
             started = time.perf_counter()
             saves = self._notice_gap(at_ms)
-            overlay = Overlay(services.store.snapshot(), at_ms)
+            snapshot = services.store.snapshot()
+            overlay = Overlay(snapshot, at_ms)
             overlay.end(self.ended)
+            for rule in self.rules:
+                if isinstance(rule, RecordRule) and rule.unknown:
+                    rule.series = rule.standing(snapshot, at_ms)
+                    rule.unknown = False
             failures = 0
             alerts: list[Alert] = []
             for place, rule in enumerate(self.rules):

@@ -14,7 +14,6 @@ from watchroom.monitor.record_rule import RecordRule
 from watchroom.monitor.rule_group import RuleGroup, Services, outgoing
 from watchroom.monitor.rule_views import AlertView, Evaluation, GroupKey, GroupView
 from watchroom.monitor.windows import lookback_seconds
-from watchroom.promql.model import labels_of
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
@@ -141,6 +140,7 @@ class RuleManager:
                 group.inherit(self._groups[key])
             elif beat is not None:
                 group.last_ms = min(beat, at_ms)
+                _look_back(group, fresh)
         going = {
             labels
             for group in fresh.values()
@@ -291,7 +291,7 @@ def _rule(
 ) -> AlertRule | RecordRule:
     if rule.record:
         return RecordRule(rule.record, rule.expr, rule.labels)
-    labels = labels_of(dict(rule.labels))
+    labels = tuple(sorted(rule.labels.items()))
     equals = (*key, rule.alert, labels)
     counts[equals] = counts.get(equals, 0) + 1
     try:
@@ -315,6 +315,16 @@ def _measure(groups: Mapping[GroupKey, RuleGroup]) -> None:
     for rule in rules:
         if isinstance(rule, AlertRule):
             rule.window_ms = round(lookback_seconds(rule.expr, records) * 1000)
+
+
+def _look_back(group: RuleGroup, groups: Mapping[GroupKey, RuleGroup]) -> None:
+    """Let records that the last process wrote end, if no rule gives them any more."""
+    names = [
+        r.name for g in groups.values() for r in g.rules if isinstance(r, RecordRule)
+    ]
+    for rule in group.rules:
+        if isinstance(rule, RecordRule):
+            rule.unknown = names.count(rule.name) == 1
 
 
 def _adopt(
