@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -40,11 +42,19 @@ async def fetch(client: aiohttp.ClientSession, target: Target) -> str:
             f"no complete answer within {target.timeout:g} s (the scrape timeout)"
         ) from error
     except aiohttp.ClientConnectorError as error:
-        reason = error.os_error.strerror or str(error.os_error)
-        raise FormatError(f"connection failed: {reason.lower()}") from error
+        raise FormatError(f"cannot connect: {_reason(error.os_error)}") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FormatError(f"not an HTTP answer we can read: {said[:200]}") from error
+
+
+def _reason(error: OSError) -> str:
+    """Return why a connection failed, without asyncio's own words around it."""
+    if isinstance(error, socket.gaierror):
+        return "the host name is unknown"
+    known = error.errno is not None and error.errno > 0
+    text = os.strerror(error.errno or 0) if known else str(error)
+    return text[:1].lower() + text[1:200]
 
 
 async def _body(client: aiohttp.ClientSession, target: Target) -> str:

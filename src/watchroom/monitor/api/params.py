@@ -6,12 +6,14 @@ import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from multidict import MultiDict
+
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
     from aiohttp import web
-    from multidict import MultiDict, MultiMapping
+    from multidict import MultiMapping
 
 _FAR = 9_000_000_000.0  # the year 2255, in seconds; beyond, arithmetic goes wrong
 
@@ -25,7 +27,7 @@ async def read(request: web.Request) -> MultiMapping[str]:
     if request.method != "POST":
         return request.query
     form = await request.post()
-    merged: MultiDict[str] = request.query.copy()
+    merged = MultiDict(request.query)
     for name, value in form.items():
         if not isinstance(value, str):
             raise BadDataError(f'invalid parameter "{name}": a file is not a value')

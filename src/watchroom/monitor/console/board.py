@@ -13,6 +13,7 @@ from watchroom.monitor.console.gather import (
     Processes,
     Reading,
     Transition,
+    Trends,
     read_history,
     read_panels,
     read_processes,
@@ -25,14 +26,15 @@ from watchroom.monitor.console.verdict import Verdict, is_page, verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from watchroom.monitor.dispatch import DeliveryKey
     from watchroom.monitor.ledger import Entry
     from watchroom.monitor.rule_views import AlertView
     from watchroom.monitor.services import Services
     from watchroom.promql.engine import Engine
     from watchroom.promql.model import Queryable
 
-_TREND_FRESH_SECONDS = 15.0
 _QUERY_SECONDS = 10.0
+_LAST = {300: "last 5 min", 900: "last 15 min", 3600: "last hour"}
 _LEDGER_ENTRIES = 60
 
 
@@ -58,6 +60,7 @@ class Trust(NamedTuple):
         reloaded_at: When the files in force were read.
         problem: Why the last reload was refused, or "".
         waiting: Deliveries that nobody has accepted yet.
+        refused: Conversations whose last message was refused for good.
         warnings: What the monitor found at its start.
     """
 
@@ -69,6 +72,7 @@ class Trust(NamedTuple):
     reloaded_at: float
     problem: str
     waiting: int
+    refused: int
     warnings: Sequence[str]
 
 
@@ -79,13 +83,14 @@ class Board(NamedTuple):
     verdict: Verdict
     trust: Trust
     tiles: Sequence[Tile]
+    trend: str
     targets: Sequence[TargetLine]
     changes: Sequence[Change]
 
 
 class _Read(NamedTuple):
     readings: Mapping[int, Reading]
-    trends: Mapping[int, list[float | None]]
+    trends: Trends
     processes: Sequence[Processes]
     history: Sequence[Transition]
     entries: Sequence[Entry]
@@ -100,7 +105,7 @@ class Boards:
         self._lock = asyncio.Lock()
         self._board: Board | None = None
         self._made = 0.0
-        self._trends: Mapping[int, list[float | None]] = {}
+        self._trends = Trends()
         self._trends_at = 0.0
         self._trends_of = ""
 
@@ -126,7 +131,8 @@ class Boards:
         gap_ms = round(services.config.evaluation_seconds * 3000) + 1000
         digest = services.config.digest
         stale_trends = (
-            now - self._trends_at > _TREND_FRESH_SECONDS or self._trends_of != digest
+            now - self._trends_at > self._trends.seconds / 240
+            or self._trends_of != digest
         )
         kept = self._trends
 
@@ -152,14 +158,14 @@ def _compose(
     at_ms = round(now * 1000)
     alerts = services.rules.alerts()
     joined = _by_panel(alerts)
-    fired = _fired(read.history)
+    fired = _fired(alerts, read.history)
     stale_ms = round(max(3.0, 3 * _interval(services)) * 1000)
     tiles = [
         tile(
             panel,
             read.readings.get(panel.id, Reading()),
             joined.get(panel.id, []),
-            read.trends.get(panel.id, []),
+            read.trends.values.get(panel.id, []),
             now_ms=at_ms,
             stale_ms=stale_ms,
             fired=fired,
@@ -199,6 +205,7 @@ def _compose(
         ),
         trust=trust,
         tiles=tiles,
+        trend=_LAST.get(read.trends.seconds, ""),
         targets=_targets(services, now),
         changes=changes(
             read.history,
@@ -226,11 +233,22 @@ def _by_panel(alerts: Sequence[AlertView]) -> dict[int, list[AlertView]]:
     return joined
 
 
-def _fired(history: Sequence[Transition]) -> dict[str, int]:
+def _fired(
+    alerts: Sequence[AlertView], history: Sequence[Transition]
+) -> dict[str, int]:
+    """Return when each firing alert began to fire, by its name."""
     fired: dict[str, int] = {}
-    for change in history:  # newest first
-        if change.state == "firing":
-            fired.setdefault(change.alert, change.at_ms)
+    for alert in alerts:
+        name = dict(alert.labels).get("alertname", "")
+        starts = [
+            change.at_ms
+            for change in history
+            if change.state == "firing"
+            and change.alert == name
+            and change.at_ms >= alert.active_at_ms
+        ]
+        if alert.state == "firing" and starts:
+            fired[name] = min([*starts, fired.get(name, starts[0])])
     return fired
 
 
@@ -257,8 +275,16 @@ def _trust(services: Services, read: _Read, now: float) -> Trust:
         reloaded_at=services.reloads.good_at,
         problem=services.reloads.problem,
         waiting=sum(entry.state == "open" for entry in read.entries),
+        refused=_refused(read.entries),
         warnings=services.warnings,
     )
+
+
+def _refused(entries: Sequence[Entry]) -> int:
+    last: dict[DeliveryKey, str] = {}
+    for entry in entries:  # newest first
+        last.setdefault(entry.key, entry.state)
+    return sum(state == "failed" for state in last.values())
 
 
 def _targets(services: Services, now: float) -> list[TargetLine]:

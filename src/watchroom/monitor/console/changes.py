@@ -120,6 +120,8 @@ def _accepted(entry: Entry, history: Sequence[Transition]) -> str:
             and change.at_ms <= at
         ):
             verb = "it fired" if wanted == "firing" else "it ended"
-            parts.append(f"{span((at - change.at_ms) / 1000)} after {verb}")
+            gap = (at - change.at_ms) / 1000
+            when = f"{span(gap)} after" if gap >= 1 else "as soon as"
+            parts.append(f"{when} {verb}")
             break
     return ", ".join(parts)

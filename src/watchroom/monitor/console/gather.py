@@ -13,16 +13,17 @@ from watchroom.promql.parse import parse
 from watchroom.promql.syntax import Selector, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from watchroom.monitor.console.panels import Panel
     from watchroom.promql.engine import Engine
     from watchroom.promql.model import Group, Labels, Queryable
 
-TREND_SECONDS = 3600
-TREND_STEP = 60
+TREND_POINTS = 60
+_WINDOWS = (300, 900, 3600)
 HISTORY_SECONDS = 6 * 3600
 _LOOKBACK_MS = 300_000
+_ABSENCE_MS = 900_000
 
 
 class Reading(NamedTuple):
@@ -123,31 +124,57 @@ def _last_value_ms(group: Group, at_ms: int) -> int | None:
     return int(group.timestamps[columns[-1]]) if len(columns) else None
 
 
+class Trends(NamedTuple):
+    """Each panel's recent past, evenly spaced, by panel id; `seconds` in all."""
+
+    seconds: int = _WINDOWS[0]
+    values: Mapping[int, Sequence[float | None]] = {}
+
+
 def read_trends(
     engine: Engine, queryable: Queryable, panels: Iterable[Panel], at_ms: int
-) -> dict[int, list[float | None]]:
-    """Return each panel's last hour, one value a minute, its worst series each time."""
-    end = at_ms // (TREND_STEP * 1000) * (TREND_STEP * 1000)
-    start = end - TREND_SECONDS * 1000
-    trends: dict[int, list[float | None]] = {}
+) -> Trends:
+    """Return each panel's last hour, its worst series at each of sixty points.
+
+    A watch younger than that has a shorter past: five or fifteen minutes, so that a
+    first look shows more than a sliver.
+    """
+    window = _window(queryable, at_ms)
+    step_ms = window * 1000 // TREND_POINTS
+    end = at_ms // step_ms * step_ms
+    start = end - window * 1000
+    trends: dict[int, Sequence[float | None]] = {}
     for panel in panels:
         try:
-            matrix = engine.range(queryable, panel.expr, start, end, TREND_STEP * 1000)
+            matrix = engine.range(queryable, panel.expr, start, end, step_ms)
         except QueryError:
             trends[panel.id] = []
             continue
-        trends[panel.id] = _worst(matrix, panel, start)
-    return trends
+        trends[panel.id] = _worst(matrix, panel, start, step_ms)
+    return Trends(window, trends)
 
 
-def _worst(matrix: Matrix, panel: Panel, start: int) -> list[float | None]:
-    count = TREND_SECONDS // TREND_STEP + 1
-    merged: list[float | None] = [None] * count
+def _window(queryable: Queryable, at_ms: int) -> int:
+    """Return the smallest window in seconds that holds all targets' past."""
+    longest = _WINDOWS[-1] * 1000
+    up = [Matcher("__name__", "=", "up")]
+    first = at_ms
+    for group in queryable.select(up, at_ms - longest, at_ms):
+        inside = group.timestamps[group.timestamps > at_ms - longest]
+        if len(inside):
+            first = min(first, int(inside[0]))
+    return next(w for w in _WINDOWS if at_ms - first <= w * 1000)
+
+
+def _worst(
+    matrix: Matrix, panel: Panel, start: int, step_ms: int
+) -> list[float | None]:
+    merged: list[float | None] = [None] * (TREND_POINTS + 1)
     worst = max if panel.above_is_bad else min
     for _, times, values in matrix.series:
         for at, value in zip(times.tolist(), values.tolist(), strict=True):
-            index = (at - start) // (TREND_STEP * 1000)
-            if 0 <= index < count and math.isfinite(value):
+            index = (at - start) // step_ms
+            if 0 <= index <= TREND_POINTS and math.isfinite(value):
                 known = merged[index]
                 merged[index] = value if known is None else worst(known, value)
     return merged
@@ -181,7 +208,7 @@ def read_history(queryable: Queryable, at_ms: int, gap_ms: int) -> list[Transiti
     Args:
         queryable: A snapshot.
         at_ms: Now.
-        gap_ms: Samples further apart than this do not belong together.
+        gap_ms: An alert not seen for longer than this has ended.
     """
     start = at_ms - HISTORY_SECONDS * 1000
     found: list[Transition] = []
@@ -214,7 +241,7 @@ def _runs(
     for hidden in ("__name__", "alertname"):
         plain.pop(hidden, None)
     kept = tuple(sorted(plain.items()))
-    stops = set() if ends is None else set(ends.tolist())
+    stops = np.sort(ends) if ends is not None else times[:0]
     first = previous = int(times[0])
     found: list[Transition] = []
 
@@ -224,8 +251,11 @@ def _runs(
             found.append(Transition(until, alert, "resolved", kept, until - first))
 
     for at in times[1:].tolist():
-        cut = any(previous < stop <= at for stop in stops) if stops else False
-        if cut or at - previous > gap_ms:
+        # A gap without a stale marker is our own absence, not the alert's end.
+        ended = np.searchsorted(stops, previous, "right") < np.searchsorted(
+            stops, at, "right"
+        )
+        if ended or at - previous > _ABSENCE_MS:
             close(previous)
             first = at
         previous = at

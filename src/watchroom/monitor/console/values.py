@@ -86,10 +86,9 @@ def say(value: float, unit: str) -> Said:
         return Said(digits(value * 100 if unit == "percentunit" else value), "%")
     if unit in {"bool", "bool_yes_no", "bool_on_off"}:
         return Said("yes" if value else "no", "")
-    if unit == "d":
-        return Said(digits(value), "day" if value == 1 else "days")
     if unit not in _UNITS:
-        return Said(digits(value), unit.removeprefix("suffix:").strip())
+        word = "days" if unit == "d" else unit.removeprefix("suffix:").strip()
+        return Said(digits(value), word)
     scale, factor, after = _UNITS[unit]
     base = value * factor
     if base == 0 and scale == "s":

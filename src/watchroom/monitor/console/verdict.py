@@ -136,20 +136,22 @@ def _firing(
     if more:
         others = list(dict.fromkeys(map(_name, firing[1:])))
         notes.append(Note(f"{more} more firing: {', '.join(others[:4])}"))
-    notes += told(name, since, entries)
+    notes += told(name, worst.active_at_ms, since, entries)
     if name in runbooks:
         notes.append(Note("runbook", runbook=name))
     return Verdict("fire", "▲", sentence, notes)
 
 
-def told(name: str, since_ms: int, entries: Sequence[Entry]) -> list[Note]:
+def told(
+    name: str, began_ms: int, fired_ms: int, entries: Sequence[Entry]
+) -> list[Note]:
     """Return who was told of an alert that fires, and whether they accepted it."""
     last: dict[str, Entry] = {}
     for entry in entries:  # newest first
         if (
             name in entry.alertnames
             and entry.status == "firing"
-            and (entry.finished_ms or entry.created_ms) >= since_ms
+            and (entry.finished_ms or entry.created_ms) >= began_ms
         ):
             last.setdefault(entry.key.receiver, entry)
     if not last:
@@ -157,8 +159,9 @@ def told(name: str, since_ms: int, entries: Sequence[Entry]) -> list[Note]:
     notes = []
     for receiver, entry in last.items():
         if entry.state == "sent":
-            took = max(0, (entry.finished_ms or entry.created_ms) - since_ms) / 1000
-            notes.append(Note(f"{receiver} told, accepted {span(took)} later"))
+            took = max(0, (entry.finished_ms or entry.created_ms) - fired_ms) / 1000
+            when = f"{span(took)} later" if took >= 1 else "at once"
+            notes.append(Note(f"{receiver} told, accepted {when}"))
         elif entry.state == "open":
             why = f": {entry.error}" if entry.error else ""
             tries = f", attempt {entry.attempts}" if entry.attempts else ""
