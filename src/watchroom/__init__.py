@@ -1,1 +1,73 @@
 """Production monitoring for Django: one definition, many derivations, a proof."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__all__ = [
+    "Alert",
+    "ChecklistItem",
+    "Drill",
+    "Middleware",
+    "Panel",
+    "Record",
+    "Runbook",
+    "Top",
+    "Vital",
+    "counter",
+    "gauge",
+    "job",
+]
+
+if TYPE_CHECKING:
+    from watchroom.catalogue.model import Alert as Alert
+    from watchroom.catalogue.model import ChecklistItem as ChecklistItem
+    from watchroom.catalogue.model import Drill as Drill
+    from watchroom.catalogue.model import Panel as Panel
+    from watchroom.catalogue.model import Record as Record
+    from watchroom.catalogue.model import Runbook as Runbook
+    from watchroom.catalogue.model import Top as Top
+    from watchroom.catalogue.model import Vital as Vital
+    from watchroom.middleware import Middleware as Middleware
+    from watchroom.registry.declared import counter as counter
+    from watchroom.registry.declared import gauge as gauge
+    from watchroom.registry.roles import job as job
+
+    __version__: str
+else:
+    # Lazy: with eager imports here the monitor would hold Django, and the user's web
+    # process the catalogue, while every import contract still passed.
+    _HOMES = {
+        **dict.fromkeys(
+            (
+                "Alert",
+                "ChecklistItem",
+                "Drill",
+                "Panel",
+                "Record",
+                "Runbook",
+                "Top",
+                "Vital",
+            ),
+            "watchroom.catalogue.model",
+        ),
+        "Middleware": "watchroom.middleware",
+        "counter": "watchroom.registry.declared",
+        "gauge": "watchroom.registry.declared",
+        "job": "watchroom.registry.roles",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("watchroom")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__, "__version__"})

@@ -1,34 +1,63 @@
-"""``WATCHROOM`` and the environment, as one frozen record.
-
-Read on use, never at import; the cache is cleared when a test overrides the setting.
-"""
+"""The WATCHROOM setting and the environment, as one frozen value."""
 
 from __future__ import annotations
 
-import difflib
 import os
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.errors import ConfigError
+from watchroom.formats import rundir
 from watchroom.units import parse_duration, parse_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
-SEVERITIES = ("critical", "warning", "info")
-_NOTHING: dict[str, Any] = {}
+DEFAULT_MONITOR_URL = "http://127.0.0.1:9700"
+DEFAULT_EXPORTER = "127.0.0.1:9000"
+DEFAULT_MAX_SERIES = 10_000
+SEVERITIES = ("critical", "warning")
+_KEYS = (
+    "PROJECT",
+    "ENVIRONMENT",
+    "SITES",
+    "MONITOR_URL",
+    "EXPORTER",
+    "RECEIVERS",
+    "VITALS",
+    "RUNTIME_DIR",
+    "MAX_SERIES",
+)
+_RECEIVER_KEYS = ("url", "secret", "public", "severity")
+_VITAL_KEYS = ("limit", "window", "for", "severity")
+_LOOPBACK = frozenset({"localhost", "::1"})
+
+
+class Receiver(NamedTuple):
+    """One webhook that hears about alerts.
+
+    Attributes:
+        name: Its key in RECEIVERS.
+        url: The address in clear (loopback, or declared public), or None.
+        secret: The name under ``secrets/`` that holds the address, or None.
+        severity: Which severities reach it.
+    """
+
+    name: str
+    url: str | None
+    secret: str | None
+    severity: tuple[str, ...]
 
 
 class Override(NamedTuple):
-    """What a project changes of one vital; None keeps the catalogue's own.
+    """What a project changes of one vital; None = as the catalogue has it.
 
     Attributes:
-        limit: In the vital's base unit: seconds, bytes, a share of 1, a count.
-        window: A duration.
-        for_: A duration.
-        severity: ``critical``, ``warning`` or ``info``.
+        limit: In the vital's base unit (seconds, a share of 1, a count).
+        window: A Prometheus duration such as ``5m``.
+        for_: A Prometheus duration such as ``10m``.
+        severity: ``critical`` or ``warning``.
     """
 
     limit: float | None = None
@@ -37,237 +66,280 @@ class Override(NamedTuple):
     severity: str | None = None
 
 
-class Receiver(NamedTuple):
-    """Who is told.
-
-    Attributes:
-        name: Of the receiver in alertmanager.yml.
-        url: A webhook that may stand in the files in clear; or empty.
-        secret: The name of the file under ``secrets/`` that holds the webhook's URL.
-        severities: Which severities it is told.
-    """
-
-    name: str
-    url: str = ""
-    secret: str = ""
-    severities: tuple[str, ...] = ("critical", "warning")
-
-
 class Settings(NamedTuple):
-    """All of ``WATCHROOM``, checked and with its defaults.
+    """Everything a project says to watchroom.
 
     Attributes:
-        enabled: False takes every instrument out (``WATCHROOM_ENABLED=0``).
-        project: Names the runtime directory, files and dashboards.
-        environment: Goes into external_labels.
-        sites: Public URLs that are probed.
-        monitor_url: Where people open the monitor; links in pages use it.
-        exporter: host:port that the exporter listens on.
-        receivers: Who is told.
+        project: Names the runtime directory and the files in it.
+        environment: ``production`` pages; anything else does not, unless told so.
+        sites: Public URLs to probe.
+        monitor_url: Where people reach the monitor.
+        monitor_url_set: Whether the project said so itself.
+        exporter: ``host:port`` the exporter listens on.
+        receivers: By name.
         vitals: Overrides by vital.
-        runtime_dir: Where process files go; empty is the default rule.
-        max_series: The most series that one process keeps.
+        runtime_dir: The explicit runtime directory, or None for the rule.
+        max_series: Cap on series per process.
+        enabled: False when the environment says WATCHROOM_ENABLED=0.
     """
 
-    enabled: bool = True
     project: str = "django"
     environment: str = "production"
     sites: tuple[str, ...] = ()
-    monitor_url: str = "http://127.0.0.1:9700"
-    exporter: str = "127.0.0.1:9000"
-    receivers: tuple[Receiver, ...] = ()
-    vitals: Mapping[str, Override] = _NOTHING
-    runtime_dir: str = ""
-    max_series: int = 10_000
+    monitor_url: str = DEFAULT_MONITOR_URL
+    monitor_url_set: bool = False
+    exporter: str = DEFAULT_EXPORTER
+    receivers: Mapping[str, Receiver] = {}
+    vitals: Mapping[str, Override] = {}
+    runtime_dir: str | None = None
+    max_series: int = DEFAULT_MAX_SERIES
+    enabled: bool = True
 
+    @property
     def limits(self) -> dict[str, float]:
-        """Return the limits that the project changes, by vital."""
+        """The overridden limits by vital, for bucket edges."""
         return {
-            name: override.limit
-            for name, override in self.vitals.items()
-            if override.limit is not None
+            name: vital.limit
+            for name, vital in self.vitals.items()
+            if vital.limit is not None
         }
 
 
-def enabled() -> bool:
-    """Tell whether instruments are wanted; it reads no setting."""
-    return os.environ.get("WATCHROOM_ENABLED", "1").lower() not in {"0", "false", "no"}
+def load(raw: object, env: Mapping[str, str]) -> Settings:
+    """Return the settings in the WATCHROOM dict `raw` and the environment.
 
-
-@lru_cache(maxsize=1)
-def settings() -> Settings:
-    """Return the project's settings.
-
-    Raises:
-        ConfigError: As `load`.
-    """
-    from django.conf import settings as django_settings
-
-    raw = getattr(django_settings, "WATCHROOM", {})
-    module = getattr(django_settings, "SETTINGS_MODULE", "") or ""
-    return load(raw, os.environ, default_project=module.partition(".")[0])
-
-
-def load(
-    raw: Any, environ: Mapping[str, str], *, default_project: str = ""
-) -> Settings:
-    """Return checked settings from the ``WATCHROOM`` dict and the environment.
+    Args:
+        raw: The value of ``settings.WATCHROOM``.
+        env: The environment; DJANGO_SETTINGS_MODULE names the project when PROJECT
+            does not.
 
     Raises:
-        ConfigError: A key is unknown or a value cannot be; it names the key.
+        ConfigError: A key or value is wrong; `field` names it, `hint` the remedy.
     """
-    if not isinstance(raw, dict):
-        raise ConfigError("must be a dict", field="WATCHROOM")
-    _known(raw, _READERS, "WATCHROOM")
-    values = {
-        key.lower(): read(raw[key], f"WATCHROOM[{key!r}]")
-        for key, read in _READERS.items()
-        if key in raw
-    }
-    if default_project:
-        values.setdefault("project", default_project)
-    if environ.get("WATCHROOM_RUNTIME_DIR"):
-        values["runtime_dir"] = environ["WATCHROOM_RUNTIME_DIR"]
-    return Settings(enabled=enabled(), **values)
-
-
-def _known(raw: Mapping[str, Any], known: Mapping[str, Any], field: str) -> None:
-    for key in raw:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-            hint = (
-                f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            )
-            raise ConfigError(f"unknown key {key!r}", field=field, hint=hint)
-
-
-def _text(value: Any, field: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise ConfigError(f"{value!r} is not a text", field=field)
-    return value
-
-
-def _project(value: Any, field: str) -> str:
-    text = _text(value, field)
-    if not text.replace("-", "_").isidentifier():
-        raise ConfigError(
-            f"{text!r} cannot name a directory",
-            field=field,
-            hint="letters, digits, - _",
-        )
-    return text
-
-
-def _url(value: Any, field: str) -> str:
-    text = _text(value, field)
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError(
-            f"{text!r} is not a URL", field=field, hint="begin with https://"
-        )
-    return text
-
-
-def _sites(value: Any, field: str) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, list | tuple):
-        raise ConfigError("must be a list of URLs", field=field)
-    return tuple(_url(site, f"{field}[{i}]") for i, site in enumerate(value))
-
-
-def _address(value: Any, field: str) -> str:
-    text = _text(value, field)
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdigit() or int(port) > 65535:
-        raise ConfigError(
-            f"{text!r} is not host:port", field=field, hint="as 127.0.0.1:9000"
-        )
-    return text
-
-
-def _count(value: Any, field: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{value!r} is not a positive number", field=field)
-    return value
-
-
-def _vitals(value: Any, field: str) -> dict[str, Override]:
-    if not isinstance(value, dict):
-        raise ConfigError("must be a dict of vitals", field=field)
-    return {
-        _text(name, field): _override(raw, f"{field}[{name!r}]")
-        for name, raw in value.items()
-    }
-
-
-def _override(raw: Any, field: str) -> Override:
-    if not isinstance(raw, dict):
-        raise ConfigError("must be a dict", field=field)
-    _known(raw, {"limit": 0, "window": 0, "for": 0, "severity": 0}, field)
-    try:
-        limit = parse_limit(raw["limit"]) if "limit" in raw else None
-        for key in ("window", "for"):
-            if key in raw:
-                parse_duration(_text(raw[key], field))
-    except (ConfigError, AttributeError) as error:
-        what = error.what if isinstance(error, ConfigError) else "not a limit"
-        raise ConfigError(
-            what, field=field, hint=getattr(error, "hint", None)
-        ) from None
-    severity = raw.get("severity")
-    if severity is not None and severity not in SEVERITIES:
-        raise ConfigError(
-            f"{severity!r} is not a severity", field=field, hint=", ".join(SEVERITIES)
-        )
-    return Override(limit, raw.get("window"), raw.get("for"), severity)
-
-
-def _receivers(value: Any, field: str) -> tuple[Receiver, ...]:
-    if not isinstance(value, dict):
-        raise ConfigError("must be a dict of receivers", field=field)
-    return tuple(
-        _receiver(name, raw, f"{field}[{name!r}]") for name, raw in value.items()
+    given = _mapping(raw, "WATCHROOM")
+    _known(given, _KEYS, "WATCHROOM")
+    defaults = fallback(env)
+    max_series = given.get("MAX_SERIES", DEFAULT_MAX_SERIES)
+    if isinstance(max_series, bool) or not isinstance(max_series, int):
+        raise _wrong("MAX_SERIES", "is not a whole number", "write 10000")
+    if not 100 <= max_series <= 1_000_000:
+        raise _wrong("MAX_SERIES", "is not between 100 and 1000000", "write 10000")
+    return Settings(
+        project=_text(given, "PROJECT") or defaults.project,
+        environment=_text(given, "ENVIRONMENT") or "production",
+        sites=tuple(_sites(given.get("SITES", ()))),
+        monitor_url=_monitor_url(given),
+        monitor_url_set="MONITOR_URL" in given,
+        exporter=_exporter(_text(given, "EXPORTER") or DEFAULT_EXPORTER),
+        receivers={
+            str(name): _receiver(str(name), value)
+            for name, value in _mapping(given.get("RECEIVERS"), "RECEIVERS").items()
+        },
+        vitals={
+            str(name): _override(str(name), value)
+            for name, value in _mapping(given.get("VITALS"), "VITALS").items()
+        },
+        runtime_dir=defaults.runtime_dir or _path(given),
+        max_series=max_series,
+        enabled=defaults.enabled,
     )
 
 
-def _receiver(name: Any, raw: Any, field: str) -> Receiver:
-    if name in {"drill", "blackhole"}:
-        raise ConfigError(f"{name!r} is watchroom's own receiver", field=field)
-    if not isinstance(raw, dict):
-        raise ConfigError("must be a dict", field=field)
-    _known(raw, {"url": 0, "secret": 0, "public": 0, "severity": 0}, field)
-    if ("url" in raw) == ("secret" in raw):
-        raise ConfigError(
-            "needs either 'url' or 'secret'",
-            field=field,
-            hint="secret names a file under secrets/ that holds the webhook's URL",
+def fallback(env: Mapping[str, str]) -> Settings:
+    """Return the settings of a project that says nothing; never raises."""
+    module = env.get("DJANGO_SETTINGS_MODULE", "")
+    return Settings(
+        project=module.partition(".")[0] or "django",
+        runtime_dir=env.get("WATCHROOM_RUNTIME_DIR") or None,
+        enabled=enabled(env),
+    )
+
+
+def enabled(env: Mapping[str, str]) -> bool:
+    """Return False when the environment switches every instrument off."""
+    said = env.get("WATCHROOM_ENABLED", "").strip().lower()
+    return said not in {"0", "false", "no", "off"}
+
+
+def runtime_dir(settings: Settings) -> Path:
+    """Return the directory of the process files; it need not exist yet."""
+    return rundir.locate(settings.project, settings.runtime_dir)
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of the running Django project, read once.
+
+    Raises:
+        ConfigError: As `load`; nothing is kept then, so a test may correct it.
+    """
+    from django.conf import settings as django_settings
+    from django.core.signals import setting_changed
+
+    setting_changed.connect(_forget, dispatch_uid="watchroom.conf")
+    module = getattr(django_settings, "SETTINGS_MODULE", None)
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": module or ""}
+    return load(getattr(django_settings, "WATCHROOM", None) or {}, env)
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting == "WATCHROOM":
+        settings.cache_clear()
+
+
+def _wrong(field: str, what: str, hint: str | None = None) -> ConfigError:
+    # Values are left out on purpose: some of them are secrets.
+    if not field.startswith("WATCHROOM"):
+        field = f"WATCHROOM.{field}"
+    return ConfigError(what, field=field, hint=hint)
+
+
+def _known(given: Iterable[object], known: tuple[str, ...], field: str) -> None:
+    for key in given:
+        if key in known:
+            continue
+        from difflib import get_close_matches
+
+        near = get_close_matches(str(key).upper(), [k.upper() for k in known], 1, 0.5)
+        nearest = next((k for k in known if [k.upper()] == near), None)
+        raise _wrong(
+            field,
+            f"unknown key {key!r}",
+            f"did you mean {nearest!r}?"
+            if nearest
+            else "the keys are " + ", ".join(known),
         )
-    severities = tuple(raw.get("severity", ("critical", "warning")))
-    for severity in severities:
-        if severity not in SEVERITIES:
-            raise ConfigError(
-                f"{severity!r} is not a severity", field=field, hint=str(SEVERITIES)
+
+
+def _mapping(value: object, field: str) -> dict[object, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _wrong(field, "is not a dict")
+    return value
+
+
+def _text(given: Mapping[object, object], key: str) -> str:
+    value = given.get(key, "")
+    if not isinstance(value, str):
+        raise _wrong(key, "is not a string")
+    return value.strip()
+
+
+def _path(given: Mapping[object, object]) -> str | None:
+    value = given.get("RUNTIME_DIR")
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str | os.PathLike):
+        raise _wrong("RUNTIME_DIR", "is not a path")
+    return os.fspath(value)  # type: ignore[return-value]  # bytes paths fail at use
+
+
+def _url(value: object, field: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong(field, "is not a string")
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        good = False
+    if not good:
+        raise _wrong(field, "is not an http(s) URL", "write https://host/path")
+    return value
+
+
+def _monitor_url(given: Mapping[object, object]) -> str:
+    url = given.get("MONITOR_URL", DEFAULT_MONITOR_URL)
+    return _url(url, "MONITOR_URL").rstrip("/")
+
+
+def _sites(value: object) -> Iterable[str]:
+    if isinstance(value, str) or not isinstance(value, list | tuple):
+        raise _wrong("SITES", "is not a list", 'write ["https://…"]')
+    for at, site in enumerate(value):
+        yield _url(site, f"SITES[{at}]")
+
+
+def _exporter(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not (colon and host and port.isdecimal() and int(port) < 65536):
+        raise _wrong("EXPORTER", "is not host:port", f"write {DEFAULT_EXPORTER}")
+    return value
+
+
+def loopback(url: str) -> bool:
+    """Return whether a URL's host is this machine's loopback."""
+    from urllib.parse import urlsplit
+
+    host = urlsplit(url).hostname or ""
+    return host in _LOOPBACK or host.startswith("127.")
+
+
+def _receiver(name: str, value: object) -> Receiver:
+    field = f"RECEIVERS.{name}"
+    given = _mapping(value, field)
+    _known(given, _RECEIVER_KEYS, field)
+    url, secret = given.get("url"), given.get("secret")
+    if (url is None) == (secret is None):
+        raise _wrong(field, "needs exactly one of 'url' and 'secret'")
+    if secret is not None and (
+        not isinstance(secret, str) or rundir.safe(secret) != secret
+    ):
+        raise _wrong(
+            f"{field}.secret",
+            "is not a file name",
+            "name a file under secrets/, with letters, digits, '_' and '-'",
+        )
+    if url is not None:
+        url = _url(url, f"{field}.url")
+        if not loopback(url) and given.get("public") is not True:
+            raise _wrong(
+                f"{field}.url",
+                "would stand in clear in generated files",
+                "put it into a file under secrets/ and write 'secret': NAME, "
+                "or add 'public': True",
             )
-    if "secret" in raw:
-        return Receiver(name, "", _text(raw["secret"], field), severities)
-    url = _url(raw["url"], field)
-    loopback = urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
-    if not loopback and raw.get("public") is not True:
-        raise ConfigError(
-            "a webhook's URL is a secret and would stand in the files",
-            field=field,
-            hint="use 'secret': NAME, or say 'public': True",
+    severity = given.get("severity", SEVERITIES)
+    if isinstance(severity, str):
+        severity = (severity,)
+    if (
+        not isinstance(severity, list | tuple)
+        or not severity
+        or any(one not in SEVERITIES for one in severity)
+    ):
+        raise _wrong(
+            f"{field}.severity", "is not a list of severities", _one_of(SEVERITIES)
         )
-    return Receiver(name, url, "", severities)
+    return Receiver(name, url, secret, tuple(severity))
 
 
-_READERS: dict[str, Any] = {
-    "PROJECT": _project,
-    "ENVIRONMENT": _text,
-    "SITES": _sites,
-    "MONITOR_URL": _url,
-    "EXPORTER": _address,
-    "RECEIVERS": _receivers,
-    "VITALS": _vitals,
-    "RUNTIME_DIR": _text,
-    "MAX_SERIES": _count,
-}
+def _override(name: str, value: object) -> Override:
+    field = f"VITALS.{name}"
+    given = _mapping(value, field)
+    _known(given, _VITAL_KEYS, field)
+    limit = given.get("limit")
+    if limit is not None:
+        if not isinstance(limit, str | int | float):
+            raise _wrong(f"{field}.limit", "is not a limit", "write 5, '2s' or '80%'")
+        try:
+            limit = parse_limit(limit)
+        except ConfigError as error:
+            raise _wrong(f"{field}.limit", error.what, error.hint) from None
+    for key in ("window", "for"):
+        if key in given:
+            try:
+                parse_duration(_text(given, key))
+            except ConfigError as error:
+                raise _wrong(f"{field}.{key}", error.what, error.hint) from None
+    severity = given.get("severity")
+    if severity is not None and severity not in SEVERITIES:
+        raise _wrong(f"{field}.severity", "is not a severity", _one_of(SEVERITIES))
+    return Override(
+        limit, _text(given, "window") or None, _text(given, "for") or None, severity
+    )
+
+
+def _one_of(words: tuple[str, ...]) -> str:
+    return "write one of " + ", ".join(words)

@@ -1,0 +1,92 @@
+"""Where the processes of one project leave their files: one rule for all of them.
+
+Standard library only, no Django: the web process, the worker and the exporter must
+come to the same directory, each by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+from watchroom.errors import ConfigError
+
+MODE = 0o2770
+SYSTEM = Path("/run/watchroom")
+MEMORY = Path("/dev/shm")  # noqa: S108 - the name below it is ours, its owner is checked
+# flock on these is missing, slow or seen by other machines.
+_NETWORK = frozenset(
+    {
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "lustre", "afs"),
+        *("fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.gcsfuse"),
+    }
+)
+
+
+def locate(project: str, explicit: str | Path | None = None) -> Path:
+    """Return the runtime directory of a project; it need not exist yet.
+
+    Args:
+        project: The project's name.
+        explicit: WATCHROOM_RUNTIME_DIR or the setting RUNTIME_DIR, if given.
+    """
+    if explicit:
+        return Path(explicit).absolute()
+    name = safe(project)
+    system = SYSTEM / name
+    if os.access(system if system.exists() else SYSTEM, os.W_OK | os.X_OK):
+        return system
+    return MEMORY / f"watchroom-{os.getuid()}-{name}"
+
+
+def prepare(path: Path) -> None:
+    """Make the runtime directory, or check the one that is there.
+
+    Raises:
+        ConfigError: It lies on a network file system, or belongs to a stranger.
+        OSError: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        found = path.lstat()
+        ours = path.parent != MEMORY or (
+            stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+        )
+        if not ours:
+            raise ConfigError(
+                "the runtime directory belongs to another user",
+                file=path,
+                hint="remove it, or set WATCHROOM_RUNTIME_DIR",
+            ) from None
+    else:
+        path.chmod(MODE)
+    kind = file_system(path)
+    if kind in _NETWORK:
+        raise ConfigError(
+            f"the runtime directory lies on {kind}, whose locks cannot be trusted",
+            file=path,
+            hint="set WATCHROOM_RUNTIME_DIR to a local directory, best a tmpfs",
+        )
+
+
+def file_system(path: Path) -> str:
+    """Return the type of the file system under `path`, or "" when it is not known."""
+    device = path.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        fields, _, rest = line.partition(" - ")
+        if fields.split(" ", 3)[2] == wanted:
+            return rest.split(" ", 1)[0]
+    return ""
+
+
+def safe(name: str) -> str:
+    """Return a name that may stand in a file name: letters, digits, ``_``, ``-``."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", name)[:64] or "django"
