@@ -1,0 +1,1 @@
+"""What is worth watching, defined once."""

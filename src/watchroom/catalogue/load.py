@@ -1,0 +1,134 @@
+"""One catalogue from the standard vitals, a project's own and its overrides."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, get_args
+
+from watchroom.catalogue.metrics import METRICS, Metric
+from watchroom.catalogue.model import Priority, Severity, Vital
+from watchroom.catalogue.standard import VITALS
+from watchroom.errors import ConfigError
+from watchroom.units import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_PRIORITY: dict[str, Priority] = {"critical": "P1", "info": "P3", "none": "none"}
+
+
+class Override(NamedTuple):
+    """What a project changes of a vital; None keeps the catalogue's value.
+
+    Attributes:
+        limit: In base units.
+        window: A duration.
+        for_: A duration, of every alert of the vital.
+        severity: Of the vital's first alert.
+    """
+
+    limit: float | None = None
+    window: str | None = None
+    for_: str | None = None
+    severity: str | None = None
+
+
+def catalogue(
+    own: Iterable[Vital], overrides: Mapping[str, Override]
+) -> tuple[Vital, ...]:
+    """Return the standard vitals, then a project's own, overrides applied.
+
+    Raises:
+        ConfigError: Two vitals have one name, or an override names no vital or a value
+            that cannot be.
+    """
+    found: dict[str, Vital] = {}
+    for vital in (*VITALS, *own):
+        if vital.name in found:
+            raise ConfigError(
+                f"there are two vitals {vital.name}",
+                hint="rename yours; to change a standard one use WATCHROOM['VITALS']",
+            )
+        found[vital.name] = vital
+    for name, override in overrides.items():
+        if name not in found:
+            near = difflib.get_close_matches(name, found, n=1)
+            raise ConfigError(
+                f"there is no vital {name!r}",
+                field="VITALS",
+                hint=f"did you mean {near[0]!r}?"
+                if near
+                else f"there are {', '.join(found)}",
+            )
+        found[name] = overridden(found[name], override)
+    return tuple(found.values())
+
+
+def overridden(vital: Vital, override: Override) -> Vital:
+    """Return `vital` with a project's changes.
+
+    Raises:
+        ConfigError: A value cannot be; the field names it.
+    """
+    field = f"VITALS[{vital.name!r}]"
+    alerts = list(vital.alerts)
+    if override.for_ is not None:
+        _duration(override.for_, f"{field}['for']")
+        alerts = [replace(alert, for_=override.for_) for alert in alerts]
+    if override.severity is not None:
+        severity = _severity(override.severity, f"{field}['severity']")
+        first = alerts[0]
+        # A warning of the catalogue keeps its own P2 or P3.
+        default = "P2" if first.severity == "critical" else first.priority
+        priority = _PRIORITY.get(severity, default)
+        alerts[0] = replace(first, severity=severity, priority=priority)
+    if override.window is not None:
+        _duration(override.window, f"{field}['window']")
+        vital = replace(vital, window=override.window)
+    if override.limit is not None:
+        if vital.limit is None or vital.panel is None or not vital.unit:
+            raise ConfigError(
+                f"the vital {vital.name} has no limit to change",
+                field=f"{field}['limit']",
+            )
+        if override.limit <= 0 or (vital.unit == "share" and override.limit > 1):
+            raise ConfigError(
+                f"{override.limit:g} is no {vital.unit}",
+                field=f"{field}['limit']",
+                hint="write a share as '1%' or 0.01" if vital.unit == "share" else None,
+            )
+        vital = replace(vital, limit=override.limit)
+    return replace(vital, alerts=tuple(alerts))
+
+
+def series_names(own: Iterable[Metric] = ()) -> frozenset[str]:
+    """Return the name of every series that the app and its exporter can serve.
+
+    Args:
+        own: A project's own metrics.
+    """
+    names: set[str] = set()
+    for metric in (*METRICS, *own):
+        if metric.kind == "histogram":
+            names |= {metric.name + end for end in ("_bucket", "_count", "_sum")}
+        else:
+            names.add(metric.name)
+    return frozenset(names)
+
+
+def _severity(text: str, field: str) -> Severity:
+    known: tuple[Severity, ...] = get_args(Severity)
+    for severity in known:
+        if severity == text:
+            return severity
+    raise ConfigError(
+        f"{text!r} is no severity", field=field, hint=f"use one of {', '.join(known)}"
+    )
+
+
+def _duration(text: str, field: str) -> None:
+    try:
+        parse_duration(text)
+    except ConfigError as error:
+        raise ConfigError(error.what, field=field, hint=error.hint) from None

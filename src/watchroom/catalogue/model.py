@@ -1,0 +1,218 @@
+"""The model of a vital: one definition from which every file and proof is derived.
+
+Texts are templates. ``$window``, ``$limit`` and the other parameters (see
+`watchroom.catalogue.parameters`) are filled in when the files are built, in PromQL
+and prose alike; ``$value``, ``$labels`` and ``$externalLabels`` are left to the
+alerting engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from watchroom.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Severity = Literal["critical", "warning", "info", "none"]
+Priority = Literal["P1", "P2", "P3", "none"]
+Bad = Literal["above", "below"]
+
+NONE: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A recording rule.
+
+    Attributes:
+        name: ``level:metric:operation``, usually ending in the window.
+        expr: PromQL.
+    """
+
+    name: str
+    expr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """The worst offenders, named in an alert's description.
+
+    Attributes:
+        expr: PromQL, usually a topk; a matcher may compare with a label of the alert:
+            ``job="$labels.job"``.
+        item: A Go template for one sample: ``{{ .Labels.route }}``, ``{{ .Value }}``.
+        lead: The words before the list, written only when it is not empty.
+    """
+
+    expr: str
+    item: str
+    lead: str = "Worst: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runbook:
+    """What to do about an alert; each part is Markdown.
+
+    Attributes:
+        meaning: What is true when it fires.
+        impact: What users and the business notice.
+        diagnosis: How to find the cause, with queries and commands that run.
+        mitigation: How to stop the harm, with commands.
+    """
+
+    meaning: str
+    impact: str
+    diagnosis: str
+    mitigation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """How to make an alert fire on purpose, and how it stops.
+
+    Series are in promtool's notation, one step a scrape interval, without ``job`` and
+    ``instance``: a drill's target adds them. ``$steps`` outlasts the window, the `for`
+    and the delivery.
+
+    Attributes:
+        fault: Series that make the alert fire, or ``("down",)``: the target
+            answers 503.
+        recovery: Added to the fault's last values, so that the alert ends at once.
+        calm: Series near the limit that must not fire, for the rule's unit test.
+        labels: Labels of the alert beside those of the rule: ``{"alias": "drill"}``.
+        exempt: Why no drill target can show the fault; then `fault` is only for the
+            rule's unit test and its series carry ``job`` and ``instance`` themselves.
+    """
+
+    fault: tuple[str, ...] = ()
+    recovery: tuple[str, ...] = ()
+    calm: tuple[str, ...] = ()
+    labels: Mapping[str, str] = NONE
+    exempt: str = ""
+
+    @classmethod
+    def none(
+        cls,
+        reason: str,
+        *,
+        fault: tuple[str, ...] = (),
+        calm: tuple[str, ...] = (),
+        labels: Mapping[str, str] = NONE,
+    ) -> Drill:
+        """Return the exemption of a rule that no drill target can make fire."""
+        return cls(fault=fault, calm=calm, labels=labels, exempt=reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """An alerting rule with everything that a person needs once it fires.
+
+    Attributes:
+        name: One page, one meaning: ``HighErrorRate``.
+        expr: PromQL; keep ``job`` in every aggregation, it carries the drill.
+        for_: How long it must hold, a duration.
+        severity: Which receivers hear of it.
+        priority: P1 is felt by customers, P2 degraded, P3 minor.
+        summary: One line for a phone's screen.
+        description: One or two sentences.
+        runbook: Its page.
+        drill: Its proof.
+        top: Names the worst offenders in the description.
+        labels: More labels.
+    """
+
+    name: str
+    expr: str
+    for_: str
+    severity: Severity
+    priority: Priority
+    summary: str
+    description: str
+    runbook: Runbook
+    drill: Drill
+    top: Top | None = None
+    labels: Mapping[str, str] = NONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """The tile of a vital: one number against its limit.
+
+    Attributes:
+        expr: PromQL with one result; leave the drills out: ``job!~"drill-.+"``.
+        presence: PromQL that counts the series behind `expr`: none is blindness,
+            some without a value is idleness.
+        unit: Grafana's name of the unit: ``percentunit``, ``s``, ``short``.
+        bad: On which side of the limit trouble lies.
+        limit: Template of the number where it turns red; the vital's own by default.
+        decimals: Digits after the point.
+    """
+
+    expr: str
+    presence: str
+    unit: str = "short"
+    bad: Bad = "above"
+    limit: str = "$limit"
+    decimals: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChecklistItem:
+    """An item of the launch checklist that this vital answers.
+
+    Attributes:
+        id: Stable: ``alerting-rules``.
+        title: As people read it.
+    """
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vital:
+    """One thing worth knowing about a running app, defined once.
+
+    Attributes:
+        title: What the tile says.
+        metrics: The names of the metrics it is made from.
+        alerts: At least one; the first one's name is the vital's.
+        records: Recording rules, in the order they are evaluated.
+        panel: Its tile; None for what needs none.
+        checklist: What it answers of the launch checklist.
+        group: Vitals of one group share a rule group, so that they share records.
+        unit: The unit of `limit`, for prose: ``share``, ``seconds`` or ``count``.
+        limit: The threshold in base units: seconds, a share of 1, a count.
+        window: The range of its rates, a duration.
+        needs: What must be configured for it to apply: ``sites``; empty is nothing.
+        parameters: More names for its templates.
+    """
+
+    title: str
+    metrics: tuple[str, ...]
+    alerts: tuple[Alert, ...]
+    records: tuple[Record, ...] = ()
+    panel: Panel | None = None
+    checklist: ChecklistItem | None = None
+    group: str = "project"
+    unit: str = "count"
+    limit: float | None = None
+    window: str = "5m"
+    needs: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.alerts:
+            raise ConfigError(
+                f"the vital {self.title!r} has no alert",
+                hint="add alerts=(Alert(…),)",
+            )
+
+    @property
+    def name(self) -> str:
+        """The first alert's name."""
+        return self.alerts[0].name

@@ -1,0 +1,7 @@
+"""The vitals that every Django app has, one module per subsystem."""
+
+from __future__ import annotations
+
+from watchroom.catalogue.standard import cache, database, http, watch
+
+VITALS = (*http.VITALS, *database.VITALS, *cache.VITALS, *watch.VITALS)

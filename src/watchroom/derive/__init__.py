@@ -1,0 +1,1 @@
+"""From the catalogue to files: pure functions, without Django and without I/O."""

@@ -1,0 +1,364 @@
+"""The catalogue filled in for one site: every template gone, every selector known."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.catalogue import parameters
+from watchroom.derive import selectors
+from watchroom.derive.site import rule_labels, select_labels
+from watchroom.errors import ConfigError, FormatError
+from watchroom.formats import series
+from watchroom.units import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from watchroom.catalogue.model import Alert, Drill, Runbook, Vital
+    from watchroom.derive.site import Site
+
+_FENCE = re.compile(r"```promql\n(.*?)```", re.DOTALL)
+_ENGINE_QUERY = re.compile(r"\{\{[^}]*\bquery\b")
+# What the servers make themselves.
+BUILT_IN = frozenset({
+    "up", "scrape_duration_seconds", "scrape_samples_scraped", "ALERTS",
+    "scrape_samples_post_metric_relabeling", "scrape_series_added",
+    "ALERTS_FOR_STATE", "probe_success", "probe_duration_seconds",
+    "probe_ssl_earliest_cert_expiry", "probe_http_status_code",
+})  # fmt: skip
+_OWN_RESULTS = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
+
+
+class PlannedAlert(NamedTuple):
+    """An alert with its templates filled in; `alert` keeps what was not one."""
+
+    alert: Alert
+    expr: str
+    labels: dict[str, str]
+    summary: str
+    description: str
+    runbook: Runbook
+    drill: Drill
+    budget_seconds: float
+
+    @property
+    def name(self) -> str:
+        """The alert's name."""
+        return self.alert.name
+
+
+class PlannedPanel(NamedTuple):
+    """A panel with its templates filled in."""
+
+    id: int
+    expr: str
+    presence: str
+    unit: str
+    bad: str
+    limit: float
+    decimals: int | None
+
+
+class PlannedVital(NamedTuple):
+    """A vital filled in for a site."""
+
+    vital: Vital
+    records: tuple[tuple[str, str], ...]
+    alerts: tuple[PlannedAlert, ...]
+    panel: PlannedPanel | None
+    applicable: bool
+
+    @property
+    def name(self) -> str:
+        """The vital's name."""
+        return self.vital.name
+
+
+class Plan(NamedTuple):
+    """Everything that files are made from.
+
+    Attributes:
+        site: Of what.
+        vitals: In the catalogue's order.
+        labels: Of every rule.
+        target_labels: That our own targets need to be selected.
+    """
+
+    site: Site
+    vitals: tuple[PlannedVital, ...]
+    labels: dict[str, str]
+    target_labels: dict[str, str]
+
+
+def plan(vitals: Iterable[Vital], site: Site, known: Iterable[str]) -> Plan:
+    """Return the catalogue filled in for `site`.
+
+    Args:
+        vitals: The catalogue, overrides applied.
+        site: Where, and how it is built.
+        known: Names of every series that the app and its exporter serve.
+
+    Raises:
+        ConfigError: A template names no parameter, an expression does not parse or
+            reads an unknown metric, a record is defined twice, a rule has no drill, a
+            drill does not parse; it names the vital.
+    """
+    chosen = [_with_inputs(vital, site) for vital in vitals]
+    records = _record_names(chosen, site)
+    labels = rule_labels(site.inputs)
+    own = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    names = {*known, *BUILT_IN, *records}
+
+    def extra(name: str) -> str:
+        if name in records or name in _OWN_RESULTS:
+            return own
+        return site.inputs.select
+
+    def query(expr: str, where: str) -> str:
+        for selector in selectors.names(expr, where):
+            _check_known(selectors.metric(selector), names, where)
+        return selectors.narrow(expr, extra, where)
+
+    taken: dict[str, tuple[str, str]] = {}
+    planned = tuple(
+        _vital(vital, at, site, labels, query, taken)
+        for at, vital in enumerate(chosen, 1)
+    )
+    _check_names(planned)
+    return Plan(site, planned, labels, select_labels(site.inputs))
+
+
+def _with_inputs(vital: Vital, site: Site) -> Vital:
+    """Return the vital with the window and `for` of the whole build, if it has them."""
+    if site.inputs.window is not None:
+        vital = replace(vital, window=site.inputs.window)
+    if site.inputs.for_ is not None:
+        hold = site.inputs.for_
+        vital = replace(
+            vital,
+            # What fires at once goes on doing so.
+            alerts=tuple(
+                a if parse_duration(a.for_) == 0 else replace(a, for_=hold)
+                for a in vital.alerts
+            ),
+        )
+    return vital
+
+
+def _urls(site: Site) -> dict[str, str]:
+    return {"exporter": f"http://{site.exporter}", "monitor": site.monitor_url}
+
+
+def _values(vital: Vital, alert: Alert | None, site: Site) -> dict[str, str]:
+    interval = parse_duration(site.inputs.interval)
+    return parameters.of(vital, alert, interval, _urls(site))
+
+
+def _record_names(vitals: Iterable[Vital], site: Site) -> set[str]:
+    found = set()
+    for vital in vitals:
+        values = _values(vital, None, site)
+        found |= {parameters.fill(r.name, values, vital.name) for r in vital.records}
+    return found
+
+
+def _vital(
+    vital: Vital,
+    at: int,
+    site: Site,
+    labels: Mapping[str, str],
+    query: Callable[[str, str], str],
+    taken: dict[str, tuple[str, str]],
+) -> PlannedVital:
+    """Fill one vital in; `taken` maps record names to (expression, vital)."""
+    values = _values(vital, None, site)
+    interval = parse_duration(site.inputs.interval)
+    window = parse_duration(vital.window)
+    if (vital.records or "$window" in vital.alerts[0].expr) and window < 2 * interval:
+        raise ConfigError(
+            f"the vital {vital.name} looks back {vital.window}, which holds no two "
+            f"samples at an interval of {site.inputs.interval}",
+            hint="make the window at least four intervals long",
+        )
+    records = []
+    for record in vital.records:
+        name = parameters.fill(record.name, values, vital.name)
+        where = f"vital {vital.name}, record {name}"
+        expr = query(parameters.fill(record.expr, values, where), where)
+        before = taken.get(name)
+        if before is not None and before[0] != expr:
+            raise ConfigError(
+                f"the vitals {before[1]} and {vital.name} record {name} from "
+                "different expressions",
+                hint="give one of the records another name",
+            )
+        if before is None:
+            taken[name] = expr, vital.name
+            records.append((name, expr))
+    return PlannedVital(
+        vital,
+        tuple(records),
+        tuple(_alert(vital, alert, site, labels, query) for alert in vital.alerts),
+        _panel(vital, at, values, query),
+        not vital.needs or vital.needs in site.has,
+    )
+
+
+def _panel(
+    vital: Vital,
+    at: int,
+    values: Mapping[str, str],
+    query: Callable[[str, str], str],
+) -> PlannedPanel | None:
+    panel = vital.panel
+    if panel is None:
+        return None
+    where = f"vital {vital.name}, panel"
+    limit = parameters.fill(panel.limit, values, where)
+    try:
+        number = float(limit)
+    except ValueError:
+        raise ConfigError(f"{where}: the limit {limit!r} is no number") from None
+    return PlannedPanel(
+        id=at,
+        expr=query(parameters.fill(panel.expr, values, where), where),
+        presence=query(parameters.fill(panel.presence, values, where), where),
+        unit=panel.unit,
+        bad=panel.bad,
+        limit=number,
+        decimals=panel.decimals,
+    )
+
+
+def _alert(
+    vital: Vital,
+    alert: Alert,
+    site: Site,
+    labels: Mapping[str, str],
+    query: Callable[[str, str], str],
+) -> PlannedAlert:
+    where = f"vital {vital.name}, alert {alert.name}"
+    values = _values(vital, alert, site)
+
+    def fill(text: str) -> str:
+        return parameters.fill(text, values, where)
+
+    for text in (alert.summary, alert.description):
+        if _ENGINE_QUERY.search(text):
+            raise ConfigError(
+                f"{where}: a text cannot call query",
+                hint="use Top(…), whose selectors are checked and narrowed",
+            )
+    description = fill(alert.description)
+    if alert.top is not None:
+        top = query(_with_marks(fill(alert.top.expr)), where)
+        description += _top_text(top, alert.top.item, fill(alert.top.lead))
+    book = alert.runbook
+    interval = parse_duration(site.inputs.interval)
+
+    def page(text: str) -> str:
+        return _FENCE.sub(
+            lambda m: f"```promql\n{query(m[1].strip(), where)}\n```", fill(text)
+        )
+
+    return PlannedAlert(
+        alert=alert,
+        expr=query(fill(alert.expr), where),
+        labels={
+            "severity": alert.severity,
+            "priority": alert.priority,
+            "vital": vital.name,
+            **alert.labels,
+            **labels,
+        },
+        summary=fill(alert.summary),
+        description=description,
+        runbook=replace(
+            book,
+            meaning=page(book.meaning),
+            impact=page(book.impact),
+            diagnosis=page(book.diagnosis),
+            mitigation=page(book.mitigation),
+        ),
+        drill=_drill(alert.drill, fill, where),
+        # Discovery, a scrape before the fault shows and one after, the evaluation, and
+        # the delivery; guards count up to five events in the first faulty scrapes.
+        budget_seconds=parse_duration(alert.for_) + 6 * interval + 10,
+    )
+
+
+def _drill(drill: Drill, fill: Callable[[str], str], where: str) -> Drill:
+    filled = replace(
+        drill,
+        fault=tuple(map(fill, drill.fault)),
+        recovery=tuple(map(fill, drill.recovery)),
+        calm=tuple(map(fill, drill.calm)),
+    )
+    if not filled.fault and not filled.exempt:
+        raise ConfigError(
+            f"{where} has no drill",
+            hint="give it fault=(…) in series notation, or Drill.none('why not')",
+        )
+    down = filled.fault == ("down",)
+    if not (filled.exempt or down or filled.recovery):
+        raise ConfigError(
+            f"{where}: the drill has no recovery", hint="say which series end the alert"
+        )
+    try:
+        series.parse_all(() if down else filled.fault)
+        series.parse_all(filled.recovery)
+        series.parse_all(filled.calm)
+    except FormatError as error:
+        raise ConfigError(f"{where}: the drill does not parse: {error}") from None
+    return filled
+
+
+def _with_marks(expr: str) -> str:
+    """Return `expr` with each quoted ``$labels.x`` made a mark that a string may be."""
+    return re.sub(r'"\$labels\.(\w+)"', r'"<<\1>>"', expr)
+
+
+def _top_text(expr: str, item: str, lead: str) -> str:
+    """Return the template that names the samples of `expr`.
+
+    Label values are quoted by the engine (``%q``): a value with a quote in it stays a
+    value.
+    """
+    arguments = re.findall(r'"<<(\w+)>>"', expr)
+    pattern = re.sub(r'"<<\w+>>"', "%q", expr.replace("%", "%%"))
+    values = "".join(f" $labels.{name}" for name in arguments)
+    call = f"query (printf `{pattern}`{values})" if values else f"query `{expr}`"
+    return (
+        f"{{{{ with {call} }}}} {lead}"
+        "{{ range $i, $each := . }}{{ if $i }}, {{ end }}"
+        f"{item}{{{{ end }}}}.{{{{ end }}}}"
+    )
+
+
+def _check_known(name: str, known: set[str], where: str) -> None:
+    if not name or name in known:
+        return
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    raise ConfigError(
+        f"{where}: no metric is named {name!r}",
+        hint=f"did you mean {near[0]!r}?"
+        if near
+        else "declare it with watchroom.gauge or watchroom.counter",
+    )
+
+
+def _check_names(vitals: Iterable[PlannedVital]) -> None:
+    """Refuse one alert name in two vitals: they would share a runbook page."""
+    owners: dict[str, str] = {}
+    for vital in vitals:
+        for alert in vital.alerts:
+            owner = owners.setdefault(alert.name, vital.name)
+            if owner != vital.name:
+                raise ConfigError(
+                    f"the vitals {owner} and {vital.name} both have an alert "
+                    f"{alert.name}",
+                    hint="rename one: an alert has one runbook page",
+                )

@@ -1,0 +1,109 @@
+"""What a build is told beside the catalogue: where things are and who is paged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.derive import selectors
+from watchroom.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from watchroom.formats.manifest import Inputs
+
+
+class Receiver(NamedTuple):
+    """Who is told.
+
+    Attributes:
+        name: Its name.
+        url: A webhook in clear; empty when it is a secret.
+        secret: The name of the secret that holds the URL.
+        severities: What it hears of.
+    """
+
+    name: str
+    url: str = ""
+    secret: str = ""
+    severities: tuple[str, ...] = ("critical", "warning")
+
+
+class Site(NamedTuple):
+    """One project in one environment, and how its files are built.
+
+    Attributes:
+        project: Its name.
+        environment: ``production``, ``staging``; becomes the external label `env`.
+        sites: Public URLs.
+        exporter: host:port.
+        monitor_url: Where people open the monitor.
+        receivers: Who is told.
+        inputs: What `build` was told.
+        has: What of ``sites``, ``database`` and ``cache`` is configured.
+    """
+
+    project: str
+    environment: str
+    sites: tuple[str, ...]
+    exporter: str
+    monitor_url: str
+    receivers: tuple[Receiver, ...]
+    inputs: Inputs
+    has: frozenset[str]
+
+    @property
+    def exporter_is_local(self) -> bool:
+        """Whether the exporter listens on loopback, where no token is needed."""
+        host = self.exporter.rpartition(":")[0].strip("[]")
+        return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def select_labels(inputs: Inputs) -> dict[str, str]:
+    """Return the labels that a select gives our own targets: its ``=`` matchers.
+
+    Raises:
+        ConfigError: It is not a list of matchers, or names `job`.
+    """
+    if not inputs.select:
+        return {}
+    try:
+        (found,) = selectors.names(f"up{{{inputs.select}}}", "--select")
+    except ValueError:
+        found = None
+    except ConfigError as error:
+        raise ConfigError(
+            error.what, hint="write it as --select 'namespace=\"shop\"'"
+        ) from None
+    if found is None:
+        raise ConfigError(f"--select {inputs.select!r} is not a list of matchers")
+    labels = {}
+    for matcher in found.matchers:
+        if matcher.name in {"job", "instance"}:
+            raise ConfigError(
+                f"--select cannot match {matcher.name}: the rules need it themselves",
+                hint="choose by a label of the targets, such as namespace",
+            )
+        if matcher.name != "__name__" and matcher.op == "=":
+            labels[matcher.name] = matcher.value
+    return labels
+
+
+def rule_labels(inputs: Inputs) -> dict[str, str]:
+    """Return the labels of every rule: ``--label``, or else what `select` fixes.
+
+    Raises:
+        ConfigError: There is a select and nothing that marks the results as ours.
+    """
+    chosen = select_labels(inputs)
+    labels: Mapping[str, str] = inputs.labels or chosen
+    if inputs.select and not labels:
+        raise ConfigError(
+            "--select without an equality needs --label",
+            hint="without a label of its own, another team's records would be read "
+            "as ours: --label team=shop",
+        )
+    for name in labels:
+        if name in {"job", "instance", "alertname", "severity", "priority", "vital"}:
+            raise ConfigError(f"--label cannot set {name}: the rules use it themselves")
+    return dict(sorted(labels.items()))
