@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 
 import pytest
-
 from tests.support.listener import listening
 from tests.support.ports import free_port
 from tests.support.servers import eventually, get_json, post_json, running
+
 from watchroom.formats import alertmanager
 from watchroom.monitor import webhook
 from watchroom.monitor.alerts import Alert

@@ -10,8 +10,8 @@ import pytest
 
 from watchroom.errors import ConfigError
 from watchroom.formats import alertmanager
-from watchroom.monitor.inhibit import Inhibitor, compile_rules
 from watchroom.monitor.alerts import Alert, fingerprint
+from watchroom.monitor.inhibit import Inhibitor, compile_rules
 from watchroom.monitor.route import compile_route
 from watchroom.promql.model import labels_of
 

@@ -69,7 +69,7 @@ def float_text(value: float) -> str:
     return sign + whole + (f".{text[point:]}" if len(text) > point else "")
 
 
-def type_name(value: Any) -> str:
+def type_name(value: Any) -> str:  # noqa: PLR0911 - one per type
     """Return the Go type that a template's value has."""
     match value:
         case None:
@@ -158,8 +158,7 @@ def _formatted(verb: str, value: Any, precision: int | None, flags: str) -> str:
     text: str | None = None
     match value:
         case None:
-            text = "<nil>" if verb == "v" else f"%!{verb}(<nil>)"
-            return text
+            return "<nil>" if verb == "v" else f"%!{verb}(<nil>)"
         case bool():
             text = plain(value) if verb in "tv" else None
         case int():

@@ -356,7 +356,9 @@ def _rule_view(rule: AlertRule | RecordRule, status: _Status) -> RuleView:
             "recording", rule.name, rule.expr, 0, 0, rule.labels, (), None, (), *common
         )
     states = {alert.state for alert in rule.active.values()}
-    state = next((s for s in ("firing", "pending") if s in states), "inactive")
+    state: Literal["inactive", "pending", "firing"] = "inactive"
+    if states - {"inactive"}:
+        state = "firing" if "firing" in states else "pending"
     alerts = [_alert_view(a) for a in rule.active.values() if a.state != "inactive"]
     return RuleView(
         "alerting",

@@ -212,9 +212,12 @@ class StateDB:
                 self._db.execute("SAVEPOINT change")
                 try:
                     done.append((future, change(self._db)))
-                except Exception as error:  # noqa: BLE001 - the asker's guard: it gets the error
+                except Exception as error:  # noqa: BLE001 - the asker gets it
+                    ours = isinstance(error, sqlite3.Error)
+                    future.set_exception(
+                        StoreError(f"state.db: {error}") if ours else error
+                    )
                     self._db.execute("ROLLBACK TO change")
-                    future.set_exception(error)
                 self._db.execute("RELEASE change")
             self._db.execute("COMMIT")
         except sqlite3.Error as error:

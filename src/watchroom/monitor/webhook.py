@@ -182,6 +182,8 @@ def _network(error: Exception) -> str:
     inner = getattr(error, "os_error", error)
     if isinstance(inner, ConnectionRefusedError):
         return "connection refused"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "connection closed without an answer"
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror
     return type(error).__name__

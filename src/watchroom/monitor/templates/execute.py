@@ -174,7 +174,7 @@ class Execution:
             return self._operand(callee, dot)
         return self._call(callee, words, dot, final)
 
-    def _operand(self, operand: nodes.Operand, dot: Any) -> Any:
+    def _operand(self, operand: nodes.Operand, dot: Any) -> Any:  # noqa: PLR0911 - one per kind
         match operand:
             case nodes.Literal():
                 return operand.value
@@ -228,7 +228,8 @@ class Execution:
             wanted = f"at least {least}" if function.variadic else f"{least}"
             self._fail(
                 callee.at,
-                f"wrong number of args for {callee.name}: want {wanted} got {len(given)}",
+                f"wrong number of args for {callee.name}: "
+                f"want {wanted} got {len(given)}",
             )
         for place, value in enumerate(given):
             kind = function.parameters[min(place, len(function.parameters) - 1)]

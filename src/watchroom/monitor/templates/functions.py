@@ -91,7 +91,7 @@ def _humanize1024(_: Context, given: Any) -> str:
     return _g4(value) + prefix
 
 
-def _humanize_duration(_: Context, given: Any) -> str:
+def _humanize_duration(_: Context, given: Any) -> str:  # noqa: PLR0911 - one per magnitude
     value = _number(given)
     if not math.isfinite(value):
         return _g4(value)

@@ -201,7 +201,7 @@ class Parser:
             raise self._error("only a function takes arguments", at)
         return nodes.Command(tuple(words), at)
 
-    def _operand(self) -> nodes.Operand:
+    def _operand(self) -> nodes.Operand:  # noqa: C901 - one case per token
         word = self._peek()
         self._word += 1
         found: nodes.Operand

@@ -1,0 +1,208 @@
+"""What is said when, on a clock of our own, where Alertmanager's tests cannot look:
+receivers that refuse, configurations that change, processes that end."""
+
+from __future__ import annotations
+
+from watchroom.formats import alertmanager
+from watchroom.monitor.aggregation import DeliveryKey, Told
+from watchroom.monitor.alerts import Alert
+from watchroom.monitor.dispatch import Dispatcher
+from watchroom.promql.model import labels_of
+
+CONFIG = """
+route:
+  receiver: ops
+  group_by: [alertname]
+  group_wait: 1s
+  group_interval: 10s
+  repeat_interval: 1h
+receivers:
+  - name: ops
+    webhook_configs: [{url: "http://127.0.0.1:1/a", send_resolved: %s}]
+  - name: other
+    webhook_configs: [{url: "http://127.0.0.1:1/b"}]
+"""
+KEY = DeliveryKey("ops", 0, '{}:{alertname="A"}')
+
+
+def config(text=CONFIG, send_resolved="true"):
+    return alertmanager.load(text % send_resolved, "am.yml")
+
+
+def alert(name="A", starts=0, ends=None, **labels):
+    pairs = labels_of({"alertname": name, **labels})
+    return Alert(pairs, (), starts, ends, starts if ends is None else ends)
+
+
+def said(dispatcher, start, stop, *, accept=None, step=100):
+    """Advance from `start` to `stop` seconds; settle each message as `accept` says."""
+    found = []
+    for now in range(start * 1000, stop * 1000, step):
+        for notification in dispatcher.advance(now):
+            found.append((now / 1000, notification))
+            if accept is not None and notification.kind == "send":
+                dispatcher.settle(notification, accepted=accept, now_ms=now)
+    return found
+
+
+def brief(found):
+    return [(at, n.kind, n.status, len(n.alerts)) for at, n in found]
+
+
+def test_a_page_that_is_on_its_way_is_not_made_again():
+    d = Dispatcher(config())
+    d.receive([alert()], 0)
+    assert brief(said(d, 0, 60)) == [(1.0, "send", "firing", 1)]
+
+
+def test_a_page_that_was_refused_is_made_again_at_the_next_interval():
+    d = Dispatcher(config())
+    d.receive([alert()], 0)
+    assert brief(said(d, 0, 25, accept=False)) == [
+        (1.0, "send", "firing", 1),
+        (11.0, "send", "firing", 1),
+        (21.0, "send", "firing", 1),
+    ]
+
+
+def test_a_change_replaces_a_page_that_nobody_has_accepted():
+    d = Dispatcher(config())
+    d.receive([alert(n="1")], 0)
+    said(d, 0, 5)
+    d.receive([alert(n="2", starts=5000)], 5000)
+    assert brief(said(d, 5, 20)) == [(11.0, "send", "firing", 2)]
+
+
+def test_a_page_that_ends_before_it_is_accepted_is_still_told_as_over():
+    d = Dispatcher(config())
+    d.receive([alert()], 0)
+    said(d, 0, 5)
+    d.receive([alert(ends=5000)], 5000)
+    found = said(d, 5, 60, accept=True)
+    assert brief(found) == [(11.0, "send", "resolved", 1)]
+    assert d.due_ms() is None
+
+
+def test_where_ends_are_not_wanted_such_a_page_is_cancelled():
+    d = Dispatcher(config(send_resolved="false"))
+    d.receive([alert()], 0)
+    said(d, 0, 5)
+    d.receive([alert(ends=5000)], 5000)
+    assert [kind for _, kind, *_ in brief(said(d, 5, 60))] == ["note"]
+    assert d.due_ms() is None
+
+
+def test_an_end_is_kept_until_it_is_accepted():
+    d = Dispatcher(config())
+    d.receive([alert()], 0)
+    said(d, 0, 5, accept=True)
+    d.receive([alert(ends=5000)], 5000)
+    assert brief(said(d, 5, 35, accept=False)) == [
+        (11.0, "send", "resolved", 1),
+        (21.0, "send", "resolved", 1),
+        (31.0, "send", "resolved", 1),
+    ]
+    assert brief(said(d, 35, 60, accept=True)) == [(41.0, "send", "resolved", 1)]
+    assert d.due_ms() is None
+
+
+def test_an_old_message_accepted_late_does_not_hide_the_newer_one():
+    d = Dispatcher(config())
+    d.receive([alert()], 0)
+    ((_, first),) = said(d, 0, 5)
+    d.receive([alert(ends=5000)], 5000)
+    ((_, second),) = said(d, 5, 12)
+    d.settle(first, accepted=True, now_ms=12_000)
+    assert second.status == "resolved"
+    assert d.due_ms() is not None
+    d.settle(second, accepted=True, now_ms=13_000)
+    assert d.due_ms() is None
+
+
+def test_after_a_restart_what_was_told_is_not_told_again():
+    told = {KEY: Told(frozenset([alert().fingerprint]), frozenset(), 1000)}
+    d = Dispatcher(config(), told=told)
+    d.receive([alert()], 5000)
+    assert said(d, 5, 60) == []
+    d.receive([alert(ends=60_000)], 60_000)
+    assert brief(said(d, 60, 80)) == [(65.0, "send", "resolved", 1)]
+
+
+def test_after_a_restart_what_is_open_is_not_made_twice():
+    open_ = {KEY: Told(frozenset([alert().fingerprint]), frozenset(), 1000)}
+    d = Dispatcher(config(), open_=open_)
+    d.receive([alert()], 5000)
+    assert said(d, 5, 60) == []
+
+
+def test_after_a_restart_an_alert_that_waited_does_not_wait_again():
+    d = Dispatcher(config())
+    d.receive([alert()], 5000)
+    assert brief(said(d, 5, 8)) == [(5.0, "send", "firing", 1)]
+
+
+def test_a_reload_keeps_the_timers_of_groups_that_stay():
+    d = Dispatcher(config())
+    d.receive([alert()], 0)
+    said(d, 0, 5, accept=True)
+    assert d.reload(config(), 5000) == []
+    assert d.due_ms() == 11_000
+    d.receive([alert(n="2", starts=6000)], 6000)
+    assert brief(said(d, 6, 20, accept=True)) == [(11.0, "send", "firing", 2)]
+
+
+def test_a_reload_keeps_pages_on_their_way_and_names_those_whose_receiver_is_gone():
+    d = Dispatcher(config())
+    d.receive([alert()], 0)
+    said(d, 0, 5)
+    assert d.reload(config(), 5000) == []
+    assert said(d, 5, 30) == []
+    moved = CONFIG.replace("name: ops", "name: gone").replace(
+        "receiver: ops", "receiver: other"
+    )
+    (dropped,) = d.reload(config(moved), 30_000)
+    assert dropped.key == KEY
+    assert "'ops' is gone" in dropped.reason
+    # Nobody has been told yet, so whoever is responsible now hears of it at once.
+    ((at, notification),) = said(d, 30, 40, accept=True)
+    assert (at, notification.key.receiver) == (30.0, "other")
+
+
+def test_muted_alerts_are_listed_with_who_mutes_them():
+    text = CONFIG + (
+        "inhibit_rules: [{source_matchers: ['alertname=\"Down\"'],"
+        " target_matchers: ['alertname=\"A\"']}]\n"
+    )
+    d = Dispatcher(config(text))
+    d.receive([alert("Down"), alert("A")], 0)
+    assert [n.key.group_key for _, n in said(d, 0, 5)] == ['{}:{alertname="Down"}']
+    views = {dict(v.alert.labels)["alertname"]: v for v in d.alerts(5000)}
+    assert views["A"].state == "suppressed"
+    assert views["A"].inhibited_by == [alert("Down").fingerprint]
+    assert views["Down"].receivers == ("ops",)
+    assert {g.receiver for g in d.alert_groups(5000)} == {"ops"}
+
+
+def test_an_alert_whose_end_lies_ahead_fires_until_then():
+    d = Dispatcher(config())
+    d.receive([alert()._replace(ends_at_ms=15_000)], 0)
+    assert brief(said(d, 0, 30, accept=True)) == [
+        (1.0, "send", "firing", 1),
+        (21.0, "send", "resolved", 1),
+    ]
+
+
+def test_a_receiver_without_integrations_swallows_what_it_gets():
+    d = Dispatcher(
+        config(
+            CONFIG.replace(
+                'webhook_configs: [{url: "http://127.0.0.1:1/a", send_resolved: %s}]',
+                "webhook_configs: [] # %s",
+            )
+        )
+    )
+    d.receive([alert()], 0)
+    assert said(d, 0, 30) == []
+    d.receive([alert(ends=30_000)], 30_000)
+    assert said(d, 30, 60) == []
+    assert d.due_ms() is None

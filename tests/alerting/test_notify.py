@@ -1,0 +1,354 @@
+"""Delivery to receivers that fail on command, and what the ledger says of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import textwrap
+import time
+
+import aiohttp
+import pytest
+from tests.support.listener import Listener, listening
+from tests.support.ports import free_port
+
+from watchroom.formats import alertmanager
+from watchroom.monitor.alerts import Alert
+from watchroom.monitor.dispatch import Dispatcher
+from watchroom.monitor.ledger import Ledger
+from watchroom.monitor.notify import Notifier, Pace
+from watchroom.monitor.state import StateDB
+from watchroom.promql.model import labels_of
+
+PACE = Pace(first=0.05, longest=0.2, timeout=0.4)
+ROUTE = """
+route: {receiver: ops, group_by: [alertname], group_wait: 0s, group_interval: 400ms,
+        repeat_interval: 1h}
+"""
+
+
+def config(hook, route=ROUTE, name="ops"):
+    text = textwrap.dedent(route) + (
+        f"receivers: [{{name: {name}, webhook_configs: [{{{hook}}}]}}]\n"
+    )
+    return alertmanager.load(text, "am.yml")
+
+
+def alert(name="A", *, ended=False):
+    now = round(time.time() * 1000)
+    pairs = labels_of({"alertname": name})
+    return Alert(pairs, (), now - 10, now if ended else None, now)
+
+
+class Desk:
+    """A notifier over a state directory, as a process would have it."""
+
+    def __init__(self, directory, loaded, pace=PACE):
+        self.directory, self.loaded, self.pace = directory, loaded, pace
+
+    async def __aenter__(self):
+        self.state = StateDB(self.directory)
+        self.ledger = Ledger(self.state)
+        self.session = aiohttp.ClientSession()
+        self.dispatcher = Dispatcher(
+            self.loaded, told=self.ledger.told(), open_=self.ledger.open()
+        )
+        self.notifier = Notifier(
+            self.loaded,
+            config_dir=self.directory,
+            dispatcher=self.dispatcher,
+            ledger=self.ledger,
+            session=self.session,
+            external_url="http://watch.example",
+            now=time.time,
+            pace=self.pace,
+        )
+        self.task = asyncio.create_task(self.notifier.run())
+        await asyncio.sleep(0)
+        return self
+
+    async def __aexit__(self, *exc):
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+        await self.session.close()
+        self.state.close()
+
+    async def until(self, true, within=5.0):
+        """Wait until the newest ledger entry satisfies `true`, and return it."""
+        end = time.monotonic() + within
+        while time.monotonic() < end:
+            entries = self.ledger.recent(1)
+            if entries and true(entries[0]):
+                return entries[0]
+            await asyncio.sleep(0.02)
+        raise AssertionError(self.ledger.recent(5))
+
+
+@pytest.fixture
+def listener():
+    with listening() as made:
+        yield made
+
+
+def sent(entry):
+    return entry.state == "sent"
+
+
+def test_a_page_is_sent_when_the_receiver_accepts_it(tmp_path, listener):
+    async def story():
+        async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
+            desk.notifier.submit([alert()])
+            entry = await desk.until(sent)
+            assert (entry.attempts, entry.http_status, entry.error) == (1, 200, "")
+            assert entry.alertnames == ("A",)
+            assert entry.latency_ms > 0
+            assert entry.destination == f"http://127.0.0.1:{listener.port}/…"
+            assert desk.notifier.stats() == {("ops", "sent"): 1, ("", "queue"): 0}
+            (told,) = desk.ledger.told().values()
+            assert told.firing == {alert().fingerprint}
+
+    asyncio.run(story())
+    (message,) = listener.messages()
+    assert message["version"] == "4"
+    assert message["groupKey"] == '{}:{alertname="A"}'
+    assert message["externalURL"] == "http://watch.example"
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ([500, 503], "answered 503"),
+        ([429], "answered 429"),
+        ([1.0], "no answer within 0.4 s"),
+        ([0.0], "connection closed without an answer"),
+    ],
+)
+def test_what_may_pass_is_tried_again_until_it_does(tmp_path, answers, error):
+    async def story(listener):
+        async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
+            desk.notifier.submit([alert()])
+            entry = await desk.until(sent)
+            assert entry.attempts == len(answers) + 1
+            attempts = desk.ledger.attempts(entry.id)
+            assert [a.number for a in attempts] == list(range(1, len(answers) + 2))
+            assert attempts[-2].error == error
+            assert desk.notifier.stats()["ops", "retried"] == len(answers)
+
+    with listening(answers=answers) as listener:
+        asyncio.run(story(listener))
+        assert len({h.text for h in listener.heard}) == 1
+
+
+def test_retry_after_is_obeyed(tmp_path):
+    with listening(answers=[(429, {"Retry-After": "1"})]) as listener:
+
+        async def story():
+            async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
+                desk.notifier.submit([alert()])
+                await desk.until(sent)
+
+        asyncio.run(story())
+        first, second = (h.at for h in listener.heard)
+        assert 0.95 < second - first < 2
+
+
+def test_a_receiver_that_is_down_gets_its_page_when_it_is_back(tmp_path):
+    port = free_port()
+
+    async def story():
+        async with Desk(
+            tmp_path, config(f'url: "http://127.0.0.1:{port}/secret-path"')
+        ) as desk:
+            desk.notifier.submit([alert()])
+            entry = await desk.until(lambda e: e.attempts >= 2)
+            assert (entry.state, entry.error) == ("open", "connection refused")
+            assert entry.next_attempt_ms > entry.created_ms
+            assert desk.notifier.stats()["", "queue"] == 1
+            listener = Listener(port=port)
+            try:
+                await desk.until(sent)
+            finally:
+                listener.close()
+
+    asyncio.run(story())
+
+
+def test_a_refusal_for_good_is_recorded_and_tried_anew_with_the_next_interval(tmp_path):
+    with listening(answers=[404, 400]) as listener:
+
+        async def story():
+            async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
+                desk.notifier.submit([alert()])
+                entry = await desk.until(sent)
+                entries = desk.ledger.recent()
+                assert [e.state for e in entries] == ["sent", "failed", "failed"]
+                assert [e.error for e in entries[1:]] == [
+                    "answered 400",
+                    "answered 404",
+                ]
+                assert [e.attempts for e in entries] == [1, 1, 1]
+                assert entry.id == entries[0].id
+                assert desk.notifier.stats()["ops", "failed"] == 2
+
+        asyncio.run(story())
+
+
+def test_a_redirect_is_a_refusal(tmp_path):
+    with listening(answers=[(302, {"Location": "http://127.0.0.1:1/x"})]) as listener:
+
+        async def story():
+            async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
+                desk.notifier.submit([alert()])
+                entry = await desk.until(lambda e: e.state == "failed")
+                assert entry.http_status == 302
+
+        asyncio.run(story())
+
+
+def test_after_give_up_the_delivery_has_failed_and_the_next_one_starts(tmp_path):
+    with listening(answers=[500] * 6) as listener:
+
+        async def story():
+            pace = PACE._replace(give_up=0.1, first=0.2, longest=0.2)
+            loaded = config(f'url: "{listener.url()}"')
+            async with Desk(tmp_path, loaded, pace) as desk:
+                desk.notifier.submit([alert()])
+                await desk.until(sent)
+                assert {e.state for e in desk.ledger.recent()} == {"sent", "failed"}
+
+        asyncio.run(story())
+
+
+def test_secrets_are_read_at_every_send_and_stand_nowhere(tmp_path):
+    with listening(answers=[503]) as listener:
+        (tmp_path / "hook").write_text("")
+        (tmp_path / "token").write_text("first-token\n")
+        hook = "url_file: hook, http_config: {authorization: {credentials_file: token}}"
+
+        async def story():
+            async with Desk(tmp_path, config(hook)) as desk:
+                desk.notifier.submit([alert()])
+                entry = await desk.until(lambda e: e.state == "failed")
+                assert "URL" in entry.error
+                (tmp_path / "hook").unlink()
+                await desk.until(lambda e: "hook: No such file" in e.error)
+                (tmp_path / "hook").write_text(
+                    listener.url("/T0P-SECRET?key=abc") + "\n"
+                )
+                await desk.until(lambda e: "503" in e.error)
+                (tmp_path / "token").write_text("second-token\n")
+                entry = await desk.until(sent)
+                assert entry.destination == f"http://127.0.0.1:{listener.port}/…"
+
+        asyncio.run(story())
+        assert [h.path for h in listener.heard] == ["/T0P-SECRET?key=abc"] * 2
+        assert [h.headers["Authorization"] for h in listener.heard] == [
+            "Bearer first-token",
+            "Bearer second-token",
+        ]
+    for part in tmp_path.glob("state.db*"):
+        stored = part.read_bytes()
+        assert b"SECRET" not in stored
+        assert b"-token" not in stored
+
+
+def test_an_end_is_told_and_the_group_is_forgotten(tmp_path, listener):
+    async def story():
+        async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
+            desk.notifier.submit([alert()])
+            await desk.until(sent)
+            desk.notifier.submit([alert(ended=True)])
+            await desk.until(lambda e: sent(e) and e.status == "resolved")
+            assert desk.dispatcher.due_ms() is None
+
+    asyncio.run(story())
+    assert [m["status"] for m in listener.messages()] == ["firing", "resolved"]
+
+
+def test_newer_content_takes_the_place_of_a_page_that_nobody_accepts(tmp_path):
+    port = free_port()
+
+    async def story():
+        loaded = config(f'url: "http://127.0.0.1:{port}/"')
+        async with Desk(tmp_path, loaded) as desk:
+            desk.notifier.submit([alert()])
+            await desk.until(lambda e: e.attempts >= 2)
+            desk.notifier.submit([alert(ended=True)])
+            await desk.until(lambda e: e.status == "resolved")
+            listener = Listener(port=port)
+            try:
+                await desk.until(sent)
+            finally:
+                listener.close()
+            assert [m["status"] for m in listener.messages()] == ["resolved"]
+            assert [e.state for e in desk.ledger.recent()] == ["sent", "superseded"]
+            assert desk.notifier.stats()["ops", "superseded"] == 1
+
+    asyncio.run(story())
+
+
+def test_the_next_process_goes_on_with_what_is_open(tmp_path):
+    port = free_port()
+    loaded = config(f'url: "http://127.0.0.1:{port}/"')
+
+    async def first():
+        async with Desk(tmp_path, loaded) as desk:
+            desk.notifier.submit([alert()])
+            await desk.until(lambda e: e.attempts >= 1)
+
+    async def second():
+        async with Desk(tmp_path, loaded) as desk:  # the alert itself is not submitted
+            entry = await desk.until(sent)
+            assert entry.attempts >= 2
+
+    asyncio.run(first())
+    with listening(port=port) as listener:
+        asyncio.run(second())
+        assert [m["status"] for m in listener.messages()] == ["firing"]
+
+
+def test_a_reload_keeps_pages_under_way_and_drops_those_without_a_receiver(tmp_path):
+    port = free_port()
+    loaded = config(f'url: "http://127.0.0.1:{port}/"')
+
+    async def story():
+        async with Desk(tmp_path, loaded) as desk:
+            desk.notifier.submit([alert()])
+            await desk.until(lambda e: e.attempts >= 1)
+            before = desk.ledger.recent()[0].id
+            await desk.notifier.reload(loaded, tmp_path)
+            entry = await desk.until(lambda e: e.attempts >= 3)
+            assert entry.id == before
+            other = config(
+                f'url: "{listener.url()}"', ROUTE.replace("ops", "new"), "new"
+            )
+            await desk.notifier.reload(other, tmp_path)
+            await desk.until(lambda e: sent(e) and e.key.receiver == "new")
+            old = next(e for e in desk.ledger.recent() if e.id == before)
+            assert old.state == "dropped"
+            assert old.error.startswith("the receiver 'ops' is gone from the file")
+            assert desk.notifier.stats()["ops", "dropped"] == 1
+
+    with listening() as listener:
+        asyncio.run(story())
+
+
+def test_a_ledger_that_cannot_be_written_does_not_stop_a_page(tmp_path, listener):
+    async def story():
+        async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
+
+            def full(db):
+                (pages,) = db.execute("PRAGMA page_count").fetchone()
+                db.execute(f"PRAGMA max_page_count = {pages}")
+
+            desk.state.write(full).result()
+            many = [alert(f"A{i}") for i in range(400)]
+            desk.notifier.submit(many)
+            end = time.monotonic() + 10
+            while len(listener.heard) < 400 and time.monotonic() < end:
+                await asyncio.sleep(0.05)
+            assert desk.notifier.stats()["", "ledger_failed"] > 0
+
+    asyncio.run(story())
+    assert len({m["groupKey"] for m in listener.messages()}) == 400

@@ -1,0 +1,69 @@
+"""The alerting half as a process of its own, to be killed: ``python -m`` with a JSON.
+
+The samples follow a timetable instead of coming from targets: ``x{n="…"}`` is 1 from
+its start to its end, in seconds after the epoch that is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+
+import aiohttp
+from tests.support.sample_rows import SampleRows
+
+from watchroom.formats import alertmanager, rulefile
+from watchroom.monitor.dispatch import Dispatcher
+from watchroom.monitor.ledger import Ledger
+from watchroom.monitor.notify import Notifier, Pace
+from watchroom.monitor.rules import RuleManager
+from watchroom.monitor.state import StateDB
+from watchroom.promql.engine import Engine
+
+
+async def main(given):
+    """Evaluate ten times a second and deliver until killed."""
+    directory = Path(given["directory"])
+    config = alertmanager.load(given["alertmanager"], "am.yml")
+    with StateDB(directory) as state:
+        ledger = Ledger(state)
+        async with aiohttp.ClientSession() as session:
+            dispatcher = Dispatcher(config, told=ledger.told(), open_=ledger.open())
+            notifier = Notifier(
+                config,
+                config_dir=directory,
+                dispatcher=dispatcher,
+                ledger=ledger,
+                session=session,
+                external_url="http://watch.example",
+                now=time.time,
+                pace=Pace(first=0.1, longest=0.3, timeout=1.0),
+            )
+            store = SampleRows()
+            rules = RuleManager(
+                state=state, store=store, engine=Engine(), sink=notifier.submit
+            )
+            rules.load(
+                {"r.yml": rulefile.load(given["rules"], "r.yml")},
+                at_ms=round(time.time() * 1000),
+                interval_seconds=1.0,
+                external_labels={},
+            )
+            task = asyncio.create_task(notifier.run())
+            while not task.done():
+                store.rows.clear()
+                now = time.time()
+                for name, (start, end) in given["timetable"].items():
+                    on = start <= now - given["epoch"] < end
+                    store.put(round(now * 1000), "x", float(on), n=name)
+                for key, _ in rules.groups():
+                    await asyncio.to_thread(rules.evaluate, key, round(now * 1000))
+                await asyncio.sleep(0.1)
+            await task
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))
