@@ -1,0 +1,395 @@
+"""The process file: a table of keys and the aligned float64 slots they name.
+
+A file is a row of segments of one size, each mapped for itself, so that the file
+grows without moving what is mapped. Word 0 of a segment says what it holds:
+
+- keys: word 1 counts the words in use; records follow. A record is two words (length,
+  kind, number of slots, CRC, the file's word at which its slots stand), then JSON,
+  padded to whole words. The first segment's word 0 is the magic number, its first
+  record the header.
+- slots: float64, zero until somebody counts.
+
+A record's slots are zeroed and its bytes written before word 1 says that they are
+there, and the CRC lets a reader on a weakly ordered machine come again later. Slots are
+stored by ``memoryview('d')`` assignment only: torn values 0 of 34 million, against
+157,194 of 57 million by ``struct.pack_into`` (measured).
+
+Segments come from ``posix_fallocate`` and are never taken back: a store into a mapped
+hole of a full tmpfs is a SIGBUS that nobody can catch. The owner holds an flock for
+life, so whoever obtains it knows that the owner is dead, whatever its pid is now.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import mmap
+import os
+import struct
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.errors import FormatError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    View = memoryview[float]
+    Cell = tuple[View, int]
+
+SUFFIX = ".slots"
+UNBORN = ".unborn"
+FORMAT = 1
+# 64 processes at rest take 2 MiB; the granularity is 64 KiB on some ARM kernels.
+SEGMENT = max(16384, mmap.ALLOCATIONGRANULARITY)
+SEGMENT_WORDS = SEGMENT // 8
+MAGIC = b"WATCHR01"
+KEYS, SLOTS = 1.0, 2.0
+HEADER, METRIC, SERIES = 0, 1, 2
+MAX_VALUE = 512
+_RECORD = struct.Struct("<IHHII")
+
+
+class Definition(NamedTuple):
+    """What a file says about one of its metrics.
+
+    Attributes:
+        name: As exported.
+        kind: ``counter``, ``histogram`` or ``inflight``.
+        help: One line for people.
+        labels: Label names, in the order of the values.
+        edges: A histogram's upper edges, rising, without +Inf.
+    """
+
+    name: str
+    kind: str
+    help: str
+    labels: tuple[str, ...]
+    edges: tuple[float, ...] = ()
+
+    @property
+    def slots(self) -> int:
+        """Slots of one series: a histogram has its buckets (plain), +Inf's, the sum."""
+        return len(self.edges) + 2 if self.kind == "histogram" else 1
+
+
+class Arena:
+    """Room for records and slots: in memory here, in a file below."""
+
+    def __init__(self) -> None:
+        self._keys: View | None = None
+        self._slots: View | None = None
+        self._key_word = 0
+        self._slot_word = 0
+        self._slot_base = 0
+        self._metrics: dict[Definition, tuple[int, Cell]] = {}
+
+    def metric(self, definition: Definition) -> tuple[int, Cell]:
+        """Return a metric's number in this arena and the slot that counts its drops.
+
+        Raises:
+            OSError: There is no room for its record.
+        """
+        known = self._metrics.get(definition)
+        if known is None:
+            cell = self._add(METRIC, list(definition), 1)
+            known = self._metrics[definition] = (len(self._metrics), cell)
+        return known
+
+    def series(self, definition: Definition, values: tuple[str, ...]) -> Cell:
+        """Return where the slots of a new series begin, all zero.
+
+        Raises:
+            OSError: There is no room for it.
+        """
+        number, _ = self.metric(definition)
+        cut = [value[:MAX_VALUE] for value in values]
+        return self._add(SERIES, [number, cut], definition.slots)
+
+    def _grow(self) -> tuple[View, int]:
+        """Return a zeroed segment and the file's word at which it begins."""
+        return memoryview(bytearray(SEGMENT)).cast("d"), 0
+
+    def _add(self, kind: int, content: object, slots: int) -> Cell:
+        payload = json.dumps(content, separators=(",", ":")).encode()
+        words = 2 + (len(payload) + 7) // 8
+        if words > SEGMENT_WORDS - 2 or slots > SEGMENT_WORDS - 1:
+            raise OSError(f"a record of {len(payload)} bytes fits no segment")
+        if self._slots is None or self._slot_word + slots > SEGMENT_WORDS:
+            self._slots, self._slot_base = self._grow()
+            self._slots[0] = SLOTS
+            self._slot_word = 1
+        if self._keys is None or self._key_word + words > SEGMENT_WORDS:
+            self._keys, _ = self._grow()
+            self._keys[1] = 2.0
+            self._keys[0] = KEYS
+            self._key_word = 2
+        at = self._slot_word
+        head = _RECORD.pack(
+            len(payload), kind, slots, zlib.crc32(payload), self._slot_base + at
+        )
+        record = (head + payload).ljust(words * 8, b"\0")
+        start = self._key_word * 8
+        with self._keys.cast("B") as raw:
+            raw[start : start + len(record)] = record
+        self._slot_word += slots
+        self._key_word += words
+        self._keys[1] = float(self._key_word)
+        return self._slots, at
+
+
+class ProcessFile(Arena):
+    """The file of this process, locked from before it has its name.
+
+    Args:
+        directory: The runtime directory; it exists.
+        project: Whose process this is.
+        role: ``web``, ``worker`` or ``command``.
+        started: Epoch seconds.
+        replaces: The name of the file whose counts this one continues, if any.
+
+    Raises:
+        OSError: No room, no permission, no directory.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        project: str,
+        role: str,
+        started: float,
+        replaces: str | None = None,
+    ) -> None:
+        super().__init__()
+        # pids come round again, and a file may outlive its process: hence the suffix.
+        name = f"{project}.{role}.{os.getpid()}.{os.urandom(6).hex()}{SUFFIX}"
+        self.path = directory / name
+        self._born = directory / f"{name}{UNBORN}"
+        self._maps: list[tuple[mmap.mmap, View, View]] = []
+        self._fd = os.open(self._born, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            first, _ = self._grow()
+            with first.cast("B") as raw:
+                raw[:8] = MAGIC
+            first[1] = 2.0
+            self._keys, self._key_word = first, 2
+            header = {
+                "format": FORMAT,
+                "segment": SEGMENT,
+                "project": project,
+                "role": role,
+                "pid": os.getpid(),
+                "started": started,
+                "replaces": replaces,
+            }
+            self._add(HEADER, header, 0)
+        except BaseException:
+            self.close()
+            self._born.unlink(missing_ok=True)
+            raise
+
+    def publish(self) -> None:
+        """Give the file its name; from here on the exporter counts it.
+
+        Raises:
+            OSError: The directory is gone.
+        """
+        self._born.rename(self.path)
+
+    def unlinked(self) -> bool:
+        """Return whether somebody took the file's name away."""
+        return os.fstat(self._fd).st_nlink == 0
+
+    def close(self) -> None:
+        """Let go of everything: views, maps, descriptor, and with them the lock.
+
+        The lock is shared over fork: only when all three are gone is it free.
+        """
+        for mapped, raw, view in self._maps:
+            view.release()
+            raw.release()
+            mapped.close()
+        self._maps.clear()
+        self._keys = self._slots = None
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def leave(self) -> None:
+        """Close the descriptor; the lock goes with the last view that is in use."""
+        self._maps.clear()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _grow(self) -> tuple[View, int]:
+        offset = len(self._maps) * SEGMENT
+        os.posix_fallocate(self._fd, offset, SEGMENT)
+        mapped = mmap.mmap(self._fd, SEGMENT, offset=offset)
+        raw = memoryview(mapped)
+        view = raw.cast("d")
+        self._maps.append((mapped, raw, view))
+        return view, offset // 8
+
+
+class Row(NamedTuple):
+    """One series of a file.
+
+    Attributes:
+        definition: Its metric.
+        values: Its label values.
+        at: Where its slots begin in the list that `Reader.read` returns.
+    """
+
+    definition: Definition
+    values: tuple[str, ...]
+    at: int
+
+
+class Reader:
+    """Another process' file, mapped read-only and parsed as it grows.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        name: Its file name.
+        role: ``web``, ``worker`` or ``command``.
+        replaces: The name of the file that it continues, or None.
+        rows: Its series so far, and (values ``()``) its metrics' drop counters.
+
+    Raises:
+        FormatError: It is none of ours, or of another format.
+        OSError: It cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self.rows: list[Row] = []
+        self.drops: list[Row] = []
+        self._definitions: list[Definition] = []
+        self._maps: list[tuple[mmap.mmap, View, View]] = []
+        # Slot segments: number of the segment → where it begins in `read()`'s list.
+        self._bases: dict[int, int] = {}
+        self._key_at: list[tuple[View, int]] = []
+        self._fd = os.open(path, os.O_RDONLY)
+        try:
+            self._read_header()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_header(self) -> None:
+        first = os.pread(self._fd, 4096, 0)
+        if first[:8] != MAGIC:
+            raise FormatError(f"{self.name} is not a process file")
+        length = _RECORD.unpack_from(first, 16)[0]
+        try:
+            header = json.loads(first[32 : 32 + length])
+            known = (header["format"], header["segment"]) == (FORMAT, SEGMENT)
+            self.role = str(header["role"])
+            self.replaces: str | None = header["replaces"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise FormatError(f"{self.name} has no readable header") from error
+        if not known:
+            raise FormatError(f"{self.name} has format {header['format']!r}")
+
+    def alive(self) -> bool:
+        """Return whether its process lives, which is whether its lock is held."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        return False
+
+    def unlinked(self) -> bool:
+        """Return whether the file has lost its name."""
+        return os.fstat(self._fd).st_nlink == 0
+
+    def refresh(self) -> bool:
+        """Parse what was committed since the last call; return whether there was any.
+
+        Raises:
+            FormatError: A record that is committed says what no record can.
+        """
+        known = len(self.rows) + len(self.drops)
+        count = os.fstat(self._fd).st_size // SEGMENT
+        while len(self._maps) < count:
+            offset = len(self._maps) * SEGMENT
+            mapped = mmap.mmap(
+                self._fd, SEGMENT, offset=offset, access=mmap.ACCESS_READ
+            )
+            raw = memoryview(mapped)
+            self._maps.append((mapped, raw, raw.cast("d")))
+        at = 0
+        for number, (_, _, view) in enumerate(self._maps):
+            if number == 0 or view[0] == KEYS:
+                if at == len(self._key_at):
+                    self._key_at.append((view, 2))
+                self._key_at[at] = (view, self._parse(*self._key_at[at]))
+                if self._key_at[at][1] < int(view[1]):
+                    break
+                at += 1
+        return len(self.rows) + len(self.drops) > known
+
+    def _parse(self, view: View, word: int) -> int:
+        used = min(int(view[1]), SEGMENT_WORDS)
+        with view.cast("B") as raw:
+            while word < used:
+                length, kind, slots, crc, at = _RECORD.unpack_from(raw, word * 8)
+                start = word * 8 + 16
+                payload = bytes(raw[start : start + length])
+                if zlib.crc32(payload) != crc:
+                    break  # not visible yet on this machine: come again
+                self._take(kind, payload, slots, at)
+                word += 2 + (length + 7) // 8
+        return word
+
+    def _take(self, kind: int, payload: bytes, slots: int, at: int) -> None:
+        good = True
+        try:
+            content = json.loads(payload)
+            if kind == METRIC:
+                name, sort, text, labels, edges = content
+                made = Definition(
+                    name, sort, text, tuple(labels), tuple(map(float, edges))
+                )
+                self._definitions.append(made)
+                self.drops.append(Row(made, (), self._place(at, 1)))
+            elif kind == SERIES:
+                of = self._definitions[content[0]]
+                row = Row(of, tuple(map(str, content[1])), self._place(at, slots))
+                good = slots == of.slots and len(row.values) == len(of.labels)
+                self.rows += [row] if good else []
+        except (ValueError, TypeError, IndexError) as error:
+            raise FormatError(f"{self.name}: a record makes no sense") from error
+        if not good:
+            raise FormatError(f"{self.name}: a series does not fit its metric")
+
+    def _place(self, at: int, slots: int) -> int:
+        segment, word = divmod(at, SEGMENT_WORDS)
+        if segment >= len(self._maps) or word + slots > SEGMENT_WORDS:
+            raise ValueError("slots beyond the file")
+        base = self._bases.setdefault(segment, len(self._bases) * SEGMENT_WORDS)
+        return base + word
+
+    def read(self) -> list[float]:
+        """Return all slots now; `Row.at` says which are whose."""
+        values: list[float] = []
+        for segment in self._bases:
+            values += self._maps[segment][2].tolist()
+        return values
+
+    def close(self) -> None:
+        """Unmap and close."""
+        self._key_at.clear()
+        for mapped, raw, view in self._maps:
+            view.release()
+            raw.release()
+            mapped.close()
+        self._maps.clear()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

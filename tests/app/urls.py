@@ -1,0 +1,16 @@
+from django.urls import path
+from tests.app import views
+
+urlpatterns = [
+    path("", views.fine),
+    path("fine/<int:number>/", views.fine),
+    path("work/", views.work),
+    path("afine/", views.afine),
+    path("boom/", views.boom),
+    path("exit/", views.leave),
+    path("stream/", views.stream),
+    path("astream/", views.astream),
+    path("slow/", views.slow),
+    path("aslow/", views.aslow),
+    path("pid/", views.pid),
+]
