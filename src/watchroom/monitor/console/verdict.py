@@ -211,10 +211,11 @@ def _calm(tiles: Sequence[Tile], now_ms: int, since_ms: int) -> Verdict:
         return Verdict("ok", "●", f"Nothing fires, for {for_}", [])
     if idle and len(idle) == len(judged):
         return Verdict("ok", "●", "All quiet: no events to judge yet", [])
-    within = f"All {len(judged)} vitals" if len(judged) > 1 else "The one vital"
-    verb = "are within their limits" if len(judged) > 1 else "is within its limit"
-    if idle:
-        within, verb = f"{len(judged) - len(idle)} vitals", "are within their limits"
-        verb += f", {len(idle)} idle"
+    count = len(judged) - len(idle)
+    who = f"All {count} vitals" if count > 1 and not idle else f"{count} vitals"
+    if count == 1:
+        who = "The one vital" if not idle else "1 vital"
+    what = "are within their limits" if count > 1 else "is within its limit"
+    rest = f", {len(idle)} idle" if idle else ""
     notes = [Note(f"Close to its limit: {tile.title}, {tile.value}") for tile in close]
-    return Verdict("ok", "●", f"{within} {verb}, for {for_}", notes)
+    return Verdict("ok", "●", f"{who} {what}{rest}, for {for_}", notes)

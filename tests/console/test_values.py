@@ -1,0 +1,75 @@
+"""Numbers and times are said as people say them."""
+
+from __future__ import annotations
+
+import pytest
+
+from watchroom.monitor.console.values import ago, digits, say, say_limit, span
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [
+        (0.34, "s", "340 ms"),
+        (2, "s", "2 s"),
+        (0.9996, "s", "1 s"),
+        (0.0000123, "s", "12.3 µs"),
+        (0, "s", "0 ms"),
+        (1500, "ms", "1.5 s"),
+        (300, "s", "5 min"),
+        (41.4 * 86400, "s", "41.4 days"),
+        (0.04217, "percentunit", "4.22 %"),
+        (71, "percent", "71 %"),
+        (512 * 2**20, "bytes", "512 MiB"),
+        (1500, "decbytes", "1.5 kB"),
+        (5e5, "Bps", "500 kB/s"),
+        (3.217, "reqps", "3.22 requests/s"),
+        (1234, "short", "1\u202f234"),
+        (12345, "none", "12.3 k"),
+        (-2.5, "short", "−2.5"),
+        (41, "d", "41 days"),
+        (1, "bool_yes_no", "yes"),
+        (7, "suffix:orders", "7 orders"),
+    ],
+)
+def test_values_have_three_digits_and_a_unit_people_say(value, unit, said):
+    assert str(say(value, unit)) == said
+
+
+def test_digits_are_never_an_exponent():
+    assert [digits(x) for x in (0, 1e-7, 99.96, 0.1 + 0.2, float("inf"))] == [
+        "0",
+        "0.0000001",
+        "100",
+        "0.3",
+        "∞",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "unit", "above", "said"),
+    [
+        (2, "s", True, "limit 2 s"),
+        (0.7, "percentunit", False, "at least 70 %"),
+        (0, "short", True, "none allowed"),
+        (1, "short", True, "none allowed"),
+        (None, "s", True, "no limit"),
+    ],
+)
+def test_limits_are_words(limit, unit, above, said):
+    assert say_limit(limit, unit, above_is_bad=above) == said
+
+
+def test_spans_have_at_most_two_units():
+    spans = [span(s) for s in (0, 59, 60, 61, 3599, 7260, 273600)]
+    assert spans == [
+        "0 s",
+        "59 s",
+        "1 min",
+        "1 min 1 s",
+        "59 min",
+        "2 h 1 min",
+        "3 d 4 h",
+    ]
+    assert ago(0.2) == "now"
+    assert ago(3) == "3 s ago"

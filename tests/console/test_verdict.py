@@ -1,0 +1,145 @@
+"""The first sentence says what is wrong, since when, and who knows."""
+
+from __future__ import annotations
+
+from watchroom.monitor.console.changes import changes
+from watchroom.monitor.console.gather import Transition
+from watchroom.monitor.console.spark import spark
+from watchroom.monitor.console.tiles import Tile
+from watchroom.monitor.console.values import Said
+from watchroom.monitor.console.verdict import verdict
+from watchroom.monitor.dispatch import DeliveryKey
+from watchroom.monitor.ledger import Entry
+from watchroom.monitor.rule_views import AlertView
+
+NOW = 1_000_000_000
+
+
+def alert(name, state, since_s, **labels):
+    merged = {"alertname": name, "severity": "critical", "priority": "P1"} | labels
+    return AlertView(
+        tuple(sorted(merged.items())),
+        (("summary", f"{name} summary"),),
+        state,
+        NOW - since_s * 1000,
+        1.0,
+        None,
+    )
+
+
+def entry(state, receiver="ops", name="A", ago_s=10, **changes):
+    return Entry(
+        1,
+        DeliveryKey(receiver, 0, "g"),
+        "firing",
+        "http://h/…",
+        state,
+        1,
+        (name,),
+        NOW - ago_s * 1000 - 50,
+        1,
+        None,
+        200,
+        "",
+        12.0,
+        NOW - ago_s * 1000,
+    )._replace(**changes)
+
+
+def tiled(state):
+    said = Said("1", "")
+    line = spark([], None)
+    return Tile(
+        1, "Hits", "", state, "●", "ok", state, said, False, "", "", line, "", ""
+    )
+
+
+def said(alerts=(), tiles=(), entries=(), **changes):
+    options = {
+        "now_ms": NOW,
+        "calm_since_ms": NOW - 273_600_000,
+        "waits": {"B": 60.0},
+        "fired": {"A": NOW - 13_000},
+        "runbooks": frozenset({"A"}),
+        "watching": True,
+    }
+    return verdict(alerts, tiles, entries, **{**options, **changes})
+
+
+def notes(found):
+    return [note.text for note in found.notes]
+
+
+def test_calm_says_for_how_long():
+    found = said(tiles=[tiled("ok"), tiled("ok"), tiled("not applicable")])
+    assert found.sentence == "All 2 vitals are within their limits, for 3 d 4 h"
+    assert found.css == "ok"
+
+
+def test_idle_is_calm_and_blind_is_not():
+    idle = said(tiles=[tiled("ok"), tiled("idle")])
+    assert idle.sentence == "1 vital is within its limit, 1 idle, for 3 d 4 h"
+    blind = said(tiles=[tiled("ok"), tiled("blind")])
+    assert (blind.css, blind.sentence) == ("warn", "1 of 2 vitals is blind: Hits")
+
+
+def test_the_worst_firing_alert_is_named_with_its_summary_and_who_was_told():
+    found = said(
+        [alert("Z", "firing", 900, priority="P3"), alert("A", "firing", 40)],
+        entries=[entry("sent")],
+    )
+    assert found.sentence == "A is firing: A summary"
+    assert notes(found) == [
+        "P1 for 13 s, since",
+        "1 more firing: Z",
+        "ops told, accepted 3 s later",
+        "runbook",
+    ]
+
+
+def test_a_page_that_nobody_accepted_is_said_so():
+    firing = [alert("A", "firing", 40)]
+    assert "nobody told yet" in notes(said(firing))
+    assert "nobody told yet" in notes(said(firing, entries=[entry("sent", ago_s=50)]))
+    tried = entry("open", attempts=3, error="connection refused", finished_ms=None)
+    assert notes(said(firing, entries=[tried]))[1] == (
+        "ops not reached yet, attempt 3: connection refused"
+    )
+    refused = said(firing, entries=[entry("failed", error="answered 404")])
+    assert refused.notes[1].bad
+    assert refused.notes[1].text == "ops refused it: answered 404"
+
+
+def test_pending_says_when_it_will_fire():
+    found = said([alert("B", "pending", 20)])
+    assert (found.css, found.sentence) == ("warn", "B is pending: B summary")
+    assert notes(found)[0] == "fires in 40 s if it lasts, pending since"
+
+
+def test_drills_and_the_watchdog_are_no_verdict():
+    alerts = [
+        alert("Watchdog", "firing", 9, severity="none"),
+        alert("A", "firing", 9, job="drill-ab12"),
+    ]
+    assert said(alerts, [tiled("ok")]).css == "ok"
+
+
+def test_a_watch_that_does_not_evaluate_says_so_before_anything_else():
+    found = said([alert("A", "firing", 9)], watching=False)
+    assert found.sentence == "The watch does not evaluate its rules"
+
+
+def test_what_changed_is_one_list_with_the_connection_spelled_out():
+    history = [
+        Transition(NOW - 1000, "A", "resolved", (("severity", "critical"),), 12_000),
+        Transition(NOW - 13_000, "A", "firing", (("job", "app"),), 12_000),
+        Transition(NOW - 14_000, "Watchdog", "firing", (("severity", "none"),), 1),
+    ]
+    found = changes(
+        history, [entry("sent")], [(1.0, "watch", "old")], since_ms=NOW // 2
+    )
+    assert [(c.tag, c.text, c.small) for c in found] == [
+        ("resolved", "A", "it fired for 12 s"),
+        ("told", "ops: A firing", "accepted in 12 ms, 3 s after it fired"),
+        ("firing", "A", "app"),
+    ]
