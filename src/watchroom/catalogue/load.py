@@ -87,7 +87,7 @@ def overridden(vital: Vital, override: Override) -> Vital:
         _duration(override.window, f"{field}['window']")
         vital = replace(vital, window=override.window)
     if override.limit is not None:
-        if vital.limit is None or vital.panel is None or not vital.unit:
+        if vital.limit is None or not _uses_limit(vital):
             raise ConfigError(
                 f"the vital {vital.name} has no limit to change",
                 field=f"{field}['limit']",
@@ -115,6 +115,12 @@ def series_names(own: Iterable[Metric] = ()) -> frozenset[str]:
         else:
             names.add(metric.name)
     return frozenset(names)
+
+
+def _uses_limit(vital: Vital) -> bool:
+    exprs = [record.expr for record in vital.records]
+    exprs += [alert.expr for alert in vital.alerts]
+    return any("$limit" in expr for expr in exprs)
 
 
 def _severity(text: str, field: str) -> Severity:

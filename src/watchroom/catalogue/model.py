@@ -9,7 +9,6 @@ alerting engine.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from watchroom.errors import ConfigError
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 Severity = Literal["critical", "warning", "info", "none"]
 Priority = Literal["P1", "P2", "P3", "none"]
 Bad = Literal["above", "below"]
-
-NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ class Drill:
     fault: tuple[str, ...] = ()
     recovery: tuple[str, ...] = ()
     calm: tuple[str, ...] = ()
-    labels: Mapping[str, str] = NONE
+    labels: Mapping[str, str] = field(default_factory=dict)
     exempt: str = ""
 
     @classmethod
@@ -101,10 +98,10 @@ class Drill:
         *,
         fault: tuple[str, ...] = (),
         calm: tuple[str, ...] = (),
-        labels: Mapping[str, str] = NONE,
+        labels: Mapping[str, str] | None = None,
     ) -> Drill:
         """Return the exemption of a rule that no drill target can make fire."""
-        return cls(fault=fault, calm=calm, labels=labels, exempt=reason)
+        return cls(fault=fault, calm=calm, labels=labels or {}, exempt=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +132,7 @@ class Alert:
     runbook: Runbook
     drill: Drill
     top: Top | None = None
-    labels: Mapping[str, str] = NONE
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

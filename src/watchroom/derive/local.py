@@ -1,0 +1,95 @@
+"""What a team adds in DIR/local/: jobs, routes and receivers of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from watchroom.errors import ConfigError
+from watchroom.formats import alertmanager, prometheus, yamlfile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROMETHEUS = "local/prometheus.yml"
+ALERTMANAGER = "local/alertmanager.yml"
+README = """\
+This directory is yours: `watchroom build` reads it, merges it in, and never writes to
+it again.
+
+- `rules/*.yml`: your own rule files, loaded beside the generated ones.
+- `prometheus.yml`: `scrape_configs:` of your own, appended to the generated ones.
+- `alertmanager.yml`: `routes:` (tried after the generated ones), `receivers:` and
+  `inhibit_rules:` of your own. Keep URLs that are secrets in `secrets/NAME` and name
+  them with `url_file: secrets/NAME`.
+
+Run `watchroom build` again after a change here.
+"""
+_STRICT: dict[str, Any] = {"frozen": True, "forbid_unknown_fields": True}
+
+
+class Jobs(msgspec.Struct, **_STRICT):
+    """A local/prometheus.yml."""
+
+    scrape_configs: list[prometheus.ScrapeConfig] = []
+
+
+class Routes(msgspec.Struct, **_STRICT):
+    """A local/alertmanager.yml."""
+
+    routes: list[alertmanager.Route] = []
+    receivers: list[alertmanager.Receiver] = []
+    inhibit_rules: list[alertmanager.InhibitRule] = []
+
+
+def with_jobs(
+    config: prometheus.Prometheus, text: str | None, file: str
+) -> prometheus.Prometheus:
+    """Return `config` with the jobs of a local file appended.
+
+    Raises:
+        ConfigError: The file is wrong, or makes the whole wrong; it names the file.
+    """
+    if text is None:
+        return config
+    local = yamlfile.load(text, file, Jobs)
+    merged = msgspec.structs.replace(
+        config, scrape_configs=[*config.scrape_configs, *local.scrape_configs]
+    )
+    _check(lambda: prometheus.load(prometheus.dump(merged), file), file)
+    return merged
+
+
+def with_routes(
+    config: alertmanager.Alertmanager, text: str | None, file: str
+) -> alertmanager.Alertmanager:
+    """Return `config` with the routes, receivers and inhibitions of a local file.
+
+    Raises:
+        ConfigError: The file is wrong, or makes the whole wrong; it names the file.
+    """
+    if text is None:
+        return config
+    local = yamlfile.load(text, file, Routes)
+    route = msgspec.structs.replace(
+        config.route, routes=[*(config.route.routes or []), *local.routes]
+    )
+    merged = msgspec.structs.replace(
+        config,
+        route=route,
+        receivers=[*config.receivers, *local.receivers],
+        inhibit_rules=[*config.inhibit_rules, *local.inhibit_rules],
+    )
+    _check(lambda: alertmanager.load(alertmanager.dump(merged), file), file)
+    return merged
+
+
+def _check(load: Callable[[], object], file: str) -> None:
+    """Raise the loader's error without the line, which is of the merged file."""
+    try:
+        load()
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error.what} (once merged)", file=file, field=error.field, hint=error.hint
+        ) from None

@@ -1,0 +1,188 @@
+"""Unit tests for promtool, made from the drills: each rule must fire, and must not."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from watchroom.formats import series, yamlfile
+from watchroom.formats.exposition import number
+from watchroom.units import format_duration, parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from watchroom.derive.plan import Plan, PlannedAlert
+
+JOB, INSTANCE = "drill-test", "drill:9000"
+_CUMULATIVE = ("_total", "_bucket", "_count", "_sum")
+
+
+def unit_tests(plan: Plan, rule_file: str) -> str:
+    """Return a file for `promtool test rules`.
+
+    Args:
+        plan: What was built.
+        rule_file: The path of its rules, as promtool shall open it.
+    """
+    interval = parse_duration(plan.site.inputs.interval)
+    tests: list[dict[str, Any]] = []
+    for vital in plan.vitals:
+        for alert in vital.alerts:
+            tests += _tests(alert, plan, interval)
+    return yamlfile.dump(
+        {
+            "rule_files": [rule_file],
+            "evaluation_interval": plan.site.inputs.interval,
+            "tests": tests,
+        }
+    )
+
+
+def _tests(alert: PlannedAlert, plan: Plan, interval: float) -> list[dict[str, Any]]:
+    drill = alert.drill
+    hold = math.ceil(alert.budget_seconds / interval)
+    if drill.fault == ("down",):
+        fault = series.parse_all([f"up 0+0x{hold}"])
+        recovery = series.parse_all(["up 1+0x2"])
+    else:
+        fault = series.parse_all(drill.fault)
+        recovery = series.parse_all(drill.recovery)
+    made = not drill.exempt
+    tests = []
+    if fault:
+        tests.append(
+            _test(
+                f"{alert.name} must fire, and resolve after the recovery",
+                _joined(fault, recovery, hold, 3) if recovery else fault,
+                plan,
+                made=made,
+                expected=[(hold, 1), *([(hold + 3, 0)] if recovery else [])],
+                alert=alert,
+            )
+        )
+    if drill.calm:
+        calm = series.parse_all(drill.calm)
+        steps = max(len(line.values) for line in calm) - 1
+        tests.append(
+            _test(
+                f"{alert.name} must not fire",
+                calm,
+                plan,
+                made=made,
+                expected=[(steps, 0)],
+                alert=alert,
+            )
+        )
+    if not drill.exempt:
+        tests.append(
+            _test(
+                f"{alert.name} must not fire without data",
+                [],
+                plan,
+                made=made,
+                expected=[(hold, 0)],
+                alert=alert,
+            )
+        )
+    elif not fault:
+        # It fires on nothing at all: the watchdog, and what is absent.
+        tests.append(
+            _test(
+                f"{alert.name} must fire without data",
+                [],
+                plan,
+                made=made,
+                expected=[(hold, 1)],
+                alert=alert,
+            )
+        )
+    return tests
+
+
+def _test(
+    name: str,
+    lines: Iterable[series.Line],
+    plan: Plan,
+    *,
+    made: bool,
+    expected: Sequence[tuple[int, int]],
+    alert: PlannedAlert,
+) -> dict[str, Any]:
+    """Return one test; `expected` holds (step, how many alerts fire)."""
+    interval = parse_duration(plan.site.inputs.interval)
+    more = dict(plan.target_labels)
+    labels = {**alert.labels, **alert.drill.labels}
+    if made:
+        more |= {"job": JOB, "instance": INSTANCE}
+        labels["job"] = JOB
+    matchers = "".join(f',{k}="{v}"' for k, v in sorted(labels.items()))
+    expr = (
+        f'count(ALERTS{{alertname="{alert.name}",alertstate="firing"{matchers}}})'
+        " or vector(0)"
+    )
+    return {
+        "name": name,
+        "interval": plan.site.inputs.interval,
+        "input_series": [_input(line, more) for line in lines],
+        "promql_expr_test": [
+            {
+                "expr": expr,
+                "eval_time": format_duration(step * interval),
+                "exp_samples": [{"labels": "{}", "value": count}],
+            }
+            for step, count in expected
+        ],
+    }
+
+
+def _input(line: series.Line, more: dict[str, str]) -> dict[str, str]:
+    labels = tuple(sorted({**more, **dict(line.labels)}.items()))
+    return {
+        "series": series.text_of(labels),
+        "values": " ".join(_value(value) for value in line.values),
+    }
+
+
+def _value(value: float | None) -> str:
+    if value is None:
+        return "_"
+    return "stale" if series.is_stale(value) else number(value)
+
+
+def _joined(
+    fault: Sequence[series.Line],
+    recovery: Sequence[series.Line],
+    steps: int,
+    more: int,
+) -> list[series.Line]:
+    """Return `steps` of the fault, then the recovery as the exporter serves it.
+
+    Cumulative series go on from the fault's last value, gauges take the recovery's.
+    """
+    after = {line.labels: line.values for line in recovery}
+    joined = []
+    for line in fault:
+        values = _stretched(line.values, steps + 1)
+        last = values[-1]
+        then = after.pop(line.labels, None)
+        name = dict(line.labels)["__name__"]
+        added: list[float | None]
+        if then is None:
+            added = [last] * more
+        elif name.endswith(_CUMULATIVE):
+            added = [
+                None if v is None else v + (last or 0.0) for v in _stretched(then, more)
+            ]
+        else:
+            added = list(_stretched(then, more))
+        joined.append(series.Line(line.labels, (*values, *added)))
+    for labels, then in after.items():
+        blank: list[float | None] = [None] * (steps + 1)
+        joined.append(series.Line(labels, (*blank, *_stretched(then, more))))
+    return joined
+
+
+def _stretched(values: Sequence[float | None], count: int) -> tuple[float | None, ...]:
+    """Return exactly `count` values; the last one stays."""
+    return (*values[:count], *[values[-1]] * max(0, count - len(values)))
