@@ -20,6 +20,8 @@ from watchroom.formats import exposition
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+Labels = tuple[tuple[str, str], ...]
+
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 MAX_STEPS = 100_000
 
@@ -42,7 +44,7 @@ class Line(NamedTuple):
             (compare with :func:`is_stale`) where the series ends.
     """
 
-    labels: tuple[tuple[str, str], ...]
+    labels: Labels
     values: tuple[float | None, ...]
 
 
@@ -74,18 +76,28 @@ def parse(text: str) -> Line:
     return Line(labels, tuple(values))
 
 
-def parse_all(lines: Iterable[str]) -> list[Line]:
+def parse_all(lines: Iterable[str], *, most_steps: int = 1_000_000) -> list[Line]:
     """Read many lines; a series may stand only once.
 
+    Args:
+        lines: One series each.
+        most_steps: How many samples they may unfold to, all together.
+
     Raises:
-        FormatError: As :func:`parse`, or a series stands twice.
+        FormatError: As :func:`parse`, a series stands twice, or there is too much.
     """
-    found = [parse(line) for line in lines]
+    found: list[Line] = []
     seen = set()
-    for line in found:
+    steps = 0
+    for text in lines:
+        line = parse(text)
         if line.labels in seen:
             raise FormatError(f"{text_of(line.labels)} stands twice")
+        steps += len(line.values)
+        if steps > most_steps:
+            raise FormatError(f"the series have more than {most_steps} steps together")
         seen.add(line.labels)
+        found.append(line)
     return found
 
 

@@ -1,0 +1,136 @@
+"""What a scrape of the exporter is made of: the app, the project's gauges, itself."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from watchroom import exporter
+from watchroom.formats.exposition import Family, Sample, render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from watchroom.exporter.drills import Drills
+    from watchroom.exporter.faults import Faults
+
+PARTS = ("merge", "gauges", "probe", "http")
+
+_NOTHING = (
+    Family(
+        "http_requests_total",
+        "counter",
+        "Requests, by method, route and status.",
+        [
+            Sample(
+                "http_requests_total",
+                (("method", "GET"), ("route", "unresolved"), ("status", "500")),
+                0.0,
+            )
+        ],
+    ),
+    Family(
+        "watchroom_processes",
+        "gauge",
+        "Live processes, by role.",
+        [
+            Sample("watchroom_processes", (("role", role),), 0.0)
+            for role in ("web", "worker")
+        ],
+    ),
+)
+
+
+class App(Protocol):
+    """The merged numbers of the app's processes."""
+
+    def render(self) -> str:
+        """Return an exposition."""
+        ...
+
+
+class Gauges(Protocol):
+    """The project's own gauges."""
+
+    def families(self) -> Sequence[Family]:
+        """Return the values that are fresh enough."""
+        ...
+
+
+class Scrape(NamedTuple):
+    """Everything a scrape asks; a part that fails is counted and left out.
+
+    Attributes:
+        app: The app's processes.
+        gauges: The project's gauges.
+        drills: The drills, for their count.
+        faults: Where failures are counted.
+        refused: How many connections were turned away.
+    """
+
+    app: App
+    gauges: Gauges
+    drills: Drills
+    faults: Faults
+    refused: Callable[[], int]
+
+    def render(self) -> str:
+        """Return the exposition of the exporter."""
+        began = time.perf_counter()
+        text = self._app()
+        try:
+            families = list(self.gauges.families())
+        except Exception as error:  # noqa: BLE001 - a failing part leaves the rest served
+            self.faults.count("gauges", error)
+            families = []
+        return text + render([*families, *self._own(began)])
+
+    def _app(self) -> str:
+        try:
+            text = self.app.render()
+        except Exception as error:  # noqa: BLE001 - a failing part leaves the rest served
+            self.faults.count("merge", error)
+            return render(_NOTHING)
+        self.faults.clear("merge")
+        return text
+
+    def _own(self, began: float) -> list[Family]:
+        version = (("version", exporter.version()),)
+        return [
+            self.faults.family(),
+            _one("watchroom_exporter_info", "gauge", "Constantly 1.", 1.0, version),
+            _one(
+                "watchroom_exporter_refused_connections_total",
+                "counter",
+                "Connections turned away because too many were open.",
+                float(self.refused()),
+            ),
+            _one(
+                "watchroom_exporter_drills",
+                "gauge",
+                "Drills that run.",
+                float(self.drills.running()),
+            ),
+            _one(
+                "watchroom_exporter_dropped_receipts_total",
+                "counter",
+                "Drill pages that were not kept because there were too many.",
+                float(self.drills.dropped_receipts),
+            ),
+            _one(
+                "watchroom_exporter_scrape_duration_seconds",
+                "gauge",
+                "How long the making of this answer took.",
+                time.perf_counter() - began,
+            ),
+        ]
+
+
+def _one(
+    name: str,
+    kind: str,
+    text: str,
+    value: float,
+    labels: tuple[tuple[str, str], ...] = (),
+) -> Family:
+    return Family(name, kind, text, [Sample(name, labels, value)])
