@@ -1,0 +1,131 @@
+"""The demo's parts, each on its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from watchroom.demo.pager import Page, Pager
+from watchroom.demo.processes import DemoError, Processes, free_port
+from watchroom.demo.stage import clear
+from watchroom.errors import ConfigError
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_directory_of_another_kind_is_never_emptied(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ConfigError, match="not made by the demo"):
+        clear(tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_a_demo_directory_is_emptied_for_the_next(tmp_path: Path) -> None:
+    target = tmp_path / "demo"
+    clear(target)
+    (target / "old").touch()
+    clear(target)
+    assert {path.name for path in target.iterdir()} == {".watchroom-demo", "logs"}
+
+
+def test_a_taken_port_is_replaced_by_a_free_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert free_port(port) != port
+
+
+@pytest.fixture
+def processes(tmp_path: Path):
+    made = Processes(tmp_path, os.environ)
+    yield made
+    made.stop()
+
+
+def test_a_step_that_fails_is_named_with_its_last_words(processes, tmp_path) -> None:
+    argv = [sys.executable, "-c", "import sys; sys.exit('no such table')"]
+    with pytest.raises(DemoError, match=r"(?s)seed failed.*no such table") as caught:
+        processes.run("seed", argv, cwd=tmp_path)
+    assert caught.value.stage == "start"
+
+
+def test_a_server_that_dies_is_noticed(processes, tmp_path) -> None:
+    processes.start("app", [sys.executable, "-c", "print('bye')"], cwd=tmp_path)
+    processes._running["app"].wait(10)
+    with pytest.raises(DemoError, match=r"(?s)app died.*bye"):
+        processes.check()
+
+
+def test_grandchildren_stop_too(processes, tmp_path) -> None:
+    program = (
+        "import subprocess, sys, time\n"
+        "sleeper = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+        "child = subprocess.Popen(sleeper)\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(60)"
+    )
+    processes.start("tree", [sys.executable, "-c", program], cwd=tmp_path)
+    deadline = time.monotonic() + 10
+    while not (pid := processes.tail("tree").strip()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    processes.stop()
+    assert not alive(int(pid))
+
+
+def test_children_stop_when_the_demo_is_killed_with_9(tmp_path) -> None:
+    program = (
+        "import os, sys, time; from pathlib import Path\n"
+        "from watchroom.demo.processes import Processes\n"
+        f"p = Processes(Path({str(tmp_path)!r}), os.environ)\n"
+        "p.start('x', [sys.executable, '-c', 'import time; time.sleep(60)'],"
+        f" cwd=Path({str(tmp_path)!r}))\n"
+        "print(p._running['x'].pid, flush=True)\n"
+        "time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(pid)
+
+
+def test_the_pager_remembers_pages_and_refuses_the_rest() -> None:
+    heard: list[Page] = []
+    pager = Pager(heard.append)
+    try:
+        alert = {
+            "status": "firing",
+            "labels": {"alertname": "HighErrorRate"},
+            "annotations": {"summary": "5 % fail"},
+        }
+        for body, expected in (({"alerts": [alert]}, 200), ("no", 400)):
+            request = urllib.request.Request(pager.url, json.dumps(body).encode())
+            try:
+                with urllib.request.urlopen(request, timeout=5) as answer:
+                    status = answer.status
+            except urllib.error.HTTPError as error:
+                with error:
+                    status = error.code
+            assert status == expected
+        assert pager.first("HighErrorRate", "firing", 0).summary == "5 % fail"
+        assert pager.first("HighErrorRate", "resolved", 0) is None
+        assert len(heard) == 1
+    finally:
+        pager.close()
