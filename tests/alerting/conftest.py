@@ -96,7 +96,7 @@ class Bench:
         }
 
     def heard(self):
-        """Return what the dispatcher was told: (alertname, fires) in order, no repeats."""
+        """Return what the dispatcher was told: (alertname, fires), no repeats."""
         found = []
         for alerts in self.sent:
             for alert in alerts:

@@ -28,6 +28,7 @@ SERIES = {
     "word": "äpfel und birnen",
 }
 # Every construct of docs/decisions/0010, with inputs where implementations differ.
+# fmt: off
 TABLE = [
     "plain",
     "{{ $labels.job }} {{ .Labels.job }} {{ $.Labels.job }}",
@@ -36,7 +37,7 @@ TABLE = [
     "{{ $externalURL }} {{ .ExternalURL }}",
     "[{{ $labels.missing }}]",
     '{{ $labels.job | toUpper | printf "%s!" }}',
-    '{{ title "high error-rate of a_b c" }} {{ toLower "ABC" }} {{ title $labels.word }}',
+    '{{ title "high error-rate of a_b c" }} {{ toLower "ABC" }} {{ title $labels.word }}',  # noqa: E501 - one template
     '{{ reReplaceAll "web-(\\\\d)\\\\.(.*)" "$1/${2}" $labels.instance }}',
     '{{ reReplaceAll "(?P<a>b)" "<$a$x$$>" "abc" }}',
     '{{ if match "^web" $labels.instance }}yes{{ else }}no{{ end }}',
@@ -47,13 +48,13 @@ TABLE = [
     '{{ and 1 0 }} {{ or 0 "x" }} {{ and "a" "b" }} {{ or "" "" }}|',
     '{{ len $labels.word }} {{ len $labels }} {{ index $labels "job" }}',
     '{{ slice "abcdef" 1 3 }} {{ index (query "y") 1 | value }}',
-    "{{ with $labels.job }}<{{ . }}>{{ end }}{{ with $labels.none }}x{{ else }}y{{ end }}",
+    "{{ with $labels.job }}<{{ . }}>{{ end }}{{ with $labels.none }}x{{ else }}y{{ end }}",  # noqa: E501 - one template
     '{{ with $x := 5 }}{{ $x }}{{ end }}{{ $y := "a" }}{{ $y = "b" }}{{ $y }}',
     '{{ range query "y" }}{{ .Labels.n }}={{ .Value }} {{ end }}',
-    '{{ range $i, $e := query "y" }}{{ $i }}:{{ $e.Labels.n }}:{{ $e | value }};{{ end }}',
+    '{{ range $i, $e := query "y" }}{{ $i }}:{{ $e.Labels.n }}:{{ $e | value }};{{ end }}',  # noqa: E501 - one template
     '{{ range $e := query "y" | sortByLabel "n" }}{{ label "n" $e }} {{ end }}',
     '{{ range query "nothing" }}a{{ else }}none{{ end }}',
-    '{{ range query "y" }}{{ if eq .Value 2.0 }}{{ continue }}{{ end }}{{ . }}{{ end }}',
+    '{{ range query "y" }}{{ if eq .Value 2.0 }}{{ continue }}{{ end }}{{ . }}{{ end }}',  # noqa: E501 - one template
     '{{ range query "y" }}{{ .Value }}{{ break }}{{ end }}',
     "{{ range $k, $v := $labels }}{{ $k }}={{ $v }};{{ end }}",
     '{{ with query "sum(y)" }}{{ . | first | value | humanize }}{{ end }}',
@@ -65,22 +66,46 @@ TABLE = [
     "{{ `raw \\n` }} {{ \"tab\\t\\u00e9\" }} {{ 'a' }} {{ 0x1F }} {{ 1e3 }} {{ -2 }}",
     "{{ true }} {{ $labels }} {{ 12345678.5 }} {{ 0.00001 }} {{ 100000.0 }} {{ 1e21 }}",
     '{{ print "a" 1 2 "b" 3.5 }} {{ println "x" 1 }}',
-    '{{ html "<a href=\'x\'>&\\"" }} {{ urlquery "a b&c/é" }} {{ js "it\'s <=\\"\\n" }}',
+    '{{ html "<a href=\'x\'>&\\"" }} {{ urlquery "a b&c/é" }} {{ js "it\'s <=\\"\\n" }}',  # noqa: E501 - one template
     "{{ stripPort $labels.instance }} {{ stripDomain $labels.instance }}",
     '{{ graphLink "up == 0" }} {{ tableLink "rate(x[5m])" }}',
     '{{ (args 1 "b").arg1 }} {{ safeHtml "<b>" }} {{ parseDuration "1h30m" }}',
-    '{{ printf "%v %d %q %s|%5.1f|%-8s|%05d|%+d|%x|%X|%6.2f%%" 1.5 3 "a\\tb" "q" 3.14159 "ab" 42 7 "hi" 255 12.345 }}',
+    '{{ printf "%v %d %q %s|%5.1f|%-8s|%05d|%+d|%x|%X|%6.2f%%" 1.5 3 "a\\tb" "q" 3.14159 "ab" 42 7 "hi" 255 12.345 }}',  # noqa: E501 - one template
     '{{ printf "%d %s %z" 1.5 2 "x" }} {{ printf "%s" }} {{ printf "%s" "a" 1 }}',
-    '{{ printf "%e %g %G %.3g %t %T %c %o %b %%" 1234.5678 1e-7 1e20 1234.5 true 1.5 65 8 5 }}',
+    '{{ printf "%e %g %G %.3g %t %T %c %o %b %%" 1234.5678 1e-7 1e20 1234.5 true 1.5 65 8 5 }}',  # noqa: E501 - one template
     '{{ printf "%v %s" $labels "end" }}',
-    '{{ printf "%.2f" $value }} {{ $value | printf "%.0f" }} {{ printf "%8.3f|%-8.1f|" 1.0 2.0 }}',
+    '{{ printf "%.2f" $value }} {{ $value | printf "%.0f" }} {{ printf "%8.3f|%-8.1f|" 1.0 2.0 }}',  # noqa: E501 - one template
     "{{ $labels.size | humanize1024 }} {{ humanizeTimestamp 1700000000.5 }}",
     "{{ humanizeTimestamp 0 }} {{ humanizeTimestamp 1435065584.128 }}",
 ]
+# fmt: on
 NUMBERS = [
-    0, 1, -1, 0.5, 0.0123456, 12.3456, 999.95, 1000, 1234567, -1234567, 1e-9, 1e-30,
-    1e30, 59.99, 60, 61, 3600, 86399, 90061.5, -0.25, 1024, 1536, 1048576, 123456789012,
-    0.00099, 7200.5,
+    0,
+    1,
+    -1,
+    0.5,
+    0.0123456,
+    12.3456,
+    999.95,
+    1000,
+    1234567,
+    -1234567,
+    1e-9,
+    1e-30,
+    1e30,
+    59.99,
+    60,
+    61,
+    3600,
+    86399,
+    90061.5,
+    -0.25,
+    1024,
+    1536,
+    1048576,
+    123456789012,
+    0.00099,
+    7200.5,
 ]  # fmt: skip
 FORMATS = ("humanize", "humanize1024", "humanizeDuration", "humanizePercentage")
 _PAIR = re.compile(r'(t\d+)=("(?:[^"\\]|\\.)*")')

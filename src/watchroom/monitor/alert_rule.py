@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 RESOLVED_RETENTION_MS = 15 * 60 * 1000
 """How long a resolved alert is remembered, as in Prometheus."""
 
+MAX_ALERTS = 10_000
+"""The most series that an alerting rule may give; nobody reads more pages."""
+
 
 class RuleError(WatchroomError):
     """A rule cannot be evaluated as its result stands."""
@@ -149,7 +152,8 @@ class AlertRule:
         Over `limit` all alerts end, as they do in Prometheus, and the step says why.
 
         Raises:
-            RuleError: Two alerts have equal labels; nothing has changed.
+            RuleError: Two alerts have equal labels, or there are over `MAX_ALERTS`;
+                nothing has changed.
         """
         seen = self._expanded(result, watch.at_ms, context)
         before = {labels: alert.times() for labels, alert in self.active.items()}
@@ -204,6 +208,11 @@ class AlertRule:
         context: Callable[[Labels, float], Context],
     ) -> dict[Labels, ActiveAlert]:
         """Return the alerts that `result` asks for, labels and annotations expanded."""
+        if len(result) > MAX_ALERTS:
+            raise RuleError(
+                f"{len(result)} alerts at once, over {MAX_ALERTS}: aggregate in the "
+                "expression; the alerts stay as they were"
+            )
         seen: dict[Labels, ActiveAlert] = {}
         for series, value in result:
             around = context(series, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import logging
 import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.dispatch import Dispatcher
     from watchroom.monitor.ledger import Ledger
 
+_LOG = logging.getLogger(__name__)
 _LONGEST_SLEEP = 60.0
 
 
@@ -118,8 +120,9 @@ class Notifier:
             await self._resume()
             while True:
                 self._wake.clear()
-                for notification in self._dispatcher.advance(self._now_ms()):
-                    await self._begin(notification)
+                said = self._dispatcher.advance(self._now_ms())
+                # Together, so that their intents share a commit.
+                await asyncio.gather(*map(self._begin, said))
                 await self._pause()
         finally:
             self._loop = None
@@ -254,13 +257,18 @@ class Notifier:
             what = getattr(error, "strerror", None) or type(error).__name__
             name = getattr(error, "filename", "a secret") or "a secret"
             return destination, Attempt(False, True, None, f"{name}: {what}", 0.0)
-        attempt = await webhook.post(
-            self._session,
-            url,
-            delivery.body,
-            token=token,
-            timeout_seconds=self._pace.timeout,
-        )
+        try:
+            attempt = await webhook.post(
+                self._session,
+                url,
+                delivery.body,
+                token=token,
+                timeout_seconds=self._pace.timeout,
+            )
+        except Exception as error:  # noqa: BLE001 - a bug in one send loses no page
+            _LOG.exception("sending to %s failed inside the monitor", destination)
+            why = f"failed inside the monitor: {type(error).__name__}"
+            attempt = Attempt(False, True, None, why, 0.0)
         return destination, attempt
 
     async def _secret(self, name: str) -> str:

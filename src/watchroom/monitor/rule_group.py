@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from watchroom.errors import QueryError, StoreError
+from watchroom.errors import StoreError, WatchroomError
 from watchroom.monitor import rule_memory
 from watchroom.monitor.alert_rule import AlertRule, RuleError, Watch
 from watchroom.monitor.alerts import Alert
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from watchroom.monitor.alert_rule import ActiveAlert
     from watchroom.monitor.state import StateDB
     from watchroom.promql.model import Floats, Labels, Queryable, Value
+
+_LOG = logging.getLogger(__name__)
 
 GAP_INTERVALS = 3
 """Evaluations that may be missed before the time between counts as unwatched."""
@@ -202,8 +205,11 @@ class RuleGroup:
                 changed.extend(step.changed)
                 gone.extend(step.gone)
                 alerts.extend(_outgoing(rule, step.changed, services, at_ms))
-        except (QueryError, RuleError) as failure:
+        except WatchroomError as failure:
             return str(failure)
+        except Exception as failure:  # noqa: BLE001 - a bug in one must not mute the rest
+            _LOG.exception("rule %s failed inside the monitor", _name(rule)[1])
+            return f"failed inside the monitor: {type(failure).__name__}: {failure}"
         refused = overlay.add(samples)
         produced = {labels for labels, _ in samples}
         overlay.end(rule.series - produced)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Never
 
-from watchroom.errors import QueryError
+from watchroom.errors import WatchroomError
 from watchroom.monitor.gotext import plain, type_name
 from watchroom.monitor.templates import nodes
 from watchroom.monitor.templates.functions import FUNCTIONS, truth
@@ -241,7 +241,7 @@ class Execution:
                 )
         try:
             return function.call(self._context, *given)
-        except (ExpandError, QueryError) as error:
+        except WatchroomError as error:
             self._fail(callee.at, f"error calling {callee.name}: {error}")
 
     def _junction(

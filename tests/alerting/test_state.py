@@ -1,0 +1,139 @@
+"""state.db: durable, single-writer, wary of what it finds."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+
+import pytest
+
+from watchroom.errors import StoreError
+from watchroom.monitor.state import FORMAT, StateDB
+
+
+def insert(name):
+    def change(db):
+        db.execute("INSERT INTO rule VALUES (?, 'x')", (name,))
+
+    return change
+
+
+def names(state):
+    return {row[0] for row in state.read("SELECT id FROM rule")}
+
+
+def test_what_a_future_confirmed_is_there_for_the_next_process(tmp_path):
+    with StateDB(tmp_path) as state:
+        state.write(insert("a")).result()
+        assert names(state) == {"a"}
+    with StateDB(tmp_path) as state:
+        assert names(state) == {"a"}
+        assert state.warnings == []
+
+
+def test_commits_reach_the_disk_itself(tmp_path):
+    with StateDB(tmp_path) as state:
+        ask = "SELECT * FROM pragma_synchronous, pragma_journal_mode"
+        asked = state.write(lambda db: db.execute(ask).fetchone())
+        assert asked.result() == (2, "wal")  # 2 is FULL
+
+
+def test_many_threads_share_one_writer(tmp_path):
+    with StateDB(tmp_path) as state:
+        futures = []
+
+        def add(n):
+            futures.append(state.write(insert(f"{n}")))
+
+        threads = [threading.Thread(target=add, args=(n,)) for n in range(100)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for future in futures:
+            future.result(5)
+        assert len(names(state)) == 100
+
+
+def test_a_change_that_fails_is_undone_alone(tmp_path):
+    def half(db):
+        insert("half")(db)
+        raise KeyError("why")
+
+    with StateDB(tmp_path) as state:
+        before, broken, twice, after = (
+            state.write(change)
+            for change in (insert("a"), half, insert("a"), insert("b"))
+        )
+        before.result()
+        with pytest.raises(KeyError):
+            broken.result()
+        with pytest.raises(StoreError, match="UNIQUE"):
+            twice.result()
+        after.result()
+        assert names(state) == {"a", "b"}
+
+
+@pytest.mark.parametrize("damage", ["garbage", "torn", "zeros"])
+def test_a_corrupt_file_is_moved_aside_and_said(tmp_path, damage):
+    path = tmp_path / "state.db"
+    with StateDB(tmp_path) as state:
+        for n in range(200):
+            state.write(insert(f"{n}" * 50)).result()
+    raw = path.read_bytes()
+    path.write_bytes(
+        {
+            "garbage": b"not a database " * 1000,
+            "torn": raw[:4096] + b"\xff" * 8192 + raw[12288:],
+            "zeros": raw[:100] + bytes(len(raw) - 100),
+        }[damage]
+    )
+    with StateDB(tmp_path) as state:
+        (warning,) = state.warnings
+        assert "corrupt" in warning
+        assert names(state) == set()
+        state.write(insert("a")).result()
+    (aside,) = (
+        p for p in tmp_path.glob("state.db.corrupt-*") if p.suffix[:4] != "-wal"
+    )
+    assert aside.name in warning
+
+
+def test_a_newer_format_is_refused_and_left_alone(tmp_path):
+    with StateDB(tmp_path):
+        pass
+    db = sqlite3.connect(tmp_path / "state.db")
+    db.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    db.close()
+    with pytest.raises(StoreError, match=f"has format {FORMAT + 1}"):
+        StateDB(tmp_path)
+    assert not list(tmp_path.glob("*corrupt*"))
+
+
+def test_a_directory_that_is_missing_is_an_error_with_its_name(tmp_path):
+    with pytest.raises(StoreError, match="nowhere"):
+        StateDB(tmp_path / "nowhere")
+
+
+def test_after_close_nothing_is_taken_and_closing_again_is_fine(tmp_path):
+    state = StateDB(tmp_path)
+    last = state.write(insert("a"))
+    state.close()
+    assert last.result(0) is None
+    state.close()
+    with pytest.raises(StoreError, match="closed"):
+        state.write(insert("b"))
+    with pytest.raises(StoreError, match="closed"):
+        state.read("SELECT 1")
+
+
+def test_the_last_beat_is_known_to_the_next_process_and_costs_little(tmp_path):
+    with StateDB(tmp_path) as state:
+        assert state.last_beat_ms() is None
+        started = time.perf_counter()
+        for n in range(1000):
+            state.beat(1_700_000_000_000 + n)
+        print(f"{(time.perf_counter() - started) * 1000:.1f} µs a beat")
+    with StateDB(tmp_path) as state:
+        assert state.last_beat_ms() == 1_700_000_000_999
