@@ -19,11 +19,15 @@ STAGES = ["scraped", "pending", "firing", "routed", "delivered", "told", "resolv
 
 
 def drill(ledger: Chain, server: str, *words: str) -> tuple[int, dict[str, Any]]:
-    """Run the command; return its exit code and its only drill."""
+    """Run the command; return its exit code and its only drill.
+
+    Forced, since no app runs here and AppDown is a real P1.
+    """
     done = subprocess.run(
         [
             *(sys.executable, "-m", "watchroom", "drill", "HighErrorRate", "--json"),
-            *("--dir", str(ledger.monitoring), "--prometheus", server, *words),
+            *("--dir", str(ledger.monitoring), "--prometheus", server),
+            *("--force", *words),
         ],
         env=ledger.environ,
         capture_output=True,
