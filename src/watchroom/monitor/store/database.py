@@ -1,0 +1,268 @@
+"""samples.db: the tables, the one connection that writes, the few that read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from watchroom.errors import StoreError
+from watchroom.monitor.store.codec import CorruptError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from watchroom.promql.model import Labels
+
+FORMAT = 1
+"""The version of the tables, in ``user_version``."""
+
+PAGE_BYTES = 4096
+# Bodies have a table of their own: reading all of `block` at start touches no body.
+_SCHEMA = """
+CREATE TABLE target (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY,
+    labels TEXT NOT NULL               -- JSON: name, value, name, value, …
+) STRICT;
+CREATE TABLE layout (                  -- the rows of blocks: which series, in order
+    id INTEGER PRIMARY KEY,
+    metric TEXT NOT NULL,
+    series BLOB NOT NULL
+) STRICT;
+CREATE TABLE times (                   -- the timestamp column that blocks share
+    id INTEGER PRIMARY KEY,
+    target INTEGER NOT NULL,
+    first_ms INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL,
+    columns INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE TABLE block (
+    id INTEGER PRIMARY KEY,
+    times INTEGER NOT NULL,
+    layout INTEGER NOT NULL,
+    bytes INTEGER NOT NULL
+) STRICT;
+CREATE TABLE body (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+CREATE TABLE dead (                    -- merged or expired; a snapshot may still read
+    id INTEGER PRIMARY KEY             -- of times, whose blocks go with it
+) STRICT;
+CREATE TABLE journal (
+    id INTEGER PRIMARY KEY,
+    target INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+"""
+_READERS = 4
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def is_corrupt(error: sqlite3.Error) -> bool:
+    """Return whether `error` says the file is damaged, rather than full or busy."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return False
+    return (code & 0xFF) in _CORRUPT
+
+
+def _unreadable(error: sqlite3.Error) -> StoreError:
+    if is_corrupt(error):
+        return CorruptError(str(error))
+    return StoreError(f"samples.db cannot be read: {error}")
+
+
+def labels_text(labels: Labels) -> str:
+    """Return `labels` as they stand in the table."""
+    flat = [text for pair in labels for text in pair]
+    return json.dumps(flat, ensure_ascii=False, separators=(",", ":"))
+
+
+def labels_from(text: str) -> Labels:
+    """Return the labels that `labels_text` wrote."""
+    flat = json.loads(text)
+    return tuple(zip(flat[::2], flat[1::2], strict=True))
+
+
+class Database:
+    """The open file. `db` belongs to the writer's thread; `body` is for everybody.
+
+    Raises:
+        StoreError: A newer version wrote the file, or it cannot be opened for writing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.moved = ""
+        """What was said when a damaged file had to be moved away."""
+        self.generation = 0
+        """Raised when the file is replaced: ids of the old one mean nothing then."""
+        self._lock = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._slots = threading.BoundedSemaphore(_READERS)
+        self._closed = False
+        try:
+            self.db = self._opened()
+        except sqlite3.Error as error:
+            if not is_corrupt(error):
+                raise StoreError(f"{path} cannot be opened: {error}") from error
+            self.moved = self._set_aside(str(error))
+            self.db = self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA busy_timeout = 2000")
+            (found,) = db.execute("PRAGMA user_version").fetchone()
+            if found > FORMAT:
+                raise StoreError(  # noqa: TRY301 - closes the connection like the rest
+                    f"{self.path} has format {found}, this watchroom reads up to "
+                    f"{FORMAT}: run the newer version, or choose another directory"
+                )
+            if found == 0:
+                # These three are ignored once there is a table.
+                db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+                db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA journal_size_limit = 4194304")
+            if found == 0:
+                db.executescript(
+                    f"BEGIN IMMEDIATE; {_SCHEMA}PRAGMA user_version = {FORMAT}; COMMIT;"
+                )
+            else:  # reads the schema; a torn first page shows here
+                db.execute("SELECT count(*) FROM target").fetchone()
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _set_aside(self, reason: str) -> str:
+        stamp = int(time.time())
+        aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}")
+        while aside.exists():
+            stamp += 1
+            aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}")
+        for suffix in ("", "-wal", "-shm"):
+            part = self.path.with_name(self.path.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+        return (
+            f"{self.path.name} is damaged ({reason}): moved to {aside.name}, "
+            "and a new one started; its samples are not seen any more"
+        )
+
+    def replace(self, reason: str) -> str:
+        """Move the damaged file aside and open a new one; return what to say."""
+        with contextlib.suppress(sqlite3.Error):
+            self.db.close()
+        with self._lock:
+            self.generation += 1
+            idle, self._idle = self._idle, []
+        for one in idle:
+            one.close()
+        said = self._set_aside(reason)
+        self.db = self._opened()
+        return said
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Run the body in one transaction of the writing connection."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.db
+            self.db.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+            raise
+
+    def body(self, generation: int, block: int) -> bytes:
+        """Return the body of a block.
+
+        Raises:
+            CorruptError: It is not there, or its pages are damaged.
+            StoreError: The disk cannot be read now.
+        """
+        return self._one("SELECT data FROM body WHERE id = ?", generation, block)
+
+    def times_body(self, generation: int, times: int) -> bytes:
+        """Return the body of a timestamp column; raises like `body`."""
+        return self._one("SELECT body FROM times WHERE id = ?", generation, times)
+
+    def _one(self, sql: str, generation: int, key: int) -> bytes:
+        with self._slots:
+            db = self._reader(generation)
+            try:
+                # All rows at once: the statement ends, and its read transaction too.
+                rows = db.execute(sql, (key,)).fetchall()
+            except sqlite3.Error as error:
+                db.close()
+                raise _unreadable(error) from error
+            with self._lock:
+                if self._closed or generation != self.generation:
+                    db.close()
+                else:
+                    self._idle.append(db)
+        if not rows:
+            raise CorruptError("it is not in the file")
+        found: bytes = rows[0][0]
+        return found
+
+    def _reader(self, generation: int) -> sqlite3.Connection:
+        with self._lock:
+            if self._closed:
+                raise StoreError("the store is closed")
+            if generation != self.generation:
+                raise CorruptError("its file was damaged and moved aside")
+            if self._idle:
+                return self._idle.pop()
+        try:
+            db = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode=ro",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            db.execute("PRAGMA busy_timeout = 2000")
+        except sqlite3.Error as error:
+            raise _unreadable(error) from error
+        return db
+
+    def used_bytes(self) -> int:
+        """Return the bytes of pages in use; writer only."""
+        (pages,) = self.db.execute("PRAGMA page_count").fetchone()
+        (free,) = self.db.execute("PRAGMA freelist_count").fetchone()
+        (size,) = self.db.execute("PRAGMA page_size").fetchone()
+        used: int = (pages - free) * size
+        return used
+
+    def shrink(self, pages: int) -> None:
+        """Give up to `pages` free pages back to the disk; writer only."""
+        # The statement frees one page a step, so it must be stepped to its end.
+        self.db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+
+    def checkpoint(self) -> None:
+        """Copy the log into the file and empty it, readers permitting; writer only."""
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def delete(self, table: str, ids: Iterable[int]) -> None:
+        """Delete rows by id, inside a transaction; writer only."""
+        self.db.executemany(
+            f"DELETE FROM {table} WHERE id = ?",  # noqa: S608 - our own table names
+            [(one,) for one in ids],
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for one in idle:
+            one.close()
+        self.db.close()

@@ -1,0 +1,183 @@
+"""What the store knows without its file: series, newest rows, blocks, counts.
+
+One lock guards it. Appends hold it for the copy of one row, snapshots for a handful of
+references, the writer for the moment in which rows become blocks.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from watchroom.monitor.store.blocks import Blocks, Layout
+from watchroom.monitor.store.head import PART_MS, Chunk, Head
+from watchroom.monitor.store.index import Index
+from watchroom.promql.model import ABSENT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from watchroom.monitor.store.snapshot import Snapshot
+    from watchroom.promql.model import Floats, Labels
+
+
+class Appended(NamedTuple):
+    """What became of the samples of one row."""
+
+    accepted: int
+    out_of_order: int
+    duplicate: int
+
+
+@dataclass
+class Counts:
+    """Everything that is counted since the store was opened."""
+
+    appended: int = 0
+    out_of_order: int = 0
+    duplicate: int = 0
+    over_series_limit: int = 0
+    shed: int = 0
+    """Samples dropped from memory because the disk took none for too long."""
+    expired_blocks: int = 0
+    corrupt_blocks: int = 0
+    corrupt_rows: int = 0
+    write_failures: int = 0
+    blocks_fetched: int = 0
+    rows_decoded: int = 0
+    queries: int = 0
+
+
+@dataclass
+class Memory:
+    """The shared state; every field but the counts is read and changed under `lock`.
+
+    Attributes:
+        epoch: Raised when blocks leave `blocks`; a snapshot of an older epoch may
+            still read them.
+        generation: Raised when the file is replaced: its ids mean nothing then.
+        bad: Ids of blocks found damaged; they are not asked for again.
+        warnings: What went wrong and was survived, in sentences.
+    """
+
+    memory_bytes: int
+    max_series: int
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    index: Index = field(default_factory=Index)
+    heads: dict[str, Head] = field(default_factory=dict)
+    unsaved_targets: list[str] = field(default_factory=list)
+    blocks: Blocks = field(default_factory=Blocks)
+    layouts: dict[tuple[str, bytes], Layout] = field(default_factory=dict)
+    bad: set[int] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+    epoch: int = 0
+    generation: int = 0
+    snapshots: weakref.WeakSet[Snapshot] = field(default_factory=weakref.WeakSet)
+
+    def head(self, target: str) -> Head:
+        """Return the head of a target, a new one when it is new."""
+        found = self.heads.get(target)
+        if found is None:
+            newest = max((head.target for head in self.heads.values()), default=0)
+            found = self.heads[target] = Head(newest + 1)
+            self.unsaved_targets.append(target)
+        return found
+
+    def append(
+        self, target: str, at_ms: int, labels: Sequence[Labels], values: Floats
+    ) -> Appended:
+        """Take one row; see `Store.append`."""
+        head = self.head(target)
+        given = labels if type(labels) is list else list(labels)
+        # Unchanged labels are the same objects: the comparison is one of pointers.
+        if given == head.labels:
+            series = head.series
+        else:
+            series = np.array([self._intern(one) for one in given], np.int64)
+            head.remember(given, series)
+        taken, done = self._refuse(at_ms, series, plain=head.plain)
+        if taken is not None:
+            series, values = series[taken], values[taken]
+        if done.accepted:
+            chunk = head.chunk_for(at_ms)
+            chunk.append(at_ms, series, values, self.index.names)
+            self.index.last[series] = at_ms
+        return done
+
+    def _intern(self, labels: Labels) -> int:
+        found = self.index.find(labels)
+        if found is None and len(self.index) >= self.max_series:
+            return 0
+        return self.index.intern(labels) if found is None else found
+
+    def _refuse(
+        self, at_ms: int, series: NDArray[np.int64], *, plain: bool
+    ) -> tuple[NDArray[np.int64] | None, Appended]:
+        """Return the places to take (None: all) and count the rest."""
+        last = self.index.last[series]
+        fresh = last < at_ms
+        counts, total = self.counts, len(series)
+        if plain and fresh.all():
+            counts.appended += total
+            return None, Appended(total, 0, 0)
+        known = series > 0
+        once = np.zeros(total, np.bool_)
+        once[np.unique(series, return_index=True)[1]] = True
+        places = np.flatnonzero(fresh & known & once)
+        late = int((known & (last > at_ms)).sum())
+        refused = total - int(known.sum())
+        done = Appended(len(places), late, total - len(places) - late - refused)
+        counts.over_series_limit += refused
+        counts.appended += done.accepted
+        counts.out_of_order += done.out_of_order
+        counts.duplicate += done.duplicate
+        return places, done
+
+    def shed(self) -> None:
+        """Keep the head within its bound: close early, and drop what nobody saves.
+
+        A disk that takes nothing for hours costs the oldest samples, never the newest
+        ones: rules keep seeing the present.
+        """
+        chunks = [
+            (chunk, head) for head in self.heads.values() for chunk in head.chunks
+        ]
+        held = sum(chunk.nbytes for chunk, _ in chunks)
+        if held > self.memory_bytes // 2 and chunks:
+            max(
+                (chunk for chunk, _ in chunks), key=lambda one: one.nbytes
+            ).closed = True
+        chunks.sort(key=lambda pair: pair[0].part)
+        while held > self.memory_bytes and chunks:
+            chunk, head = chunks.pop(0)
+            head.chunks = tuple(one for one in head.chunks if one is not chunk)
+            self.counts.shed += chunk.samples
+            held -= chunk.nbytes
+
+    def close_old(self, now_ms: int) -> None:
+        """Close the chunks whose half hour ended two minutes ago."""
+        for head in self.heads.values():
+            for chunk in head.chunks:
+                if (chunk.part + 1) * PART_MS + 120_000 <= now_ms:
+                    chunk.closed = True
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence for whoever asks what went wrong; the last hundred."""
+        self.warnings.append(sentence)
+        del self.warnings[:-100]
+
+
+def live_ids(chunk: Chunk) -> NDArray[np.int64]:
+    """Return the series of a chunk that have a sample in it."""
+    view = chunk.view()
+    if view.states is None:
+        return view.shape.series
+    found: NDArray[np.int64] = view.shape.series[(view.states != ABSENT).any(axis=0)]
+    return found

@@ -1,0 +1,237 @@
+"""The durable store of samples: append rows, take snapshots, keep the file small."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from watchroom.errors import StoreError
+from watchroom.monitor.store.cache import Cache
+from watchroom.monitor.store.database import Database
+from watchroom.monitor.store.directory import DirectoryLock
+from watchroom.monitor.store.memory import Appended, Memory
+from watchroom.monitor.store.snapshot import Reading, Snapshot
+from watchroom.monitor.store.upkeep import Upkeep
+from watchroom.monitor.store.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from typing import Self
+
+    from watchroom.monitor.store.blocks import BlockRef
+    from watchroom.monitor.store.codec import CorruptError
+    from watchroom.promql.model import Floats, Labels
+
+_LOG = logging.getLogger(__name__)
+_SHED_EVERY = 64
+
+
+class Store:
+    """Samples in ``samples.db`` of one directory, held by one process.
+
+    Every method may be called from any thread.
+
+    Raises:
+        StoreError: The directory is held by another process, cannot be written, lies on
+            a network file system, or its samples.db is of a newer format.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        retention_seconds: float = 31 * 86400.0,
+        retention_bytes: int = 2 << 30,
+        now: Callable[[], float] = time.time,
+        memory_bytes: int = 256 << 20,
+        cache_bytes: int = 32 << 20,
+        max_series: int = 500_000,
+        max_cells: int = 50_000_000,
+    ) -> None:
+        """Open or create the store.
+
+        Args:
+            path: The directory; made when missing.
+            retention_seconds: Samples older than this go, in whole blocks.
+            retention_bytes: The oldest blocks go while the file is larger.
+            now: The clock, in epoch seconds.
+            memory_bytes: What rows not yet in blocks may take; beyond it the oldest
+                are dropped and counted.
+            cache_bytes: What unpacked blocks may take.
+            max_series: Series beyond this are refused and counted.
+            max_cells: Series times scrapes that one select may return.
+        """
+        self._now = now
+        self._path = path
+        self._appends = 0
+        self._closed = False
+        self._memory = Memory(memory_bytes, max_series)
+        self._lock = DirectoryLock(path)
+        try:
+            self._database = Database(path / "samples.db")
+            self._writer = Writer(self._memory, self._database)
+        except BaseException:
+            self._lock.close()
+            raise
+        self._cache = Cache(self._database, cache_bytes, self._memory.counts)
+        self._reading = Reading(self._cache, 0, max_cells, self._lost)
+        self._upkeep = Upkeep(
+            self._writer,
+            self._reading,
+            round(retention_seconds * 1000),
+            retention_bytes,
+        )
+
+    @property
+    def warnings(self) -> list[str]:
+        """What went wrong and was survived, newest last: moved files, lost blocks."""
+        with self._memory.lock:
+            return list(self._memory.warnings)
+
+    def append(
+        self,
+        target: str,
+        timestamp_ms: int,
+        labels: Sequence[Labels],
+        values: Floats | Sequence[float],
+    ) -> Appended:
+        """Take one row of one target; snapshots see it at once.
+
+        A sample that is not newer than the newest of its series is refused and counted:
+        as a duplicate when it has the same time, else as out of order. The stale marker
+        ends a series. A disk that refuses is no error here: rows wait in memory.
+
+        Args:
+            target: Who was scraped, or the pseudo-target of a rule group.
+            timestamp_ms: The time of all the samples.
+            labels: One per sample. The same list as last time costs the least.
+            values: One per sample.
+
+        Raises:
+            StoreError: The store is closed.
+            ValueError: There are more labels than values, or fewer.
+        """
+        row = np.ascontiguousarray(values, np.float64)
+        if row.shape != (len(labels),):
+            raise ValueError(f"{len(labels)} label sets for values {row.shape}")
+        with self._memory.lock:
+            if self._closed:
+                raise StoreError("the store is closed")
+            done = self._memory.append(target, timestamp_ms, labels, row)
+            self._appends += 1
+            if self._appends % _SHED_EVERY == 0:
+                self._memory.shed()
+        return done
+
+    def snapshot(self) -> Snapshot:
+        """Return an immutable view of everything appended so far."""
+        with self._memory.lock:
+            return Snapshot(self._memory, self._reading)
+
+    def flush(self) -> None:
+        """Return when everything appended so far is in the file.
+
+        Raises:
+            StoreError: The disk refuses; the rows stay in memory and are tried again.
+        """
+        self._ask(self._writer.tick)
+
+    def maintain(self) -> None:
+        """Cut and merge blocks, enforce retention, give space back; for a timer.
+
+        Raises:
+            StoreError: The disk refuses; nothing is lost, the next call tries again.
+        """
+        now_ms = round(self._now() * 1000)
+        self._ask(lambda: self._upkeep.run(now_ms))
+
+    def _ask(self, job: Callable[[], None]) -> None:
+        if self._closed:
+            raise StoreError("the store is closed")
+        self._writer.submit(job).result()
+
+    def stats(self) -> dict[str, float]:
+        """Return counts and sizes by name; ``watchroom_store_`` belongs before each."""
+        memory = self._memory
+        with memory.lock:
+            counts, blocks = memory.counts, memory.blocks
+            found: dict[str, float] = {
+                "series": len(memory.index),
+                "targets": len(memory.heads),
+                "head_bytes": sum(
+                    chunk.nbytes
+                    for head in memory.heads.values()
+                    for chunk in head.chunks
+                ),
+                "unsaved_rows": sum(
+                    max(chunk.rows - len(chunk.journal), 0)
+                    for head in memory.heads.values()
+                    for chunk in head.chunks
+                ),
+                "snapshots": len(memory.snapshots),
+            }
+        found |= {
+            "samples_appended_total": counts.appended,
+            "samples_out_of_order_total": counts.out_of_order,
+            "samples_duplicate_total": counts.duplicate,
+            "samples_dropped_total": counts.shed + counts.over_series_limit,
+            "samples_over_series_limit_total": counts.over_series_limit,
+            "samples_shed_total": counts.shed,
+            "expired_blocks_total": counts.expired_blocks,
+            "corrupt_blocks_total": counts.corrupt_blocks,
+            "corrupt_rows_total": counts.corrupt_rows,
+            "write_failures_total": counts.write_failures,
+            "blocks_fetched_total": counts.blocks_fetched,
+            "rows_decoded_total": counts.rows_decoded,
+            "snapshots_total": counts.queries,
+            "write_failing": float(bool(self._writer.failing)),
+            "blocks": sum(1 for _ in blocks),
+            "block_bytes": sum(block.bytes for block in blocks),
+            "cache_bytes": self._cache.nbytes,
+            "bytes": self._file_bytes(),
+        }
+        return {name: float(value) for name, value in found.items()}
+
+    def _file_bytes(self) -> int:
+        total = 0
+        for suffix in ("", "-wal", "-shm"):
+            try:
+                total += self._path.joinpath(f"samples.db{suffix}").stat().st_size
+            except OSError:
+                continue
+        return total
+
+    def _lost(self, generation: int, ref: BlockRef, error: CorruptError) -> None:
+        """Count and name a damaged block, once."""
+        memory = self._memory
+        with memory.lock:
+            if generation != memory.generation or ref.id in memory.bad:
+                return
+            memory.bad.add(ref.id)
+            memory.counts.corrupt_blocks += 1
+            sentence = (
+                f"block {ref.id} ({ref.layout.metric}, {ref.times.first_ms} to "
+                f"{ref.times.last_ms} ms) is damaged and skipped: {error}"
+            )
+            memory.note(sentence)
+        _LOG.error("%s", sentence)
+
+    def close(self) -> None:
+        """Write what can be written, then give file and directory up."""
+        with self._memory.lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._writer.stop()
+        self._database.close()
+        self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
