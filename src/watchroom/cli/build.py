@@ -1,0 +1,268 @@
+"""`watchroom build`: from the catalogue to the files of monitoring."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from watchroom.catalogue import load as catalogue
+from watchroom.cli import project, tree
+from watchroom.derive import site as sites
+from watchroom.derive.files import files
+from watchroom.derive.plan import Plan, plan
+from watchroom.errors import ConfigError
+from watchroom.formats.manifest import Inputs
+from watchroom.units import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from watchroom import conf
+    from watchroom.formats.manifest import Manifest
+
+
+def _inputs(
+    last: Manifest | None,
+    *,
+    settings: str | None,
+    interval: str | None,
+    window: str | None,
+    hold: str | None,
+    select: str | None,
+    labels: tuple[str, ...],
+    alertmanager: str | None,
+) -> Inputs:
+    """Return what to build with: the options, else what the last build recorded.
+
+    An empty option takes a recorded one back.
+    """
+    base = last.inputs if last else Inputs()
+    found = Inputs(
+        settings=base.settings if settings is None else settings,
+        interval=base.interval if interval is None else interval,
+        window=base.window if window is None else window or None,
+        for_=base.for_ if hold is None else hold or None,
+        select=base.select if select is None else select.strip(),
+        labels=_labels(labels) if labels else base.labels,
+        alertmanager=base.alertmanager if alertmanager is None else alertmanager,
+    )
+    for option, text in (
+        ("--interval", found.interval),
+        ("--window", found.window),
+        ("--for", found.for_),
+    ):
+        if text is None:
+            continue
+        try:
+            seconds = parse_duration(text)
+        except ConfigError as error:
+            raise ConfigError(error.what, field=option, hint=error.hint) from None
+        if seconds <= 0 and option != "--for":
+            raise ConfigError("must be longer than 0", field=option)
+    return found
+
+
+def _labels(given: Iterable[str]) -> dict[str, str]:
+    labels = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not text:
+            continue
+        if not sign or not name.isidentifier() or not value or '"' in value:
+            raise ConfigError(
+                f"{text!r} is not a label", field="--label", hint="write team=shop"
+            )
+        labels[name] = value
+    return labels
+
+
+def _plan(found: project.Project, inputs: Inputs) -> Plan:
+    settings = found.settings
+    overrides = {
+        name: catalogue.Override(each.limit, each.window, each.for_, each.severity)
+        for name, each in settings.vitals.items()
+    }
+    site = sites.Site(
+        project=settings.project,
+        environment=settings.environment,
+        sites=settings.sites,
+        exporter=settings.exporter,
+        monitor_url=settings.monitor_url,
+        receivers=tuple(
+            sites.Receiver(one.name, one.url or "", one.secret or "", one.severity)
+            for one in settings.receivers.values()
+        ),
+        inputs=msgspec.structs.replace(inputs, settings=found.module),
+        has=found.has,
+    )
+    return plan(
+        catalogue.catalogue(found.vitals, overrides),
+        site,
+        catalogue.series_names(found.metrics),
+    )
+
+
+def _notes(planned: Plan, root: Path, settings: conf.Settings) -> Iterator[str]:
+    """Yield what the user must know about this build, most serious first."""
+    site = planned.site
+    heard = {severity for one in site.receivers for severity in one.severities}
+    if not site.receivers:
+        yield (
+            "RECEIVERS is empty: every alert fires unheard. "
+            "Add WATCHROOM['RECEIVERS'] = {'ops': {'secret': 'ops_webhook'}}"
+        )
+    elif "critical" not in heard:
+        yield "no receiver hears 'critical': P1 alerts page nobody"
+    if not site.sites:
+        yield (
+            "SITES is empty: SiteDown cannot page when the public site is down. "
+            "Add WATCHROOM['SITES'] = ['https://…']"
+        )
+    if site.receivers and not settings.monitor_url_set:
+        yield (
+            f"MONITOR_URL is not set: links in pages lead to {site.monitor_url}, "
+            "which is the reader's own machine"
+        )
+    for one in site.receivers:
+        if one.secret and not (root / "secrets" / one.secret).is_file():
+            yield (
+                f"receiver {one.name}: put its URL into {root}/secrets/{one.secret} "
+                "(mode 0600, out of version control)"
+            )
+    if any(one.secret for one in site.receivers):
+        yield "webhook URLs from files (url_file) need Alertmanager 0.26 or newer"
+    yield from _shape_notes(planned)
+
+
+def _shape_notes(planned: Plan) -> Iterator[str]:
+    inputs = planned.site.inputs
+    if inputs.window is not None or inputs.for_ is not None:
+        window = inputs.window or "each vital's own"
+        hold = inputs.for_ or "each alert's own"
+        yield (
+            f"built with window {window} and for {hold}: for demos and tests, too "
+            "nervous for production (--window '' --for '' takes it back)"
+        )
+    for vital in planned.vitals:
+        if not vital.applicable:
+            yield f"{vital.name} is not applicable: no {vital.vital.needs} configured"
+
+
+def _report_check(root: Path, found: list[tree.Change]) -> None:
+    if not found:
+        click.echo(f"{root} is up to date")
+        return
+    for change in found:
+        click.echo(f"{root / change.path}: {change.kind}", err=True)
+    click.echo(f"{root} is stale: run `watchroom build {root}`", err=True)
+    sys.exit(1)
+
+
+@click.command(short_help="Write the monitoring files from the catalogue.")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--project",
+    "project_dir",
+    default=".",
+    show_default=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The Django project (where manage.py is).",
+)
+@click.option("--settings", metavar="MODULE", help="Its settings module.")
+@click.option(
+    "--interval", metavar="DURATION", help="Between scrapes and evaluations. [5s]"
+)
+@click.option("--window", metavar="DURATION", help="Of every rate: demos and tests.")
+@click.option(
+    "--for", "hold", metavar="DURATION", help="Of every alert: demos and tests."
+)
+@click.option(
+    "--select",
+    metavar="MATCHERS",
+    help="Put into every selector: 'namespace=\"shop\"'.",
+)
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Put on every rule; by default what --select fixes. Repeatable.",
+)
+@click.option(
+    "--alertmanager", metavar="HOST:PORT", help="For Prometheus. [127.0.0.1:9093]"
+)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when stale.")
+@click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
+@click.option("--force", is_flag=True, help="Lose edits of generated files.")
+def build(
+    *,
+    directory: Path,
+    project_dir: Path,
+    settings: str | None,
+    interval: str | None,
+    window: str | None,
+    hold: str | None,
+    select: str | None,
+    labels: tuple[str, ...],
+    alertmanager: str | None,
+    check: bool,
+    diff: bool,
+    force: bool,
+) -> None:
+    r"""Write the monitoring files of a project into DIRECTORY.
+
+    prometheus.yml, rules/, alertmanager.yml, grafana/, runbooks/ and watchroom.json are
+    generated: the embedded monitor (`watchroom run`) and the real Prometheus and
+    Alertmanager read the same ones. DIRECTORY/local/ is yours and is merged in.
+
+    Options are remembered in watchroom.json; the next build uses them again unless told
+    otherwise. An empty one ('') takes it back.
+
+    \b
+    Examples:
+      watchroom build monitoring/
+      watchroom build monitoring/ --interval 15s
+      watchroom build monitoring/ --check                in CI: fails when stale
+      watchroom build monitoring/ --diff                 what would change
+      watchroom build shop/ --select 'namespace="shop"'  for a shared Prometheus
+
+    Exit codes: 0 written or up to date, 1 stale (--check), 2 the input is wrong.
+    """
+    last = tree.recorded(directory)
+    if check and last is None:
+        click.echo(f"{directory} was never built: run `watchroom build`", err=True)
+        sys.exit(1)
+    inputs = _inputs(
+        last,
+        settings=settings,
+        interval=interval,
+        window=window,
+        hold=hold,
+        select=select,
+        labels=labels,
+        alertmanager=alertmanager,
+    )
+    found = project.load(project_dir, inputs.settings or None)
+    planned = _plan(found, inputs)
+    built = files(planned, version("watchroom"), tree.fragments(directory))
+    if check:
+        _report_check(directory, tree.changes(directory, built, last))
+        return
+    if diff:
+        for change in tree.changes(directory, built, last):
+            click.echo(change.diff, nl=False)
+        return
+    if not force:
+        tree.refuse_edits(directory, built, last)
+    changed = tree.write(directory, built, last)
+    click.echo(
+        f"{len(built)} files in {directory}, {len(changed)} of them changed; interval "
+        f"{planned.site.inputs.interval}"
+    )
+    for note in _notes(planned, directory, found.settings):
+        click.echo(f"note: {note}", err=True)

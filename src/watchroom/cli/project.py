@@ -1,0 +1,202 @@
+"""The Django project that a command works for: its settings and its own vitals."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom import conf
+from watchroom.catalogue.model import Vital
+from watchroom.catalogue.standard import VITALS
+from watchroom.errors import ConfigError, WatchroomError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+    from watchroom.catalogue.metrics import Metric
+
+_MANAGE = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']""")
+_DUMMY_CACHE = "django.core.cache.backends.dummy.DummyCache"
+_DUMMY_DATABASE = {"", "django.db.backends.dummy"}
+
+
+class Project(NamedTuple):
+    """What a project says to watchroom.
+
+    Attributes:
+        module: Its settings module.
+        settings: WATCHROOM and the environment.
+        vitals: Its own, in the order of its apps.
+        metrics: Its own.
+        has: What of ``sites``, ``database`` and ``cache`` is configured.
+    """
+
+    module: str
+    settings: conf.Settings
+    vitals: tuple[Vital, ...]
+    metrics: tuple[Metric, ...]
+    has: frozenset[str]
+
+
+def enter(directory: Path, module: str | None) -> str:
+    """Make a project's settings importable and return the module's name.
+
+    Args:
+        directory: The project, or a directory in it: the nearest manage.py upwards
+            counts.
+        module: The settings module; by default the environment's, then manage.py's.
+
+    Raises:
+        ConfigError: Nothing names the settings.
+    """
+    root = _root(directory)
+    name = module or os.environ.get("DJANGO_SETTINGS_MODULE") or _from_manage(root)
+    if not name:
+        raise ConfigError(
+            "no Django project: there is no manage.py that names its settings",
+            file=directory.resolve(),
+            hint="use --project DIR, or --settings MODULE",
+        )
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    os.environ["DJANGO_SETTINGS_MODULE"] = name
+    return name
+
+
+def load(directory: Path, module: str | None) -> Project:
+    """Return a project's settings and its own vitals; no database is asked.
+
+    Raises:
+        ConfigError: As `enter`; or its settings or a vitals.py cannot be imported, or
+            WATCHROOM is wrong.
+    """
+    name = enter(directory, module)
+    _setup(name)
+    from django.conf import settings as django_settings
+
+    settings = conf.settings()
+    vitals = tuple(own_vitals(name))
+    return Project(
+        module=name,
+        settings=settings,
+        vitals=vitals,
+        metrics=tuple(_own_metrics()),
+        has=frozenset(_has(django_settings, settings)),
+    )
+
+
+def own_vitals(module: str) -> Iterator[Vital]:
+    """Import each vitals.py and yield the vitals it defines.
+
+    Looked for in every installed app, as admin.py is, and beside the settings.
+
+    Raises:
+        ConfigError: One cannot be imported.
+    """
+    seen = {id(vital) for vital in VITALS}
+    for found in _vitals_modules(module):
+        for value in vars(found).values():
+            for each in value if isinstance(value, list | tuple) else (value,):
+                if isinstance(each, Vital) and id(each) not in seen:
+                    seen.add(id(each))
+                    yield each
+
+
+def _own_metrics() -> list[Metric]:
+    """Return what the project declared with watchroom.counter and watchroom.gauge."""
+    if importlib.util.find_spec("watchroom.registry.declared") is None:
+        return []
+    declared = importlib.import_module("watchroom.registry.declared")
+    return list(declared.metrics())
+
+
+def _vitals_modules(module: str) -> Iterator[ModuleType]:
+    from django.apps import apps
+    from django.utils.module_loading import module_has_submodule
+
+    names = [
+        f"{app.name}.vitals"
+        for app in apps.get_app_configs()
+        if app.module is not None and module_has_submodule(app.module, "vitals")
+    ]
+    beside = module.rpartition(".")[0]
+    while True:
+        name = f"{beside}.vitals" if beside else "vitals"
+        if importlib.util.find_spec(name) is not None:
+            names.append(name)
+            break
+        if not beside:
+            break
+        beside = beside.rpartition(".")[0]
+    for name in dict.fromkeys(names):
+        yield _import(name)
+
+
+def _setup(name: str) -> None:
+    try:
+        import django
+
+        django.setup()
+    except WatchroomError:
+        raise
+    except Exception as error:
+        raise _failed(f"the settings {name!r} do not load", error) from error
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except WatchroomError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    except Exception as error:
+        raise _failed(f"{name} does not import", error) from error
+
+
+def _failed(what: str, error: Exception) -> ConfigError:
+    """Return the error with the line of the project's code that raised."""
+    trace = error.__traceback__
+    line, file = None, None
+    while trace is not None:
+        code = trace.tb_frame.f_code.co_filename
+        if "site-packages" not in code and not code.startswith("<"):
+            file, line = code, trace.tb_lineno
+        trace = trace.tb_next
+    own = file is not None and Path(file) != Path(__file__)
+    return ConfigError(
+        f"{what}: {type(error).__name__}: {error}",
+        file=file if own else None,
+        line=line if own else None,
+    )
+
+
+def _root(directory: Path) -> Path:
+    start = directory.resolve()
+    for each in (start, *start.parents):
+        if (each / "manage.py").is_file():
+            return each
+    return start
+
+
+def _from_manage(root: Path) -> str | None:
+    manage = root / "manage.py"
+    if not manage.is_file():
+        return None
+    found = _MANAGE.search(manage.read_text())
+    return found[1] if found else None
+
+
+def _has(django_settings: object, settings: conf.Settings) -> Iterator[str]:
+    if settings.sites:
+        yield "sites"
+    databases = getattr(django_settings, "DATABASES", {})
+    if any(one.get("ENGINE", "") not in _DUMMY_DATABASE for one in databases.values()):
+        yield "database"
+    caches = getattr(django_settings, "CACHES", {})
+    if any(one.get("BACKEND") != _DUMMY_CACHE for one in caches.values()):
+        yield "cache"
