@@ -299,6 +299,17 @@ def stored(loads: Sequence[Load]) -> Stored:
     return Stored(series, native)
 
 
+def refusal(block: Eval) -> str | None:
+    """Return the construct for which the parser refuses `block` by name, if it does."""
+    try:
+        parse(block.expr)
+    except UnsupportedError as error:
+        return str(error)
+    except QueryError:
+        return None
+    return None
+
+
 def is_native(block: Eval) -> bool:
     """Return whether `block` is about native histograms: expects or selects any."""
     if any(line.native for _, line in block.expected):
@@ -416,7 +427,8 @@ def _run(block: Eval, engine: Engine, memory: Memory) -> None:
 def _of_query(node: Node) -> bool:
     """Return whether start(), end(), range() or step() make a range differ."""
     return any(
-        isinstance(each, Call) and each.name in {"start", "end", "range", "step"}
+        (isinstance(each, Call) and each.name in {"start", "end", "range", "step"})
+        or getattr(each, "at", None) in {"start", "end"}
         for each in walk(node)
     )
 
@@ -465,7 +477,7 @@ def _check_middle(
 
 def _with_at(node: Node, at: int) -> list[tuple[Node, int]]:
     """Return the same question pinned by ``@`` to its time, asked at other times."""
-    if any(
+    if _of_query(node) or any(
         isinstance(each, Call) and each.name in _UNSAFE_WITH_AT for each in walk(node)
     ):
         return []

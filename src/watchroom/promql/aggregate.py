@@ -10,7 +10,7 @@ import numpy as np
 from watchroom.errors import QueryError
 from watchroom.promql import sums
 from watchroom.promql.frame import Frame, empty
-from watchroom.promql.model import Labels, labels_of
+from watchroom.promql.model import METADATA, Labels, labels_of
 from watchroom.promql.quantiles import quantile
 from watchroom.promql.relabel import is_label_name
 from watchroom.promql.sampling import share_of
@@ -48,7 +48,7 @@ def grouping(node: Aggregate, labels: Labels) -> Labels:
         return tuple(
             pair
             for pair in labels
-            if pair[0] != "__name__" and pair[0] not in node.labels
+            if pair[0] not in METADATA and pair[0] not in node.labels
         )
     if not node.labels:
         return ()

@@ -9,7 +9,7 @@ import numpy as np
 
 from watchroom.errors import QueryError
 from watchroom.promql.frame import Frame, empty
-from watchroom.promql.model import Labels, drop_name, labels_of
+from watchroom.promql.model import METADATA, Labels, drop_name, labels_of
 from watchroom.promql.syntax import ARITHMETIC, COMPARISON, Binary, Matching
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def signature(matching: Matching, labels: Labels) -> Labels:
     return tuple(
         pair
         for pair in labels
-        if pair[0] != "__name__" and pair[0] not in matching.labels
+        if pair[0] not in METADATA and pair[0] not in matching.labels
     )
 
 
@@ -286,7 +286,7 @@ def vectors(node: Binary, left: Frame, right: Frame, context: Context) -> Frame:
     lhs, rhs = (one_values, many_values) if swapped else (many_values, one_values)
     values, passed = _apply(node, lhs, rhs, lhs)
     present = pairs.present if passed is None else pairs.present & passed
+    # Prometheus forgets here that a name was to go, and so do we: with delayed removal
+    # a comparison between vectors brings the name of its left side back.
     nameless = np.full(len(labels), node.as_bool)
-    if len(many.labels):
-        nameless |= many.nameless[np.maximum(pairs.many, 0)] & (pairs.many >= 0)
     return context.finish(Frame(labels, values, present, nameless).occupied())

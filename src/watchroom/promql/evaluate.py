@@ -21,7 +21,7 @@ from watchroom.promql.frame import (
     one_row,
     stack,
 )
-from watchroom.promql.model import ABSENT, VALUE, Group, Labels, labels_of
+from watchroom.promql.model import ABSENT, METADATA, VALUE, Group, Labels, labels_of
 from watchroom.promql.over_time import RANGE_FUNCTIONS
 from watchroom.promql.syntax import (
     Aggregate,
@@ -130,7 +130,7 @@ def _absent_labels(node: Node) -> Labels:
     pairs: dict[str, str] = {}
     seen: set[str] = set()
     for matcher in node.matchers:
-        if matcher.name == "__name__":
+        if matcher.name in METADATA:
             continue
         if matcher.op == "=" and matcher.name not in seen:
             pairs[matcher.name] = matcher.value

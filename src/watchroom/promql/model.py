@@ -27,6 +27,9 @@ Times: TypeAlias = NDArray[np.int64]
 States: TypeAlias = NDArray[np.uint8]
 Mask: TypeAlias = NDArray[np.bool_]
 
+METADATA = frozenset({"__name__", "__type__", "__unit__"})
+"""The labels that no longer hold once a value has been computed with."""
+
 STALE_BITS = 0x7FF0000000000002
 """The bit pattern of the NaN by which Prometheus ends a series."""
 
@@ -58,8 +61,8 @@ def metric_name(labels: Labels) -> str:
 
 
 def drop_name(labels: Labels) -> Labels:
-    """Return `labels` without ``__name__``."""
-    return tuple(pair for pair in labels if pair[0] != "__name__")
+    """Return `labels` without those that say what was measured (`METADATA`)."""
+    return tuple(pair for pair in labels if pair[0] not in METADATA)
 
 
 @functools.lru_cache(maxsize=1024)

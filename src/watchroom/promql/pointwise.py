@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -11,10 +11,24 @@ from watchroom.promql.frame import Frame, as_frame, as_scalar, one_row
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from watchroom.promql.frame import Context, Result
     from watchroom.promql.model import Floats
 
-_DAY = 86400
+    Moments: TypeAlias = NDArray[np.datetime64]
+
+# What Go makes of the seconds it gets from NaN or infinity, the smallest int64.
+_NO_TIME: Mapping[str, float] = {
+    "day_of_month": 4.0,
+    "day_of_week": 0.0,
+    "day_of_year": 339.0,
+    "days_in_month": 31.0,
+    "hour": 15.0,
+    "minute": 30.0,
+    "month": 12.0,
+    "year": 292277026596.0,
+}
 
 
 def _sign(values: Floats) -> Floats:
@@ -48,45 +62,50 @@ MATHEMATICS: Mapping[str, Callable[[Floats], Floats]] = {
 }
 
 
-def _seconds(values: Floats) -> np.ndarray:
+def _seconds(values: Floats) -> Moments:
     """Return whole seconds since the epoch; what is no time becomes NaT."""
-    limit = 2.0**62
-    known = np.isfinite(values) & (np.abs(values) < limit)
+    known = np.isfinite(values) & (np.abs(values) < 2.0**63)
     whole = np.trunc(np.where(known, values, 0.0)).astype(np.int64)
     moments = whole.astype("datetime64[s]")
     moments[~known] = np.datetime64("NaT")
     return moments
 
 
-def _number(deltas: np.ndarray) -> Floats:
+def _date(name: str, values: Floats) -> Floats:
+    """Return a date function of seconds; NaN and infinity as Prometheus has them."""
+    moments = _seconds(values)
+    return np.where(np.isnat(moments), _NO_TIME[name], DATES[name](moments))
+
+
+def _number(deltas: NDArray[np.timedelta64]) -> Floats:
     """Return counts of a timedelta64 as floats, NaT as NaN."""
     counts = deltas.astype(np.int64).astype(float)
     return np.where(np.isnat(deltas), np.nan, counts)
 
 
-def _since(moments: np.ndarray, large: str, small: str) -> Floats:
+def _since(moments: Moments, large: str, small: str) -> Floats:
     """Return how many `small` units have passed in the current `large` one."""
     begun = moments.astype(f"datetime64[{large}]").astype(f"datetime64[{small}]")
     return _number(moments.astype(f"datetime64[{small}]") - begun)
 
 
-def _year(moments: np.ndarray) -> Floats:
+def _year(moments: Moments) -> Floats:
     years = moments.astype("datetime64[Y]") - np.datetime64("1970", "Y")
     return _number(years) + 1970
 
 
-def _days_in_month(moments: np.ndarray) -> Floats:
+def _days_in_month(moments: Moments) -> Floats:
     month = moments.astype("datetime64[M]")
     following = (month + np.timedelta64(1, "M")).astype("datetime64[D]")
     return _number(following - month.astype("datetime64[D]"))
 
 
-def _day_of_week(moments: np.ndarray) -> Floats:
+def _day_of_week(moments: Moments) -> Floats:
     days = moments.astype("datetime64[D]") - np.datetime64("1970-01-01", "D")
     return np.mod(_number(days) + 4, 7)  # 1970-01-01 was a Thursday; Sunday is 0
 
 
-DATES: Mapping[str, Callable[[np.ndarray], Floats]] = {
+DATES: Mapping[str, Callable[[Moments], Floats]] = {
     "day_of_month": lambda moments: _since(moments, "M", "D") + 1,
     "day_of_week": _day_of_week,
     "day_of_year": lambda moments: _since(moments, "Y", "D") + 1,
@@ -125,9 +144,9 @@ def dates(name: str, args: Sequence[Result], context: Context) -> Frame:
     """Return a date function of every sample, or of the evaluation time."""
     if not args:
         now = context.steps.times() // 1000
-        return one_row((), DATES[name](_seconds(now.astype(float))))
+        return one_row((), _date(name, now.astype(float)))
     frame = as_frame(args[0])
-    return replace_values(frame, DATES[name](_seconds(frame.values)), context)
+    return replace_values(frame, _date(name, frame.values), context)
 
 
 def clamp(name: str, args: Sequence[Result], context: Context) -> Frame:

@@ -18,9 +18,9 @@ def _add_resets(windows: Windows, change: Floats) -> None:
     exactly its own falls, in order, and never a difference of long running sums.
     """
     values = windows.values
-    if values.shape[1] < 2:
-        return
     low, high = int(windows.left.min()), int(windows.right.max())
+    if high - low < 2:
+        return
     falls = values[:, low + 1 : high] < values[:, low : high - 1]
     columns = np.flatnonzero(falls.any(axis=0))
     shared = windows.left.shape[0] == 1
