@@ -61,7 +61,7 @@ def test_a_bad_target_is_down_with_the_reason_and_its_series_go_stale(
 
 
 def test_a_silent_target_times_out_and_delays_no_other(target, files, monitor):
-    target.paths["/slow"] = lambda handler: target.closing.wait(30)
+    target.paths["/slow"] = lambda _: target.closing.wait(30)
     files.job(target.address, metrics_path="/slow").job(target.address).write()
     monitor.start().ready()
     until(lambda: monitor.value('up{job="job0"}') == 0, what="down")

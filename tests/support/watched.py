@@ -39,7 +39,7 @@ def request(url, *, data=None, **headers):
     asked = urllib.request.Request(url, data=data, headers=named)
 
     class Stay(urllib.request.HTTPRedirectHandler):
-        def redirect_request(self, *args):
+        def redirect_request(self, *_):
             return None
 
     opener = urllib.request.build_opener(Stay)

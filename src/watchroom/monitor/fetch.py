@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import aiohttp
+from yarl import URL
 
 from watchroom.errors import FormatError
 
@@ -71,7 +72,8 @@ async def _body(client: aiohttp.ClientSession, target: Target) -> str:
                 f"credentials file {target.credentials}: {error.strerror}"
             ) from error
         headers["Authorization"] = f"Bearer {token.strip()}"
-    async with client.get(target.url, headers=headers, max_redirects=5) as response:
+    url = URL(target.url, encoded=True)  # as it stands, not quoted anew
+    async with client.get(url, headers=headers, max_redirects=5) as response:
         if response.status != 200:
             raise FormatError(f"server returned HTTP status {response.status}")
         _check_type(response.headers.get("Content-Type", ""))

@@ -194,7 +194,7 @@ def _pending(
 def _blind(blind: Sequence[Tile], tiles: Sequence[Tile]) -> Verdict:
     names = ", ".join(tile.title for tile in blind[:4])
     if len(blind) == len(tiles):
-        sentence = "No vital has data yet"
+        sentence = "Every vital is blind: there is no data"
     else:
         verb = "is" if len(blind) == 1 else "are"
         sentence = f"{len(blind)} of {len(tiles)} vitals {verb} blind: {names}"
