@@ -7,21 +7,24 @@ import importlib.util
 import os
 import re
 import sys
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom import conf
+from watchroom.catalogue.metrics import Metric
 from watchroom.catalogue.model import Vital
 from watchroom.catalogue.standard import VITALS
 from watchroom.errors import ConfigError, WatchroomError
+from watchroom.registry import declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-    from watchroom.catalogue.metrics import Metric
 
 _MANAGE = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']""")
+_LIBRARY = sysconfig.get_path("stdlib")
 _DUMMY_CACHE = "django.core.cache.backends.dummy.DummyCache"
 _DUMMY_DATABASE = {"", "django.db.backends.dummy"}
 
@@ -108,12 +111,11 @@ def own_vitals(module: str) -> Iterator[Vital]:
                     yield each
 
 
-def _own_metrics() -> list[Metric]:
-    """Return what the project declared with watchroom.counter and watchroom.gauge."""
-    if importlib.util.find_spec("watchroom.registry.declared") is None:
-        return []
-    declared = importlib.import_module("watchroom.registry.declared")
-    return list(declared.metrics())
+def _own_metrics() -> Iterator[Metric]:
+    """Yield what the project declared with watchroom.counter and watchroom.gauge."""
+    yield from declared.counters()
+    for gauge in declared.gauges():
+        yield Metric(gauge.name, "gauge", gauge.help, gauge.labels)
 
 
 def _vitals_modules(module: str) -> Iterator[ModuleType]:
@@ -164,7 +166,7 @@ def _failed(what: str, error: Exception) -> ConfigError:
     line, file = None, None
     while trace is not None:
         code = trace.tb_frame.f_code.co_filename
-        if "site-packages" not in code and not code.startswith("<"):
+        if not code.startswith(("<", _LIBRARY)) and "site-packages" not in code:
             file, line = code, trace.tb_lineno
         trace = trace.tb_next
     own = file is not None and Path(file) != Path(__file__)

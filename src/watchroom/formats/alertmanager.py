@@ -142,7 +142,7 @@ def dump(config: Alertmanager) -> str:
     """Return the YAML of `config`, in the order that people read it."""
     data = msgspec.to_builtins(config)
     order = ("global", "route", "inhibit_rules", "receivers")
-    return yamlfile.dump({key: data[key] for key in order if key in data})
+    return yamlfile.dump({key: data[key] for key in order if data.get(key)})
 
 
 def parse_matcher(text: str) -> Matcher:
