@@ -1,0 +1,158 @@
+"""The monitor's stored samples, replayed into Prometheus, answer the same."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from tests.support.chain import judge, until
+from tests.support.remote_write import write
+
+from watchroom.demo.processes import free_port
+from watchroom.formats import rulefile
+from watchroom.monitor.store import Store
+from watchroom.promql.engine import Engine
+from watchroom.promql.model import STALE_NAN, Matcher, Vector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.chain import Chain
+
+pytestmark = [pytest.mark.judge, pytest.mark.slow]
+
+
+def expressions(monitoring: Path) -> list[str]:
+    """Return every expression of every rule and panel of a built directory."""
+    found = []
+    for path in sorted((monitoring / "rules").glob("*.yml")):
+        for group in rulefile.load(path.read_text(), str(path)).groups:
+            found += [rule.expr for rule in group.rules]
+    for path in sorted((monitoring / "grafana").glob("*.json")):
+        for panel in json.loads(path.read_text())["panels"]:
+            found += [target["expr"] for target in panel.get("targets", [])]
+    return list(dict.fromkeys(found))
+
+
+def stored(store: Store) -> Iterator[tuple[Any, list[tuple[int, float]]]]:
+    """Yield each stored series with its samples, stale markers included."""
+    end = 2**53
+    for group in store.snapshot().select([Matcher("__name__", "=~", ".+")], 0, end):
+        for row, labels in enumerate(group.labels):
+            state = None if group.state is None else group.state[row]
+            samples = []
+            for column, at in enumerate(group.timestamps):
+                if state is not None and state[column] == 1:
+                    continue
+                stale = state is not None and state[column] == 2
+                value = STALE_NAN if stale else float(group.values[row, column])
+                samples.append((int(at), value))
+            yield labels, samples
+
+
+def run_with_trouble(ledger: Chain) -> tuple[float, float]:
+    """Let the chain live through faults, a kill and a silent target."""
+    ledger.build("--interval", "1s", "--window", "12s", "--for", "3s")
+    ledger.start_exporter()
+    ledger.start_app()
+    ledger.start_load(25)
+    ledger.start_monitor()
+    begun = time.time()
+    time.sleep(12)
+    ledger.fault(errors="30%")
+    time.sleep(6)
+    child = os.popen(f"ps -o pid= --ppid {ledger.pid('app')}").read().split()[0]
+    os.kill(int(child), signal.SIGKILL)
+    ledger.fault(errors=None)
+    time.sleep(2)
+    ledger.kill("exporter")
+    time.sleep(4)
+    ledger.start_exporter()
+    time.sleep(8)
+    return begun, time.time()
+
+
+def same(ours: dict, theirs: dict) -> bool:
+    """Tell whether two vectors are equal, relative 1e-9."""
+    if ours.keys() != theirs.keys():
+        return False
+    for key, mine in ours.items():
+        other = theirs[key]
+        if math.isnan(mine) and math.isnan(other):
+            continue
+        if not math.isclose(mine, other, rel_tol=1e-9, abs_tol=1e-12):
+            return False
+    return True
+
+
+def test_every_rule_and_panel_answers_as_the_real_prometheus(ledger: Chain) -> None:
+    begun, ended = run_with_trouble(ledger)
+    for name in ("load", "app"):
+        ledger.kill(name)
+    os.killpg(ledger.pid("monitor"), signal.SIGTERM)
+    ledger.processes._running.pop("monitor").wait(20)
+    url = f"http://127.0.0.1:{free_port(0)}"
+    ledger.processes.start(
+        "judge",
+        [
+            judge("prometheus"),
+            f"--config.file={empty_config(ledger.directory)}",
+            f"--storage.tsdb.path={ledger.directory / 'judge'}",
+            f"--web.listen-address={url.removeprefix('http://')}",
+            "--web.enable-remote-write-receiver",
+        ],
+        cwd=ledger.directory,
+    )
+    ledger.ready(f"{url}/-/ready", "judge")
+    store = Store(ledger.directory / "state")
+    try:
+        series = list(stored(store))
+        markers = sum(np.isnan(v) for _, samples in series for _, v in samples)
+        assert markers > 50, "a silent target leaves stale markers"
+        write(f"{url}/api/v1/write", series)
+        until(lambda: ledger.query(url, "count(up)", ended - 5), 20, "samples there")
+        compare(ledger, store, url, begun, ended)
+    finally:
+        store.close()
+
+
+def compare(ledger: Chain, store: Store, url: str, begun: float, ended: float) -> None:
+    """Ask both every expression at instants off the grids of scrapes and rules."""
+    engine, snapshot = Engine(), store.snapshot()
+    asked = answered = 0
+    different = []
+    # 1.37 s is no multiple of the interval, and 0.0613 no offset of a scrape or rule.
+    instants = np.arange(begun + 8.0613, ended - 1, 1.37)
+    for expr in expressions(ledger.monitoring):
+        empty = True
+        for at in instants:
+            at_ms = int(at * 1000)
+            mine = engine.instant(snapshot, expr, at_ms)
+            assert isinstance(mine, Vector)
+            ours = {tuple(labels): value for labels, value in mine.samples}
+            theirs = {
+                tuple(sorted(row["metric"].items())): float(row["value"][1])
+                for row in ledger.query(url, expr, at_ms / 1000)
+            }
+            asked += 1
+            answered += bool(theirs)
+            empty = empty and not theirs
+            if not same(ours, theirs):
+                different.append((expr, at_ms, ours, theirs))
+        print("no data" if empty else "compared", expr)
+    print(f"{asked} questions, {answered} with an answer, {len(different)} different")
+    assert not different, different[:2]
+    assert answered > asked / 3
+
+
+def empty_config(directory: Path) -> Path:
+    path = directory / "judge.yml"
+    path.write_text("global: {}\n")
+    return path
