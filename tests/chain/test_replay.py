@@ -18,7 +18,7 @@ from watchroom.demo.processes import free_port
 from watchroom.formats import rulefile
 from watchroom.monitor.store import Store
 from watchroom.promql.engine import Engine
-from watchroom.promql.model import STALE_NAN, Matcher, Vector
+from watchroom.promql.model import STALE, Matcher, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def stored(store: Store) -> Iterator[tuple[Any, list[tuple[int, float]]]]:
                 if state is not None and state[column] == 1:
                     continue
                 stale = state is not None and state[column] == 2
-                value = STALE_NAN if stale else float(group.values[row, column])
+                value = STALE if stale else float(group.values[row, column])
                 samples.append((int(at), value))
             yield labels, samples
 
