@@ -206,3 +206,11 @@ def test_a_receiver_without_integrations_swallows_what_it_gets():
     d.receive([alert(ends=30_000)], 30_000)
     assert said(d, 30, 60) == []
     assert d.due_ms() is None
+
+
+def test_a_clock_that_is_set_back_stretches_no_timer():
+    d = Dispatcher(config())
+    d.receive([alert(starts=7_200_000)], 7_200_000)
+    said(d, 7200, 7205, accept=True)
+    d.receive([alert(n="2", starts=3_600_000)], 3_600_000)
+    assert brief(said(d, 3600, 3620, accept=True)) == [(3610.0, "send", "firing", 2)]

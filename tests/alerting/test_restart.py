@@ -220,3 +220,12 @@ def test_two_equal_rules_each_keep_their_own_alerts(bench):
         [5000],
         [10000],
     ]
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_watch(bench):
+    b = bench(RULES)
+    b.run(7200, 7220, 9, job="api")
+    b.tick(3600, ("x", 9, {"job": "web"}))
+    assert {dict(a.labels)["job"] for a in b.rules.alerts()} >= {"web"}
+    (alert,) = (a for a in b.sent[-1] if dict(a.labels)["job"] == "web")
+    assert (alert.starts_at_ms, alert.ends_at_ms) == (3_600_000, None)

@@ -85,6 +85,13 @@ class AggregationGroup:
         self.waiting = before.waiting
         self.refused = before.refused
 
+    def due(self, now_ms: int) -> bool:
+        """Return whether the timer has run out; a clock set back stretches no timer."""
+        route = self.route
+        longest = max(route.group_wait_ms, route.group_interval_ms)
+        self.next_ms = min(self.next_ms, now_ms + longest)
+        return self.next_ms <= now_ms
+
     def ring(self, now_ms: int) -> list[Alert]:
         """Start the next interval and return the alerts in order, ends in the past."""
         self.flushed = True

@@ -140,7 +140,7 @@ class Dispatcher:
     def advance(self, now_ms: int) -> list[Notification]:
         """Run every group timer that is due and return what has to be sent."""
         with self._lock:
-            due = [group for group in self._groups.values() if group.next_ms <= now_ms]
+            due = [group for group in self._groups.values() if group.due(now_ms)]
             if not due:
                 return []
             inhibitor = self._inhibitor(now_ms)

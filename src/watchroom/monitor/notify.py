@@ -233,7 +233,8 @@ class Notifier:
                 return
 
     async def _sleep(self, delivery: _Delivery) -> None:
-        seconds = delivery.next_ms / 1000 - self._now()
+        # Bounded, since the clock may have been set back meanwhile.
+        seconds = min(delivery.next_ms / 1000 - self._now(), webhook.LONGEST_WAIT)
         if seconds > 0:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(delivery.stopped.wait(), seconds)

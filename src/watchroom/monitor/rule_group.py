@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from watchroom.errors import StoreError, WatchroomError
 from watchroom.monitor import rule_memory
@@ -14,11 +14,11 @@ from watchroom.monitor.alerts import Alert
 from watchroom.monitor.overlay import Overlay
 from watchroom.monitor.record_rule import RecordRule
 from watchroom.monitor.rule_views import (
-    AlertView,
     Evaluation,
     GroupKey,
     GroupView,
-    RuleView,
+    Status,
+    rule_view,
 )
 from watchroom.monitor.templates import Context, Sample
 from watchroom.promql.model import Matrix, Scalar, String, labels_of
@@ -79,15 +79,6 @@ class Services(NamedTuple):
     link: Callable[[str], str]
 
 
-class _Status(NamedTuple):
-    """How a rule's last evaluation went."""
-
-    health: Literal["unknown", "ok", "err"] = "unknown"
-    error: str = ""
-    seconds: float = 0.0
-    at_ms: int | None = None
-
-
 def vector(value: Value) -> list[tuple[Labels, float]]:
     """Return an answer as series with one value each; a number is one without labels.
 
@@ -124,8 +115,9 @@ class RuleGroup:
         self.ended: set[Labels] = set()
         self.failures = 0
         self.state_failures = 0
-        self._status = [_Status() for _ in rules]
+        self._status = [Status() for _ in rules]
         self._unsaved = False
+        self._labels: list[Labels] = []
         self._seconds = 0.0
         self.view = self._viewed()
 
@@ -137,7 +129,7 @@ class RuleGroup:
     ) -> Evaluation | None:
         """Evaluate every rule at `at_ms`; see `RuleManager.evaluate`."""
         with self.lock:
-            if self.retired or (self.last_ms is not None and at_ms <= self.last_ms):
+            if self.retired or not self._later(at_ms):
                 return None
             started = time.perf_counter()
             saves = self._notice_gap(at_ms)
@@ -154,7 +146,7 @@ class RuleGroup:
                 before = time.perf_counter()
                 error = self._run(rule, services, overlay, at_ms, saves, alerts)
                 failures += bool(error)
-                self._status[place] = _Status(
+                self._status[place] = Status(
                     "err" if error else "ok",
                     error,
                     time.perf_counter() - before,
@@ -164,6 +156,9 @@ class RuleGroup:
             if alerts:  # before the sample store, which may refuse
                 sink(alerts)
             labels, values = overlay.row()
+            if labels == self._labels:
+                labels = self._labels  # the store knows a list it has seen
+            self._labels = labels
             if labels:
                 services.store.append(self.target, at_ms, labels, values)
             services.state.beat(at_ms)
@@ -175,6 +170,19 @@ class RuleGroup:
             return Evaluation(
                 self.key, at_ms, self._seconds, len(labels), failures, alerts
             )
+
+    def _later(self, at_ms: int) -> bool:
+        """Return whether `at_ms` is after the last evaluation.
+
+        A clock that was set back by more than a few intervals starts anew: waiting for
+        it to catch up would be an hour without an alert.
+        """
+        if self.last_ms is None or at_ms > self.last_ms:
+            return True
+        if self.last_ms - at_ms > GAP_INTERVALS * self.interval_ms:
+            _LOG.warning("the clock went back %d ms", self.last_ms - at_ms)
+            self.last_ms = None
+        return self.last_ms is None
 
     def _run(
         self,
@@ -282,7 +290,7 @@ class RuleGroup:
             self.interval_ms / 1000,
             self.limit,
             tuple(
-                _rule_view(rule, status)
+                rule_view(rule, status)
                 for rule, status in zip(self.rules, self._status, strict=True)
             ),
             self._seconds,
@@ -301,7 +309,7 @@ class RuleGroup:
             _name(rule): status
             for rule, status in zip(before.rules, before._status, strict=True)
         }
-        self._status = [known.get(_name(rule), _Status()) for rule in self.rules]
+        self._status = [known.get(_name(rule), Status()) for rule in self.rules]
 
 
 def _name(rule: AlertRule | RecordRule) -> tuple[object, ...]:
@@ -352,40 +360,4 @@ def outgoing(
         alert.resolved_at_ms if alert.state == "inactive" else None,
         at_ms,
         link,
-    )
-
-
-def _rule_view(rule: AlertRule | RecordRule, status: _Status) -> RuleView:
-    common = (status.health, status.error, status.seconds, status.at_ms)
-    if isinstance(rule, RecordRule):
-        return RuleView(
-            "recording", rule.name, rule.expr, 0, 0, rule.labels, (), None, (), *common
-        )
-    states = {alert.state for alert in rule.active.values()}
-    state: Literal["inactive", "pending", "firing"] = "inactive"
-    if states - {"inactive"}:
-        state = "firing" if "firing" in states else "pending"
-    alerts = [_alert_view(a) for a in rule.active.values() if a.state != "inactive"]
-    return RuleView(
-        "alerting",
-        rule.identity.name,
-        rule.expr,
-        rule.for_ms / 1000,
-        rule.keep_firing_for_ms / 1000,
-        rule.identity.labels,
-        rule.annotations,
-        state,
-        tuple(alerts),
-        *common,
-    )
-
-
-def _alert_view(alert: ActiveAlert) -> AlertView:
-    return AlertView(
-        alert.labels,
-        alert.annotations,
-        alert.state,
-        alert.active_at_ms,
-        alert.value,
-        alert.keep_firing_since_ms,
     )

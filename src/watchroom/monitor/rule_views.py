@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from watchroom.monitor.record_rule import RecordRule
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from watchroom.monitor.alert_rule import ActiveAlert, AlertRule
     from watchroom.monitor.alerts import Alert
     from watchroom.promql.model import Labels
 
@@ -67,3 +70,49 @@ class Evaluation(NamedTuple):
     samples: int
     errors: int
     alerts: Sequence[Alert]
+
+
+class Status(NamedTuple):
+    """How a rule's last evaluation went."""
+
+    health: Literal["unknown", "ok", "err"] = "unknown"
+    error: str = ""
+    seconds: float = 0.0
+    at_ms: int | None = None
+
+
+def rule_view(rule: AlertRule | RecordRule, status: Status) -> RuleView:
+    """Return a rule as it stands."""
+    common = (status.health, status.error, status.seconds, status.at_ms)
+    if isinstance(rule, RecordRule):
+        return RuleView(
+            "recording", rule.name, rule.expr, 0, 0, rule.labels, (), None, (), *common
+        )
+    states = {alert.state for alert in rule.active.values()}
+    state: Literal["inactive", "pending", "firing"] = "inactive"
+    if states - {"inactive"}:
+        state = "firing" if "firing" in states else "pending"
+    alerts = [_alert_view(a) for a in rule.active.values() if a.state != "inactive"]
+    return RuleView(
+        "alerting",
+        rule.identity.name,
+        rule.expr,
+        rule.for_ms / 1000,
+        rule.keep_firing_for_ms / 1000,
+        rule.identity.labels,
+        rule.annotations,
+        state,
+        tuple(alerts),
+        *common,
+    )
+
+
+def _alert_view(alert: ActiveAlert) -> AlertView:
+    return AlertView(
+        alert.labels,
+        alert.annotations,
+        alert.state,
+        alert.active_at_ms,
+        alert.value,
+        alert.keep_firing_since_ms,
+    )

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from watchroom.monitor.alerts import Alert
     from watchroom.promql.model import Labels
 
-_LONGEST_WAIT = 300.0
+LONGEST_WAIT = 300.0
+"""Seconds that a receiver may ask for before it is tried again."""
+
 _TOO_MANY = 429
 _UNSAFE = {
     "<": "\\u003c",
@@ -134,7 +136,7 @@ def _retry_after(header: str | None, now: float) -> float:
         except ValueError:
             return 0.0
         seconds = moment.timestamp() - now
-    return min(max(seconds, 0.0), _LONGEST_WAIT)
+    return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
 async def post(
