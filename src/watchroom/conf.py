@@ -232,7 +232,7 @@ def _path(given: Mapping[object, object]) -> str | None:
         return None
     if not isinstance(value, str | os.PathLike):
         raise _wrong("RUNTIME_DIR", "is not a path")
-    return os.fspath(value)  # type: ignore[return-value]  # bytes paths fail at use
+    return os.fsdecode(value)
 
 
 def _url(value: object, field: str) -> str:

@@ -34,6 +34,8 @@ CACHES = {
     },
 }
 USE_TZ = True
-WATCHROOM = {"PROJECT": "testapp"}
-if os.environ.get("TESTS_APP_LIMIT"):
-    WATCHROOM["VITALS"] = {"HighLatency": {"limit": os.environ["TESTS_APP_LIMIT"]}}
+LIMIT = os.environ.get("TESTS_APP_LIMIT")
+WATCHROOM = {
+    "PROJECT": "testapp",
+    "VITALS": {"HighLatency": {"limit": LIMIT}} if LIMIT else {},
+}

@@ -165,7 +165,7 @@ class ProcessFile(Arena):
         name = f"{project}.{role}.{os.getpid()}.{os.urandom(6).hex()}{SUFFIX}"
         self.path = directory / name
         self._born = directory / f"{name}{UNBORN}"
-        self._maps: list[tuple[mmap.mmap, View, View]] = []
+        self._maps: list[tuple[mmap.mmap, memoryview, View]] = []
         self._fd = os.open(self._born, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -269,7 +269,7 @@ class Reader:
         self.rows: list[Row] = []
         self.drops: list[Row] = []
         self._definitions: list[Definition] = []
-        self._maps: list[tuple[mmap.mmap, View, View]] = []
+        self._maps: list[tuple[mmap.mmap, memoryview, View]] = []
         # Slot segments: number of the segment → where it begins in `read()`'s list.
         self._bases: dict[int, int] = {}
         self._key_at: list[tuple[View, int]] = []

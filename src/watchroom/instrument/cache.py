@@ -1,0 +1,273 @@
+"""Cache reads: hits and misses per key, by the cache's alias.
+
+The handler hands out an instance of a subclass made on the spot, which shares all
+state with the real back end and hands its calls on to it. Calls that a back end makes
+to itself (``incr`` reads first, ``get_many`` may read key by key) therefore stay
+uncounted, and ``isinstance`` holds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+
+from watchroom.catalogue.metrics import CACHE_ERRORS, CACHE_GETS
+from watchroom.registry.guard import guarded
+from watchroom.registry.process import PROCESS, add
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from watchroom.formats.slots import Cell
+
+    Read = tuple[Cell, Cell, Cell]
+
+# Tells a stored None, 0 or "" from nothing stored.
+_MISSING = object()
+_REAL = "_watchroom_real"
+_ALIAS = "_watchroom_alias"
+# Besides reads: what the base class answers by reading through `self`.
+_HANDED_ON = (
+    *("has_key", "__contains__", "incr", "decr", "incr_version", "decr_version"),
+    *("ahas_key", "aincr", "adecr", "aincr_version", "adecr_version"),
+)
+
+
+class Counted:
+    """What goes before a back end's class: its reads, counted."""
+
+    def get(self, *args: Any, **named: Any) -> Any:
+        """Read one key."""
+        if not PROCESS.on:
+            return vars(self)[_REAL].get(*args, **named)
+        default, args, named = _with_sentinel(args, named)
+        try:
+            value = vars(self)[_REAL].get(*args, **named)
+        except BaseException:
+            _failed(self)
+            raise
+        if value is _MISSING:
+            _read(self, 0, 1)
+            return default
+        _read(self, 1, 0)
+        return value
+
+    async def aget(self, *args: Any, **named: Any) -> Any:
+        """Read one key."""
+        default, args, named = _with_sentinel(args, named)
+        try:
+            value = await vars(self)[_REAL].aget(*args, **named)
+        except BaseException:
+            _failed(self)
+            raise
+        if value is _MISSING:
+            _read(self, 0, 1)
+            return default
+        _read(self, 1, 0)
+        return value
+
+    def get_many(self, *args: Any, **named: Any) -> Any:
+        """Read several keys."""
+        args, named, asked = _counted_keys(args, named)
+        try:
+            found = vars(self)[_REAL].get_many(*args, **named)
+        except BaseException:
+            _failed(self)
+            raise
+        _read_many(self, found, asked)
+        return found
+
+    async def aget_many(self, *args: Any, **named: Any) -> Any:
+        """Read several keys."""
+        args, named, asked = _counted_keys(args, named)
+        try:
+            found = await vars(self)[_REAL].aget_many(*args, **named)
+        except BaseException:
+            _failed(self)
+            raise
+        _read_many(self, found, asked)
+        return found
+
+    def get_or_set(self, *args: Any, **named: Any) -> Any:
+        """Read one key, or store it: one read, hit or miss."""
+        asked = _Asked(type(vars(self)[_REAL]).get_or_set is BaseCache.get_or_set)
+        args, named = asked.instead(args, named)
+        try:
+            value = vars(self)[_REAL].get_or_set(*args, **named)
+        except BaseException:
+            asked.failed(self)
+            raise
+        asked.count(self)
+        return value
+
+    async def aget_or_set(self, *args: Any, **named: Any) -> Any:
+        """Read one key, or store it: one read, hit or miss."""
+        asked = _Asked(type(vars(self)[_REAL]).aget_or_set is BaseCache.aget_or_set)
+        args, named = asked.instead(args, named)
+        try:
+            value = await vars(self)[_REAL].aget_or_set(*args, **named)
+        except BaseException:
+            asked.failed(self)
+            raise
+        asked.count(self)
+        return value
+
+
+class _Asked:
+    """Learns from whether the default was wanted that the key was missing."""
+
+    def __init__(self, known: bool) -> None:  # noqa: FBT001 - private
+        self._known = known  # the semantics are Django's own
+        self._wanted = False
+        self._raised = False
+
+    def instead(
+        self, args: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if not self._known:
+            return args, named
+        if len(args) > 1:
+            return (args[0], self._asker(args[1]), *args[2:]), named
+        if "default" in named:
+            return args, {**named, "default": self._asker(named["default"])}
+        return args, named
+
+    def _asker(self, default: Any) -> Callable[[], Any]:
+        def ask() -> Any:
+            self._wanted = True
+            if not callable(default):
+                return default
+            self._raised = True
+            value = default()
+            self._raised = False
+            return value
+
+        return ask
+
+    def failed(self, cache: Counted) -> None:
+        if self._raised:  # the default's own fault, after an honest miss
+            _read(cache, 0, 1)
+        else:
+            _failed(cache)
+
+    def count(self, cache: Counted) -> None:
+        if self._known:
+            _read(cache, 0 if self._wanted else 1, 1 if self._wanted else 0)
+
+
+def install() -> None:
+    """Count the reads of all caches, those of now and those to come."""
+    if "create_connection" not in vars(caches):
+        create = caches.create_connection
+
+        def create_counted(alias: str) -> BaseCache:
+            backend = create(alias)
+            return wrap(backend, alias) or backend
+
+        caches.create_connection = create_counted  # type: ignore[method-assign]  # the handler is where aliases are known
+        for alias in caches:
+            if hasattr(caches._connections, alias):  # type: ignore[attr-defined]  # noqa: SLF001 - `all()` gives no aliases
+                caches[alias] = wrap(caches[alias], alias) or caches[alias]
+    PROCESS.seed(_seed)
+
+
+@guarded("cache")
+def wrap(backend: BaseCache, alias: str) -> BaseCache:
+    """Return a counted twin of a back end; both share all their state."""
+    made = type(backend)
+    if isinstance(backend, Counted):
+        return backend
+    handed_on = {name: _hand_on(made, name) for name in _HANDED_ON}
+    twin_class = type(
+        made.__name__,
+        (Counted, made),
+        {
+            "__module__": made.__module__,
+            "__qualname__": made.__qualname__,
+            "__doc__": made.__doc__,
+            **handed_on,
+        },
+    )
+    twin: BaseCache = object.__new__(twin_class)
+    twin.__dict__ = backend.__dict__
+    vars(twin)[_REAL] = backend
+    vars(twin)[_ALIAS] = alias
+    return twin
+
+
+def _hand_on(made: type[BaseCache], name: str) -> Callable[..., Any]:
+    def call(self: Counted, *args: Any, **named: Any) -> Any:
+        return getattr(vars(self)[_REAL], name)(*args, **named)
+
+    call.__name__ = name
+    if iscoroutinefunction(getattr(made, name)):
+        markcoroutinefunction(call)
+    return call
+
+
+def _with_sentinel(
+    args: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    if len(args) > 1:
+        return args[1], (args[0], _MISSING, *args[2:]), named
+    default = named.get("default")
+    return default, args, {**named, "default": _MISSING}
+
+
+def _counted_keys(
+    args: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
+    keys = args[0] if args else named.get("keys", ())
+    if not hasattr(keys, "__len__"):
+        keys = list(keys)  # a generator can be counted only once
+        if args:
+            args = (keys, *args[1:])
+        else:
+            named = {**named, "keys": keys}
+    return args, named, keys
+
+
+@guarded("cache")
+def _read(cache: Counted, hits: int, misses: int) -> None:
+    if not PROCESS.on:
+        return
+    alias = vars(cache)[_ALIAS]
+    cells: Read = PROCESS.cells.get(("cache", alias)) or _cells(alias)
+    if hits:
+        add(*cells[0], hits)
+    if misses:
+        add(*cells[1], misses)
+
+
+@guarded("cache")
+def _read_many(cache: Counted, found: Any, asked: Any) -> None:
+    if PROCESS.on:
+        _read(cache, len(found), max(0, len(set(asked)) - len(found)))
+
+
+@guarded("cache")
+def _failed(cache: Counted) -> None:
+    if PROCESS.on:
+        alias = vars(cache)[_ALIAS]
+        cells: Read = PROCESS.cells.get(("cache", alias)) or _cells(alias)
+        add(*cells[2], 1.0)
+
+
+@guarded("cache")
+def _seed() -> None:
+    for alias in caches:
+        _cells(alias)
+
+
+def _cells(alias: str) -> Read:
+    role = PROCESS.role
+    cells = (
+        PROCESS.cell(CACHE_GETS, (alias, role, "hit")),
+        PROCESS.cell(CACHE_GETS, (alias, role, "miss")),
+        PROCESS.cell(CACHE_ERRORS, (alias, role)),
+    )
+    PROCESS.remember(("cache", alias), cells)
+    return cells

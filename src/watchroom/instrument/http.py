@@ -1,0 +1,156 @@
+"""Requests: how many, how long, with which status, and which are under way."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from os import getpid
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from watchroom.catalogue.metrics import HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_REQUESTS
+from watchroom.registry import roles
+from watchroom.registry.guard import guarded
+from watchroom.registry.process import PROCESS, add
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
+
+    from watchroom.formats.slots import Cell
+
+    Answered = tuple[Cell, Cell, tuple[float, ...]]
+
+# Anything else is whatever a stranger types.
+METHODS = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+)
+OTHER = "other"
+UNRESOLVED = "unresolved"
+ROOT = "/"
+# What nginx logs for a client that went away; no 5xx, nobody is to be woken.
+GONE = 499
+# In the process files only: the route says whose request died with its process.
+IN_FLIGHT = HTTP_IN_FLIGHT._replace(
+    kind="inflight", labels=("method", "route"), open_labels=("route",)
+)
+
+
+class Flight:
+    """One request under way.
+
+    Attributes:
+        start: `time.perf_counter` at the first middleware.
+        method: Of the fixed set.
+        cell: Where it is counted as under way, or None when it has landed.
+    """
+
+    __slots__ = ("cell", "method", "start")
+
+    def __init__(self, start: float, method: str, cell: Cell) -> None:
+        self.start = start
+        self.method = method
+        self.cell: Cell | None = cell
+
+
+def install() -> None:
+    """Have the series stand that an alert needs before the first request."""
+    PROCESS.seed(_seed)
+
+
+@guarded("http")
+def _seed() -> None:
+    PROCESS.cell(HTTP_REQUESTS, ("GET", UNRESOLVED, "500"))
+
+
+@guarded("http")
+def begin(request: HttpRequest) -> Flight | None:
+    """Count a request as under way; None when this process is not counted."""
+    process = PROCESS
+    if process.pid != getpid():
+        process.born()
+    if not process.on:
+        if not process.waiting:
+            return None
+        roles.first_request()
+        if not process.on:
+            return None
+    start = perf_counter()
+    process.served = True
+    if start > process.next_check:
+        process.check(start)
+    method: str = request.method or OTHER
+    if method not in METHODS:
+        method = OTHER
+    key = (method, UNRESOLVED)
+    cell: Cell = process.cells.get(key) or _under_way(*key)
+    add(*cell, 1.0)
+    return Flight(start, method, cell)
+
+
+@guarded("http")
+def resolved(request: HttpRequest, flight: Flight) -> None:
+    """Move a request under way to the route that it has been found to have."""
+    if flight.cell is None:
+        return
+    route = _route(request)
+    key = (flight.method, route)
+    cell: Cell = PROCESS.cells.get(key) or _under_way(*key)
+    # First there, then away: killed between the two it is lost twice, never unseen.
+    add(*cell, 1.0)
+    before, flight.cell = flight.cell, cell
+    add(*before, -1.0)
+
+
+@guarded("http")
+def end(request: HttpRequest, flight: Flight, status: int) -> None:
+    """Count a request as answered, once."""
+    cell, flight.cell = flight.cell, None
+    if cell is None:
+        return
+    seconds = perf_counter() - flight.start
+    try:
+        key = (flight.method, _route(request), status)
+        cells: Answered = PROCESS.cells.get(key) or _answered(*key)
+        counter, (view, base), edges = cells
+        add(*counter, 1.0)
+        add(view, base + bisect_left(edges, seconds), 1.0)
+        add(view, base + len(edges) + 1, seconds)
+    finally:
+        add(*cell, -1.0)
+
+
+@guarded("http")
+def end_with(request: HttpRequest, response: HttpResponseBase, flight: Flight) -> None:
+    """Count a request when its response is closed, which servers promise to do."""
+    closers = getattr(response, "_resource_closers", None)
+    if closers is None:  # a response of somebody's own making
+        end(request, flight, response.status_code)
+    else:
+        closers.append(lambda: end(request, flight, response.status_code))
+
+
+def _route(request: HttpRequest) -> str:
+    match = request.resolver_match
+    if match is None:
+        return UNRESOLVED
+    # An empty label does not exist to Prometheus; no pattern of Django's is "/".
+    return match.route or ROOT
+
+
+def _under_way(method: str, route: str) -> Cell:
+    cell = PROCESS.cell(IN_FLIGHT, (method, route))
+    PROCESS.remember((method, route), cell)
+    return cell
+
+
+def _answered(method: str, route: str, status: int) -> Answered:
+    code = str(status) if 100 <= status <= 599 else OTHER
+    # The first failure of a route is an increase only if its series stood at 0.
+    PROCESS.cell(HTTP_REQUESTS, (method, route, "500"))
+    cells = (
+        PROCESS.cell(HTTP_REQUESTS, (method, route, code)),
+        PROCESS.cell(HTTP_DURATION, (method, route)),
+        PROCESS.edges(HTTP_DURATION),
+    )
+    PROCESS.remember((method, route, status), cells)
+    return cells

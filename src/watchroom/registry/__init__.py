@@ -1,0 +1,1 @@
+"""The metrics of this process: cells, roles, and what a project declares."""
