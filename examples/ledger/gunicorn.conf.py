@@ -15,3 +15,8 @@ shared_memory = Path("/dev/shm")  # noqa: S108 - a mount, gunicorn makes the nam
 worker_tmp_dir = str(shared_memory) if shared_memory.is_dir() else None
 control_socket_disable = True
 proc_name = "ledger"
+
+
+def post_worker_init(worker):
+    """Say when a worker has loaded the project: "Booting" comes a second too early."""
+    worker.log.info("Worker ready with pid: %s", worker.pid)

@@ -74,9 +74,9 @@ class Ledger:
         arbiter = self.children.start(
             "gunicorn", command, env=self.environ, cwd=PROJECT
         )
-        # Each worker says so when it is up, so no request is needed to find out.
+        # Workers say so themselves: a request to find out would be counted.
         self.children.wait_until(
-            lambda: self.children.log("gunicorn").count("Booting worker") >= workers,
+            lambda: self.children.log("gunicorn").count("Worker ready") >= workers,
             "gunicorn starts",
             alive=arbiter,
         )
