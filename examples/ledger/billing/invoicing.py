@@ -13,6 +13,7 @@ from django.db.models import F
 
 from billing import keys, tasks
 from billing.models import Customer, Invoice, Line, NumberSeries, Payment
+from billing.vitals import invoices
 from journal.posting import BANK, RECEIVABLES, SALES, VAT, Amount, post, reverse
 
 VAT_PERCENT = 20
@@ -51,6 +52,7 @@ def draft(
         Line.objects.bulk_create(
             Line(invoice=invoice, **item._asdict()) for item in items
         )
+        _count("drafted")
     return invoice
 
 
@@ -75,7 +77,7 @@ def issue(invoice_id: int, today: date, *, send: bool = True) -> Invoice:
                     Amount(VAT, -invoice.vat),
                 ],
             )
-        _after_commit(invoice)
+        _after_commit(invoice, "issued")
         if send:
             # Robust: the invoice is issued even when no broker listens, and
             # send_missed() catches up later. No partial: Django names a robust
@@ -109,7 +111,10 @@ def receive(invoice_id: int, amount: int, reference: str, today: date) -> Paymen
                 today,
                 [Amount(BANK, amount), Amount(RECEIVABLES, -amount)],
             )
-            _after_commit(invoice)
+            _after_commit(
+                invoice,
+                "paid" if invoice.status == Invoice.Status.PAID else "part-paid",
+            )
     except IntegrityError as error:
         if Payment.objects.filter(reference=reference).exists():
             raise RefusedError(f"The payment {reference} is booked already.") from error
@@ -131,7 +136,7 @@ def void(invoice_id: int, today: date) -> Invoice:
             today,
             f"invoice {invoice.number}",
         )
-        _after_commit(invoice)
+        _after_commit(invoice, "voided")
     return invoice
 
 
@@ -153,9 +158,15 @@ def _next_number(year: int) -> str:
     return f"{year}-{last:06}"
 
 
-def _after_commit(invoice: Invoice) -> None:
+def _after_commit(invoice: Invoice, step: str) -> None:
+    _count(step)
     # Robust: a cache that is away must not fail what is already booked.
     transaction.on_commit(lambda: _forget(invoice.customer_id), robust=True)
+
+
+def _count(step: str) -> None:
+    # What is rolled back has not happened and is not counted.
+    transaction.on_commit(lambda: invoices.inc(kind=step))
 
 
 def _forget(customer_id: int) -> None:

@@ -31,8 +31,9 @@ ALLOWED_HOSTS = words("LEDGER_HOSTS", "127.0.0.1,localhost,[::1]" if LOCAL else 
 
 # Applications
 
-INSTALLED_APPS = ["journal", "billing"]
+INSTALLED_APPS = ["watchroom", "journal", "billing"]
 MIDDLEWARE = [
+    "watchroom.Middleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
