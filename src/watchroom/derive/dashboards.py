@@ -78,7 +78,9 @@ def _panel(vital: PlannedVital, panel: PlannedPanel, at: int, plan: Plan) -> Pan
             Defaults(
                 unit=panel.unit,
                 decimals=panel.decimals,
-                thresholds=Thresholds(steps=[first, Step(second.color, panel.limit)]),
+                thresholds=Thresholds(
+                    steps=[first, Step(second.color, _red_from(panel))]
+                ),
                 noValue="idle" if applies else NOT_APPLICABLE,
             )
         ),
@@ -93,3 +95,13 @@ def _panel(vital: PlannedVital, panel: PlannedPanel, at: int, plan: Plan) -> Pan
         ],
         links=[Link(f"Runbook {name}", f"{base}/runbooks/{name}")],
     )
+
+
+def _red_from(panel: PlannedPanel) -> float:
+    """Return the value of the second step, from which on its colour is shown.
+
+    A colour includes its step and an alert's ``>`` does not: more than 0 whole things
+    is 1 or more.
+    """
+    whole = panel.decimals == 0 and panel.limit == int(panel.limit)
+    return panel.limit + 1 if whole and panel.bad == "above" else panel.limit

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from watchroom.errors import ConfigError
-from watchroom.formats import yamlfile
+from watchroom.formats import regexp, yamlfile
 from watchroom.units import parse_duration
 
 _STRICT: dict[str, Any] = {
@@ -163,10 +163,7 @@ def parse_matcher(text: str) -> Matcher:
         else re.sub(r"\\(.)", lambda m: _PLAIN.get(m[1], m[0]), quoted)
     )
     if "~" in op:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ConfigError(f"{text!r}: not a regular expression: {error}") from None
+        regexp.check(value)
     return Matcher(name, op, value)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from watchroom.errors import ConfigError
-from watchroom.formats import yamlfile
+from watchroom.formats import regexp, yamlfile
 from watchroom.units import parse_duration, parse_size
 
 _STRICT: dict[str, Any] = {
@@ -191,11 +191,10 @@ def check_job(job: ScrapeConfig, defaults: Global) -> None:
                 hint=", ".join(sorted(_ACTIONS)),
             )
         try:
-            re.compile(step.regex)
-        except re.error as error:
+            regexp.check(step.regex)
+        except ConfigError as error:
             raise ConfigError(
-                f"not a regular expression: {error}",
-                field=f"relabel_configs[{i}].regex",
+                error.what, field=f"relabel_configs[{i}].regex", hint=error.hint
             ) from None
 
 

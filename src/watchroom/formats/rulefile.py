@@ -92,8 +92,8 @@ def load(text: str, file: str) -> RuleFile:
 def dump(rules: RuleFile) -> str:
     """Return the YAML of `rules`."""
     data = msgspec.to_builtins(rules)
-    for group in data["groups"]:
-        for rule in group["rules"]:
+    for group in data.get("groups", []):
+        for rule in group.get("rules", []):
             rule.pop("__line__", None)
     return yamlfile.dump(data)
 

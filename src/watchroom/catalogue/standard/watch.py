@@ -196,7 +196,7 @@ TARGET_DOWN = Vital(
     title="Targets down",
     metrics=("up",),
     group="watch",
-    limit=1,
+    limit=0,
     alerts=(
         Alert(
             name="TargetDown",
