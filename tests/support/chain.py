@@ -157,11 +157,17 @@ class Chain:
         self.ready(f"{self.alertmanager}/-/ready", "alertmanager")
         self.ready(f"{self.prometheus}/-/ready", "prometheus")
 
-    def ready(self, url: str, name: str) -> None:
+    def ready(self, url: str, name: str, status: int = 200) -> None:
+        """Wait until `url` answers with `status`."""
+
         def answers() -> bool:
             self.processes.check()
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                return bool(answer.status == 200)
+            try:
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    return bool(answer.status == status)
+            except urllib.error.HTTPError as error:
+                with error:
+                    return error.code == status
 
         until(answers, 40, f"{name} answers at {url}\n{self.processes.tail(name, 30)}")
 
