@@ -1,4 +1,4 @@
-"""Many workers, one killed, half of them restarted with another limit: the sum is right.
+"""Many workers, one killed, half restarted with another limit: the sum is right.
 
 Two gunicorns with two workers each share one project and one runtime directory, as
 instances of one service on one host do.
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+COUNTED = ("http_request_duration_seconds", "http_requests_total")
 CHANGED = '''"""The ledger with another latency limit."""
 from ledger.settings import *
 WATCHROOM = {**WATCHROOM, "VITALS": {"HighLatency": {"limit": "3s"}}}
@@ -160,9 +161,7 @@ def check_histograms(seen: list[dict[tuple[str, exposition.Labels], float]]) -> 
         buckets: dict[tuple[str, exposition.Labels], list[tuple[float, float]]]
         buckets = defaultdict(list)
         for (name, labels), value in scrape.items():
-            if not name.startswith(
-                ("http_request_duration_seconds", "http_requests_t")
-            ):
+            if not name.startswith(COUNTED):
                 continue
             assert value >= last.get((name, labels), 0), (name, labels)
             last[name, labels] = value
@@ -233,7 +232,7 @@ def test_what_a_killed_worker_had_in_flight_is_lost_and_counted_once(
     pair.start("a")
     scrapes = Scrapes(ledger.exporter)
     ledger.app = pair.urls["a"]
-    ledger.fault(slow="3s")
+    ledger.fault(**{"slow-responses": "3s"})
     client = Client(pair.urls["a"])
     results: list[str] = []
     asking = threading.Thread(target=lambda: results.append(client.ask("invoices/")))
