@@ -190,10 +190,10 @@ class _Monitor:
             reload=_not_yet,
             dropped_targets=jobs.dropped,
             discovery_failures=jobs.failures,
+            warnings=lambda: [*self._state.warnings, *store.warnings],
             external_url=self._public,
             reloads=Reloads(good_at=time.time()),
             pulse=pulse,
-            warnings=list(self._state.warnings),
         )
         return services, jobs, evaluator
 

@@ -61,10 +61,10 @@ class Services:
     reload: Callable[[], Awaitable[str]]
     dropped_targets: Callable[[], list[tuple[str, Labels]]]
     discovery_failures: Callable[[], dict[str, tuple[int, str]]]
+    warnings: Callable[[], list[str]]
     external_url: str
     now: Callable[[], float] = time.time
     started: float = field(default_factory=time.time)
     reloads: Reloads = field(default_factory=Reloads)
     pulse: Pulse = field(default_factory=Pulse)
-    warnings: list[str] = field(default_factory=list)
     ready: bool = False

@@ -189,6 +189,11 @@ def _count(name: str, value: float, text: str) -> Family:
 
 def _stats(prefix: str, stats: Mapping[str, float]) -> list[Family]:
     return [
-        _family(f"{prefix}{name}", "untyped", f"See {prefix}.", [((), value)])
+        _family(
+            f"{prefix}{name}",
+            "counter" if name.endswith("_total") else "gauge",
+            f"{name.removesuffix('_total').replace('_', ' ').capitalize()}.",
+            [((), value)],
+        )
         for name, value in sorted(stats.items())
     ]

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _QUERY_SECONDS = 10.0
 _LAST = {300: "last 5 min", 900: "last 15 min", 3600: "last hour"}
 _LEDGER_ENTRIES = 60
+_MOST_WARNINGS = 3
 
 
 class TargetLine(NamedTuple):
@@ -61,7 +62,7 @@ class Trust(NamedTuple):
         problem: Why the last reload was refused, or "".
         waiting: Deliveries that nobody has accepted yet.
         refused: Conversations whose last message was refused for good.
-        warnings: What the monitor found at its start.
+        warnings: What the stores had to survive.
     """
 
     evaluated_ago: float | None
@@ -276,7 +277,7 @@ def _trust(services: Services, read: _Read, now: float) -> Trust:
         problem=services.reloads.problem,
         waiting=sum(entry.state == "open" for entry in read.entries),
         refused=_refused(read.entries),
-        warnings=services.warnings,
+        warnings=services.warnings()[-_MOST_WARNINGS:],
     )
 
 
