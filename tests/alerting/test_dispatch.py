@@ -214,3 +214,13 @@ def test_a_clock_that_is_set_back_stretches_no_timer():
     said(d, 7200, 7205, accept=True)
     d.receive([alert(n="2", starts=3_600_000)], 3_600_000)
     assert brief(said(d, 3600, 3620, accept=True)) == [(3610.0, "send", "firing", 2)]
+
+
+def test_an_open_page_whose_content_is_known_already_is_cancelled():
+    d = Dispatcher(config(send_resolved="false"))
+    d.receive([alert(n="1")], 0)
+    said(d, 0, 5, accept=True)
+    d.receive([alert(n="2", starts=5000)], 5000)
+    assert brief(said(d, 5, 15)) == [(11.0, "send", "firing", 2)]
+    d.receive([alert(n="2", starts=5000, ends=15_000)], 15_000)
+    assert brief(said(d, 15, 60)) == [(21.0, "cancel", "firing", 0)]

@@ -13,11 +13,14 @@ from tests.support.listener import Listener, listening
 from tests.support.ports import free_port
 
 from watchroom.formats import alertmanager
+from watchroom.monitor import webhook
+from watchroom.monitor.aggregation import DeliveryKey, Notification
 from watchroom.monitor.alerts import Alert
 from watchroom.monitor.dispatch import Dispatcher
 from watchroom.monitor.ledger import Ledger
 from watchroom.monitor.notify import Notifier, Pace
 from watchroom.monitor.state import StateDB
+from watchroom.monitor.webhook import Attempt
 from watchroom.promql.model import labels_of
 
 PACE = Pace(first=0.05, longest=0.2, timeout=0.4)
@@ -352,3 +355,106 @@ def test_a_ledger_that_cannot_be_written_does_not_stop_a_page(tmp_path, listener
 
     asyncio.run(story())
     assert len({m["groupKey"] for m in listener.messages()}) == 400
+
+
+def test_a_page_that_is_over_before_anybody_accepts_it_is_dropped_in_the_ledger(
+    tmp_path,
+):
+    hook = f'url: "http://127.0.0.1:{free_port()}/", send_resolved: false'
+
+    async def story():
+        async with Desk(tmp_path, config(hook)) as desk:
+            desk.notifier.submit([alert()])
+            await desk.until(lambda e: e.attempts >= 1)
+            desk.notifier.submit([alert(ended=True)])
+            entry = await desk.until(lambda e: e.state == "dropped")
+            assert "it was over before the receiver accepted it" in entry.error
+            assert "connection refused" in entry.error
+            assert desk.dispatcher.due_ms() is None
+            assert desk.ledger.open() == {}
+
+    asyncio.run(story())
+
+
+def test_a_start_with_another_file_drops_what_is_open_for_receivers_that_are_gone(
+    tmp_path,
+):
+    loaded = config(f'url: "http://127.0.0.1:{free_port()}/"')
+    other = config('url: "http://127.0.0.1:1/"', ROUTE.replace("ops", "new"), "new")
+
+    async def first():
+        async with Desk(tmp_path, loaded) as desk:
+            desk.notifier.submit([alert()])
+            await desk.until(lambda e: e.attempts >= 1)
+
+    async def second():
+        async with Desk(tmp_path, other) as desk:
+            entry = await desk.until(lambda e: e.state == "dropped")
+            assert "'ops' is gone" in entry.error
+
+    asyncio.run(first())
+    asyncio.run(second())
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [
+        (None, 0, 0),
+        ("soon", 0, 0),
+        ("2.5", 2.5, 2.5),
+        ("-3", 0, 0),
+        ("86400", 300, 300),
+        ("Tue, 14 Nov 2023 22:13:50 GMT", 30, 30),
+        ("Tue, 14 Nov 2003 22:13:50 GMT", 0, 0),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date_and_bounded(header, least, most):
+    assert least <= webhook._retry_after(header, 1_700_000_000) <= most
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://hooks.example/services/T0/B0/xyz", "https://hooks.example/…"),
+        ("http://user:pass@[::1]:9/x?k=v#f", "http://::1:9/…"),
+        ("hooks.example/secret", "a URL without scheme or host"),
+        ("http://x:notaport/secret", "a URL that does not parse"),
+    ],
+)
+def test_a_url_is_shown_without_what_opens_it(url, shown):
+    assert webhook.redacted(url) == shown
+
+
+def test_the_ledger_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("watchroom.monitor.ledger.KEPT", 50)  # 10,000 take a minute
+    with StateDB(tmp_path) as state:
+        ledger = Ledger(state)
+        old = round(time.time() * 1000) - 40 * 86_400_000
+        for number in range(200):
+            said = Notification(
+                DeliveryKey("ops", 0, f"{number}"),
+                "send",
+                "firing",
+                [alert()],
+                (),
+                frozenset("a"),
+                frozenset(),
+            )
+            at = old if number < 150 else round(time.time() * 1000)
+            delivery = ledger.intend(said, "{}", "", at).result()
+            if number != 3:
+                ledger.outcome(
+                    delivery,
+                    said,
+                    Attempt(True, False, 200, "", 1.0),
+                    number=1,
+                    at_ms=at,
+                    destination="",
+                    next_ms=None,
+                ).result()
+        entries = ledger.recent(1000)
+        assert len(entries) == 51  # the open one stays
+        assert entries[-1].state == "open"
+        assert ledger.attempts(10) == []
+        assert len(ledger.told()) == 50
+        assert state.read("SELECT count(*) FROM delivery WHERE body <> ''") == [(1,)]

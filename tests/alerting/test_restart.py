@@ -229,3 +229,13 @@ def test_a_clock_that_is_set_back_does_not_stop_the_watch(bench):
     assert {dict(a.labels)["job"] for a in b.rules.alerts()} >= {"web"}
     (alert,) = (a for a in b.sent[-1] if dict(a.labels)["job"] == "web")
     assert (alert.starts_at_ms, alert.ends_at_ms) == (3_600_000, None)
+
+
+def test_other_external_labels_make_other_alerts_and_the_old_ones_end(bench):
+    b = bench(RULES, external_labels={"env": "test"})
+    b.run(5, 20, 9, job="api")
+    b.sent.clear()
+    b.loaded["external_labels"] = {"env": "prod"}
+    b.load(RULES, 21)
+    said = {dict(a.labels)["env"]: a.ends_at_ms for a in b.sent[0]}
+    assert said == {"test": 21_000, "prod": None}

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from watchroom.errors import ConfigError
+from watchroom.errors import ConfigError, StoreError
 from watchroom.promql.model import STALE
 
 ONE = """
@@ -300,6 +300,68 @@ def test_views_say_how_every_rule_went(bench):
     assert [a.value for a in alert.alerts] == [1.0]
     assert group.last_evaluation_ms == 7000
     assert b.rules.stats()["evaluations"] == 1
+
+
+def test_a_bug_in_one_rule_mutes_no_other(bench):
+    b = bench(
+        "groups: [{name: g, rules: [{alert: A, expr: x > 0}, {alert: B, expr: x > 0}]}]"
+    )
+    rule = b.rules._groups[b.rules.groups()[0][0]].rules[0]
+    rule._label_texts = None
+    b.tick(5, ("x", 1, {}))
+    assert b.states() == {"B": "firing"}
+    assert "failed inside the monitor" in b.errors()["A"]
+
+
+def test_a_rule_that_gives_more_alerts_than_anybody_reads_is_an_error(bench):
+    b = bench("groups: [{name: g, rules: [{alert: A, expr: x > 0}]}]")
+    b.tick(5, ("x", 1, {"n": "0"}))
+    b.tick(10, *(("x", 1, {"n": f"{n}"}) for n in range(10_001)))
+    assert "10001 alerts at once" in b.errors()["A"]
+    assert b.states() == {"A": "firing"}
+
+
+def test_pages_go_out_though_neither_store_can_be_written(bench):
+    b = bench(ONE.format(for_="0s"))
+
+    def full(db):
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count = {pages}")
+
+    def room(db):
+        db.execute("PRAGMA max_page_count = 100000")
+
+    def refuse(*_):
+        raise StoreError("the disk is full")
+
+    b.state.write(full).result()
+    append, b.store.append = b.store.append, refuse
+    samples = [("x", 1, {"n": "y" * 200 + f"{n}"}) for n in range(200)]
+    with pytest.raises(StoreError):
+        b.tick(5, *samples)
+    assert len(b.sent[-1]) == 200
+    assert b.rules.stats()["state_failures"] == 1
+    b.store.append = append
+    b.state.write(room).result()
+    b.tick(10, *samples)
+    b.restart(12)
+    assert len(b.rules.alerts()) == 200
+
+
+def test_what_stands_in_no_table_of_prometheus_is_still_an_answer(bench):
+    b = bench(
+        """
+        groups:
+          - name: g
+            rules:
+              - {record: text, expr: '"a"'}
+              - {record: range, expr: 'x[1m]'}
+              - {record: number, expr: 2 + 3}
+        """
+    )
+    b.tick(5, ("x", 1, {}))
+    assert set(b.errors()) == {"text", "range"}
+    assert b.store.named("number") == {(): [(5000, 5.0)]}
 
 
 # What follows is replayed in promtool: expression, for, keep_firing_for and values of

@@ -28,6 +28,7 @@ SERIES = {
     "word": "äpfel und birnen",
 }
 # Every construct of docs/decisions/0010, with inputs where implementations differ.
+# Queries are sorted: Prometheus gives a plain selector in no order.
 # fmt: off
 TABLE = [
     "plain",
@@ -47,19 +48,19 @@ TABLE = [
     '{{ ne "a" "b" }} {{ lt 1 2 }} {{ le 2 2 }} {{ ge "b" "a" }} {{ not true }}',
     '{{ and 1 0 }} {{ or 0 "x" }} {{ and "a" "b" }} {{ or "" "" }}|',
     '{{ len $labels.word }} {{ len $labels }} {{ index $labels "job" }}',
-    '{{ slice "abcdef" 1 3 }} {{ index (query "y") 1 | value }}',
+    '{{ slice "abcdef" 1 3 }} {{ index (query "sort(y)") 1 | value }}',
     "{{ with $labels.job }}<{{ . }}>{{ end }}{{ with $labels.none }}x{{ else }}y{{ end }}",  # noqa: E501 - one template
     '{{ with $x := 5 }}{{ $x }}{{ end }}{{ $y := "a" }}{{ $y = "b" }}{{ $y }}',
-    '{{ range query "y" }}{{ .Labels.n }}={{ .Value }} {{ end }}',
-    '{{ range $i, $e := query "y" }}{{ $i }}:{{ $e.Labels.n }}:{{ $e | value }};{{ end }}',  # noqa: E501 - one template
-    '{{ range $e := query "y" | sortByLabel "n" }}{{ label "n" $e }} {{ end }}',
+    '{{ range query "sort(y)" }}{{ .Labels.n }}={{ .Value }} {{ end }}',
+    '{{ range $i, $e := query "sort(y)" }}{{ $i }}:{{ $e.Labels.n }}:{{ $e | value }};{{ end }}',  # noqa: E501 - one template
+    '{{ range $e := query "sort_desc(y)" | sortByLabel "n" }}{{ label "n" $e }} {{ end }}',  # noqa: E501 - one template
     '{{ range query "nothing" }}a{{ else }}none{{ end }}',
-    '{{ range query "y" }}{{ if eq .Value 2.0 }}{{ continue }}{{ end }}{{ . }}{{ end }}',  # noqa: E501 - one template
-    '{{ range query "y" }}{{ .Value }}{{ break }}{{ end }}',
+    '{{ range query "sort(y)" }}{{ if eq .Value 2.0 }}{{ continue }}{{ end }}{{ . }}{{ end }}',  # noqa: E501 - one template
+    '{{ range query "sort(y)" }}{{ .Value }}{{ break }}{{ end }}',
     "{{ range $k, $v := $labels }}{{ $k }}={{ $v }};{{ end }}",
     '{{ with query "sum(y)" }}{{ . | first | value | humanize }}{{ end }}',
-    '{{ (query "y" | first).Value }} {{ (index (query "y") 0).Labels.n }}',
-    '{{ query "y" | first | label "n" }}',
+    '{{ (query "sort(y)" | first).Value }} {{ (index (query "sort(y)") 0).Labels.n }}',
+    '{{ query "sort(y)" | first | label "n" }}',
     '{{ query "1 + 1" | len }} {{ query "scalar(sum(y))" | first | value }}',
     '{{ printf "topk(%d, %s)" 3 "y" | query | len }}',
     '{{- /* a comment */ -}} trimmed {{- " " -}}  tail  {{- /* b */ -}}\n x',
@@ -76,6 +77,15 @@ TABLE = [
     '{{ printf "%v %s" $labels "end" }}',
     '{{ printf "%.2f" $value }} {{ $value | printf "%.0f" }} {{ printf "%8.3f|%-8.1f|" 1.0 2.0 }}',  # noqa: E501 - one template
     "{{ $labels.size | humanize1024 }} {{ humanizeTimestamp 1700000000.5 }}",
+    '{{ printf "%5t|%-6v|%06.1f|%06d|%+.2f|% d|%x|%5s|%.2s|%+v|%G" true nil 3.14159 -42 2.5 7 "é" "ab" "xyz" 1.5 1e-7 }}',  # noqa: E501 - one template
+    '{{ printf "%q %q %d %v %s" "\\x01é\\u2028" 65 true false nil }} {{ printf "%f %e" 1.0 }}',  # noqa: E501 - one template
+    '{{ printf "100%" }} {{ printf "%v %v" 1e300 -0.0 }} {{ index "abc" 1 }}',
+    '{{ print nil true }} {{ print $labels.job $value }}{{ "" }}',
+    '{{ range $labels }}{{ . }},{{ end }}{{ range query "nothing" }}x{{ else }}none{{ end }}',  # noqa: E501 - one template
+    "{{ with 0 }}a{{ else }}b{{ end }}{{ if $labels }}c{{ end }}{{ not $labels.x }}",
+    '{{ stripPort "[::1]:80" }} {{ stripPort "::1" }} {{ stripDomain "10.0.0.1:80" }}',
+    '{{ stripDomain "a.b.c" }} {{ stripPort "host" }} {{ stripDomain "[::1]:80" }}',
+    '{{ strvalue (query "sort(y)" | first) }}|{{ humanizePercentage "0.5" }} {{ len "é" }}',  # noqa: E501 - one template
     "{{ humanizeTimestamp 0 }} {{ humanizeTimestamp 1435065584.128 }}",
 ]
 # fmt: on
@@ -109,14 +119,17 @@ NUMBERS = [
 ]  # fmt: skip
 FORMATS = ("humanize", "humanize1024", "humanizeDuration", "humanizePercentage")
 _PAIR = re.compile(r'(t\d+)=("(?:[^"\\]|\\.)*")')
-VECTOR = [("b", 2.0), ("a", 1.5), ("c", 1000000.0)]
+VECTOR = [("a", 1.5), ("b", 2.0), ("c", 1000000.0)]
 
 
 def context(**changes):
     def query(expr):
+        rows = [Sample({"__name__": "y", "n": n}, v) for n, v in VECTOR]
         known = {
-            "y": [Sample({"__name__": "y", "n": n}, v) for n, v in VECTOR],
-            "topk(3, y)": [Sample({"__name__": "y", "n": n}, v) for n, v in VECTOR],
+            "y": rows,
+            "sort(y)": rows,
+            "sort_desc(y)": rows[::-1],
+            "topk(3, y)": rows,
             "sum(y)": [Sample({}, sum(v for _, v in VECTOR))],
             "scalar(sum(y))": [Sample({}, sum(v for _, v in VECTOR))],
             "1 + 1": [Sample({}, 2.0)],
@@ -158,6 +171,7 @@ def expand(text, **changes):
         ('{{ "a }}', "unexpected '\"' in action"),
         ("{{ /* a }}", "unclosed comment"),
         ("{{ 1 | 2 }}", "only a function takes arguments"),
+        ("{{ if nil }}{{ end }}", "nil is not a command"),
         ("{{ break }}", "{{break}} outside {{range}}"),
         ("{{ $x = 1 }}", "undefined variable '$x'"),
         ("{{ (len 1 }}", "unexpected '}}' in command"),

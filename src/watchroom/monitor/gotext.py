@@ -198,6 +198,8 @@ def sprintf(template: str, values: Sequence[Any]) -> str:
             return f"%!{verb}(MISSING)"
         value = values[used]
         used += 1
+        if verb == "v":
+            flags = flags.replace("+", "")  # asks for field names there, not a sign
         digits = None if precision is None else int(precision or 0)
         text = _formatted(verb, value, digits, flags)
         return _padded(text, int(width or 0), flags, value)

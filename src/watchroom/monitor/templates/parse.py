@@ -197,6 +197,8 @@ class Parser:
         if not words:
             raise self._error("missing value for command", at)
         callee = words[0]
+        if isinstance(callee, nodes.Literal) and callee.value is None:
+            raise self._error("nil is not a command", at)
         if not isinstance(callee, nodes.Call) and (len(words) > 1 or not first):
             raise self._error("only a function takes arguments", at)
         return nodes.Command(tuple(words), at)
