@@ -86,9 +86,10 @@ def shuffled(words: NDArray[np.uint64]) -> bytes:
 
 
 def unshuffled(data: bytes) -> NDArray[np.uint64]:
-    """Return the words whose bytes `shuffled` put apart."""
+    """Return the words whose bytes `shuffled` put apart; they may be written to."""
     planes = np.frombuffer(data, np.uint8).reshape(8, -1)
-    return np.ascontiguousarray(planes.T).reshape(-1).view(np.uint64)
+    # Always a copy: of a single word the transposed view is contiguous already.
+    return np.array(planes.T, order="C").reshape(-1).view(np.uint64)
 
 
 def pack_integers(values: NDArray[np.int64]) -> bytes:
