@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 import time
@@ -72,6 +73,24 @@ def test_a_change_that_fails_is_undone_alone(tmp_path):
         with pytest.raises(StoreError, match="UNIQUE"):
             twice.result()
         after.result()
+        assert names(state) == {"a", "b"}
+
+
+def test_an_asker_that_is_cancelled_takes_neither_its_change_nor_the_writer_along(
+    tmp_path,
+):
+    async def ask(state):
+        slow = state.write(lambda _: time.sleep(0.2))
+        waiting = asyncio.wrap_future(state.write(insert("a")))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.wrap_future(slow)
+
+    with StateDB(tmp_path) as state:
+        asyncio.run(ask(state))
+        state.write(insert("b")).result(5)
         assert names(state) == {"a", "b"}
 
 

@@ -183,6 +183,8 @@ class StateDB:
             StoreError: The database is closed.
         """
         future: Future[Any] = Future()
+        # Running from the start: an asker that is cancelled cannot cancel a change.
+        future.set_running_or_notify_cancel()
         with self._gate:
             if self._closed:
                 raise StoreError("state.db is closed")
