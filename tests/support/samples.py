@@ -84,8 +84,13 @@ def _series(
     return labels_of(labels), _with_gaps(chance, samples) if gaps else samples
 
 
-def make(seed: int, base_ms: int) -> list[tuple[Labels, list[Sample]]]:
-    """Return series that begin at `base_ms`, the same for the same `seed`."""
+def make(
+    seed: int, base_ms: int, *, steady_counters: bool = False
+) -> list[tuple[Labels, list[Sample]]]:
+    """Return series that begin at `base_ms`, the same for the same `seed`.
+
+    With `steady_counters` counters have resets, but neither gaps nor stale markers.
+    """
     chance = random.Random(seed)
     made: list[tuple[Labels, list[Sample]]] = []
     kinds = (
@@ -105,9 +110,11 @@ def make(seed: int, base_ms: int) -> list[tuple[Labels, list[Sample]]]:
                     "status": status,
                     "job": "web" if instance != "c" else "worker",
                 }
-                gaps = chance.random() < 0.5
+                steady = steady_counters and values is _counter
+                gaps = chance.random() < 0.5 and not steady
                 made.append(_series(chance, labels, values, times, gaps=gaps))
-        info = {"__name__": "build_info", "instance": instance, "version": f"1.{instance}"}
+        info = {"__name__": "build_info", "instance": instance}
+        info["version"] = f"1.{instance}"
         made.append((labels_of(info), [(when, 1.0) for when in times]))
         made += _histogram(chance, instance, times)
     return made
