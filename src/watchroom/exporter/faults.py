@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from watchroom.errors import WatchroomError
 from watchroom.formats.exposition import Family, Sample
 
 if TYPE_CHECKING:
@@ -19,9 +20,18 @@ class Faults:
 
     Args:
         parts: The parts that are shown at 0 before they ever fail.
+        metric: The name of the counter.
+        label: What a part is called in it.
     """
 
-    def __init__(self, parts: Iterable[str]) -> None:
+    def __init__(
+        self,
+        parts: Iterable[str] = (),
+        metric: str = "watchroom_exporter_errors_total",
+        label: str = "part",
+    ) -> None:
+        self._metric = metric
+        self._label = label
         self._lock = threading.Lock()
         self._counts = dict.fromkeys(parts, 0)
         self._said: dict[str, str] = {}
@@ -29,26 +39,38 @@ class Faults:
     def count(self, part: str, error: object) -> None:
         """Count a failure of `part`; the same text is logged once until it clears."""
         text = str(error)
-        if isinstance(error, Exception):
+        # Our own errors are sentences; others' need their type to be one.
+        if isinstance(error, Exception) and not isinstance(error, WatchroomError):
             text = f"{type(error).__name__}: {error}"
         with self._lock:
             self._counts[part] = self._counts.get(part, 0) + 1
             known = self._said.get(part) == text
             self._said[part] = text
         if not known:
-            log.warning("%s: %s", part, text)
+            log.warning("%s: %s", self._name(part), text)
+
+    def show(self, part: str) -> None:
+        """Show `part`, at 0 unless it failed already."""
+        with self._lock:
+            self._counts.setdefault(part, 0)
 
     def clear(self, part: str) -> None:
         """Note that `part` works; said once if it had failed."""
         with self._lock:
             failed = self._said.pop(part, None)
         if failed is not None:
-            log.info("%s: works again", part)
+            log.info("%s: works again", self._name(part))
 
     def family(self) -> Family:
-        """Return watchroom_exporter_errors_total."""
-        name = "watchroom_exporter_errors_total"
+        """Return the counter."""
         with self._lock:
             counts = sorted(self._counts.items())
-        samples = [Sample(name, (("part", part),), float(n)) for part, n in counts]
-        return Family(name, "counter", "Failures of the exporter, by part.", samples)
+        samples = [
+            Sample(self._metric, ((self._label, part),), float(count))
+            for part, count in counts
+        ]
+        text = f"Failures, by {self._label}."
+        return Family(self._metric, "counter", text, samples)
+
+    def _name(self, part: str) -> str:
+        return part if self._label == "part" else f"{self._label} {part}"

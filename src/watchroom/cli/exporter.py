@@ -1,0 +1,157 @@
+"""`watchroom exporter`: the app's metrics, probes and drills over HTTP."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from watchroom import conf
+from watchroom.cli.project import enter
+from watchroom.errors import ConfigError, WatchroomError
+from watchroom.exporter.access import Listen, Token, parse_listen, refuse_open
+from watchroom.exporter.drills import Drills
+from watchroom.exporter.faults import Faults
+from watchroom.exporter.merge import Merger
+from watchroom.exporter.probe import Sites
+from watchroom.exporter.scrape import PARTS, Scrape
+from watchroom.exporter.server import Server, Services
+from watchroom.exporter.supervision import GaugeChild
+from watchroom.formats import rundir
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger("watchroom.exporter")
+
+
+@click.command()
+@click.option(
+    "--listen",
+    default="",
+    metavar="HOST:PORT",
+    help="Where to answer. Default: the EXPORTER setting, else 127.0.0.1:9000. "
+    "Beyond loopback it needs WATCHROOM_TOKEN[_FILE].",
+)
+@click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    help="The Django project. Default: here.",
+)
+@click.option(
+    "--settings",
+    default="",
+    metavar="MODULE",
+    help="Its settings module. Default: DJANGO_SETTINGS_MODULE, else manage.py's.",
+)
+def exporter(listen: str, project: Path, settings: str) -> None:
+    r"""Serve the app's metrics, probes of its sites, and drills.
+
+    It reads the project's settings and nothing else of its code, so that it runs, and
+    is asked, while the app cannot start. The project's own gauges run in a child.
+
+    \b
+    Examples:
+      watchroom exporter
+      watchroom exporter --project /srv/shop --settings shop.settings.production
+      WATCHROOM_TOKEN_FILE=token watchroom exporter --listen 0.0.0.0:9000
+      curl http://127.0.0.1:9000/metrics
+      curl 'http://127.0.0.1:9000/probe?target=https://shop.example/'
+
+    Exit codes: 0 stopped by a signal, 2 the settings or the address will not do.
+    """
+    _log_in_utc()
+    module = enter(project, settings or None)
+    found = _settings(module)
+    where = parse_listen(listen or found.exporter)
+    serve(found, where)
+
+
+def serve(settings: conf.Settings, listen: Listen) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: The address is taken or may not be used, the runtime directory is
+            not fit, or the token is not.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    faults = Faults(PARTS)
+    directory = _runtime_directory(settings, faults)
+    token = Token(os.environ, directory)
+    refuse_open(listen, token)
+    python_path = os.pathsep.join(path for path in sys.path if path)
+    gauges = GaugeChild({**os.environ, "PYTHONPATH": python_path}, faults)
+    merger = Merger(directory, settings.project)
+
+    def services(refused: Callable[[], int]) -> Services:
+        drills = Drills(time.monotonic, time.time)
+        scrape = Scrape(merger, gauges, drills, faults, refused)
+        return Services(scrape, Sites(settings.sites), drills, faults, token)
+
+    try:
+        server = Server(listen, services)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {listen}: {error.strerror or error}",
+            hint="is an exporter running already? --listen HOST:PORT chooses another",
+        ) from None
+    try:
+        token.current()
+    except ConfigError as error:
+        log.warning("no drill can start: %s", error)
+    answering = threading.Thread(target=server.serve_forever, name="http")
+    answering.start()
+    gauges.start()
+    log.info(
+        "project %s: http://%s/metrics over %s",
+        settings.project,
+        server.listen,
+        directory,
+    )
+    stop.wait()
+    server.shutdown()
+    answering.join()
+    server.server_close()
+    gauges.stop()
+    log.info("stopped")
+
+
+def _log_in_utc() -> None:
+    # Loading the settings moves the process to the project's time zone.
+    handler = logging.StreamHandler()
+    form = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s")
+    form.converter = time.gmtime
+    handler.setFormatter(form)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _settings(module: str) -> conf.Settings:
+    try:
+        return conf.settings()
+    except WatchroomError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"the settings {module!r} do not load: {type(error).__name__}: {error}",
+            hint="the exporter needs them to know the project, its sites and gauges",
+        ) from error
+
+
+def _runtime_directory(settings: conf.Settings, faults: Faults) -> Path:
+    directory = conf.runtime_dir(settings)
+    try:
+        rundir.prepare(directory)
+    except OSError as error:
+        # Served all the same: the processes may make it later, as another user.
+        faults.count("merge", error)
+    return directory
