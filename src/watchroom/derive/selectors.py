@@ -84,8 +84,10 @@ def _rewritten(expr: str, extra: Callable[[str], str]) -> Iterator[str]:
     while at < len(tokens):
         kind, text = tokens[at]
         if kind != "word":
-            yield text
-            at += 1
+            # Braces without a name before them are left alone, and found out above.
+            end = _close(tokens, at, "}") if text == "{" else at
+            yield "".join(t for _, t in tokens[at : end + 1])
+            at = end + 1
             continue
         following = _next(tokens, at + 1)
         sign = tokens[following][1] if following < len(tokens) else ""

@@ -267,7 +267,7 @@ APP_ABSENT = Vital(
                     "There is no target of the app's job, not even one that fails, "
                     "for $for_words. A target that fails is TargetDown."
                 ),
-                impact="The app is not watched at all.",
+                impact="The app is not watched at all; it may be down and nobody is told.",
                 diagnosis="""\
 Which jobs there are:
 
