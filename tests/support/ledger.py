@@ -27,6 +27,7 @@ class Ledger:
         self.data = data
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.exporter = f"127.0.0.1:{free_port()}"
         kept = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
         self.environ = kept | {
             "DJANGO_SETTINGS_MODULE": "ledger.settings",
@@ -35,6 +36,7 @@ class Ledger:
             "LEDGER_FAULTS": "1",
             "LEDGER_BIND": f"127.0.0.1:{self.port}",
             "LEDGER_SITES": f"{self.url}/",
+            "LEDGER_EXPORTER": self.exporter,
             "WATCHROOM_RUNTIME_DIR": str(data / "run"),
             **environ,
         }
@@ -98,6 +100,29 @@ class Ledger:
             alive=worker,
         )
         return worker
+
+    def export(self) -> subprocess.Popen:
+        """Start `watchroom exporter` and wait until it answers."""
+        exporter = self.children.start(
+            "exporter",
+            [sys.executable, "-m", "watchroom", "exporter"],
+            env=self.environ,
+            cwd=PROJECT,
+        )
+
+        def answers() -> bool:
+            try:
+                return bool(self.metrics())
+            except OSError:
+                return False
+
+        self.children.wait_until(answers, "the exporter starts", alive=exporter)
+        return exporter
+
+    def metrics(self) -> str:
+        """Return what the exporter exposes now."""
+        with urllib.request.urlopen(f"http://{self.exporter}/metrics", timeout=10) as a:
+            return a.read().decode()
 
     def visitors(self, *options: str) -> subprocess.Popen:
         """Start load.py; `communicate()` and json.loads() give its summary."""
