@@ -1,29 +1,138 @@
-"""The sum over processes: live files, dead ones folded into a base, as text."""
+"""The sum over processes: live files, dead ones folded into totals, as text."""
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import TYPE_CHECKING
 
+from watchroom.catalogue.metrics import (
+    COUNTER_RESETS,
+    HTTP_IN_FLIGHT,
+    INSTRUMENT_ERRORS,
+    METRICS,
+    PROCESSES,
+)
+from watchroom.exporter.fleet import Fleet
+from watchroom.exporter.folded import REQUESTS, Group, group
+from watchroom.exporter.table import Column, Page, Table, page
+from watchroom.formats import rundir
+from watchroom.formats.exposition import header, label_text, number
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+ROLES = ("web", "worker")
+INSTRUMENTS = ("cache", "counter", "database", "exporter", "http", "registry")
 
 
 class Merger:
     """Reads what the processes of one project left in its runtime directory.
 
+    Threads may share one. Several, also in several processes, may read one directory.
+
     Args:
         runtime_dir: As `watchroom.conf.runtime_dir` finds it; need not exist.
         project: Whose files to read.
+        now: Epoch seconds.
     """
 
-    def __init__(self, runtime_dir: Path, project: str) -> None:
-        self._dir = runtime_dir
-        self._project = project
+    def __init__(
+        self, runtime_dir: Path, project: str, now: Callable[[], float] = time.time
+    ) -> None:
+        self._fleet = Fleet(runtime_dir, rundir.safe(project), now)
+        self._lock = threading.Lock()
+        self._table = Table()
+        self._columns: dict[str, Column] = {}
+        self._dead = Column(self._table)
+        self._dead_slots: list[float] = []
+        self._dead_version = -1
+        self._page: Page | None = None
+        self._page_for: object = None
+        # Series that an alert needs stand before the first process does.
+        self._table.place((REQUESTS, ("GET", "unresolved", "500")), 1)
+        under_way = Group(HTTP_IN_FLIGHT.name, "inflight", ("method", "route"), ())
+        self._table.place((under_way, ("GET", "unresolved")), 1)
+        self._errors = Group(
+            INSTRUMENT_ERRORS.name, "counter", INSTRUMENT_ERRORS.labels, ()
+        )
+        for instrument in INSTRUMENTS:
+            self._table.place((self._errors, (instrument,)), 1)
 
     def render(self) -> str:
         """Return the exposition text of all metrics of the project's processes."""
-        raise NotImplementedError
+        with self._lock:
+            self._fleet.scan()
+            row = self._added()
+            shown = self._current_page()
+            text = shown.fill(row)
+            resets = self._fleet.folded.resets + len(shown.ignored)
+            return text + self._own(resets)
 
     def processes(self) -> dict[str, int]:
         """Return the live processes by role; ``web`` and ``worker`` always stand."""
-        raise NotImplementedError
+        with self._lock:
+            self._fleet.scan()
+            return self._roles()
+
+    def close(self) -> None:
+        """Close every file."""
+        with self._lock:
+            self._fleet.close()
+            self._columns.clear()
+
+    def _added(self) -> list[float]:
+        fleet = self._fleet
+        if self._dead_version != fleet.version:
+            self._dead = Column(self._table)
+            self._dead_slots = self._dead.follow_folded(fleet.folded)
+            self._dead_version = fleet.version
+        self._columns = {
+            name: self._columns.get(name) or Column(self._table) for name in fleet.live
+        }
+        for name, reader in fleet.live.items():
+            self._columns[name].follow(reader)
+        # Only now, because every file may have given the row new places.
+        sides = [self._dead.permuted(list(self._dead_slots))]
+        sides += [
+            self._columns[name].permuted(reader.read())
+            for name, reader in fleet.live.items()
+        ]
+        row = [sum(column) for column in zip(*sides, strict=True)]
+        row[self._table.places[self._errors, ("exporter",)]] += fleet.errors
+        return row
+
+    def _current_page(self) -> Page:
+        fleet = self._fleet
+        started = dict(fleet.folded.started)
+        helps = {metric.name: metric.help for metric in METRICS}
+        helps |= fleet.folded.helps
+        live = set()
+        for reader in sorted(fleet.live.values(), key=lambda one: one.started):
+            for definition in reader.definitions:
+                found = group(definition)
+                live.add(found)
+                started[found] = max(reader.started, started.get(found, 0.0))
+                helps[definition.name] = definition.help
+        needed = (self._table.size, live, started, helps)
+        if self._page is None or needed != self._page_for:
+            self._page = page(self._table.places, started, frozenset(live), helps)
+            self._page_for = needed
+        return self._page
+
+    def _roles(self) -> dict[str, int]:
+        roles = dict.fromkeys(ROLES, 0)
+        for reader in self._fleet.live.values():
+            roles[reader.role] = roles.get(reader.role, 0) + 1
+        return roles
+
+    def _own(self, resets: float) -> str:
+        lines = [header(PROCESSES.name, PROCESSES.kind, PROCESSES.help)]
+        for role, count in sorted(self._roles().items()):
+            lines.append(f"{PROCESSES.name}{label_text([('role', role)])} {count}\n")
+        lines.append(
+            header(COUNTER_RESETS.name, COUNTER_RESETS.kind, COUNTER_RESETS.help)
+        )
+        lines.append(f"{COUNTER_RESETS.name} {number(resets)}\n")
+        return "".join(lines)

@@ -257,7 +257,10 @@ class Reader:
         name: Its file name.
         role: ``web``, ``worker`` or ``command``.
         replaces: The name of the file that it continues, or None.
-        rows: Its series so far, and (values ``()``) its metrics' drop counters.
+        started: Epoch seconds at which its process opened it.
+        definitions: Its metrics so far.
+        rows: Its series so far.
+        drops: The slot per metric that counts refused series.
 
     Raises:
         FormatError: It is none of ours, or of another format.
@@ -268,7 +271,7 @@ class Reader:
         self.name = path.name
         self.rows: list[Row] = []
         self.drops: list[Row] = []
-        self._definitions: list[Definition] = []
+        self.definitions: list[Definition] = []
         self._maps: list[tuple[mmap.mmap, memoryview, View]] = []
         # Slot segments: number of the segment → where it begins in `read()`'s list.
         self._bases: dict[int, int] = {}
@@ -289,6 +292,7 @@ class Reader:
             header = json.loads(first[32 : 32 + length])
             known = (header["format"], header["segment"]) == (FORMAT, SEGMENT)
             self.role = str(header["role"])
+            self.started = float(header["started"])
             self.replaces: str | None = header["replaces"]
         except (ValueError, KeyError, TypeError) as error:
             raise FormatError(f"{self.name} has no readable header") from error
@@ -356,10 +360,10 @@ class Reader:
                 made = Definition(
                     name, sort, text, tuple(labels), tuple(map(float, edges))
                 )
-                self._definitions.append(made)
+                self.definitions.append(made)
                 self.drops.append(Row(made, (), self._place(at, 1)))
             elif kind == SERIES:
-                of = self._definitions[content[0]]
+                of = self.definitions[content[0]]
                 row = Row(of, tuple(map(str, content[1])), self._place(at, slots))
                 good = slots == of.slots and len(row.values) == len(of.labels)
                 self.rows += [row] if good else []

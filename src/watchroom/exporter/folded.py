@@ -1,0 +1,184 @@
+"""What the dead have counted: one file of totals per project, written whole.
+
+A fold is: add the dead files to the totals, write the totals beside the old ones,
+rename them into place, unlink the dead files. The names of the folded files stand in
+the totals themselves, so a crash between rename and unlink counts nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.catalogue.metrics import HTTP_IN_FLIGHT, HTTP_REQUESTS, SERIES_DROPPED
+from watchroom.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from watchroom.formats.slots import Definition, Reader, Row
+
+FORMAT = 1
+LOST = "lost"
+# A file that another exporter still holds open may not be folded again.
+REMEMBER_SECONDS = 3600.0
+# Totals are sums of parts, and a part moves from a process to the totals. Sums of
+# arbitrary floats depend on the order and could fall by a rounding error, which every
+# server takes for a restart from 0. Multiples of a power of two add up exactly.
+_GRAIN = 1 << 20
+
+
+class Group(NamedTuple):
+    """Series that may be added: one metric under one definition, whatever its help."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    edges: tuple[float, ...]
+
+
+Key = tuple[Group, tuple[str, ...]]
+DROPPED = Group(SERIES_DROPPED.name, "counter", SERIES_DROPPED.labels, ())
+REQUESTS = Group(HTTP_REQUESTS.name, "counter", HTTP_REQUESTS.labels, ())
+
+
+def group(definition: Definition) -> Group:
+    """Return what a file's definition may be added under."""
+    return Group(definition.name, definition.kind, definition.labels, definition.edges)
+
+
+def parts(rows: Iterable[Row], drops: Iterable[Row]) -> Iterator[tuple[int, int, Key]]:
+    """Yield where a file's slots begin, how many they are, and what they count for."""
+    for row in rows:
+        yield row.at, row.definition.slots, (group(row.definition), row.values)
+    for row in drops:
+        yield row.at, 1, (DROPPED, (row.definition.name,))
+
+
+def grained(value: float) -> float:
+    """Return a value rounded down to 1 µs or so, so that sums of it are exact."""
+    return math.floor(value * _GRAIN) / _GRAIN if math.isfinite(value) else 0.0
+
+
+class Folded:
+    """The totals of the dead.
+
+    Attributes:
+        series: Slots by key.
+        names: When each file was folded, by its name.
+        started: Epoch seconds of the youngest process folded, by group.
+        helps: The help of that process, by metric.
+        resets: How often totals had to begin again.
+    """
+
+    def __init__(self) -> None:
+        self.series: dict[Key, list[float]] = {}
+        self.names: dict[str, float] = {}
+        self.started: dict[Group, float] = {}
+        self.helps: dict[str, str] = {}
+        self.resets = 0.0
+
+    def copy(self) -> Folded:
+        """Return totals that change apart from these."""
+        made = Folded()
+        made.series = {key: list(slots) for key, slots in self.series.items()}
+        made.names = dict(self.names)
+        made.started = dict(self.started)
+        made.helps = dict(self.helps)
+        made.resets = self.resets
+        return made
+
+    def take(self, reader: Reader, now: float) -> None:
+        """Add what a dead process has counted; what it held under way is lost."""
+        if reader.name in self.names:
+            return
+        values = reader.read()
+        for at, slots, to in parts(reader.rows, reader.drops):
+            part = values[at : at + slots]
+            if to[0].name == HTTP_IN_FLIGHT.name:
+                if part[0] <= 0.0:
+                    continue
+                to = (REQUESTS, (*to[1], LOST))  # noqa: PLW2901 - the same part
+            total = self.series.setdefault(to, [0.0] * slots)
+            for step in range(slots):
+                total[step] += grained(part[step])
+        for definition in reader.definitions:
+            found = group(definition)
+            if reader.started >= self.started.get(found, 0.0):
+                self.started[found] = reader.started
+                self.helps[definition.name] = definition.help
+        self.names[reader.name] = now
+        if reader.replaces is not None:
+            self.names[reader.replaces] = now
+
+    def save(self, path: Path, now: float) -> None:
+        """Write the totals, whole or not at all.
+
+        Raises:
+            OSError: No room, no permission, no directory; the old file stands.
+        """
+        known = {
+            name: at
+            for name, at in self.names.items()
+            if now - at < REMEMBER_SECONDS or (path.parent / name).exists()
+        }
+        groups = {found: number for number, found in enumerate(self.started)}
+        for found, _ in self.series:
+            groups.setdefault(found, len(groups))
+        text = json.dumps(
+            {
+                "format": FORMAT,
+                "names": known,
+                "resets": self.resets,
+                "helps": self.helps,
+                "groups": [[*found, self.started.get(found, 0.0)] for found in groups],
+                "series": [
+                    [groups[found], values, slots]
+                    for (found, values), slots in self.series.items()
+                ],
+            }
+        )
+        new = path.with_name(f"{path.name}.{os.getpid()}.new")
+        try:
+            with open(  # noqa: PTH123 - the mode of the descriptor
+                os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o660), "w"
+            ) as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            new.rename(path)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
+        self.names = known
+
+
+def load(path: Path) -> Folded:
+    """Return the totals in a file.
+
+    Raises:
+        FormatError: It is none, or of another format.
+        OSError: It cannot be read.
+    """
+    made = Folded()
+    try:
+        content = json.loads(path.read_bytes())
+        if content["format"] != FORMAT:
+            raise FormatError(f"{path} has format {content['format']!r}")
+        groups = []
+        for name, kind, labels, edges, started in content["groups"]:
+            found = Group(name, kind, tuple(labels), tuple(edges))
+            groups.append(found)
+            if started:
+                made.started[found] = started
+        for number, values, slots in content["series"]:
+            made.series[groups[number], tuple(values)] = [float(x) for x in slots]
+        made.names = dict(content["names"])
+        made.helps = dict(content["helps"])
+        made.resets = float(content["resets"])
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise FormatError(f"{path} holds no totals") from error
+    return made
