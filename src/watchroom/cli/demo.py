@@ -58,11 +58,12 @@ class _Screen:
             )
 
     def page(self, page: Page) -> None:
-        word = "resolved" if page.status == "resolved" else "page"
-        self.say(word, f"{page.alertname}: {page.summary}")
-        if word == "page":
-            for line in page.description.splitlines():
-                self.say("", line)
+        if page.status == "resolved":
+            self.say("resolved", f"{page.alertname} is over: the pager was told")
+            return
+        self.say("page", f"{page.alertname}: {page.summary}")
+        for line in page.description.splitlines():
+            self.say("", line)
 
     def summary(self, site: Site) -> None:
         """Show the numbers: each second on a terminal, each five elsewhere."""
