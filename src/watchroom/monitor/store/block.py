@@ -169,13 +169,19 @@ class Block:
             frame = np.frombuffer(data, _DTYPES[kind])
             self._frames[kind] = frame.reshape(len(members), self.columns - 1)
 
-    def values(self, rows: NDArray[np.int64], low: int, high: int) -> Floats:
-        """Return columns ``low:high`` of `rows`; a cell without a value holds any."""
+    def values(
+        self,
+        rows: NDArray[np.int64],
+        low: int,
+        high: int,
+        out: Floats | None = None,
+    ) -> Floats:
+        """Return columns ``low:high`` of `rows`; a cell without a value holds any.
+
+        They are written to `out` when it is given.
+        """
         kinds = self._kinds[rows]
-        count = high - low
-        if (kinds == CONSTANT).all():
-            return np.repeat(self._first[rows][:, None], count, axis=1)
-        found = np.empty((len(rows), count))
+        found = np.empty((len(rows), high - low)) if out is None else out
         for kind in np.unique(kinds):
             where = np.flatnonzero(kinds == kind)
             asked = rows[where]

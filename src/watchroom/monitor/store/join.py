@@ -30,12 +30,13 @@ class Part(NamedTuple):
     Attributes:
         series: Ids, ascending (S).
         times: Ascending milliseconds (T).
-        read: Returns the cells; None when they are lost.
+        read: Returns the cells; None when they are lost. Given a matrix of the same
+            shape it may fill that one: a day of buckets is copied once less.
     """
 
     series: NDArray[np.int64]
     times: Times
-    read: Callable[[], Cells | None]
+    read: Callable[[Floats | None], Cells | None]
 
 
 class Joined(NamedTuple):
@@ -87,11 +88,11 @@ class _Union:
             self.states = np.full(shape, ABSENT, np.uint8)
 
     def put(self, part: Part, *, alike: bool, apart: bool) -> None:
-        cells = part.read()
-        low = int(np.searchsorted(self._times, part.times[0]))
         if alike and apart:
-            self._fill(slice(low, low + len(part.times)), cells)
+            low = int(np.searchsorted(self._times, part.times[0]))
+            self._fill(slice(low, low + len(part.times)), part)
             return
+        cells = part.read(None)
         if cells is None:
             return
         rows = np.searchsorted(self._series, part.series)
@@ -108,13 +109,16 @@ class _Union:
         self.values[where] = np.where(held, cells.values, self.values[where])
         states[where] = np.where(held, cells.states, states[where])
 
-    def _fill(self, columns: slice, cells: Cells | None) -> None:
+    def _fill(self, columns: slice, part: Part) -> None:
         """Put cells that cover every row and touch no other part."""
+        target = self.values[:, columns]
+        cells = part.read(target)
         if cells is None:
             self.values[:, columns] = 0.0
             self._states()[:, columns] = ABSENT
             return
-        self.values[:, columns] = cells.values
+        if cells.values is not target:
+            target[:] = cells.values
         if cells.states is not None:
             self._states()[:, columns] = cells.states
 

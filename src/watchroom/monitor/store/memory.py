@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from watchroom.monitor.store.snapshot import Snapshot
     from watchroom.promql.model import Floats, Labels
 
 
@@ -33,6 +32,12 @@ class Appended(NamedTuple):
     accepted: int
     out_of_order: int
     duplicate: int
+
+
+class View(Protocol):
+    """A snapshot, as far as the memory cares."""
+
+    epoch: int
 
 
 @dataclass
@@ -79,7 +84,7 @@ class Memory:
     counts: Counts = field(default_factory=Counts)
     epoch: int = 0
     generation: int = 0
-    snapshots: weakref.WeakSet[Snapshot] = field(default_factory=weakref.WeakSet)
+    snapshots: weakref.WeakSet[View] = field(default_factory=weakref.WeakSet)
 
     def head(self, target: str) -> Head:
         """Return the head of a target, a new one when it is new."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.store.head import ChunkView
     from watchroom.monitor.store.index import Index, Matched
     from watchroom.monitor.store.memory import Memory
-    from watchroom.promql.model import Mask, Matcher, Times
+    from watchroom.promql.model import Floats, Mask, Matcher, Times
 
     Ids = NDArray[np.int64]
 
@@ -126,7 +126,9 @@ class Snapshot:
         read = partial(self._decode, ref, rows, low, high)
         return Part(ref.layout.series[rows], times[low:high], read)
 
-    def _decode(self, ref: BlockRef, rows: Ids, low: int, high: int) -> Cells | None:
+    def _decode(
+        self, ref: BlockRef, rows: Ids, low: int, high: int, out: Floats | None
+    ) -> Cells | None:
         reading = self._reading
         try:
             block = reading.cache.block(reading.generation, ref.id)
@@ -134,7 +136,9 @@ class Snapshot:
                 raise CorruptError("it has other rows than its layout")  # noqa: TRY301
             if block.columns != ref.times.columns:
                 raise CorruptError("it has other columns than its times")  # noqa: TRY301
-            cells = Cells(block.values(rows, low, high), block.states(rows, low, high))
+            cells = Cells(
+                block.values(rows, low, high, out), block.states(rows, low, high)
+            )
         except CorruptError as error:
             reading.lost(reading.generation, ref, error)
             return None
@@ -187,7 +191,7 @@ def _recent(
     order = np.argsort(series)
     places = places[order]
 
-    def read() -> Cells:
+    def read(_out: Floats | None) -> Cells:
         states = None
         if view.states is not None:
             states = view.states[low:high, places].T
@@ -227,8 +231,8 @@ def _rows_of(part: Part, mask: Mask) -> list[Part]:
     if mask.all():
         return [part]
 
-    def read() -> Cells | None:
-        cells = part.read()
+    def read(_out: Floats | None) -> Cells | None:
+        cells = part.read(None)
         if cells is None:
             return None
         states = None if cells.states is None else cells.states[mask]

@@ -215,7 +215,7 @@ class Upkeep:
             self._database.checkpoint()
 
 
-def _whole(reading: Reading, ref: BlockRef) -> Cells:
+def _whole(reading: Reading, ref: BlockRef, out: Floats | None) -> Cells:
     """Return all cells of a block.
 
     Raises:
@@ -225,7 +225,8 @@ def _whole(reading: Reading, ref: BlockRef) -> Cells:
         block = reading.cache.block(reading.generation, ref.id)
         rows = np.arange(block.rows)
         return Cells(
-            block.values(rows, 0, block.columns), block.states(rows, 0, block.columns)
+            block.values(rows, 0, block.columns, out),
+            block.states(rows, 0, block.columns),
         )
     except CorruptError as error:
         reading.lost(reading.generation, ref, error)
