@@ -8,7 +8,6 @@ the totals themselves, so a crash between rename and unlink counts nothing twice
 from __future__ import annotations
 
 import json
-import math
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,10 +24,6 @@ FORMAT = 1
 LOST = "lost"
 # A file that another exporter still holds open may not be folded again.
 REMEMBER_SECONDS = 3600.0
-# Totals are sums of parts, and a part moves from a process to the totals. Sums of
-# arbitrary floats depend on the order and could fall by a rounding error, which every
-# server takes for a restart from 0. Multiples of a power of two add up exactly.
-_GRAIN = 1 << 20
 
 
 class Group(NamedTuple):
@@ -56,11 +51,6 @@ def parts(rows: Iterable[Row], drops: Iterable[Row]) -> Iterator[tuple[int, int,
         yield row.at, row.definition.slots, (group(row.definition), row.values)
     for row in drops:
         yield row.at, 1, (DROPPED, (row.definition.name,))
-
-
-def grained(value: float) -> float:
-    """Return a value rounded down to 1 µs or so, so that sums of it are exact."""
-    return math.floor(value * _GRAIN) / _GRAIN if math.isfinite(value) else 0.0
 
 
 class Folded:
@@ -104,7 +94,7 @@ class Folded:
                 to = (REQUESTS, (*to[1], LOST))  # noqa: PLW2901 - the same part
             total = self.series.setdefault(to, [0.0] * slots)
             for step in range(slots):
-                total[step] += grained(part[step])
+                total[step] += part[step]
         for definition in reader.definitions:
             found = group(definition)
             if reader.started >= self.started.get(found, 0.0):

@@ -10,9 +10,8 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.catalogue.metrics import METRICS
 from watchroom.exporter.blend import Step, read, steps
-from watchroom.exporter.folded import LOST, REQUESTS, Group, Key, grained, parts
+from watchroom.exporter.folded import LOST, REQUESTS, Group, Key, parts
 from watchroom.formats.exposition import header, label_text, normal_edge, number
 
 if TYPE_CHECKING:
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
     from watchroom.exporter.folded import Folded
     from watchroom.formats.slots import Reader
-
-# Their counters rise by whole numbers, which add up exactly as they are.
-_WHOLE = frozenset(metric.name for metric in METRICS)
 
 
 class Table:
@@ -52,7 +48,6 @@ class Column:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._order = [-1] * table.size  # -1: the 0.0 that `add` appends
-        self._grain: list[int] = []
         self._pick: Callable[[Sequence[float]], Sequence[float]] = itemgetter(0, 0)
         self._rows = self._drops = 0
         self._stale = True
@@ -78,13 +73,9 @@ class Column:
         if len(self._order) < self._table.size:
             self._order += [-1] * (self._table.size - len(self._order))
         self._order[to : to + slots] = range(at, at + slots)
-        if key[0].kind == "histogram":
-            self._grain.append(at + slots - 1)
-        elif key[0].kind == "inflight":
+        if key[0].kind == "inflight":
             # A loss is an increase only if its series stood at 0 before.
             self._table.place((REQUESTS, (*key[1], LOST)), 1)
-        elif key[0].name not in _WHOLE:
-            self._grain.append(at)
         self._stale = True
 
     def permuted(self, slots: list[float]) -> Sequence[float]:
@@ -93,8 +84,6 @@ class Column:
             self._order += [-1] * (self._table.size - len(self._order))
             self._pick = itemgetter(*self._order)
             self._stale = False
-        for at in self._grain:
-            slots[at] = grained(slots[at])
         slots.append(0.0)
         return self._pick(slots)
 

@@ -47,6 +47,11 @@ MAGIC = b"WATCHR01"
 KEYS, SLOTS = 1.0, 2.0
 HEADER, METRIC, SERIES = 0, 1, 2
 MAX_VALUE = 512
+# Amounts are multiples of 1/GRAIN. A part of a total moves from process to base,
+# and sums of arbitrary floats depend on the order: the total could fall by a rounding
+# error, which every server takes for a restart from 0. Multiples of a power of two add
+# up exactly, here up to 2^33.
+GRAIN = 1 << 20
 _RECORD = struct.Struct("<IHHII")
 
 

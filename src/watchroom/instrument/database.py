@@ -6,7 +6,6 @@ query, against 7.5 µs for a cursor class of its own per cursor in a peer (measu
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from django.db.backends.signals import connection_created
 
 from watchroom.catalogue.metrics import DB_DURATION, DB_ERRORS
 from watchroom.registry.guard import guarded
-from watchroom.registry.process import PROCESS, add
+from watchroom.registry.process import PROCESS, add, observe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,8 +86,7 @@ def _observe(context: dict[str, Any], start: float, errors: float) -> None:
     alias = context["connection"].alias
     cells: Queried = PROCESS.cells.get(("db", alias)) or _cells(alias)
     (view, base), failed, edges = cells
-    add(view, base + bisect_left(edges, seconds), 1.0)
-    add(view, base + len(edges) + 1, seconds)
+    observe(view, base, edges, seconds)
     if errors:
         add(*failed, errors)
 

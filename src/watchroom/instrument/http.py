@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from os import getpid
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from watchroom.catalogue.metrics import HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_REQUESTS
 from watchroom.registry import roles
 from watchroom.registry.guard import guarded
-from watchroom.registry.process import PROCESS, add
+from watchroom.registry.process import PROCESS, add, observe
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -113,8 +112,7 @@ def end(request: HttpRequest, flight: Flight, status: int) -> None:
         cells: Answered = PROCESS.cells.get(key) or _answered(*key)
         counter, (view, base), edges = cells
         add(*counter, 1.0)
-        add(view, base + bisect_left(edges, seconds), 1.0)
-        add(view, base + len(edges) + 1, seconds)
+        observe(view, base, edges, seconds)
     finally:
         add(*cell, -1.0)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from watchroom.catalogue.metrics import Metric
 from watchroom.errors import ConfigError
+from watchroom.formats.slots import GRAIN
 from watchroom.registry.guard import guarded
 from watchroom.registry.process import PROCESS, add
 from watchroom.units import parse_duration
@@ -33,7 +34,7 @@ class Counter:
         self.metric = metric
 
     def inc(self, amount: float = 1, **labels: object) -> None:
-        """Add `amount` (≥ 0) to the series of these labels.
+        """Add `amount` (≥ 0, kept to a millionth) to the series of these labels.
 
         Never raises: wrong labels and negative amounts are counted in
         ``watchroom_instrument_errors_total{instrument="counter"}``, the first one
@@ -178,7 +179,7 @@ def _inc(metric: Metric, amount: float, labels: dict[str, object]) -> None:
     if cell is None:
         cell = PROCESS.cell(metric, values)
         PROCESS.remember(key, cell)
-    add(*cell, amount)
+    add(*cell, int(amount * GRAIN) / GRAIN)
 
 
 @guarded("counter")

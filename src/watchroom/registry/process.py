@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+from bisect import bisect_left
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,7 @@ from watchroom import conf
 from watchroom.catalogue import metrics
 from watchroom.errors import ConfigError
 from watchroom.formats import rundir
-from watchroom.formats.slots import Arena, Definition, ProcessFile
+from watchroom.formats.slots import GRAIN, Arena, Definition, ProcessFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -305,5 +306,18 @@ def _add_locked(view: View, at: int, amount: float) -> None:
         view[at] += amount
 
 
+def _observe(view: View, base: int, edges: tuple[float, ...], value: float) -> None:
+    view[base + bisect_left(edges, value)] += 1.0
+    view[base + len(edges) + 1] += int(value * GRAIN) / GRAIN
+
+
+def _observe_locked(
+    view: View, base: int, edges: tuple[float, ...], value: float
+) -> None:
+    with PROCESS.slot_lock:
+        _observe(view, base, edges, value)
+
+
 add = _add_locked if LOCKED else _add
+observe = _observe_locked if LOCKED else _observe
 PROCESS = Process()
