@@ -164,7 +164,7 @@ def test_a_hanging_gauge_costs_the_child_and_not_the_others(project, child):
         assert time.monotonic() < end
         time.sleep(0.05)
     assert not Path(f"/proc/{int(first)}").exists()
-    assert values(running)["watchroom_gauge_restarts_total",] >= 1
+    assert values(running)["watchroom_exporter_child_restarts_total",] >= 1
     assert values(running)["watchroom_gauge_errors_total", "fine"] == 0
     assert failures(running) >= 1
 
@@ -208,7 +208,7 @@ def test_an_exception_is_counted_and_the_last_value_ages_away(project, child):
     while ("once",) in values(running):
         assert time.monotonic() < began + 15
         time.sleep(0.05)
-    assert values(running)["watchroom_gauge_restarts_total",] == 0
+    assert values(running)["watchroom_exporter_child_restarts_total",] == 0
 
 
 def test_a_broken_vitals_file_is_said_and_the_others_are_asked(project, child, caplog):
@@ -234,7 +234,7 @@ def test_a_project_that_does_not_set_up_is_counted(project, child, caplog):
     while failures(running) < 2:  # and tried again
         assert time.monotonic() < end
         time.sleep(0.05)
-    assert set(values(running)) == {("watchroom_gauge_restarts_total",)}
+    assert set(values(running)) == {("watchroom_exporter_child_restarts_total",)}
     said = [record.getMessage() for record in caplog.records]
     assert said == [
         (
@@ -249,7 +249,7 @@ def test_without_gauges_no_child_stays(project, child):
     running._thread.join(20)
     assert not running._thread.is_alive()
     assert failures(running) == 0
-    assert values(running) == {("watchroom_gauge_restarts_total",): 0}
+    assert values(running) == {("watchroom_exporter_child_restarts_total",): 0}
 
 
 def test_stopping_leaves_no_process_even_while_a_gauge_hangs(project, child):

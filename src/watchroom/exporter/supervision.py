@@ -100,7 +100,7 @@ class GaugeChild:
                 if value is not None and now - value.at <= SERVED_FOR * gauge.every:
                     found.append(Family(gauge.name, "gauge", gauge.help, value.samples))
             restarts = float(self._restarts)
-        name = "watchroom_gauge_restarts_total"
+        name = "watchroom_exporter_child_restarts_total"
         text = "Restarts of the process that asks the gauges."
         found.append(Family(name, "counter", text, [Sample(name, (), restarts)]))
         errors = self._errors.family()
