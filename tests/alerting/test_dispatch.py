@@ -224,3 +224,27 @@ def test_an_open_page_whose_content_is_known_already_is_cancelled():
     assert brief(said(d, 5, 15)) == [(11.0, "send", "firing", 2)]
     d.receive([alert(n="2", starts=5000, ends=15_000)], 15_000)
     assert brief(said(d, 15, 60)) == [(21.0, "cancel", "firing", 0)]
+
+
+def test_what_is_over_and_told_leaves_nothing_behind():
+    d = Dispatcher(config())
+    d.receive([alert(n="1"), alert(n="2")], 0)
+    said(d, 0, 5, accept=True)
+    d.receive([alert(n="2", ends=5000)], 5000)
+    said(d, 5, 15, accept=True)
+    assert [dict(a.labels)["n"] for a in d._alerts.values()] == ["1"]
+    d.receive([alert(n="1", ends=15_000)], 15_000)
+    said(d, 15, 25, accept=True)
+    assert (d._alerts, d._groups, d._told, d._open) == ({}, {}, {}, {})
+
+
+def test_an_end_that_is_told_is_not_told_again_after_a_reload():
+    d = Dispatcher(config())
+    d.receive([alert(n="1"), alert(n="2")], 0)
+    said(d, 0, 5, accept=True)
+    d.receive([alert(n="2", ends=5000)], 5000)
+    said(d, 5, 15, accept=True)
+    d.receive([alert(n="3", starts=15_000)], 15_000)
+    assert [n.status for _, n in said(d, 15, 25, accept=True)] == ["firing"]
+    d.reload(config(), 25_000)
+    assert said(d, 25, 60, accept=True) == []

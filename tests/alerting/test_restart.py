@@ -239,3 +239,17 @@ def test_other_external_labels_make_other_alerts_and_the_old_ones_end(bench):
     b.load(RULES, 21)
     said = {dict(a.labels)["env"]: a.ends_at_ms for a in b.sent[0]}
     assert said == {"test": 21_000, "prod": None}
+
+
+def test_the_end_of_a_rule_removed_long_ago_is_told_at_the_next_start(bench):
+    b = bench(RULES)
+    b.run(5, 20, 9, job="api")
+    b.load("groups: []", 21)
+    b.sent.clear()
+    b.restart(90_000)
+    (alert,) = b.sent[0]
+    assert alert.ends_at_ms == 21_000
+    b.sent.clear()
+    b.load("groups: []", 90_001)
+    b.restart(90_002)
+    assert b.sent == []

@@ -226,13 +226,22 @@ class Dispatcher:
         )
 
     def _sweep(self) -> None:
-        """Forget empty groups and alerts that no group holds."""
-        for identity, group in list(self._groups.items()):
-            if not group.alerts:
-                del self._groups[identity]
+        """Forget empty groups, alerts that no group holds, and what was said of both.
+
+        That a receiver knows of no alert is as good as never having told it anything.
+        """
         held = {name for group in self._groups.values() for name in group.alerts}
         for fingerprint in self._alerts.keys() - held:
             del self._alerts[fingerprint]
+        empty = [name for name, group in self._groups.items() if not group.alerts]
+        if not empty:
+            return
+        for identity in empty:
+            del self._groups[identity]
+        keys = {group.key for group in self._groups.values()}
+        for key, told in list(self._told.items()):
+            if not told.firing and key.group_key not in keys:
+                del self._told[key]
 
     def due_ms(self) -> int | None:
         """Return when `advance` has something to do next."""

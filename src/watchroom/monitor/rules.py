@@ -111,7 +111,7 @@ class RuleManager:
             old = self._before() + self._retired
             left = _adopt(old, fresh)
             self._continue_groups(fresh, at_ms)
-            self._retired = _ended(left, at_ms)
+            self._retired = _ended(left, at_ms, forget=self._started)
             self._groups = fresh
             for group in fresh.values():
                 group.refresh()
@@ -358,8 +358,11 @@ def _adopt(
     return left
 
 
-def _ended(left: Sequence[Remembered], at_ms: int) -> list[Remembered]:
-    """Resolve the alerts of rules that are gone; forget them after 15 minutes."""
+def _ended(left: Sequence[Remembered], at_ms: int, *, forget: bool) -> list[Remembered]:
+    """Resolve the alerts of rules that are gone; forget them after 15 minutes.
+
+    Not at a start: the last process may not have come to telling their ends.
+    """
     kept = []
     for rule in left:
         active = dict(rule.active)
@@ -368,7 +371,7 @@ def _ended(left: Sequence[Remembered], at_ms: int) -> list[Remembered]:
                 alert.state = "inactive"
                 alert.resolved_at_ms = at_ms
             ended = alert.resolved_at_ms
-            if ended is None or at_ms - ended > RESOLVED_RETENTION_MS:
+            if ended is None or (forget and at_ms - ended > RESOLVED_RETENTION_MS):
                 del active[labels]
         if active:
             kept.append(rule._replace(active=active))
