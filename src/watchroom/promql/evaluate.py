@@ -158,7 +158,7 @@ def _windows(node: Node, context: Context, *, each: bool) -> list[Windows]:
         at = np.broadcast_to(at, (context.steps.size,))
     state = np.where(frame.present, VALUE, ABSENT).astype(np.uint8)
     group = Group(frame.labels, times, frame.values, state)
-    return [select.from_group(group, at, node.range_ms, context, frame.nameless)]
+    return select.from_group(group, at, node.range_ms, context, frame.nameless)
 
 
 def subquery(node: Subquery, context: Context) -> tuple[Frame, Times]:

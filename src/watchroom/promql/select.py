@@ -11,6 +11,7 @@ from watchroom.promql.model import ABSENT, STALE_CELL, VALUE, Group, Labels
 from watchroom.promql.windows import Windows
 
 if TYPE_CHECKING:
+    from watchroom.promql.frame import Budget
     from watchroom.promql.model import Floats, Mask, Times
     from watchroom.promql.syntax import At, Range, Selector
 
@@ -37,6 +38,35 @@ def moments(at: At, offset_ms: int, context: Context) -> Times:
     if fixed is not None:
         return np.array([fixed - offset_ms], np.int64)
     return context.steps.times() - offset_ms
+
+
+def _parts(group: Group, start_ms: int, end_ms: int) -> list[tuple[Group, list[int]]]:
+    """Return `group` cut to ``(start, end]``: rows without gaps, and those with.
+
+    A series that came or went must not cost its family the way without masks.
+    """
+    low, high = np.searchsorted(group.timestamps, (start_ms, end_ms), side="right")
+    times, values = group.timestamps[low:high], group.values[:, low:high]
+    labels = group.labels
+    if group.state is None:
+        return [(Group(labels, times, values), list(range(len(labels))))]
+    state = group.state[:, low:high]
+    broken = state.any(axis=1)
+    if not broken.any():
+        return [(Group(labels, times, values), list(range(len(labels))))]
+    made = []
+    for mask in (~broken, broken):
+        rows = np.flatnonzero(mask)
+        if len(rows):
+            whole = mask is not broken
+            part = Group(
+                [labels[row] for row in rows.tolist()],
+                times,
+                values[rows],
+                None if whole else state[rows],
+            )
+            made.append((part, rows.tolist()))
+    return made
 
 
 def _latest(group: Group, at: Times) -> tuple[Mask, Floats, Times]:
@@ -67,7 +97,8 @@ def instant(selector: Selector, context: Context) -> Cells:
     frames: list[Frame] = []
     times: list[Times] = []
     start, end = int(at[0]) - lookback, int(at[-1])
-    for group in context.queryable.select(selector.matchers, start, end):
+    found = context.queryable.select(selector.matchers, start, end)
+    for group in (part for each in found for part, _ in _parts(each, start, end)):
         context.budget.spend(len(group.labels) * len(at))
         if not len(group.timestamps):
             continue
@@ -84,8 +115,8 @@ def instant(selector: Selector, context: Context) -> Cells:
         frames.append(frame.take(rows))
         times.append(np.broadcast_to(when, shape)[rows])
     frame = stack(frames, count)
-    found = np.concatenate(times) if times else np.empty((0, count), np.int64)
-    return Cells(frame, found / 1000)
+    whens = np.concatenate(times) if times else np.empty((0, count), np.int64)
+    return Cells(frame, whens / 1000)
 
 
 def windows(node: Range, context: Context, *, each: bool) -> list[Windows]:
@@ -101,8 +132,7 @@ def windows(node: Range, context: Context, *, each: bool) -> list[Windows]:
     groups = context.queryable.select(selector.matchers, start, end)
     made: list[Windows] = []
     for group in groups:
-        context.budget.spend(group.values.size)
-        made.append(from_group(group, at, node.range_ms, context))
+        made += from_group(group, at, node.range_ms, context)
     return made
 
 
@@ -112,15 +142,25 @@ def from_group(
     range_ms: int,
     context: Context,
     nameless: Mask | None = None,
-) -> Windows:
+) -> list[Windows]:
     """Return the windows of one group that end at `at` (M,)."""
     if nameless is None:
         nameless = np.zeros(len(group.labels), bool)
+    made = []
+    for part, rows in _parts(group, int(at[0]) - range_ms, int(at[-1])):
+        context.budget.spend(part.values.size)
+        made.append(_slices(part, at, range_ms, nameless[rows], context.budget))
+    return made
+
+
+def _slices(
+    group: Group, at: Times, range_ms: int, nameless: Mask, budget: Budget
+) -> Windows:
     times = group.timestamps
     left = np.searchsorted(times, at - range_ms, side="right")
     right = np.searchsorted(times, at, side="right")
     labels: list[Labels] = list(group.labels)
-    if group.state is None or not group.state.any():
+    if group.state is None:
         return Windows(
             labels,
             times[None, :],
@@ -130,7 +170,7 @@ def from_group(
             at,
             range_ms,
             nameless,
-            context.budget,
+            budget,
         )
     held = group.state == VALUE
     # Each row's values move to its left end, so that a window is again a slice.
@@ -146,5 +186,5 @@ def from_group(
         at,
         range_ms,
         nameless,
-        context.budget,
+        budget,
     )
