@@ -18,7 +18,7 @@ from watchroom.cli.ask import AskError, ask, url_of
 @click.option("--time", "at", help="Epoch seconds or RFC 3339; now by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as it came.")
 def query(expr: str, url: str | None, at: str | None, *, as_json: bool) -> None:
-    r"""Ask a monitor or a Prometheus one question.
+    """Ask a monitor or a Prometheus one question.
 
     \b
     Examples:
@@ -26,7 +26,7 @@ def query(expr: str, url: str | None, at: str | None, *, as_json: bool) -> None:
       watchroom query up --url http://prometheus:9090 --json
 
     Exit codes: 0 answered, 1 the query was refused, 2 nobody answers.
-    """
+    """  # noqa: D301 - click reads \b as the control character
     where, project = url_of(None, url)
     params = {"query": expr} | ({"time": at} if at else {})
     answer = ask(where, f"/api/v1/query?{urlencode(params)}", project=project)

@@ -16,7 +16,7 @@ from watchroom.cli.ask import ask, url_of
 )
 @click.option("--url", help="The monitor, http://127.0.0.1:9700 by default.")
 def reload(directory: Path | None, url: str | None) -> None:
-    r"""Make a running monitor read its files again.
+    """Make a running monitor read its files again.
 
     \b
     Examples:
@@ -26,7 +26,7 @@ def reload(directory: Path | None, url: str | None) -> None:
 
     Exit codes: 0 reloaded, 1 refused (the old files stay in force; the answer names
     file and line), 2 nobody answers.
-    """
+    """  # noqa: D301 - click reads \b as the control character
     where, project = url_of(directory, url)
     answer = ask(where, "/-/reload", project=project, data={})
     click.echo(answer.body.strip(), err=not answer.ok)

@@ -60,7 +60,7 @@ def run(
     project: Path | None,
     settings: str,
 ) -> None:
-    r"""Scrape, evaluate, page and show, over the files in DIRECTORY.
+    """Scrape, evaluate, page and show, over the files in DIRECTORY.
 
     \b
     Examples:
@@ -72,7 +72,7 @@ def run(
     imports the project, so a broken deploy does not stop the watch.
 
     Exit codes: 0 stopped by a signal, 2 the files or options will not do.
-    """
+    """  # noqa: D301 - click reads \b as the control character
     if settings and project is None:
         raise ConfigError("--settings needs --project", field="--settings")
     logging.basicConfig(

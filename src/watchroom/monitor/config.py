@@ -52,7 +52,8 @@ class Loaded(NamedTuple):
         """The environment's name, or ""."""
         if self.manifest:
             return self.manifest.environment
-        return self.external_labels.get("environment", "")
+        labels = self.external_labels
+        return labels.get("environment", "") or labels.get("env", "")
 
     @property
     def monitor_url(self) -> str:

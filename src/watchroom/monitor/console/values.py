@@ -48,6 +48,7 @@ _UNITS = {
     "none": ("count", 1.0, ""),
     "": ("count", 1.0, ""),
 }
+_BOOLS = {"bool", "bool_yes_no", "bool_on_off"}
 _COUNTS = {"short", "none", ""}
 
 
@@ -84,7 +85,7 @@ def say(value: float, unit: str) -> Said:
     """Return `value`, measured in Grafana's `unit`, as people say it."""
     if unit in {"percentunit", "percent"}:
         return Said(digits(value * 100 if unit == "percentunit" else value), "%")
-    if unit in {"bool", "bool_yes_no", "bool_on_off"}:
+    if unit in _BOOLS:
         return Said("yes" if value else "no", "")
     if unit not in _UNITS:
         word = "days" if unit == "d" else unit.removeprefix("suffix:").strip()
@@ -106,6 +107,8 @@ def say_limit(limit: float | None, unit: str, *, above_is_bad: bool) -> str:
     """Return the limit in words."""
     if limit is None:
         return "no limit"
+    if unit in _BOOLS:
+        return "must be no" if above_is_bad else "must be yes"
     if above_is_bad:
         if limit <= 0 or (unit in _COUNTS and limit <= 1):
             return "none allowed"
