@@ -78,6 +78,10 @@ class Client:
         for thread in self._threads:
             thread.start()
 
+    def served(self) -> int:
+        """Return how many answers came."""
+        return sum(count for status, count in self.got.items() if status.isdigit())
+
     def stop(self) -> None:
         self.over.set()
         for thread in self._threads:
@@ -108,6 +112,8 @@ class Client:
             status = self.ask(paths[number % len(paths)])
             with self._lock:
                 self.got[status] += 1
+            if status == "refused":
+                time.sleep(0.05)
 
 
 class Scrapes:
@@ -187,24 +193,33 @@ def test_sums_hold_over_a_kill_and_a_rolling_change_of_a_limit(pair: Pair) -> No
     watcher.start()
     for client in clients:
         client.start()
+
+    def more(count: int) -> None:
+        goal = min(client.served() for client in clients) + count
+        until(
+            lambda: min(client.served() for client in clients) >= goal,
+            90,
+            f"{count} more answers from each",
+        )
+
     try:
-        time.sleep(3)
+        more(400)
         os.kill(children(ledger.pid("a"))[0], signal.SIGKILL)
-        time.sleep(3)
+        more(400)
         pair.stop("b")  # clients go on and are refused meanwhile
         pair.start("b", "ledger_changed")
-        time.sleep(4)
+        more(400)
     finally:
         for client in clients:
             client.stop()
         over.set()
         watcher.join()
     got = clients[0].got + clients[1].got
-    served = sum(count for status, count in got.items() if status.isdigit())
+    served = clients[0].served() + clients[1].served()
     # `start` asks until it is answered once more: that answer is not a client's.
     total, lost = scrapes.total() - begun_with - 1, scrapes.total(status="lost")
     print(f"answers {dict(got)}, counted {total:.0f}, of them lost {lost:.0f}")
-    assert served > 1000
+    assert served > 2000
     # A request that was cut had begun in the killed worker (then it is lost) or was
     # still in its queue (then nobody counted it).
     assert served <= total <= served + got["cut"]

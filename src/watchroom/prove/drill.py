@@ -262,7 +262,7 @@ class DrillRun:
             raise BrokenError("scraped", f"{alert} fails: {sick[0].get('lastError')}")
 
     def _check_target_free(self) -> None:
-        for target in client.get(f"{self._chain.exporter}/drill/targets"):
+        for target in self._exporter("targets"):
             job = target.get("labels", {}).get("job", "")
             if job == self._job:
                 raise BrokenError("scraped", f"a drill {job} is already running")
@@ -306,11 +306,7 @@ class DrillRun:
         return None
 
     def _receipt(self, status: str) -> str | None:
-        answer = client.get(
-            f"{self._chain.exporter}/drill/receipt",
-            {"nonce": self._nonce},
-            token=self._chain.token,
-        )
+        answer = self._exporter("receipt", {"nonce": self._nonce})
         for message in answer["received"]:
             if message["status"] == status:
                 return f"{status} page received"
@@ -340,6 +336,10 @@ class DrillRun:
                             "told", f"receiver {answer.receiver}: {answer.detail}"
                         )
         self._reached("told", ", ".join(receiver.name for receiver in loud))
+
+    def _exporter(self, what: str, query: dict[str, str] | None = None) -> Any:
+        url = f"{self._chain.exporter}/drill/{what}"
+        return client.get(url, query, token=self._chain.token)
 
     def _post(self, what: str, body: dict[str, Any]) -> None:
         url = f"{self._chain.exporter}/drill/{what}"
