@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -212,6 +213,26 @@ def test_a_file_damaged_while_running_is_replaced_and_the_newest_rows_kept(
     store.close()
     store = open_store(tmp_path)
     assert len(store.snapshot().select(named("a"), 0, 10**16)) == 1
+
+
+def test_a_file_deleted_while_running_is_begun_anew(tmp_path, open_store, clock):
+    place = tmp_path / "state"
+    store = open_store(place)
+    fill(store, clock)
+    shutil.rmtree(place)
+    store.append("t", START + 10**8, [one(i="0")], [5.0])
+    with pytest.raises(StoreError, match="cannot be written"):
+        store.flush()
+    place.mkdir()
+    store.flush()
+    assert "lost" in store.warnings[-1]
+    (group,) = store.snapshot().select(named("a"), 0, 10**16)
+    kept = group.timestamps.tolist()
+    assert kept[-1] == START + 10**8
+    store.close()
+    store = open_store(place)
+    (group,) = store.snapshot().select(named("a"), 0, 10**16)
+    assert group.timestamps.tolist() == kept
 
 
 def test_a_newer_format_is_refused_and_left_alone(tmp_path, clock):

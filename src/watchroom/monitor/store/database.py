@@ -105,6 +105,7 @@ class Database:
         self._idle: list[sqlite3.Connection] = []
         self._slots = threading.BoundedSemaphore(_READERS)
         self._closed = False
+        self._inode = 0
         try:
             self.db = self._opened()
         except sqlite3.Error as error:
@@ -136,6 +137,7 @@ class Database:
                 )
             else:  # reads the schema; a torn first page shows here
                 db.execute("SELECT count(*) FROM target").fetchone()
+            self._inode = self.path.stat().st_ino
         except BaseException:
             db.close()
             raise
@@ -147,6 +149,8 @@ class Database:
         while aside.exists():
             stamp += 1
             aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}")
+        if not self.path.exists():
+            return f"{self.path.name} is lost ({reason}): a new one is started"
         for suffix in ("", "-wal", "-shm"):
             part = self.path.with_name(self.path.name + suffix)
             if part.exists():
@@ -155,6 +159,15 @@ class Database:
             f"{self.path.name} is damaged ({reason}): moved to {aside.name}, "
             "and a new one started; its samples are not seen any more"
         )
+
+    def vanished(self) -> bool:
+        """Return whether the open file no longer stands at its path."""
+        try:
+            return self.path.stat().st_ino != self._inode
+        except FileNotFoundError:
+            return True
+        except OSError:  # the disk is in trouble: writing will say what it is
+            return False
 
     def replace(self, reason: str) -> str:
         """Move the damaged file aside and open a new one; return what to say."""

@@ -133,10 +133,13 @@ class Writer:
 
     def _replace(self, error: sqlite3.Error) -> None:
         try:
-            said = self.database.replace(str(error))
+            self._renew(str(error))
         except (sqlite3.Error, OSError) as again:
             _LOG.error("samples.db is damaged and cannot be replaced: %s", again)
-            return
+
+    def _renew(self, reason: str) -> None:
+        """Begin a new file; raises as SQLite does when there can be none."""
+        said = self.database.replace(reason)
         _LOG.error("%s", said)
         self.memory.note(said)
         self._start_over()
@@ -161,6 +164,8 @@ class Writer:
         """Save new rows, then make blocks of the chunks that are over."""
         with self.memory.lock:
             self.memory.shed()
+        if self.database.vanished():
+            self._renew("it was deleted or replaced while in use")
         self.save()
         self.cut()
 
