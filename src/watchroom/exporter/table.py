@@ -47,7 +47,7 @@ class Column:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._order = [-1] * table.size  # -1: the 0.0 that `add` appends
+        self._order = [-1] * table.size  # -1: the 0.0 that `permuted` appends
         self._pick: Callable[[Sequence[float]], Sequence[float]] = itemgetter(0, 0)
         self._rows = self._drops = 0
         self._stale = True
@@ -60,13 +60,13 @@ class Column:
         for at, slots, key in parts(rows, drops):
             self._put(at, slots, key)
 
-    def follow_folded(self, folded: Folded) -> list[float]:
-        """Take in the totals of the dead; returns their slots in one list."""
+    def follow_folded(self, folded: Folded) -> tuple[float, ...]:
+        """Take in the totals of the dead; returns all their slots."""
         slots: list[float] = []
         for key, some in folded.series.items():
             self._put(len(slots), len(some), key)
             slots += some
-        return slots
+        return tuple(slots)
 
     def _put(self, at: int, slots: int, key: Key) -> None:
         to = self._table.place(key, slots)
@@ -78,14 +78,13 @@ class Column:
             self._table.place((REQUESTS, (*key[1], LOST)), 1)
         self._stale = True
 
-    def permuted(self, slots: list[float]) -> Sequence[float]:
-        """Return the slots in the order of the common row; changes the list."""
+    def permuted(self, slots: tuple[float, ...]) -> Sequence[float]:
+        """Return the slots in the order of the common row."""
         if self._stale or len(self._order) < self._table.size:
             self._order += [-1] * (self._table.size - len(self._order))
             self._pick = itemgetter(*self._order)
             self._stale = False
-        slots.append(0.0)
-        return self._pick(slots)
+        return self._pick((*slots, 0.0))
 
 
 class _Histogram(NamedTuple):
@@ -119,7 +118,9 @@ class Page(NamedTuple):
                 value = row[places[0]]
                 if len(places) > 1:
                     value = sum(row[place] for place in places)
-                out.append(f"{prefix}{number(value)}\n")
+                # Nearly all are whole, and `number` costs more than the line.
+                whole = value.is_integer() and value < 1e15
+                out.append(f"{prefix}{int(value) if whole else number(value)}\n")
             for histogram in histograms:
                 _fill_histogram(histogram, row, out)
         return "".join(out)
@@ -137,7 +138,7 @@ def _fill_histogram(
         )
         total += row[place + edges + 1]
     out += [
-        f"{prefix}{number(count)}\n"
+        f"{prefix}{int(count) if count.is_integer() else number(count)}\n"
         for prefix, count in zip(histogram.buckets, counts, strict=True)
     ]
     out.append(f"{histogram.sum_prefix}{number(total)}\n")
