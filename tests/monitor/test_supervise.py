@@ -1,0 +1,63 @@
+"""A child is started again when it ends, and stopped with us."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+
+from watchroom.monitor.supervise import Child
+
+# Appends its pid, then ends at once or stays, as told.
+CODE = """
+import os, sys, time
+with open(sys.argv[1], "a") as out: out.write(f"{os.getpid()}\\n")
+if sys.argv[2] == "stay": time.sleep(60)
+sys.exit(3)
+"""
+
+
+def pids(path):
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+async def until(true):
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - it looks at a file, nobody can set an event
+            await asyncio.sleep(0.02)
+
+
+def watched(path, mode, work):
+    async def main():
+        command = [sys.executable, "-S", "-c", CODE, str(path), mode]
+        child = Child("the child", command, os.environ)
+        task = asyncio.create_task(child.run())
+        try:
+            return await work(child)
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    return asyncio.run(main())
+
+
+def test_it_is_started_again_after_it_ends(tmp_path):
+    async def work(child):
+        await until(lambda: len(pids(tmp_path / "p")) == 2)
+        return child.restarts
+
+    assert watched(tmp_path / "p", "end", work) >= 1
+
+
+def test_it_ends_with_us(tmp_path):
+    async def work(child):
+        del child
+        await until(lambda: pids(tmp_path / "p"))
+
+    watched(tmp_path / "p", "stay", work)
+    (pid,) = pids(tmp_path / "p")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        raise AssertionError("the child outlived us")
