@@ -97,6 +97,7 @@ class Load:
     interval_ms: int
     series: dict[Labels, Points]
     with_native: bool
+    started: tuple[Labels, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ def _labels(text: str) -> tuple[Labels, str]:
     name = re.match(r"[a-zA-Z_:][\w:]*", text)
     pairs = {"__name__": name[0]} if name else {}
     rest = text[name.end() :] if name else text
-    if rest.startswith("{"):
+    rest = rest.lstrip()
+    if rest.startswith("{") and not rest.startswith("{{"):
         end = re.match(
             r"\{(?:\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`|[^}])*\}", rest
         )
@@ -222,8 +224,15 @@ def read(text: str) -> Iterator[Eval]:
             loads = ()
         elif head.startswith("load"):
             command, interval = head.split()
-            series = {labels: points(rest) for labels, rest in map(_labels, body)}
-            loads = (*loads, Load(milliseconds(interval), series, "nhcb" in command))
+            started = tuple(
+                _labels(each.split()[0].removesuffix("@st"))[0]
+                for each in body
+                if each.split()[0].endswith("@st")
+            )
+            lines_ = [each for each in body if not each.split()[0].endswith("@st")]
+            series = {labels: points(rest) for labels, rest in map(_labels, lines_)}
+            native = "nhcb" in command
+            loads = (*loads, Load(milliseconds(interval), series, native, started))
         elif head:
             yield _eval(head, number, body, loads)
 
@@ -248,6 +257,10 @@ def _eval(head: str, number: int, body: list[str], loads: tuple[Load, ...]) -> E
     values = [each for each in body if not each.startswith("expect")]
     instant = found["at"] is not None
     start = milliseconds(found["at"] if instant else found["start"])
+    for each in expects:
+        # The grid a window is expected on also says when it is asked for.
+        grid = re.match(r"range vector\s+from\s+\S+\s+to\s+(\S+)", each)
+        start = milliseconds(grid[1]) if grid else start
     return Eval(
         number,
         found["expr"],
@@ -300,14 +313,25 @@ def stored(loads: Sequence[Load]) -> Stored:
 
 
 def refusal(block: Eval) -> str | None:
-    """Return the construct for which the parser refuses `block` by name, if it does."""
+    """Return what `block` is about that the engine refuses, or None."""
     try:
-        parse(block.expr)
+        nodes = list(walk(parse(block.expr)))
     except UnsupportedError as error:
         return str(error)
     except QueryError:
         return None
+    started = [labels for load in block.loads for labels in load.started]
+    if _selects(nodes, started):
+        return "start timestamps"
     return None
+
+
+def _selects(nodes: Sequence[Node], series: Sequence[Labels]) -> bool:
+    return any(
+        isinstance(node, Selector)
+        and any(matches_all(node.matchers, labels) for labels in series)
+        for node in nodes
+    )
 
 
 def is_native(block: Eval) -> bool:
@@ -323,11 +347,7 @@ def is_native(block: Eval) -> bool:
         return "native histograms" in str(error)
     except QueryError:
         return False
-    return any(
-        isinstance(node, Selector)
-        and any(matches_all(node.matchers, labels) for labels in native)
-        for node in nodes
-    )
+    return _selects(nodes, native)
 
 
 def almost_equal(one: float, other: float) -> bool:
