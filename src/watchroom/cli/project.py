@@ -141,6 +141,8 @@ def _vitals_modules(module: str) -> Iterator[ModuleType]:
 
 
 def _setup(name: str) -> None:
+    # This process only reads: it must neither count nor make a process file.
+    os.environ["WATCHROOM_ENABLED"] = "0"
     try:
         import django
 

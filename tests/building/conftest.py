@@ -1,0 +1,97 @@
+"""A Django project of its own per test, and the command run in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n'
+SETTINGS = """\
+SECRET_KEY = "for tests"
+INSTALLED_APPS = ["watchroom", "orders"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "x",
+             "HOST": "127.0.0.1", "PORT": "1"}}
+WATCHROOM = {"PROJECT": "shop"}
+"""
+VITALS = """\
+import watchroom
+from watchroom import Alert, Drill, Panel, Runbook, Vital
+
+orders = watchroom.counter("orders_total", labels=("kind",), help="Orders.")
+
+@watchroom.gauge("orders_waiting", every="1m")
+def waiting():
+    from orders.models import Order
+    return Order.objects.count()
+
+ORDERS_WAITING = Vital(
+    title="Orders waiting", metrics=("orders_waiting",), limit=100.0,
+    alerts=(Alert(
+        name="OrdersWaiting", expr="max by (job) (orders_waiting) > $limit",
+        for_="5m", severity="warning", priority="P2",
+        summary="{{ $value }} orders wait", description="More than $limit_words wait.",
+        runbook=Runbook(meaning="m", impact="i", diagnosis="d", mitigation="m"),
+        drill=Drill(fault=("orders_waiting 1000+0x$steps",),
+                    recovery=("orders_waiting 0+0x$steps",)),
+    ),),
+    panel=Panel(expr="max(orders_waiting{$real})", presence="count(orders_waiting)"),
+)
+"""
+
+
+class Shop:
+    """A project on disk."""
+
+    def __init__(self, root):
+        self.root = root
+        self.out = root / "monitoring"
+        self.write("manage.py", MANAGE)
+        self.write("shop/__init__.py", "")
+        self.write("shop/settings.py", SETTINGS)
+        self.write("orders/__init__.py", "")
+        self.write(
+            "orders/models.py",
+            "from django.db import models\n\n\nclass Order(models.Model):\n    pass\n",
+        )
+        self.write("orders/vitals.py", VITALS)
+
+    def write(self, path, text):
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text)
+
+    def configure(self, text):
+        """Add lines to the settings."""
+        self.write("shop/settings.py", SETTINGS + text)
+
+    def build(self, *options, code=0):
+        """Run `watchroom build`; return what it said on both outputs."""
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("DJANGO_", "WATCHROOM_"))
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "watchroom", "build", str(self.out), *options],
+            cwd=self.root, env=environment, capture_output=True, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        assert "Traceback" not in said
+        return said
+
+    def texts(self):
+        """Return every generated file by its path."""
+        return {
+            path.relative_to(self.out).as_posix(): path.read_text()
+            for path in sorted(self.out.rglob("*"))
+            if path.is_file()
+        }
+
+
+@pytest.fixture
+def shop(tmp_path):
+    return Shop(tmp_path)
