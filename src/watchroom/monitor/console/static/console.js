@@ -37,15 +37,36 @@
     children(old, fresh);
   };
 
+  // Elements with an id are found again wherever they stand; what comes and goes
+  // between them is inserted and removed without touching them.
   const children = (old, fresh) => {
     const wanted = [...fresh.childNodes];
-    wanted.forEach((node, index) => {
-      const now = old.childNodes[index];
+    const kept = new Map([...old.children].filter((one) => one.id).map((one) => [one.id, one]));
+    const coming = new Set(wanted.map((node) => node.id).filter(Boolean));
+    let now = old.firstChild;
+    for (const node of wanted) {
+      const known = node.id && kept.get(node.id);
+      while (known && now && now !== known) {
+        const gone = now;
+        now = now.nextSibling;
+        gone.remove();
+      }
       if (!now) old.append(node);
-      else if (sameShape(now, node)) patch(now, node);
-      else now.replaceWith(node);
-    });
-    while (old.childNodes.length > wanted.length) old.lastChild.remove();
+      else if (sameShape(now, node)) {
+        patch(now, node);
+        now = now.nextSibling;
+      } else if (node.id || coming.has(now.id)) old.insertBefore(node, now);
+      else {
+        const next = now.nextSibling;
+        now.replaceWith(node);
+        now = next;
+      }
+    }
+    while (now) {
+      const gone = now;
+      now = now.nextSibling;
+      gone.remove();
+    }
   };
 
   const update = async () => {
