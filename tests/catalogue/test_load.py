@@ -31,7 +31,7 @@ def test_the_standard_vitals_are_named_after_their_first_alerts():
 
 
 def test_a_vital_reads_only_metrics_it_names():
-    series = load.series_names() | {"up", "probe_success"}
+    series = {*load.series_labels(), "up", "probe_success"}
     for vital in VITALS:
         for name in vital.metrics:
             assert any(s == name or s.startswith(f"{name}_") for s in series), name

@@ -81,6 +81,8 @@ def test_a_projects_own_vital_is_built_as_the_standard_ones_are():
     [
         ({"expr": "rate(order_total[5m]) > 1"}, "did you mean 'orders_total'?"),
         ({"expr": "job:http_requests:rate7m > 1"}, "job:http_requests:rate5m"),
+        ({"expr": 'orders_total{kin="web"} > 1'}, "did you mean 'kind'?"),
+        ({"expr": 'orders_total{route="x"} > 1'}, "has no label 'route'"),
         ({"expr": "sum(orders_total"}, "alert OrdersStopped"),
         ({"expr": "orders_total > $limits"}, "no parameter $limits"),
         ({"drill": Drill()}, "has no drill"),

@@ -31,7 +31,7 @@ def planned(
         has=frozenset(has),
     )
     vitals = load.catalogue(own, overrides or {})
-    return plan(vitals, site, load.series_names(metrics))
+    return plan(vitals, site, load.series_labels(metrics))
 
 
 def built(made, fragments=None):

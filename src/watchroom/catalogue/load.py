@@ -102,19 +102,22 @@ def overridden(vital: Vital, override: Override) -> Vital:
     return replace(vital, alerts=tuple(alerts))
 
 
-def series_names(own: Iterable[Metric] = ()) -> frozenset[str]:
-    """Return the name of every series that the app and its exporter can serve.
+def series_labels(own: Iterable[Metric] = ()) -> dict[str, frozenset[str]]:
+    """Return the labels of every series that the app and its exporter can serve.
 
     Args:
         own: A project's own metrics.
     """
-    names: set[str] = set()
+    known: dict[str, frozenset[str]] = {}
     for metric in (*METRICS, *own):
+        labels = frozenset(metric.labels)
         if metric.kind == "histogram":
-            names |= {metric.name + end for end in ("_bucket", "_count", "_sum")}
+            known[f"{metric.name}_bucket"] = labels | {"le"}
+            known[f"{metric.name}_count"] = labels
+            known[f"{metric.name}_sum"] = labels
         else:
-            names.add(metric.name)
-    return frozenset(names)
+            known[metric.name] = labels
+    return known
 
 
 def _uses_limit(vital: Vital) -> bool:

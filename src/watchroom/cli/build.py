@@ -103,7 +103,7 @@ def _plan(found: project.Project, inputs: Inputs) -> Plan:
     return plan(
         catalogue.catalogue(found.vitals, overrides),
         site,
-        catalogue.series_names(found.metrics),
+        catalogue.series_labels(found.metrics),
     )
 
 

@@ -15,10 +15,11 @@ from watchroom.formats import series
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from watchroom.catalogue.model import Alert, Drill, Runbook, Vital
     from watchroom.derive.site import Site
+    from watchroom.promql.syntax import Selector
 
 _FENCE = re.compile(r"```promql\n(.*?)```", re.DOTALL)
 _ENGINE_QUERY = re.compile(r"\{\{[^}]*\bquery\b")
@@ -29,6 +30,7 @@ BUILT_IN = frozenset({
     "ALERTS_FOR_STATE", "probe_success", "probe_duration_seconds",
     "probe_ssl_earliest_cert_expiry", "probe_http_status_code",
 })  # fmt: skip
+_EVERYWHERE = ("__name__", "job", "instance")
 _OWN_RESULTS = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 
 
@@ -93,13 +95,15 @@ class Plan(NamedTuple):
     target_labels: dict[str, str]
 
 
-def plan(vitals: Iterable[Vital], site: Site, known: Iterable[str]) -> Plan:
+def plan(
+    vitals: Iterable[Vital], site: Site, known: Mapping[str, Collection[str]]
+) -> Plan:
     """Return the catalogue filled in for `site`.
 
     Args:
         vitals: The catalogue, overrides applied.
         site: Where, and how it is built.
-        known: Names of every series that the app and its exporter serve.
+        known: The labels of every series that the app and its exporter serve, by name.
 
     Raises:
         ConfigError: A template names no parameter, an expression does not parse or
@@ -110,6 +114,7 @@ def plan(vitals: Iterable[Vital], site: Site, known: Iterable[str]) -> Plan:
     records = _record_names(chosen, site)
     labels = rule_labels(site.inputs)
     own = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    ours = {*labels, *select_labels(site.inputs)}
     names = {*known, *BUILT_IN, *records}
 
     def extra(name: str) -> str:
@@ -119,7 +124,10 @@ def plan(vitals: Iterable[Vital], site: Site, known: Iterable[str]) -> Plan:
 
     def query(expr: str, where: str) -> str:
         for selector in selectors.names(expr, where):
-            _check_known(selectors.metric(selector), names, where)
+            name = selectors.metric(selector)
+            _check_known(name, names, where)
+            if name in known:
+                _check_labels(selector, {*known[name], *_EVERYWHERE, *ours}, where)
         return selectors.narrow(expr, extra, where)
 
     taken: dict[str, tuple[str, str]] = {}
@@ -348,6 +356,19 @@ def _check_known(name: str, known: set[str], where: str) -> None:
         if near
         else "declare it with watchroom.gauge or watchroom.counter",
     )
+
+
+def _check_labels(selector: Selector, known: set[str], where: str) -> None:
+    for matcher in selector.matchers:
+        if matcher.name in known:
+            continue
+        near = difflib.get_close_matches(matcher.name, sorted(known), n=1)
+        raise ConfigError(
+            f"{where}: {selectors.metric(selector)} has no label {matcher.name!r}",
+            hint=f"did you mean {near[0]!r}?"
+            if near
+            else f"it has {', '.join(sorted(known - {'__name__'}))}",
+        )
 
 
 def _check_names(vitals: Iterable[PlannedVital]) -> None:
