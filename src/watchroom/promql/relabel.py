@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -103,12 +105,20 @@ def label_join(frame: Frame, args: Sequence[str]) -> Frame:
     return _with_label(frame, target, values)
 
 
-def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a key by which "node10" stands after "node9"."""
-    return tuple(
-        (0, int(chunk), chunk) if chunk.isdecimal() else (1, 0, chunk)
-        for chunk in _CHUNK.findall(text)
-    )
+def _compare(one: str, other: str) -> int:
+    """Return the natural order of two texts: "node9" stands before "node10"."""
+    pairs = itertools.zip_longest(_CHUNK.findall(one), _CHUNK.findall(other))
+    for left, right in pairs:
+        if left is None or right is None:
+            return -1 if left is None else 1
+        if left.isdecimal() and right.isdecimal() and int(left) != int(right):
+            return -1 if int(left) < int(right) else 1
+        if left != right:
+            return -1 if left < right else 1
+    return 0
+
+
+_key = functools.cmp_to_key(_compare)
 
 
 def sort_by_label(
@@ -121,7 +131,7 @@ def sort_by_label(
     order = sorted(
         range(len(pairs)),
         key=lambda row: (
-            [_natural(pairs[row].get(name, "")) for name in names],
+            [_key(pairs[row].get(name, "")) for name in names],
             frame.labels[row],
         ),
         reverse=falling,
