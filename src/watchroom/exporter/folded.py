@@ -89,8 +89,7 @@ class Folded:
         for at, slots, to in parts(reader.rows, reader.drops):
             part = values[at : at + slots]
             if to[0].name == HTTP_IN_FLIGHT.name:
-                if part[0] <= 0.0:
-                    continue
+                part = (max(0.0, part[0]),)
                 to = (REQUESTS, (*to[1], LOST))  # noqa: PLW2901 - the same part
             total = self.series.setdefault(to, [0.0] * slots)
             for step in range(slots):

@@ -61,7 +61,7 @@ class Process:
         self.waiting = False
         self.role = "command"
         self._seeds: list[Callable[[], None]] = []
-        self._hooked = False
+        self._hooked = self._master = False
         self._reset()
 
     def _reset(self) -> None:
@@ -116,7 +116,7 @@ class Process:
         """Step back after a fork: who forks before its first request is a master."""
         if self.on and self.role == "web" and not self.served:
             self.stop()
-            self.waiting = True
+            self.waiting = self._master = True
 
     def born(self) -> None:
         """Be a new process, after a fork.
@@ -131,8 +131,9 @@ class Process:
                 file.close()
         # A child of one that serves is a tool of its own and shows itself when it
         # observes; a child of a master is a worker, even before its first request.
-        if on and not served and self.role == "web":
-            self.start(self.role)
+        if self._master or (on and not served and self.role == "web"):
+            self._master = False
+            self.start("web")
 
     def check(self, now: float) -> None:
         """Look after the file: lost its name, never had one, has room again."""

@@ -1,0 +1,240 @@
+"""Requests: counted once, and never answered differently."""
+
+from tests.support.app import counts, run
+
+REQUESTS = "http_requests_total"
+DURATION = "http_request_duration_seconds"
+
+
+def test_a_request_is_counted_by_method_route_and_status(tmp_path):
+    run(tmp_path, 'call("/fine/1/"); call("/fine/2/"); call("/nowhere/")')
+
+    found = counts(tmp_path)
+
+    route = "fine/<int:number>/"
+    assert found.get(REQUESTS, method="GET", route=route, status="200") == 2
+    assert found.get(REQUESTS, method="GET", route="unresolved", status="404") == 1
+    assert found.get(f"{DURATION}_count", method="GET", route=route) == 2
+
+
+def test_the_root_has_a_route_that_prometheus_keeps(tmp_path):
+    run(tmp_path, 'call("/")')
+
+    assert counts(tmp_path).get(REQUESTS, method="GET", route="/", status="200") == 1
+
+
+def test_the_first_failure_of_a_route_is_an_increase(tmp_path):
+    run(tmp_path, 'call("/fine/1/")')
+
+    found = counts(tmp_path)
+
+    route = "fine/<int:number>/"
+    assert found.get(REQUESTS, method="GET", route=route, status="500") == 0
+    assert found.get(REQUESTS, method="GET", route=route, status="lost") == 0
+    assert found.get(REQUESTS, method="GET", route="unresolved", status="500") == 0
+
+
+def test_a_failing_request_is_observed_once(tmp_path):
+    status, _ = run(tmp_path, 'show(call("/boom/"))')
+
+    found = counts(tmp_path)
+    assert status.startswith("500")
+    assert found.get(REQUESTS, method="GET", route="boom/", status="500") == 1
+    assert found.get(f"{DURATION}_count", method="GET", route="boom/") == 1
+
+
+def test_an_exit_that_escapes_is_a_500_and_goes_on(tmp_path):
+    raised = run(
+        tmp_path,
+        """
+try:
+    call("/exit/")
+except SystemExit as error:
+    show(error.code)
+""",
+    )
+
+    found = counts(tmp_path)
+    assert raised == 3
+    assert found.get(REQUESTS, method="GET", route="exit/", status="500") == 1
+    assert found.get("http_requests_in_flight") == 0
+    assert found.sum(REQUESTS, status="lost") == 0
+
+
+def test_a_stream_lasts_until_it_is_closed(tmp_path):
+    run(tmp_path, 'call("/stream/")')
+
+    found = counts(tmp_path)
+    assert found.get(REQUESTS, method="GET", route="stream/", status="200") == 1
+    assert found.get(f"{DURATION}_sum", method="GET", route="stream/") >= 0.05
+
+
+def test_invented_methods_share_one_label(tmp_path):
+    run(tmp_path, 'for n in range(5): call("/fine/1/", method=f"HACK{n}")')
+
+    found = counts(tmp_path)
+    assert found.sum(REQUESTS, method="other") == 5
+    assert found.sum(f"{DURATION}_count") == 5
+
+
+def test_little_traffic_makes_few_lines(tmp_path):
+    run(tmp_path, 'call("/"); call("/fine/1/"); call("/boom/"); call("/nowhere/")')
+
+    assert len(counts(tmp_path)) < 150  # a peer: 234
+
+
+ASYNC = """
+from django.core.asgi import get_asgi_application
+application = get_asgi_application()
+
+async def acall(path, gone_after=None, query=b""):
+    sent, asked = [], 0
+    async def receive():
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            return {"type": "http.request", "body": b""}
+        if gone_after is None:
+            await asyncio.sleep(30)
+        await asyncio.sleep(gone_after)
+        return {"type": "http.disconnect"}
+    async def send(message):
+        sent.append(message)
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [],
+             "query_string": query, "server": ("localhost", 80)}
+    await application(scope, receive, send)
+    return sent
+"""
+
+
+def test_under_asgi_no_request_takes_a_thread(tmp_path):
+    threads = run(
+        tmp_path,
+        ASYNC
+        + """
+import threading
+async def main():
+    await acall("/afine/")
+    before = threading.active_count()
+    for _ in range(20):
+        await acall("/afine/")
+    from watchroom.middleware import Middleware
+    async def inner(request): ...
+    from asgiref.sync import iscoroutinefunction
+    made = Middleware(inner)
+    return [iscoroutinefunction(made), iscoroutinefunction(made.process_view)]
+show(asyncio.run(main()))
+""",
+        serve=False,
+    )
+
+    found = counts(tmp_path)
+    assert threads == [True, True]
+    assert found.get(REQUESTS, method="GET", route="afine/", status="200") == 21
+
+
+def test_concurrent_async_requests_are_counted_one_by_one(tmp_path):
+    run(
+        tmp_path,
+        ASYNC
+        + """
+async def main():
+    await asyncio.gather(*(acall("/aslow/", query=b"seconds=0.05") for _ in range(20)))
+    await acall("/astream/")
+asyncio.run(main())
+""",
+        serve=False,
+    )
+
+    found = counts(tmp_path)
+    assert found.get(REQUESTS, method="GET", route="aslow/", status="200") == 20
+    assert found.get(f"{DURATION}_sum", method="GET", route="astream/") >= 0.05
+    assert found.sum(REQUESTS, status="lost") == 0
+
+
+def test_a_client_that_leaves_is_no_server_error(tmp_path):
+    run(
+        tmp_path,
+        ASYNC + 'asyncio.run(acall("/aslow/", gone_after=0.05, query=b"seconds=20"))',
+        serve=False,
+    )
+
+    found = counts(tmp_path)
+    assert found.get(REQUESTS, method="GET", route="aslow/", status="499") == 1
+    assert found.get(REQUESTS, method="GET", route="aslow/", status="500") == 0
+    assert found.sum(REQUESTS, status="lost") == 0
+
+
+def test_a_client_that_leaves_a_stream_ends_it(tmp_path):
+    run(
+        tmp_path,
+        ASYNC + 'asyncio.run(acall("/astream/", gone_after=0.02))',
+        serve=False,
+    )
+
+    found = counts(tmp_path)
+    assert found.sum(REQUESTS, route="astream/", status="200") == 1
+    assert found.sum(REQUESTS, status="lost") == 0
+
+
+def test_a_fault_of_ours_is_counted_and_the_answer_stands(tmp_path):
+    answer = run(
+        tmp_path,
+        """
+call("/fine/1/")
+from watchroom.registry.process import PROCESS
+import logging; logging.getLogger("watchroom").addHandler(logging.NullHandler())
+PROCESS.cells[("GET", "fine/<int:number>/", 200)] = "nonsense"
+show(call("/fine/1/"))
+""",
+    )
+
+    found = counts(tmp_path)
+    assert answer == ["200 OK", "fine 1"]
+    assert found.get("watchroom_instrument_errors_total", instrument="http") == 1
+    assert found.get("http_requests_in_flight") == 0
+
+
+def test_disabled_leaves_nothing(tmp_path):
+    left = run(
+        tmp_path,
+        """
+from django.core.handlers.wsgi import WSGIHandler
+call("/work/")
+show([
+    [name for name in sys.modules if name.startswith("watchroom.instrument")
+     and name.rpartition(".")[2] in ("database", "cache")],
+    connection.execute_wrappers,
+    type(caches["default"]).__mro__[1].__name__,
+])
+""",
+        WATCHROOM_ENABLED="0",
+    )
+
+    assert left == [[], [], "BaseCache"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_settings_are_told_by_the_check_and_stop_nobody(tmp_path):
+    said = run(
+        tmp_path,
+        """
+from django.conf import settings
+settings.WATCHROOM = {"PROJEKT": "x"}
+from watchroom import conf
+conf.settings.cache_clear()
+from watchroom.apps import check_settings, check_middleware
+application = get_wsgi_application()
+show([[m.id, m.msg, m.hint] for m in check_settings(None)] + [call("/fine/1/")])
+""",
+        serve=False,
+    )
+
+    assert said == [
+        [
+            "watchroom.E001",
+            "WATCHROOM: unknown key 'PROJEKT'.",
+            "did you mean 'PROJECT'?",
+        ],
+        ["200 OK", "fine 1"],
+    ]
