@@ -11,6 +11,7 @@ urlpatterns = [
     path("stream/", views.stream),
     path("astream/", views.astream),
     path("slow/", views.slow),
+    path("hang/", views.hang),
     path("aslow/", views.aslow),
     path("pid/", views.pid),
 ]

@@ -58,6 +58,11 @@ def slow(request):
     return HttpResponse("slow")
 
 
+def hang(request):
+    time.sleep(30)
+    return HttpResponse("late")
+
+
 async def aslow(request):
     await asyncio.sleep(float(request.GET.get("seconds", "0.2")))
     return HttpResponse("slow")
