@@ -72,6 +72,15 @@ def test_another_origin_may_not_post(local):
     assert local.get("/-/reload").status == 405
 
 
+def test_a_page_of_the_public_name_may_post_though_the_proxy_changed_the_host(local):
+    def post(origin):
+        return local.post("/login", b"token=x", Origin=origin, Via="1.1 proxy").status
+
+    assert post("https://watch.example.org") == 303
+    assert post("https://watch.example.org.evil.example") == 403
+    assert post("http://localhost:1") == 403
+
+
 def test_no_answer_invites_other_origins_and_every_answer_is_guarded(local):
     for path in ("/", "/api/v1/query?query=up", "/nowhere", "/static/console.js"):
         headers = local.get(path, Origin="https://evil.example").headers
@@ -97,13 +106,13 @@ def test_beyond_loopback_everything_needs_the_token(public):
         assert public.get(path, **wrong).status == 401, path
         assert public.get(path, **BEARER).status == 200, path
     assert public.post("/-/reload").status == 401
-    assert public.get("/", Accept="text/html").headers["Location"] == "/login"
+    assert public.get("/", Accept="text/html").headers["Location"] == "login"
     assert "shop" not in public.get("/login").body
 
 
 def test_a_login_with_the_token_gives_a_cookie_that_opens_the_page(public):
     wrong = public.post("/login", b"token=nonsense")
-    assert (wrong.status, wrong.headers["Location"]) == (303, "/login?wrong=1")
+    assert (wrong.status, wrong.headers["Location"]) == (303, "login?wrong=1")
     right = public.post("/login", f"token={TOKEN}".encode())
     cookie = right.headers["Set-Cookie"]
     assert "HttpOnly" in cookie

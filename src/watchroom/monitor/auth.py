@@ -104,12 +104,13 @@ class Access:
             )
         self._token = token.encode()
         self._loopback = listen.loopback
-        self._hosts = _LOCAL | {listen.host} | set(hosts)
+        self._named = frozenset(hosts)
+        self._hosts = _LOCAL | {listen.host}
         self.refused = 0
 
     def allow_hosts(self, hosts: Collection[str]) -> None:
         """Take the names a reload brought."""
-        self._hosts = self._hosts | set(hosts)
+        self._named = self._named | set(hosts)
 
     def bears_token(self, request: web.Request) -> bool:
         """Return whether the request carries the token or a login made with it."""
@@ -141,19 +142,21 @@ class Access:
         proxied = any(name in request.headers for name in _PROXIED)
         if not trusted and (proxied or not self._loopback):
             return 401, "this needs the token: Authorization: Bearer …, or /login"
-        if not trusted and host_of(request.headers.get("Host", "")) not in self._hosts:
+        host = host_of(request.headers.get("Host", ""))
+        if not trusted and host not in self._hosts | self._named:
             return 403, (
                 "unknown Host header; use localhost, or set MONITOR_URL to the name"
             )
         return self._origin_problem(request)
 
-    @staticmethod
-    def _origin_problem(request: web.Request) -> tuple[int, str] | None:
+    def _origin_problem(self, request: web.Request) -> tuple[int, str] | None:
         if request.method in {"GET", "HEAD"}:
             return None
         origin = request.headers.get("Origin")
         if origin is not None:
-            if urlsplit(origin).netloc != request.headers.get("Host", ""):
+            # A proxy may have changed Host; a page of the public name is ours too.
+            here = urlsplit(origin).netloc == request.headers.get("Host", "")
+            if not here and host_of(urlsplit(origin).netloc) not in self._named:
                 return 403, "a page of another origin may not do this"
         elif request.headers.get("Sec-Fetch-Site", "none") not in {
             "same-origin",
@@ -186,7 +189,8 @@ class Access:
     def _refusal(request: web.Request, status: int, why: str) -> web.StreamResponse:
         browser = "text/html" in request.headers.get("Accept", "")
         if status == 401 and browser and request.method == "GET":
-            return web.HTTPSeeOther("/login")
+            # Relative, so that it holds under a path that a proxy strips.
+            return web.HTTPSeeOther("../" * (request.path.count("/") - 1) + "login")
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
         if request.path.startswith("/api/"):
             body = {"status": "error", "errorType": "unauthorized", "error": why}

@@ -64,8 +64,8 @@ class OwnAPI:
         )
         if cookie is None:
             await asyncio.sleep(_WRONG_TOKEN_SECONDS)
-            raise web.HTTPSeeOther("/login?wrong=1")
-        answer = web.HTTPSeeOther("/")
+            raise web.HTTPSeeOther("login?wrong=1")
+        answer = web.HTTPSeeOther("./")
         answer.set_cookie(
             COOKIE,
             cookie,

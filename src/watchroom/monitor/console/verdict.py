@@ -33,12 +33,13 @@ class Note(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The sentence, its CSS class and symbol, and the line under it."""
+    """The sentence, its CSS class and symbol, the line under it, and what is known."""
 
     css: str
     symbol: str
     sentence: str
     notes: Sequence[Note]
+    detail: str = ""
 
 
 def is_page(alert: AlertView) -> bool:
@@ -114,6 +115,10 @@ def _told_by(alert: AlertView) -> str:
     return f": {summary}" if summary else ""
 
 
+def _description(alert: AlertView) -> str:
+    return " ".join(dict(alert.annotations).get("description", "").split())[:600]
+
+
 def _firing(
     firing: Sequence[AlertView],
     entries: Sequence[Entry],
@@ -139,7 +144,7 @@ def _firing(
     notes += told(name, worst.active_at_ms, since, entries)
     if name in runbooks:
         notes.append(Note("runbook", runbook=name))
-    return Verdict("fire", "▲", sentence, notes)
+    return Verdict("fire", "▲", sentence, notes, _description(worst))
 
 
 def told(
@@ -188,7 +193,8 @@ def _pending(
         notes.append(Note(f"also pending: {', '.join(others[:4])}"))
     if name in runbooks:
         notes.append(Note("runbook", runbook=name))
-    return Verdict("warn", "◆", f"{name} is pending{_told_by(worst)}", notes)
+    sentence = f"{name} is pending{_told_by(worst)}"
+    return Verdict("warn", "◆", sentence, notes, _description(worst))
 
 
 def _blind(blind: Sequence[Tile], tiles: Sequence[Tile]) -> Verdict:
