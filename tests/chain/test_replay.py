@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tests.support.chain import judge, until
+from tests.support.chain import children, judge, until
 from tests.support.remote_write import write
 
 from watchroom.demo.processes import free_port
@@ -68,8 +68,7 @@ def run_with_trouble(ledger: Chain) -> tuple[float, float]:
     time.sleep(12)
     ledger.fault(errors="30%")
     time.sleep(6)
-    child = os.popen(f"ps -o pid= --ppid {ledger.pid('app')}").read().split()[0]
-    os.kill(int(child), signal.SIGKILL)
+    os.kill(children(ledger.pid("app"))[0], signal.SIGKILL)
     ledger.fault(errors=None)
     time.sleep(2)
     ledger.kill("exporter")
@@ -116,7 +115,7 @@ def test_every_rule_and_panel_answers_as_the_real_prometheus(ledger: Chain) -> N
         series = list(stored(store))
         markers = sum(np.isnan(v) for _, samples in series for _, v in samples)
         assert markers > 50, "a silent target leaves stale markers"
-        write(f"{url}/api/v1/write", series)
+        write(url, series)
         until(lambda: ledger.query(url, "count(up)", ended - 5), 20, "samples there")
         compare(ledger, store, url, begun, ended)
     finally:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.chain import LEDGER, chain, until
+from tests.support.chain import LEDGER, chain, children, until
 
 from watchroom.demo.processes import free_port
 from watchroom.formats import exposition
@@ -152,12 +152,6 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         ledger.manage("seed")
         ledger.start_exporter()
         yield Pair(ledger)
-
-
-def children(pid: int) -> list[int]:
-    """Return the pids of a process's children."""
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(child) for child in text.split()]
 
 
 def check_histograms(seen: list[dict[tuple[str, exposition.Labels], float]]) -> None:

@@ -208,6 +208,12 @@ class Chain:
             del self.processes._running[name]
 
 
+def children(pid: int) -> list[int]:
+    """Return the pids of a process's children."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
 @contextmanager
 def chain(directory: Path, **environ: str) -> Iterator[Chain]:
     """Yield a chain with nothing started; stop whatever was."""

@@ -178,7 +178,6 @@ class DrillRun:
         budget = drill.budget_seconds * self._patience
         interval = parse_duration(self._manifest.inputs.interval)
         self._check_rule(drill.alert)
-        self._check_target_free()
         self._post(
             "start",
             {
@@ -191,7 +190,8 @@ class DrillRun:
             },
         )
         self._begun = time.monotonic()
-        self._until("scraped", self._scraped, 30 + 3 * interval)
+        up = "0" if drill.fault == ["down"] else "1"
+        self._until("scraped", lambda: self._scraped(up), 30 + 3 * interval)
         self._until("pending", lambda: self._state({"pending", "firing"}), budget)
         self._until("firing", lambda: self._state({"firing"}), budget)
         self._until("routed", self._routed, 30 + 3 * interval)
@@ -261,13 +261,7 @@ class DrillRun:
         if sick:
             raise BrokenError("scraped", f"{alert} fails: {sick[0].get('lastError')}")
 
-    def _check_target_free(self) -> None:
-        for target in self._exporter("targets"):
-            job = target.get("labels", {}).get("job", "")
-            if job == self._job:
-                raise BrokenError("scraped", f"a drill {job} is already running")
-
-    def _scraped(self) -> str | None:
+    def _scraped(self, up: str) -> str | None:
         answer = client.get(
             f"{self._chain.prometheus}/api/v1/query",
             {"query": f'up{{job="{self._job}"}}'},
@@ -275,9 +269,8 @@ class DrillRun:
         result = answer["data"]["result"]
         if not result:
             return None
-        if result[0]["value"][1] != "1":
-            raise BrokenError("scraped", "the drill target is scraped, but `up` is 0")
-        return f'up{{job="{self._job}"}} 1'
+        # A target is first seen a moment before it is first scraped.
+        return None if result[0]["value"][1] != up else f'up{{job="{self._job}"}} {up}'
 
     def _alerts(self) -> list[dict[str, Any]]:
         data = client.get(f"{self._chain.prometheus}/api/v1/alerts")["data"]
@@ -385,9 +378,15 @@ def canonical(expr: str) -> str:
 
 
 def _active_alertmanager(prometheus: str) -> str:
-    data = client.get(f"{prometheus}/api/v1/alertmanagers")["data"]
-    for found in data["activeAlertmanagers"]:
-        return str(found["url"]).removesuffix("/api/v2/alerts")
+    # A Prometheus that has just started knows its Alertmanagers 5 s later (measured).
+    deadline = time.monotonic() + 8
+    while True:
+        data = client.get(f"{prometheus}/api/v1/alertmanagers")["data"]
+        for found in data["activeAlertmanagers"]:
+            return str(found["url"]).removesuffix("/api/v2/alerts")
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_EVERY)
     raise ConfigError(
         f"{prometheus} knows no Alertmanager",
         hint="give --alertmanager URL, and `alerting:` in prometheus.yml",
