@@ -11,6 +11,7 @@ import msgspec
 import yaml
 
 from watchroom.errors import FormatError
+from watchroom.monitor.fetch import problem
 from watchroom.monitor.targets import TargetGroup
 from watchroom.units import parse_duration
 
@@ -101,8 +102,12 @@ class Discovery:
                     groups = await self._ask(config)
                 self.last_error = ""
                 self._report(source, groups)
-            except (aiohttp.ClientError, FormatError, OSError, TimeoutError) as error:
-                self._failed(config.url, error)
+            except TimeoutError:
+                self._failed(config.url, "no answer in time")
+            except FormatError as error:
+                self._failed(config.url, str(error))
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                self._failed(config.url, problem(error))
             await asyncio.sleep(every)
 
     async def _ask(self, config: HttpSdConfig) -> list[TargetGroup]:
@@ -131,7 +136,7 @@ class Discovery:
                 self.last_error = ""
                 self._report(source, groups)
             except (FormatError, OSError, yaml.YAMLError) as error:
-                self._failed(", ".join(config.files), error)
+                self._failed(", ".join(config.files), str(error))
             await asyncio.sleep(every)
 
     def _read_files(self, patterns: Sequence[str]) -> list[TargetGroup]:
@@ -147,9 +152,8 @@ class Discovery:
                 groups += _decode(raw, meta)
         return groups
 
-    def _failed(self, source: str, error: Exception) -> None:
+    def _failed(self, source: str, said: str) -> None:
         self.failures += 1
-        said = str(error) or type(error).__name__
         if said != self.last_error:
             _LOG.warning("discovery from %s failed, targets kept: %s", source, said)
         self.last_error = said

@@ -42,11 +42,16 @@ async def fetch(client: aiohttp.ClientSession, target: Target) -> str:
         raise FormatError(
             f"no complete answer within {target.timeout:g} s (the scrape timeout)"
         ) from error
-    except aiohttp.ClientConnectorError as error:
-        raise FormatError(f"cannot connect: {_reason(error.os_error)}") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FormatError(f"not an HTTP answer we can read: {said[:200]}") from error
+        raise FormatError(problem(error)) from error
+
+
+def problem(error: Exception) -> str:
+    """Return in one line why a request failed."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot connect: {_reason(error.os_error)}"
+    said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"not an HTTP answer we can read: {said[:200]}"
 
 
 def _reason(error: OSError) -> str:

@@ -141,7 +141,10 @@ def families(services: Services) -> list[Family]:
     ]
     outcomes = [((("outcome", kind),), n) for kind, n in queries.counts.items()]
     found.append(_family("watchroom_queries_total", "counter", "Queries.", outcomes))
-    found += _stats("watchroom_rules_", services.rules.stats())
+    found += _stats(
+        "watchroom_rules_",
+        {f"{name}_total": value for name, value in services.rules.stats().items()},
+    )
     found += _stats("watchroom_store_", services.store.stats())
     found.append(
         _family(
