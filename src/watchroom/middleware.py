@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
 
-_FLIGHT = "_watchroom_flight"
-
 
 class Middleware:
     """Counts each request once, when its response has gone out, and changes none.
@@ -58,7 +56,7 @@ class Middleware:
         if flight is None:
             response: HttpResponseBase = self.get_response(request)
             return response
-        setattr(request, _FLIGHT, flight)
+        request._watchroom_flight = flight  # type: ignore[attr-defined]  # ours  # noqa: SLF001
         try:
             response = self.get_response(request)
         except BaseException:  # a worker told to exit in mid-request is one too
@@ -72,7 +70,7 @@ class Middleware:
         if flight is None:
             response: HttpResponseBase = await self.get_response(request)
             return response
-        setattr(request, _FLIGHT, flight)
+        request._watchroom_flight = flight  # type: ignore[attr-defined]  # ours  # noqa: SLF001
         try:
             response = await self.get_response(request)
         except asyncio.CancelledError:  # how Django passes on a disconnect
@@ -86,13 +84,13 @@ class Middleware:
 
     @staticmethod
     def _resolved(request: HttpRequest, *_: object) -> None:
-        flight = getattr(request, _FLIGHT, None)
+        flight = getattr(request, "_watchroom_flight", None)
         if flight is not None:
             http.resolved(request, flight)
 
     @staticmethod
     async def _aresolved(request: HttpRequest, *_: object) -> None:
-        flight = getattr(request, _FLIGHT, None)
+        flight = getattr(request, "_watchroom_flight", None)
         if flight is not None:
             http.resolved(request, flight)
 

@@ -16,7 +16,7 @@ from django.core.cache.backends.base import BaseCache
 
 from watchroom.catalogue.metrics import CACHE_ERRORS, CACHE_GETS
 from watchroom.registry.guard import guarded
-from watchroom.registry.process import PROCESS, add
+from watchroom.registry.process import LOCKED, PROCESS, add
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,13 +39,18 @@ _HANDED_ON = (
 class Counted:
     """What goes before a back end's class: its reads, counted."""
 
+    _watchroom_real: BaseCache
+    _watchroom_alias: str
+
     def get(self, *args: Any, **named: Any) -> Any:
         """Read one key."""
-        if not PROCESS.on:
-            return vars(self)[_REAL].get(*args, **named)
-        default, args, named = _with_sentinel(args, named)
+        default = None
+        if len(args) == 1 and not named:  # nearly all reads
+            args = (args[0], _MISSING)
+        else:
+            default, args, named = _with_sentinel(args, named)
         try:
-            value = vars(self)[_REAL].get(*args, **named)
+            value = self._watchroom_real.get(*args, **named)
         except BaseException:
             _failed(self)
             raise
@@ -59,7 +64,7 @@ class Counted:
         """Read one key."""
         default, args, named = _with_sentinel(args, named)
         try:
-            value = await vars(self)[_REAL].aget(*args, **named)
+            value = await self._watchroom_real.aget(*args, **named)
         except BaseException:
             _failed(self)
             raise
@@ -73,7 +78,7 @@ class Counted:
         """Read several keys."""
         args, named, asked = _counted_keys(args, named)
         try:
-            found = vars(self)[_REAL].get_many(*args, **named)
+            found = self._watchroom_real.get_many(*args, **named)
         except BaseException:
             _failed(self)
             raise
@@ -84,7 +89,7 @@ class Counted:
         """Read several keys."""
         args, named, asked = _counted_keys(args, named)
         try:
-            found = await vars(self)[_REAL].aget_many(*args, **named)
+            found = await self._watchroom_real.aget_many(*args, **named)
         except BaseException:
             _failed(self)
             raise
@@ -93,10 +98,10 @@ class Counted:
 
     def get_or_set(self, *args: Any, **named: Any) -> Any:
         """Read one key, or store it: one read, hit or miss."""
-        asked = _Asked(type(vars(self)[_REAL]).get_or_set is BaseCache.get_or_set)
+        asked = _Asked(type(self._watchroom_real).get_or_set is BaseCache.get_or_set)
         args, named = asked.instead(args, named)
         try:
-            value = vars(self)[_REAL].get_or_set(*args, **named)
+            value = self._watchroom_real.get_or_set(*args, **named)
         except BaseException:
             asked.failed(self)
             raise
@@ -105,10 +110,10 @@ class Counted:
 
     async def aget_or_set(self, *args: Any, **named: Any) -> Any:
         """Read one key, or store it: one read, hit or miss."""
-        asked = _Asked(type(vars(self)[_REAL]).aget_or_set is BaseCache.aget_or_set)
+        asked = _Asked(type(self._watchroom_real).aget_or_set is BaseCache.aget_or_set)
         args, named = asked.instead(args, named)
         try:
-            value = await vars(self)[_REAL].aget_or_set(*args, **named)
+            value = await self._watchroom_real.aget_or_set(*args, **named)
         except BaseException:
             asked.failed(self)
             raise
@@ -200,7 +205,7 @@ def wrap(backend: BaseCache, alias: str) -> BaseCache:
 
 def _hand_on(made: type[BaseCache], name: str) -> Callable[..., Any]:
     def call(self: Counted, *args: Any, **named: Any) -> Any:
-        return getattr(vars(self)[_REAL], name)(*args, **named)
+        return getattr(self._watchroom_real, name)(*args, **named)
 
     call.__name__ = name
     if iscoroutinefunction(getattr(made, name)):
@@ -234,10 +239,14 @@ def _counted_keys(
 def _read(cache: Counted, hits: int, misses: int) -> None:
     if not PROCESS.on:
         return
-    alias = vars(cache)[_ALIAS]
+    alias = cache._watchroom_alias  # noqa: SLF001 - ours
     cells: Read = PROCESS.cells.get(("cache", alias)) or _cells(alias)
     if hits:
-        add(*cells[0], hits)
+        view, at = cells[0]
+        if LOCKED:
+            add(view, at, hits)
+        else:
+            view[at] += hits
     if misses:
         add(*cells[1], misses)
 
@@ -251,7 +260,7 @@ def _read_many(cache: Counted, found: Any, asked: Any) -> None:
 @guarded("cache")
 def _failed(cache: Counted) -> None:
     if PROCESS.on:
-        alias = vars(cache)[_ALIAS]
+        alias = cache._watchroom_alias  # noqa: SLF001 - ours
         cells: Read = PROCESS.cells.get(("cache", alias)) or _cells(alias)
         add(*cells[2], 1.0)
 

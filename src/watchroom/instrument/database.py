@@ -6,6 +6,7 @@ query, against 7.5 µs for a cursor class of its own per cursor in a peer (measu
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 
 from watchroom.catalogue.metrics import DB_DURATION, DB_ERRORS
+from watchroom.formats.slots import GRAIN
 from watchroom.registry.guard import guarded
-from watchroom.registry.process import PROCESS, add, observe
+from watchroom.registry.process import LOCKED, PROCESS, add, observe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +88,12 @@ def _observe(context: dict[str, Any], start: float, errors: float) -> None:
     alias = context["connection"].alias
     cells: Queried = PROCESS.cells.get(("db", alias)) or _cells(alias)
     (view, base), failed, edges = cells
-    observe(view, base, edges, seconds)
+    if LOCKED:
+        observe(view, base, edges, seconds)
+    else:
+        # `observe`, written out: amid cold caches a call costs half a microsecond.
+        view[base + bisect_left(edges, seconds)] += 1.0
+        view[base + len(edges) + 1] += int(seconds * GRAIN) / GRAIN
     if errors:
         add(*failed, errors)
 
