@@ -36,6 +36,7 @@ class Counts:
         self.samples = 0
         self.out_of_order = 0
         self.duplicates = 0
+        self.timestamps = 0
         self.store_failures = 0
 
 
@@ -130,10 +131,12 @@ class Scraper:
     def _store_row(self, stamp: int, body: str | FormatError, seconds: float) -> str:
         """Append the scrape; return what was wrong with it, or ""."""
         problem = ""
+        before = self._series.ignored_timestamps
         try:
             if isinstance(body, FormatError):
                 raise body
             row = self._series.read(body)
+            self._counts.timestamps += self._series.ignored_timestamps - before
         except FormatError as error:
             problem = str(error)
             row = self._series.fail()

@@ -89,10 +89,22 @@ class OwnAPI:
 
 def families(services: Services) -> list[Family]:
     """Return the monitor's own metrics."""
-    reloads, counts = services.reloads, services.scrapers.counts
-    scrapers = services.scrapers.all()
-    queries = services.queries
-    found = [
+    return [
+        *_configuration(services),
+        *_scraping(services),
+        *_answering(services),
+        *_stats(
+            "watchroom_rules_",
+            {f"{name}_total": value for name, value in services.rules.stats().items()},
+        ),
+        *_stats("watchroom_store_", services.store.stats()),
+        *_paging(services),
+    ]
+
+
+def _configuration(services: Services) -> list[Family]:
+    reloads = services.reloads
+    return [
         _one("watchroom_build_info", 1, "Which watchroom this is.", version=_version()),
         _one(
             "watchroom_config_last_reload_successful",
@@ -104,27 +116,47 @@ def families(services: Services) -> list[Family]:
             reloads.good_at,
             "When the files in force were read.",
         ),
+        _count(
+            "watchroom_rule_evaluations_missed",
+            services.pulse.missed,
+            "Evaluations skipped because the last one was still running.",
+        ),
+    ]
+
+
+def _scraping(services: Services) -> list[Family]:
+    counts, scrapers = services.scrapers.counts, services.scrapers.all()
+    found = [
         _one("watchroom_targets", len(scrapers), "Targets now."),
         _one(
             "watchroom_targets_down",
             sum(one.health == "down" for one in scrapers),
             "Targets whose last scrape failed.",
         ),
-        _count("watchroom_scrapes", counts.scrapes, "Scrapes."),
-        _count("watchroom_scrape_failures", counts.failures, "Scrapes that failed."),
-        _count("watchroom_samples_stored", counts.samples, "Samples accepted."),
-        _count(
-            "watchroom_samples_out_of_order", counts.out_of_order, "Samples refused."
-        ),
-        _count("watchroom_samples_duplicate", counts.duplicates, "Samples refused."),
-        _count(
-            "watchroom_store_append_failures", counts.store_failures, "Scrapes lost."
-        ),
         _count(
             "watchroom_discovery_failures",
             sum(count for count, _ in services.discovery_failures().values()),
             "Discovery requests that failed; the last targets stay.",
         ),
+    ]
+    for name, value, text in (
+        ("scrapes", counts.scrapes, "Scrapes."),
+        ("scrape_failures", counts.failures, "Scrapes that failed."),
+        ("samples_stored", counts.samples, "Samples accepted."),
+        ("samples_out_of_order", counts.out_of_order, "Samples refused as too old."),
+        ("samples_duplicate", counts.duplicates, "Samples refused as known."),
+        ("timestamps_ignored", counts.timestamps, "Exposed timestamps not used."),
+        ("store_append_failures", counts.store_failures, "Scrapes lost."),
+    ):
+        found.append(_count(f"watchroom_{name}", value, text))
+    return found
+
+
+def _answering(services: Services) -> list[Family]:
+    queries = services.queries
+    outcomes = [((("outcome", kind),), n) for kind, n in queries.counts.items()]
+    return [
+        _family("watchroom_queries_total", "counter", "Queries.", outcomes),
         _count(
             "watchroom_query_seconds", queries.busy_seconds, "Time spent in queries."
         ),
@@ -133,39 +165,29 @@ def families(services: Services) -> list[Family]:
             services.access.refused,
             "Requests without the token, of another host or origin.",
         ),
-        _count(
-            "watchroom_rule_evaluations_missed",
-            services.pulse.missed,
-            "Evaluations skipped because the last one was still running.",
-        ),
     ]
-    outcomes = [((("outcome", kind),), n) for kind, n in queries.counts.items()]
-    found.append(_family("watchroom_queries_total", "counter", "Queries.", outcomes))
-    found += _stats(
-        "watchroom_rules_",
-        {f"{name}_total": value for name, value in services.rules.stats().items()},
-    )
-    found += _stats("watchroom_store_", services.store.stats())
-    found.append(
+
+
+def _paging(services: Services) -> list[Family]:
+    stats = services.notifier.stats()
+    rows = [
+        ((("outcome", outcome), ("receiver", receiver)), value)
+        for (receiver, outcome), value in stats.items()
+        if receiver
+    ]
+    return [
         _family(
             "watchroom_notifications_total",
             "counter",
             "Deliveries by receiver and outcome.",
-            [
-                ((("outcome", outcome), ("receiver", receiver)), value)
-                for (receiver, outcome), value in services.notifier.stats().items()
-                if receiver
-            ],
-        )
-    )
-    found.append(
+            rows,
+        ),
         _one(
             "watchroom_notifications_open",
-            services.notifier.stats().get(("", "queue"), 0),
+            stats.get(("", "queue"), 0),
             "Deliveries that no receiver has accepted yet.",
-        )
-    )
-    return found
+        ),
+    ]
 
 
 def _version() -> str:

@@ -178,19 +178,6 @@ def _compose(
         for one in tiles
     ]
     trust = _trust(services, read, now)
-    calm = max(
-        [
-            services.started,
-            now - HISTORY_SECONDS,
-            *(
-                (change.at_ms + change.lasted_ms) / 1000
-                for change in read.history
-                if change.state == "firing"
-                and dict(change.labels).get("severity", "none") != "none"
-                and not dict(change.labels).get("job", "").startswith("drill-")
-            ),
-        ]
-    )
     return Board(
         at_ms=at_ms,
         verdict=verdict(
@@ -198,7 +185,7 @@ def _compose(
             tiles,
             read.entries,
             now_ms=at_ms,
-            calm_since_ms=round(calm * 1000),
+            calm_since_ms=_calm_since(services, read.history, now),
             waits=_waits(services),
             fired=fired,
             runbooks=read.runbooks,
@@ -215,6 +202,19 @@ def _compose(
             since_ms=at_ms - HISTORY_SECONDS * 1000,
         ),
     )
+
+
+def _calm_since(services: Services, history: Sequence[Transition], now: float) -> int:
+    """Return when anything last fired, or the watch or its memory began, in ms."""
+    ended = [
+        change.at_ms + change.lasted_ms
+        for change in history
+        if change.state == "firing"
+        and dict(change.labels).get("severity", "none") != "none"
+        and not dict(change.labels).get("job", "").startswith("drill-")
+    ]
+    began = max(services.started, now - HISTORY_SECONDS)
+    return max([round(began * 1000), *ended])
 
 
 def _interval(services: Services) -> float:
