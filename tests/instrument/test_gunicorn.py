@@ -54,7 +54,7 @@ class Load:
 
 
 @pytest.mark.parametrize("preload", [False, True])
-def test_four_workers_one_killed_then_half_with_another_limit(  # noqa: PLR0915 - one story
+def test_four_workers_one_killed_then_half_with_another_limit(
     tmp_path, preload
 ):
     run = tmp_path / "run"

@@ -15,7 +15,7 @@ from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 
 from watchroom.catalogue.metrics import CACHE_ERRORS, CACHE_GETS
-from watchroom.registry.guard import guarded
+from watchroom.registry.guard import fault, guarded
 from watchroom.registry.process import LOCKED, PROCESS, add
 
 if TYPE_CHECKING:
@@ -235,20 +235,22 @@ def _counted_keys(
     return args, named, keys
 
 
-@guarded("cache")
 def _read(cache: Counted, hits: int, misses: int) -> None:
-    if not PROCESS.on:
-        return
-    alias = cache._watchroom_alias  # noqa: SLF001 - ours
-    cells: Read = PROCESS.cells.get(("cache", alias)) or _cells(alias)
-    if hits:
-        view, at = cells[0]
-        if LOCKED:
-            add(view, at, hits)
-        else:
-            view[at] += hits
-    if misses:
-        add(*cells[1], misses)
+    try:
+        if not PROCESS.on:
+            return
+        alias = cache._watchroom_alias  # noqa: SLF001 - ours
+        cells: Read = PROCESS.cells.get(("cache", alias)) or _cells(alias)
+        if hits:
+            view, at = cells[0]
+            if LOCKED:
+                add(view, at, hits)
+            else:
+                view[at] += hits
+        if misses:
+            add(*cells[1], misses)
+    except Exception:  # noqa: BLE001 - the guard, written out
+        fault("cache")
 
 
 @guarded("cache")

@@ -15,7 +15,7 @@ from django.db.backends.signals import connection_created
 
 from watchroom.catalogue.metrics import DB_DURATION, DB_ERRORS
 from watchroom.formats.slots import GRAIN
-from watchroom.registry.guard import guarded
+from watchroom.registry.guard import fault, guarded
 from watchroom.registry.process import LOCKED, PROCESS, add, observe
 
 if TYPE_CHECKING:
@@ -82,20 +82,22 @@ def _seed() -> None:
         _cells(alias)
 
 
-@guarded("database")
 def _observe(context: dict[str, Any], start: float, errors: float) -> None:
-    seconds = perf_counter() - start
-    alias = context["connection"].alias
-    cells: Queried = PROCESS.cells.get(("db", alias)) or _cells(alias)
-    (view, base), failed, edges = cells
-    if LOCKED:
-        observe(view, base, edges, seconds)
-    else:
-        # `observe`, written out: amid cold caches a call costs half a microsecond.
-        view[base + bisect_left(edges, seconds)] += 1.0
-        view[base + len(edges) + 1] += int(seconds * GRAIN) / GRAIN
-    if errors:
-        add(*failed, errors)
+    try:
+        seconds = perf_counter() - start
+        alias = context["connection"].alias
+        cells: Queried = PROCESS.cells.get(("db", alias)) or _cells(alias)
+        (view, base), failed, edges = cells
+        if LOCKED:
+            observe(view, base, edges, seconds)
+        else:
+            # `observe`, written out: amid cold caches a call costs half a microsecond.
+            view[base + bisect_left(edges, seconds)] += 1.0
+            view[base + len(edges) + 1] += seconds * GRAIN // 1.0 / GRAIN
+        if errors:
+            add(*failed, errors)
+    except Exception:  # noqa: BLE001 - the guard, written out
+        fault("database")
 
 
 def _cells(alias: str) -> Queried:
