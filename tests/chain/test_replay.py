@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tests.support.chain import children, judge, until
+from tests.support.chain import children, get, judge, until
 from tests.support.remote_write import write
 
 from watchroom.demo.processes import free_port
@@ -127,8 +127,11 @@ def compare(ledger: Chain, store: Store, url: str, begun: float, ended: float) -
     engine, snapshot = Engine(), store.snapshot()
     asked = answered = 0
     different = []
+    # Prometheus 2 bounds the extrapolation of a counter near zero in another order
+    # (3 changed it), so its questions begin when the app's counters have grown.
+    young = get(f"{url}/api/v1/status/buildinfo")["data"]["version"].startswith("2.")
     # 1.37 s is no multiple of the interval, and 0.0613 no offset of a scrape or rule.
-    instants = np.arange(begun + 8.0613, ended - 1, 1.37)
+    instants = np.arange(begun + (16.0613 if young else 8.0613), ended - 1, 1.37)
     for expr in expressions(ledger.monitoring):
         empty = True
         for at in instants:

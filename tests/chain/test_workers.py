@@ -14,7 +14,6 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter, defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +24,7 @@ from watchroom.formats import exposition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.chain import Chain
 
