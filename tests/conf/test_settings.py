@@ -1,0 +1,77 @@
+"""The WATCHROOM setting: what is refused, by which name, with which remedy."""
+
+import pytest
+
+from watchroom import conf
+from watchroom.errors import ConfigError
+from watchroom.formats import rundir
+
+URL = "https://hooks.example/T0/B0/very-secret"
+
+
+@pytest.mark.parametrize(
+    ("raw", "field", "part"),
+    [
+        ({"SITE": []}, "WATCHROOM", "did you mean 'SITES'?"),
+        ({"SITES": "https://a.example"}, "WATCHROOM.SITES", "not a list"),
+        ({"EXPORTER": "9000"}, "WATCHROOM.EXPORTER", "host:port"),
+        ({"MAX_SERIES": 5}, "WATCHROOM.MAX_SERIES", "between"),
+        ({"RECEIVERS": {"a": {}}}, "WATCHROOM.RECEIVERS.a", "exactly one"),
+        ({"RECEIVERS": {"a": {"url": URL}}}, "WATCHROOM.RECEIVERS.a.url", "secret"),
+        (
+            {"RECEIVERS": {"a": {"secret": "../x"}}},
+            "WATCHROOM.RECEIVERS.a.secret",
+            "file name",
+        ),
+        (
+            {"VITALS": {"HighLatency": {"limit": "fast"}}},
+            "WATCHROOM.VITALS.HighLatency.limit",
+            "not a limit",
+        ),
+        (
+            {"VITALS": {"HighLatency": {"ignore": {}}}},
+            "WATCHROOM.VITALS.HighLatency",
+            "unknown key 'ignore'",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(raw, field, part):
+    with pytest.raises(ConfigError) as caught:
+        conf.load(raw, {})
+
+    assert caught.value.field == field
+    assert part in str(caught.value)
+    assert "very-secret" not in str(caught.value)
+
+
+def test_the_environment_wins_over_the_setting_and_names_the_project():
+    env = {"DJANGO_SETTINGS_MODULE": "shop.settings", "WATCHROOM_RUNTIME_DIR": "/run/x"}
+
+    found = conf.load({"RUNTIME_DIR": "/run/y"}, env)
+
+    assert (found.project, found.runtime_dir) == ("shop", "/run/x")
+    assert conf.load({}, {"WATCHROOM_ENABLED": "0"}).enabled is False
+
+
+def test_a_limit_reaches_the_edges():
+    found = conf.load({"VITALS": {"HighLatency": {"limit": "3s"}}}, {})
+
+    assert found.limits == {"HighLatency": 3.0}
+
+
+def test_a_runtime_directory_of_another_user_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(rundir, "MEMORY", tmp_path)  # stands in for /dev/shm
+    place = tmp_path / "watchroom-0-shop"
+    place.symlink_to("/tmp")
+
+    with pytest.raises(ConfigError, match="another user"):
+        rundir.prepare(place)
+
+
+def test_a_runtime_directory_is_made_for_the_group(tmp_path):
+    place = tmp_path / "a" / "b"
+
+    rundir.prepare(place)
+    rundir.prepare(place)
+
+    assert place.stat().st_mode & 0o7777 == 0o2770
