@@ -29,9 +29,8 @@ def test_every_link_inside_the_repository_leads_somewhere(path: Path) -> None:
 def test_every_command_named_exists_with_its_options(path: Path) -> None:
     from importlib import import_module
 
-    for name, rest in re.findall(
-        r"^\s*watchroom (\w+)(.*)$", path.read_text(), re.MULTILINE
-    ):
+    blocks = "\n".join(re.findall(r"(?ms)^```\w*\n(.*?)^```", path.read_text()))
+    for name, rest in re.findall(r"(?m)^watchroom (\w+)(.*)$", blocks):
         assert name in COMMANDS, f"{path.name}: watchroom {name}"
         command = getattr(import_module(f"watchroom.cli.{COMMANDS[name][0]}"), name)
         known = {option for param in command.params for option in param.opts}

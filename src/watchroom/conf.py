@@ -200,7 +200,7 @@ def _known(given: Iterable[object], known: tuple[str, ...], field: str) -> None:
             continue
         from difflib import get_close_matches
 
-        near = get_close_matches(str(key).upper(), [k.upper() for k in known], 1, 0.5)
+        near = get_close_matches(str(key).upper(), [k.upper() for k in known], 1, 0.6)
         nearest = next((k for k in known if [k.upper()] == near), None)
         raise _wrong(
             field,

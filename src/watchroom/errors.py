@@ -1,14 +1,14 @@
 """Everything watchroom raises on purpose.
 
-    WatchroomError
-    ├── ConfigError        a file, setting or argument is wrong: what, where, what to do
-    ├── FormatError        a peer spoke something we cannot read (exposition, JSON)
-    ├── QueryError         PromQL that cannot be answered
-    │   ├── QuerySyntaxError     it does not parse or type-check
-    │   ├── UnsupportedError     valid PromQL that this engine refuses, by name
-    │   └── QueryLimitError      too many samples, or the deadline passed
-    ├── StoreError         the sample or state store refuses
-    └── MissingExtraError  a command needs `pip install watchroom[extra]`
+WatchroomError
+├── ConfigError        a file, setting or argument is wrong: what, where, what to do
+├── FormatError        a peer spoke something we cannot read (exposition, JSON)
+├── QueryError         PromQL that cannot be answered
+│   ├── QuerySyntaxError     it does not parse or type-check
+│   ├── UnsupportedError     valid PromQL that this engine refuses, by name
+│   └── QueryLimitError      too many samples, or the deadline passed
+├── StoreError         the sample or state store refuses
+└── MissingExtraError  a command needs `pip install watchroom[extra]`
 """
 
 from __future__ import annotations

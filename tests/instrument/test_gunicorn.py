@@ -54,9 +54,7 @@ class Load:
 
 
 @pytest.mark.parametrize("preload", [False, True])
-def test_four_workers_one_killed_then_half_with_another_limit(
-    tmp_path, preload
-):
+def test_four_workers_one_killed_then_half_with_another_limit(tmp_path, preload):
     run = tmp_path / "run"
     port, second = free_port(), free_port()
     merger = Merger(run, "testapp")

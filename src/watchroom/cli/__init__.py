@@ -54,7 +54,7 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="watchroom")
 def watchroom() -> None:
-    r"""Production monitoring for Django: one definition, many derivations, a proof.
+    """Production monitoring for Django: one definition, many derivations, a proof.
 
     \b
     Examples:
@@ -65,7 +65,7 @@ def watchroom() -> None:
       watchroom drill HighErrorRate      inject the fault, time the page
 
     Exit codes: 0 done, 1 a check or a drill failed, 2 the input is wrong.
-    """
+    """  # noqa: D301 - click's \b is a backspace
 
 
 def main() -> None:

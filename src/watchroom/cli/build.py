@@ -214,7 +214,7 @@ def build(
     diff: bool,
     force: bool,
 ) -> None:
-    r"""Write the monitoring files of a project into DIRECTORY.
+    """Write the monitoring files of a project into DIRECTORY.
 
     prometheus.yml, rules/, alertmanager.yml, grafana/, runbooks/ and watchroom.json are
     generated: the embedded monitor (`watchroom run`) and the real Prometheus and
@@ -232,7 +232,7 @@ def build(
       watchroom build shop/ --select 'namespace="shop"'  for a shared Prometheus
 
     Exit codes: 0 written or up to date, 1 stale (--check), 2 the input is wrong.
-    """
+    """  # noqa: D301 - click's \b is a backspace
     last = tree.recorded(directory)
     if check and last is None:
         click.echo(f"{directory} was never built: run `watchroom build`", err=True)

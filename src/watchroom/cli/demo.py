@@ -128,7 +128,7 @@ def _stop(number: int, frame: object) -> NoReturn:
 def demo(
     directory: Path, webhooks: tuple[str, ...], rate: float, *, stay: bool | None
 ) -> None:
-    r"""Watch a real Django app fail and be paged for it.
+    """Watch a real Django app fail and be paged for it.
 
     Starts the sample app (gunicorn, 4 workers), a Celery worker, the exporter, the
     monitor and a load generator; injects a fault, follows the alert to the page,
@@ -143,7 +143,7 @@ def demo(
 
     Exit codes: 0 the story came true, 1 a stage did not (it is named), 2 bad input,
     130 stopped by Ctrl-C.
-    """
+    """  # noqa: D301 - click's \b is a backspace
     clear(directory.resolve())
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)

@@ -58,7 +58,7 @@ def drill(
     force: bool,
     as_json: bool,
 ) -> None:
-    r"""Prove an alert: fault, rule, route, page, and resolved again.
+    """Prove an alert: fault, rule, route, page, and resolved again.
 
     The exporter serves faulty series under a job of their own; the unchanged rule must
     fire on them and the page must arrive. Real numbers are not touched, nobody is
@@ -74,7 +74,7 @@ def drill(
     runtime directory on this machine.
 
     Exit codes: 0 every stage came true, 1 one did not (it is named), 2 bad input.
-    """
+    """  # noqa: D301 - click's \b is a backspace
     manifest = manifest_file.load(
         _read(directory / "watchroom.json"), str(directory / "watchroom.json")
     )

@@ -53,7 +53,7 @@ log = logging.getLogger("watchroom.exporter")
     help="Its settings module. Default: DJANGO_SETTINGS_MODULE, else manage.py's.",
 )
 def exporter(listen: str, project: Path, settings: str) -> None:
-    r"""Serve the app's metrics, probes of its sites, and drills.
+    """Serve the app's metrics, probes of its sites, and drills.
 
     It reads the project's settings and nothing else of its code, so that it runs, and
     is asked, while the app cannot start. The project's own gauges run in a child.
@@ -67,7 +67,7 @@ def exporter(listen: str, project: Path, settings: str) -> None:
       curl 'http://127.0.0.1:9000/probe?target=https://shop.example/'
 
     Exit codes: 0 stopped by a signal, 2 the settings or the address will not do.
-    """
+    """  # noqa: D301 - click's \b is a backspace
     _log_in_utc()
     module = enter(project, settings or None)
     found = _settings(module)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -12,21 +11,11 @@ import time
 from typing import TYPE_CHECKING
 
 from watchroom.errors import WatchroomError
+from watchroom.lifeline import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-_PR_SET_PDEATHSIG = 1
-# Looked up once: the child of a fork must not load libraries.
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def _die_with_parent() -> None:
-    """Have the kernel send SIGTERM when the demo is killed with -9 (Linux only)."""
-    prctl = getattr(_LIBC, "prctl", None)
-    if prctl is not None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class DemoError(WatchroomError):
@@ -71,7 +60,7 @@ class Processes:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl, no lock
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl
             )
 
     def check(self) -> None:

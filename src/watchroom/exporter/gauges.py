@@ -18,12 +18,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+
+from watchroom.lifeline import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +39,7 @@ _LONGEST_TEXT = 300
 
 def main() -> None:
     """Set Django up, find the gauges and ask them for ever."""
-    _die_with_the_exporter()
+    die_with_parent(signal.SIGKILL)  # whatever it hangs in
     told = os.fdopen(os.dup(1), "w", buffering=1)
     # What the project prints must not get between our lines.
     os.dup2(2, 1)
@@ -162,17 +165,6 @@ def _watch_for_the_end() -> None:
     while sys.stdin.read(1):
         pass
     os._exit(0)
-
-
-def _die_with_the_exporter() -> None:
-    """Ask Linux to kill us with the thread that started us, whatever we hang in."""
-    try:
-        import ctypes
-        import signal
-
-        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)  # PR_SET_PDEATHSIG
-    except (ImportError, OSError, AttributeError):
-        return  # elsewhere the end of the standard input does it
 
 
 if __name__ == "__main__":

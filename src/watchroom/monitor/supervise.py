@@ -9,6 +9,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from watchroom.lifeline import die_with_parent
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -45,7 +47,10 @@ class Child:
             while True:
                 began = loop.time()
                 self._process = await asyncio.create_subprocess_exec(
-                    *self._command, env=self._env, start_new_session=True
+                    *self._command,
+                    env=self._env,
+                    start_new_session=True,
+                    preexec_fn=die_with_parent,
                 )
                 code = await self._process.wait()
                 if loop.time() - began > _HEALTHY_AFTER:
