@@ -20,7 +20,7 @@ def _judged(request):
     marker = request.node.get_closest_marker("judge")
     for program in marker.args if marker else ():
         if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
+            pytest.skip(f"needs Debian's {program}")
 
 
 class Bench:

@@ -13,7 +13,7 @@ from watchroom.formats import yamlfile
 
 pytestmark = [
     pytest.mark.judge,
-    pytest.mark.skipif(not shutil.which("promtool"), reason="promtool not installed"),
+    pytest.mark.skipif(not shutil.which("promtool"), reason="needs Debian's promtool"),
 ]
 REQUESTS = 'http_requests_total{job="app",route="r%s",status="%s"} %s'
 WEB = 'watchroom_processes{job="app",instance="%s",role="%s"} %s+0x40'

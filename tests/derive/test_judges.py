@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.judge,
     pytest.mark.skipif(
         not (shutil.which("promtool") and shutil.which("amtool")),
-        reason="promtool and amtool are not installed",
+        reason="needs Debian's promtool and amtool",
     ),
 ]
 SHAPES = {

@@ -67,7 +67,7 @@ def test_a_page_links_to_its_runbook_and_its_tile():
 
 
 @pytest.mark.judge
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+@pytest.mark.skipif(not shutil.which("promtool"), reason="needs Debian's promtool")
 @pytest.mark.parametrize("select", ["", 'team="shop"'])
 def test_prometheus_writes_the_same_page(tmp_path, select):
     """A value with a quote and a percent sign stays a value in both."""

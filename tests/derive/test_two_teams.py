@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.judge,
     pytest.mark.skipif(
         not (shutil.which("prometheus") and shutil.which("promtool")),
-        reason="prometheus is not installed",
+        reason="needs Debian's prometheus",
     ),
 ]
 

@@ -28,7 +28,7 @@ def prometheus(exporter, tmp_path):
     """Start a real Prometheus on the exporter; return a function that asks it."""
     binary = shutil.which("prometheus")
     if binary is None:
-        pytest.skip("prometheus is not installed (apt install prometheus)")
+        pytest.skip("needs Debian's prometheus")
     config = tmp_path / "prometheus.yml"
     config.write_text(CONFIG.format(exporter=exporter.address[1]))
     port = free_port()

@@ -147,7 +147,7 @@ def openssl(tmp_path):
     """Return a function that makes a self-signed certificate for localhost."""
     binary = shutil.which("openssl")
     if binary is None:
-        pytest.skip("openssl is not installed")
+        pytest.skip("needs openssl")
 
     def run(*command):
         done = subprocess.run(

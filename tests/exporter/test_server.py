@@ -73,7 +73,7 @@ def test_failing_gauges_leave_the_app_served(exporter):
 def test_promtool_accepts_the_exporters_own_metrics(exporter):
     promtool = shutil.which("promtool")
     if promtool is None:
-        pytest.skip("promtool is not installed (apt install prometheus)")
+        pytest.skip("needs Debian's promtool")
     exporter.app.error = OSError("gone")
     _, _, text = exporter.call("GET", "/metrics")
     judged = subprocess.run(

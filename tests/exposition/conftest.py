@@ -9,5 +9,5 @@ import pytest
 def promtool():
     found = shutil.which("promtool")
     if found is None:
-        pytest.skip("promtool is not installed (apt install prometheus)")
+        pytest.skip("needs Debian's promtool")
     return found

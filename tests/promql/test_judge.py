@@ -231,7 +231,7 @@ def same(one, other):
 def judge(tmp_path_factory):
     server = binary()
     if server is None:
-        pytest.skip("no prometheus: set WATCHROOM_JUDGES or install Debian's")
+        pytest.skip("needs prometheus: Debian's, or WATCHROOM_JUDGES")
     folder = tmp_path_factory.mktemp("judge")
     (folder / "prometheus.yml").write_text("global: {evaluation_interval: 1m}\n")
     port = free_port()
