@@ -52,6 +52,31 @@ def edit(ledger: Chain, name: str, pattern: str, text: str) -> None:
     path.write_text(after)
 
 
+def test_every_drill_of_the_build_passes_on_the_monitor(ledger: Chain) -> None:
+    build(ledger)
+    ledger.start_exporter()
+    ledger.start_monitor()
+    built = json.loads((ledger.monitoring / "watchroom.json").read_text())
+    names = [entry["alert"] for entry in built["drills"]]
+    assert len(names) >= 8
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "watchroom", "drill", "--json", "--force"),
+            *("--dir", str(ledger.monitoring), "--prometheus", ledger.monitor),
+            *names,
+        ],
+        env=ledger.environ,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    print(done.stderr)
+    verdicts = json.loads(done.stdout)["drills"]
+    assert [v["alert"] for v in verdicts if not v["passed"]] == []
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize("pair", ["embedded", "real"])
 def test_the_same_command_proves_either_pair(ledger: Chain, pair: str) -> None:
     build(ledger)
