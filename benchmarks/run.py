@@ -15,14 +15,14 @@ from imports import SUBJECTS
 from project import VARIANTS
 
 HERE = Path(__file__).parent
+_STRANGE = ("WATCHROOM_", "DJANGO_", "PROMETHEUS_", "OTEL_", "PYTHONDONTWRITE")
 
 
 def child(script: str, *words: str) -> str:
     """Run one measurement in a fresh process and return what it printed."""
+    # Compiled modules are kept, as on any server.
     environ = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith(("WATCHROOM_", "DJANGO_", "PROMETHEUS_", "OTEL_"))
+        key: value for key, value in os.environ.items() if not key.startswith(_STRANGE)
     }
     done = subprocess.run(
         [sys.executable, str(HERE / script), *words],
