@@ -43,19 +43,16 @@ def test_metrics_are_the_app_the_gauges_and_the_exporter(exporter):
     assert metric(text, "watchroom_exporter_scrape_duration_seconds") < 1
 
 
-def test_a_failing_merge_is_counted_and_the_rest_is_served(exporter, caplog):
+def test_a_failing_merge_is_no_answer_rather_than_zeros(exporter, caplog):
     exporter.app.error = OSError("no such directory")
     with caplog.at_level(logging.INFO):
         for _ in range(3):
             status, _, text = exporter.call("GET", "/metrics")
         exporter.app.error = None
-        exporter.call("GET", "/metrics")
-    assert status == 200
-    assert metric(text, "watchroom_processes", role="web") == 0
-    assert metric(text, "watchroom_processes", role="worker") == 0
-    first = {"method": "GET", "route": "unresolved", "status": "500"}
-    assert metric(text, "http_requests_total", **first) == 0
-    assert metric(text, "watchroom_exporter_errors_total", part="merge") == 3
+        _, _, again = exporter.call("GET", "/metrics")
+    assert status == 503
+    assert "the app's files: OSError" in text
+    assert metric(again, "watchroom_exporter_errors_total", part="merge") == 3
     assert [record.getMessage() for record in caplog.records] == [
         "merge: OSError: no such directory",
         "merge: works again",

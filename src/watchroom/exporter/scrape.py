@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from watchroom import exporter
+from watchroom.errors import WatchroomError
 from watchroom.formats.exposition import Family, Sample, render
 
 if TYPE_CHECKING:
@@ -16,29 +17,13 @@ if TYPE_CHECKING:
 
 PARTS = ("merge", "gauges", "probe", "http")
 
-_NOTHING = (
-    Family(
-        "http_requests_total",
-        "counter",
-        "Requests, by method, route and status.",
-        [
-            Sample(
-                "http_requests_total",
-                (("method", "GET"), ("route", "unresolved"), ("status", "500")),
-                0.0,
-            )
-        ],
-    ),
-    Family(
-        "watchroom_processes",
-        "gauge",
-        "Live processes, by role.",
-        [
-            Sample("watchroom_processes", (("role", role),), 0.0)
-            for role in ("web", "worker")
-        ],
-    ),
-)
+
+class UnreadableError(WatchroomError):
+    """The processes' files cannot be summed: no answer is better than a wrong one.
+
+    Zeros would be read as a restart of every counter and as a dead app; a scrape that
+    fails is TargetDown, which says what is wrong.
+    """
 
 
 class App(Protocol):
@@ -58,7 +43,7 @@ class Gauges(Protocol):
 
 
 class Scrape(NamedTuple):
-    """Everything a scrape asks; a part that fails is counted and left out.
+    """Everything a scrape asks; gauges that fail are counted and left out.
 
     Attributes:
         app: The app's processes.
@@ -75,7 +60,11 @@ class Scrape(NamedTuple):
     refused: Callable[[], int]
 
     def render(self) -> str:
-        """Return the exposition of the exporter."""
+        """Return the exposition of the exporter.
+
+        Raises:
+            UnreadableError: The app's part failed.
+        """
         began = time.perf_counter()
         text = self._app()
         try:
@@ -88,9 +77,9 @@ class Scrape(NamedTuple):
     def _app(self) -> str:
         try:
             text = self.app.render()
-        except Exception as error:  # noqa: BLE001 - a failing part leaves the rest served
+        except Exception as error:
             self.faults.count("merge", error)
-            return render(_NOTHING)
+            raise UnreadableError(f"the app's files: {type(error).__name__}") from error
         self.faults.clear("merge")
         return text
 

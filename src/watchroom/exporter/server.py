@@ -21,6 +21,7 @@ from watchroom import exporter
 from watchroom.errors import ConfigError, FormatError
 from watchroom.exporter.drills import DownError
 from watchroom.exporter.probe import BusyError, patience
+from watchroom.exporter.scrape import UnreadableError
 from watchroom.formats import exposition
 
 if TYPE_CHECKING:
@@ -253,7 +254,10 @@ class _Handler(BaseHTTPRequestHandler):
             )
 
     def _metrics(self) -> _Answer:
-        text = self.server.services.scrape.render()
+        try:
+            text = self.server.services.scrape.render()
+        except UnreadableError as error:
+            raise _Refusal(503, str(error)) from None
         return _Answer(200, text, exposition.CONTENT_TYPE)
 
     def _probe(self) -> _Answer:
