@@ -103,7 +103,7 @@ def run_pytest(extra: list[str], *, no_skips: bool) -> bool:
     passed = step(
         "pytest",
         str(BIN / "python"),
-        *("-m", "pytest", "-n", "2", "--dist", "loadgroup", "-q", "-rs"),
+        *("-m", "pytest", "-n", "3", "--dist", "worksteal", "-q", "-rs"),
         *("--cov", "--cov-report=term:skip-covered", "--durations=15"),
         *(f"--skips-to={log}", *extra),
     )

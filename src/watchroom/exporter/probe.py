@@ -158,6 +158,8 @@ class Probe:
                     return
                 url = urljoin(url, location)
             self._fail(f"more than {REDIRECTS} redirects")
+        except TimeoutError:
+            self._fail(self._too_late())
         except (OSError, ValueError, http.client.HTTPException) as error:
             self._fail(str(error) or type(error).__name__)
         finally:
@@ -168,8 +170,11 @@ class Probe:
         with self._lock:
             if not self._over:
                 self._over = True
-                self.reason = self.reason or f"no answer within {self._seconds:g} s"
+                self.reason = self.reason or self._too_late()
         self._drop()
+
+    def _too_late(self) -> str:
+        return f"no answer within {self._seconds:g} s"
 
     def families(self) -> list[Family]:
         """Return the outcome; complete once `run` returned or `end` was called."""
