@@ -49,7 +49,7 @@ def test_the_story_comes_true_and_leaves_nothing_behind(tmp_path) -> None:
     pending, firing, delivered = map(float, times.groups())
     assert pending < firing <= delivered + 1
     assert delivered < 60
-    assert "open this" in output
+    assert "the monitor's page" in output
     assert "short for the demo" in output
     assert not left_over(tmp_path)
 
@@ -57,7 +57,7 @@ def test_the_story_comes_true_and_leaves_nothing_behind(tmp_path) -> None:
 def test_sigterm_stops_everything(tmp_path) -> None:
     with demo(tmp_path) as process:
         for line in process.stdout:
-            if "open this" in line:
+            if "the monitor's page" in line:
                 break
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)

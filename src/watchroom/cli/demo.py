@@ -182,7 +182,7 @@ def _tell(screen: _Screen, pager: Pager, stage: Stage, *, stay: bool) -> None:
     )
     story.wait("start", site.answers, 45, "the app does not answer; see app.log")
     stage.load()
-    screen.say("page", f"{stage.monitor_url}  ← open this")
+    screen.say("open", f"{stage.monitor_url}  ← the monitor's page")
     screen.say("app", f"{stage.app_url}   metrics {stage.metrics_url}")
     screen.say("files", str(stage.monitoring))
     story.normal(10)

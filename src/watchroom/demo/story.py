@@ -184,7 +184,11 @@ class Story:
         delivered = self._arrival("firing", begun, "delivered")
         ended = time.time()
         self._site.fault("errors", None)
-        self._say("repaired", "the fault is removed")
+        self._say(
+            "repaired",
+            "the fault is removed; the pager hears of the end with the group's next "
+            "message, up to 30 s later (group_interval)",
+        )
         resolved = self._arrival("resolved", ended, "resolved")
         # Asked four times a second, the state may be seen after the page it caused.
         return Times(pending, min(firing, delivered), delivered, resolved)
