@@ -7,6 +7,7 @@ import select
 import signal
 import sys
 import termios
+import textwrap
 import threading
 import time
 import tty
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _SHARE = "30%"
+_INDENT = 21  # where the text of a line begins
 _COLOURS = {
     "fault": "yellow",
     "pending": "yellow",
@@ -50,6 +52,9 @@ class _Screen:
     def say(self, what: str, text: str) -> None:
         colour = _COLOURS.get(what, "bold")
         at = time.monotonic() - self._start
+        if self.live:
+            wide = max(40, self.console.width - _INDENT)
+            text = f"\n{'':{_INDENT}}".join(textwrap.wrap(text, wide))
         with self._lock:
             self._wipe()
             self.console.print(
