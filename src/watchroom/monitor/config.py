@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -54,6 +55,19 @@ class Loaded(NamedTuple):
             return self.manifest.environment
         labels = self.external_labels
         return labels.get("environment", "") or labels.get("env", "")
+
+    def unreadable_secrets(self) -> list[str]:
+        """Return a sentence for each receiver whose secret file cannot be read.
+
+        Looked at when asked: the files may come later, or go.
+        """
+        return [
+            f"receiver {receiver.name} gets no page: {self.root / name} cannot be read"
+            for receiver in self.alertmanager.receivers
+            for hook in receiver.webhook_configs
+            for name in _secret_files(hook)
+            if not os.access(self.root / name, os.R_OK)
+        ]
 
     @property
     def monitor_url(self) -> str:
@@ -177,3 +191,9 @@ def _job(
         credentials=credentials,
         rules=compile_rules(entry.relabel_configs, str(file)),
     )
+
+
+def _secret_files(hook: alertmanager.WebhookConfig) -> list[str]:
+    auth = hook.http_config.authorization if hook.http_config else None
+    names = (hook.url_file, auth.credentials_file if auth else "")
+    return [name for name in names if name]

@@ -190,7 +190,11 @@ class _Monitor:
             reload=_not_yet,
             dropped_targets=jobs.dropped,
             discovery_failures=jobs.failures,
-            warnings=lambda: [*self._state.warnings, *store.warnings],
+            warnings=lambda: [
+                *self._state.warnings,
+                *store.warnings,
+                *services.config.unreadable_secrets(),
+            ],
             external_url=self._public,
             reloads=Reloads(good_at=time.time()),
             pulse=pulse,
@@ -222,6 +226,8 @@ class _Monitor:
                 "watchroom: alerting: in prometheus.yml is ignored; "
                 "this monitor delivers by alertmanager.yml itself"
             )
+        for sentence in self._loaded.unreadable_secrets():
+            say(f"watchroom: {sentence}")
 
 
 async def _not_yet() -> str:
