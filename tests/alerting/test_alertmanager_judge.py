@@ -126,6 +126,7 @@ def posted(alert):
 
 
 @pytest.mark.slow
+@pytest.mark.serial
 @pytest.mark.judge("prometheus-alertmanager")
 def test_the_same_messages_go_out_at_the_same_moments(tmp_path):
     port = free_port()

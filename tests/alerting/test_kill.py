@@ -34,6 +34,7 @@ KILLS = 12
 
 
 @pytest.mark.slow
+@pytest.mark.serial
 def test_twelve_kills_lose_no_page_and_no_pending_time(tmp_path):
     chance = random.Random(7)
     # A new alert every second or so, so that kills fall before, in and after each step.
