@@ -90,7 +90,7 @@ WATCHROOM_ENABLED=0 is set.""",
 )
 
 SITE_DOWN = Vital(
-    title="Public site",
+    title="Public site answers",
     metrics=("probe_success",),
     group="watch",
     limit=1,
@@ -149,6 +149,7 @@ DNS, the certificate and the network between.""",
     panel=Panel(
         expr="min(probe_success{$real})",
         presence="count(probe_success{$real})",
+        unit="bool_yes_no",
         bad="below",
         decimals=0,
     ),
