@@ -252,7 +252,7 @@ def test_the_stale_marker_is_known_by_its_bits():
         (1e21, "1e+21"),
         (1.5e300, "1.5e+300"),
         (1e-6, "0.000001"),
-        (1.25e-7, "1.25e-7"),
+        (1.25e-7, "1.25e-07"),
         (math.nan, "NaN"),
         (math.inf, "+Inf"),
         (-math.inf, "-Inf"),

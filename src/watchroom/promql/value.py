@@ -36,8 +36,7 @@ def format_float(value: float) -> str:
                 value, trim="-"
             ).partition("e")
         mantissa = mantissa.removesuffix(".0")
-        # Go's JSON writes e-7 and e+21: no leading zero, but a sign.
-        return f"{mantissa}e{int(exponent):+d}"
+        return f"{mantissa}e{int(exponent):+03d}"  # e-07 and e+21
     return format_plain(value)
 
 

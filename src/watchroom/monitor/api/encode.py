@@ -21,24 +21,17 @@ def timestamp(at_ms: int) -> str:
     return f"{sign}{seconds}.{rest:03d}" if rest else f"{sign}{seconds}"
 
 
-def number_text(number: float) -> str:
-    """Return a float as the API writes it; exponents have two digits at least."""
-    text = format_float(number)
-    mantissa, found, exponent = text.partition("e")
-    return f"{mantissa}e{int(exponent):+03d}" if found else text
-
-
 def value(result: Value, at_ms: int) -> str:
     """Return the ``data`` object of a query answer as JSON text."""
     match result:
         case Scalar(number):
-            return _data("scalar", f'[{timestamp(at_ms)},"{number_text(number)}"]')
+            return _data("scalar", f'[{timestamp(at_ms)},"{format_float(number)}"]')
         case String(text):
             return _data("string", f"[{timestamp(at_ms)},{json.dumps(text)}]")
         case Vector(samples):
             at = timestamp(at_ms)
             rows = (
-                f'{{"metric":{metric(labels)},"value":[{at},"{number_text(number)}"]}}'
+                f'{{"metric":{metric(labels)},"value":[{at},"{format_float(number)}"]}}'
                 for labels, number in samples
             )
             return _data("vector", f"[{','.join(rows)}]")
@@ -65,7 +58,7 @@ def _points(times: Times, values: Floats) -> str:
     # Counters, the bulk of large answers: integers print as themselves.
     with np.errstate(invalid="ignore"):
         whole = bool((np.abs(values) < 2**53).all() and (values % 1 == 0).all())
-    text = _whole if whole else number_text
+    text = _whole if whole else format_float
     return ",".join(
         f'[{at},"{text(number)}"]' for at, number in zip(ats, numbers, strict=True)
     )
