@@ -15,6 +15,11 @@ from watchroom.catalogue.model import (
     Vital,
 )
 
+# The root's own label is "/"; every other route is Django's, without it.
+_OFFENDER = (
+    '{{ .Labels.method }} {{ if ne .Labels.route "/" }}/{{ end }}{{ .Labels.route }} '
+    '({{ .Value | printf "%.0f" }})'
+)
 _FAILED = 'status=~"5..|lost"'
 
 HIGH_ERROR_RATE = Vital(
@@ -63,7 +68,7 @@ HIGH_ERROR_RATE = Vital(
             top=Top(
                 "topk(3, sum by (method, route) (increase(http_requests_total"
                 f'{{job="$labels.job",{_FAILED}}}[$window])) > 0)',
-                '{{ .Labels.method }} /{{ .Labels.route }} ({{ .Value | printf "%.0f" }})',
+                _OFFENDER,
                 "Most failures: ",
             ),
             runbook=Runbook(
@@ -210,7 +215,7 @@ HIGH_LATENCY = Vital(
                 '{job="$labels.job"}[$window]))'
                 f" - sum by (method, route) (increase({_LATENCY}_bucket"
                 '{job="$labels.job",le=~"$limit_le"}[$window])) > 0)',
-                '{{ .Labels.method }} /{{ .Labels.route }} ({{ .Value | printf "%.0f" }})',
+                _OFFENDER,
                 "Most slow requests: ",
             ),
             runbook=Runbook(
