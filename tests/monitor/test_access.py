@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from tests.support.watched import request, until
 
@@ -148,6 +150,24 @@ def test_assets_cannot_be_walked_out_of(local):
         "/runbooks/%2e%2e%2fx",
     ):
         assert local.get(path).status == 404
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    ["watchroom=\u00b2.x", "watchroom=99999999999.\u00e9", f"watchroom={'9' * 5000}.x"],
+)
+def test_a_cookie_of_nonsense_is_no_login_and_no_error(public, cookie):
+    raw = cookie.encode().decode("latin-1")
+    assert public.get("/api/v1/query?query=up", Cookie=raw).status == 401
+    odd = "Bearer \u00e9\u00ff"
+    assert public.get("/api/v1/query?query=up", Authorization=odd).status == 401
+    assert "Traceback" not in public.log.read_text()
+
+
+def test_who_speaks_http_1_0_is_a_proxy_that_says_nothing_of_it(local):
+    with socket.create_connection(("127.0.0.1", local.port), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        assert b" 401 " in connection.makefile("rb").readline()
 
 
 def test_requests_are_bounded(local):

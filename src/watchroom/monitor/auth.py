@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from watchroom.errors import ConfigError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 COOKIE = "watchroom"
 _SESSION_SECONDS = 7 * 86400
+_UNTIL = re.compile(r"[0-9]{1,12}")
 # A request with one of these came through a proxy: its sender is not who connects.
 _PROXIED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "X-Forwarded-Host")
 _OPEN_PATHS = ("/login", "/static/console.css")
@@ -116,18 +118,22 @@ class Access:
         """Return whether the request carries the token or a login made with it."""
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return hmac.compare_digest(given.strip().encode(), self._token)
+            return self._is_token(given)
         until, _, seal = request.cookies.get(COOKIE, "").partition(".")
-        if not until.isdigit() or int(until) < time.time():
+        # Twelve digits last for 29,000 years; int() refuses a cookie full of them.
+        if not _UNTIL.fullmatch(until) or int(until) < time.time():
             return False
-        return hmac.compare_digest(seal, self._seal(until))
+        return hmac.compare_digest(_raw(seal), self._seal(until).encode())
+
+    def _is_token(self, given: str) -> bool:
+        return hmac.compare_digest(_raw(given.strip()), self._token)
 
     def _seal(self, until: str) -> str:
         return hmac.new(self._token, until.encode(), hashlib.sha256).hexdigest()
 
     def login(self, request: web.Request, given: str) -> str | None:
         """Return the cookie value for a right token, else None."""
-        if not hmac.compare_digest(given.strip().encode(), self._token):
+        if not self._is_token(given):
             self.refused += 1
             return None
         del request
@@ -139,7 +145,10 @@ class Access:
         if request.path in _OPEN_PATHS:
             return self._origin_problem(request)
         trusted = self.bears_token(request)
-        proxied = any(name in request.headers for name in _PROXIED)
+        # A proxy that adds no header mostly speaks HTTP/1.0; no browser does.
+        proxied = request.version < HttpVersion11 or any(
+            name in request.headers for name in _PROXIED
+        )
         if not trusted and (proxied or not self._loopback):
             return 401, "this needs the token: Authorization: Bearer …, or /login"
         host = host_of(request.headers.get("Host", ""))
@@ -196,6 +205,11 @@ class Access:
             body = {"status": "error", "errorType": "unauthorized", "error": why}
             return web.json_response(body, status=status, headers=headers)
         return web.Response(text=why + "\n", status=status, headers=headers)
+
+
+def _raw(text: str) -> bytes:
+    """Return the bytes that came; what is not UTF-8 reaches us as surrogates."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def host_of(header: str) -> str:
