@@ -106,6 +106,11 @@ def test_the_sample_limit_fails_the_scrape():
         series.read("a 1\nb 1\nc 1\n")
 
 
+def test_a_huge_label_is_refused_by_its_line_and_name():
+    with pytest.raises(FormatError, match=r"line 2: .*'a' has 20000 characters"):
+        TargetSeries(TARGET).read('b 1\nm{a="' + "x" * 20_000 + '"} 1\n')
+
+
 def test_the_target_wins_and_the_exposed_label_is_kept_aside():
     exposed = {"__name__": "m", "job": "theirs", "exported_job": "older", "x": ""}
     assert dict(merge(exposed, {"job": "app"}, honor=False)) == {

@@ -212,6 +212,15 @@ def test_series_beyond_the_limit_are_refused_and_counted(open_store, answers):
     assert len(answers(store, [named("a")])) == 2
 
 
+def test_a_target_that_fills_the_store_leaves_room_to_say_so(open_store, answers):
+    store = open_store(max_series=20)
+    flood = [series("a", x=str(n)) for n in range(30)]
+    assert store.append("t", START, [*flood, series("up")], range(31)).accepted == 21
+    assert store.append("rules/r.yml;g", START, [series("ALERTS")], [1]).accepted == 1
+    assert store.append("u", START, [series("b")], [1]).accepted == 0
+    assert len(answers(store, [named("up")])) == 1
+
+
 def test_rows_of_the_wrong_length_and_a_closed_store_are_refused(open_store):
     store = open_store()
     with pytest.raises(ValueError, match="1 label sets"):

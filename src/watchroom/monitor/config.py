@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from watchroom.errors import ConfigError
 from watchroom.formats import alertmanager, grafana, manifest, prometheus, rulefile
 from watchroom.monitor.relabel import compile_rules
-from watchroom.monitor.targets import BODY_LIMIT, Job
+from watchroom.monitor.targets import BODY_LIMIT, SAMPLE_LIMIT, Job
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _job(
         scheme=entry.scheme,
         params=entry.params,
         honor_labels=entry.honor_labels,
-        sample_limit=entry.sample_limit,
+        sample_limit=entry.sample_limit or SAMPLE_LIMIT,
         body_limit=prometheus.body_limit(entry) or BODY_LIMIT,
         credentials=credentials,
         rules=compile_rules(entry.relabel_configs, str(file)),

@@ -25,6 +25,9 @@ REPORTS = (
     "scrape_series_added",
 )
 
+LONGEST_VALUE = 16_384
+"""Characters of one label value; series are held in memory, and bounded by number."""
+
 
 class Row(NamedTuple):
     """One scrape, ready for the store: what was exposed, and what went stale."""
@@ -82,7 +85,8 @@ class TargetSeries:
                 self.ignored_timestamps += 1
         if self._limit and len(texts) > self._limit:
             raise FormatError(
-                f"sample limit exceeded: {len(texts)} samples, {self._limit} allowed"
+                f"sample limit exceeded: {len(texts)} samples, {self._limit} allowed "
+                "(sample_limit of the job in prometheus.yml)"
             )
         values = _floats(texts, numbers)
         if texts == self._texts:
@@ -151,6 +155,14 @@ class TargetSeries:
             exposed = dict(exposition.series(text))
         except FormatError as error:
             raise _SeriesError(text, str(error)) from error
+        if len(text) > LONGEST_VALUE:
+            for name, value in exposed.items():
+                if len(value) > LONGEST_VALUE:
+                    raise _SeriesError(
+                        text,
+                        f"the value of the label {name[:40]!r} has {len(value)} "
+                        f"characters, {LONGEST_VALUE} are allowed",
+                    )
         return merge(exposed, self._target, honor=self._honor)
 
 
