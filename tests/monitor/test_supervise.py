@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 from watchroom.monitor.supervise import Child
 
@@ -49,6 +51,34 @@ def test_it_is_started_again_after_it_ends(tmp_path):
         return child.restarts
 
     assert watched(tmp_path / "p", "end", work) >= 1
+
+
+PARENT = """
+import asyncio, os, sys
+from watchroom.monitor.supervise import Child
+asyncio.run(Child("the child", sys.argv[1:], os.environ).run())
+"""
+
+
+def test_it_ends_with_us_though_we_are_killed(tmp_path):
+    path = tmp_path / "p"
+    child = [sys.executable, "-S", "-c", CODE, str(path), "stay"]
+    with subprocess.Popen([sys.executable, "-c", PARENT, *child]) as parent:
+        try:
+            asyncio.run(until(lambda: pids(path)))
+        finally:
+            parent.kill()
+    (pid,) = pids(path)
+    # A zombie is dead: whoever inherited it may not have looked yet.
+    asyncio.run(until(lambda: _state(pid) in "ZX"))
+
+
+def _state(pid):
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return "X"
+    return stat.rpartition(")")[2].split()[0]
 
 
 def test_it_ends_with_us(tmp_path):

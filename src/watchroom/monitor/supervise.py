@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes  # noqa: F401 - for die_with_parent: no import in a forked child
 import logging
 import os
 import signal
