@@ -31,7 +31,6 @@ __all__ = [
     "Dropped",
     "Notification",
     "Told",
-    "validate",
 ]
 
 
@@ -78,15 +77,6 @@ def _plan(config: Alertmanager) -> _Plan:
         },
         compile_rules(config.inhibit_rules),
     )
-
-
-def validate(config: Alertmanager) -> None:
-    """Check what the format cannot: that every pattern is RE2.
-
-    Raises:
-        ConfigError: One is not.
-    """
-    _plan(config)
 
 
 _GroupId = tuple[str, str, "Labels"]

@@ -31,7 +31,6 @@ __all__ = [
     "GroupKey",
     "GroupView",
     "RuleManager",
-    "validate",
 ]
 
 
@@ -251,15 +250,6 @@ class RuleManager:
                 getattr(group, name) for group in list(self._groups.values())
             )
         return totals
-
-
-def validate(files: Mapping[str, Any]) -> None:
-    """Check what the format cannot: that every template parses, no group twice.
-
-    Raises:
-        ConfigError: One does not; with file, line and the alert's name.
-    """
-    _built(files, 60.0)
 
 
 def _built(

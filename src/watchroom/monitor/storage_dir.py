@@ -9,26 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from watchroom.errors import ConfigError
+from watchroom.monitor.store.directory import network_filesystem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# A lock, a mmap or a SQLite write-ahead log on these is a promise nobody keeps.
-_NETWORK = {
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb3",
-    "smbfs",
-    "9p",
-    "afs",
-    "ceph",
-    "fuse.sshfs",
-    "fuse.s3fs",
-    "glusterfs",
-    "fuse.glusterfs",
-    "lustre",
-}
 _SHORTEST_TOKEN = 16
 
 
@@ -61,8 +46,8 @@ class StorageDir:
             )
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            kind = filesystem(self.path)
-            if kind in _NETWORK:
+            kind = network_filesystem(self.path)
+            if kind:
                 raise ConfigError(
                     f"the state directory is on a network file system ({kind})",
                     file=self.path,
@@ -165,22 +150,3 @@ def read_token(env: Mapping[str, str]) -> str | None:
             '"import secrets; print(secrets.token_urlsafe(32))"',
         )
     return found
-
-
-def filesystem(path: Path) -> str:
-    """Return the type of the file system that `path` is on, or "" when unknown."""
-    try:
-        mounts = Path("/proc/self/mounts").read_text()
-    except OSError:
-        return ""
-    best, kind = "", ""
-    resolved = str(path.resolve())
-    for line in mounts.splitlines():
-        parts = line.split(" ")
-        if len(parts) < 3:
-            continue
-        mount = parts[1].encode().decode("unicode_escape")
-        inside = resolved == mount or resolved.startswith(mount.rstrip("/") + "/")
-        if inside and len(mount) >= len(best):
-            best, kind = mount, parts[2]
-    return kind
