@@ -88,7 +88,11 @@ class Evaluator:
             _LOG.exception("evaluating group %s failed inside the monitor", key.name)
             return
         self._pulse.evaluated_at = self._now()
-        self._beat(at_ms)
+        try:
+            self._beat(at_ms)
+        except OSError as error:
+            # A full disk: the gap after a restart will look longer, no more.
+            _LOG.warning("the heartbeat could not be noted: %s", error.strerror)
 
     async def stop(self) -> None:
         """End every loop and wait for what is being evaluated."""
