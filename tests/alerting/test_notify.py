@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import textwrap
+import threading
 import time
 
 import aiohttp
@@ -102,7 +103,9 @@ def test_a_page_is_sent_when_the_receiver_accepts_it(tmp_path, listener):
     async def story():
         async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
             desk.notifier.submit([alert()])
-            entry = await desk.until(sent)
+            entry = await desk.until(
+                lambda e: sent(e) and not desk.notifier.stats()["", "queue"]
+            )
             assert (entry.attempts, entry.http_status, entry.error) == (1, 200, "")
             assert entry.alertnames == ("A",)
             assert entry.latency_ms > 0
@@ -355,6 +358,31 @@ def test_a_ledger_that_cannot_be_written_does_not_stop_a_page(tmp_path, listener
 
     asyncio.run(story())
     assert len({m["groupKey"] for m in listener.messages()}) == 400
+
+
+def test_a_disk_that_hangs_delays_a_page_and_its_record_comes_later(tmp_path, listener):
+    release = threading.Event()
+
+    async def story():
+        pace = Pace(ledger_timeout=0.2)
+        async with Desk(
+            tmp_path, config(f'url: "{listener.url()}"'), pace=pace
+        ) as desk:
+            hung = desk.state.write(lambda _: release.wait(20))
+            desk.notifier.submit([alert("A")])
+            end = time.monotonic() + 10
+            while not listener.heard and time.monotonic() < end:  # noqa: ASYNC110 - another thread's list
+                await asyncio.sleep(0.05)
+            assert not hung.done()
+            assert len(listener.heard) == 1
+            assert desk.ledger.recent() == []
+            release.set()
+            await desk.until(sent)
+
+    try:
+        asyncio.run(story())
+    finally:
+        release.set()
 
 
 def test_a_page_that_is_over_before_anybody_accepts_it_is_dropped_in_the_ledger(

@@ -7,6 +7,7 @@ import collections
 import contextlib
 import logging
 import random
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import StoreError
@@ -40,6 +41,7 @@ class Pace(NamedTuple):
             interval makes a new one while its alerts last.
         timeout: One attempt.
         at_once: How many attempts may be under way.
+        ledger_timeout: After this long a page goes out without its record.
     """
 
     first: float = 1.0
@@ -47,6 +49,7 @@ class Pace(NamedTuple):
     give_up: float = 86_400.0
     timeout: float = 10.0
     at_once: int = 8
+    ledger_timeout: float = 10.0
 
 
 class _Delivery:
@@ -63,6 +66,7 @@ class _Delivery:
         self.next_ms = created_ms
         self.stopped = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
+        self.last: tuple[Attempt, str, int, bool] | None = None
 
 
 class Notifier:
@@ -183,10 +187,12 @@ class Notifier:
         await self._written(self._ledger.drop(key, reason, self._now_ms()))
 
     async def _written(self, future: Future[Any]) -> Any:
-        """Wait for the ledger; a disk that refuses must not stop a page."""
+        """Wait for the ledger; a disk that refuses or hangs must not stop a page."""
         try:
-            return await asyncio.wrap_future(future)
-        except StoreError:
+            return await asyncio.wait_for(
+                asyncio.wrap_future(future), self._pace.ledger_timeout
+            )
+        except (StoreError, TimeoutError):
             self._counts["", "ledger_failed"] += 1
             return None
 
@@ -210,7 +216,22 @@ class Notifier:
         destination = webhook.redacted(hook.url) if hook.url else ""
         intent = self._ledger.intend(notification, text, destination, now_ms)
         number = await self._written(intent)
-        self._launch(_Delivery(number, notification, text, now_ms), before)
+        delivery = _Delivery(number, notification, text, now_ms)
+        if number is None:
+            intent.add_done_callback(partial(self._intended_late, delivery))
+        self._launch(delivery, before)
+
+    def _intended_late(self, delivery: _Delivery, intent: Future[int]) -> None:
+        """Take the number of an intent that came after its page left (any thread)."""
+        loop = self._loop
+        if intent.exception() is None and loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is closing
+                loop.call_soon_threadsafe(self._number, delivery, intent.result())
+
+    def _number(self, delivery: _Delivery, number: int) -> None:
+        delivery.number = number
+        with contextlib.suppress(StoreError):
+            self._record(delivery)
 
     def _launch(self, delivery: _Delivery, before: _Delivery | None) -> None:
         self._deliveries[delivery.notification.key] = delivery
@@ -294,16 +315,9 @@ class Notifier:
         outcome = "sent" if attempt.accepted else "retried" if again else "failed"
         notification = delivery.notification
         self._counts[notification.key.receiver, outcome] += 1
-        if delivery.number is not None:
-            record = self._ledger.outcome(
-                delivery.number,
-                notification,
-                attempt,
-                number=delivery.attempts,
-                at_ms=now_ms,
-                destination=destination,
-                next_ms=delivery.next_ms if again else None,
-            )
+        delivery.last = attempt, destination, now_ms, again
+        record = self._record(delivery)
+        if record is not None:
             await self._written(record)
         if again:
             return False
@@ -312,12 +326,27 @@ class Notifier:
             del self._deliveries[notification.key]
         return True
 
+    def _record(self, delivery: _Delivery) -> Future[None] | None:
+        """Have the last attempt written, once the intent has a number."""
+        if delivery.number is None or delivery.last is None:
+            return None
+        attempt, destination, at_ms, again = delivery.last
+        return self._ledger.outcome(
+            delivery.number,
+            delivery.notification,
+            attempt,
+            number=delivery.attempts,
+            at_ms=at_ms,
+            destination=destination,
+            next_ms=delivery.next_ms if again else None,
+        )
+
     def stats(self) -> dict[tuple[str, str], float]:
         """Return ``(receiver, outcome)`` → count.
 
         Outcomes: sent, failed, retried, superseded, dropped; ``("", "queue")`` is the
         number of deliveries now open, ``("", "ledger_failed")`` counts records that
-        state.db refused (the page went out all the same).
+        state.db refused or was late with (the page went out all the same).
         """
         found: dict[tuple[str, str], float] = dict(self._counts)
         found["", "queue"] = len(self._deliveries)
