@@ -58,6 +58,13 @@ def test_a_small_count_at_its_limit_is_not_close():
     assert made(processes, reading(1.0)).state == "ok"
 
 
+def test_yes_is_never_close_to_no():
+    site = Panel(4, "Site", "", "bool_yes_no", 1.0, False, "a", "b", "", True)
+    up, down = made(site, reading(1.0)), made(site, reading(0.0))
+    assert (up.state, str(up.value), up.limit) == ("ok", "yes", "must be yes")
+    assert (down.state, str(down.value), down.words) == ("close", "no", "failing")
+
+
 def test_an_alert_decides_before_the_value():
     firing = made(ERRORS, reading(0.001), alert("pending"), alert("firing", 90))
     assert (firing.state, firing.words) == ("firing", "firing 1 min 30 s")

@@ -61,6 +61,7 @@ def said(alerts=(), tiles=(), entries=(), **changes):
         "waits": {"B": 60.0},
         "fired": {"A": NOW - 13_000},
         "runbooks": frozenset({"A"}),
+        "known": {},
         "watching": True,
     }
     return verdict(alerts, tiles, entries, **{**options, **changes})
@@ -108,6 +109,29 @@ def test_a_page_that_nobody_accepted_is_said_so():
     refused = said(firing, entries=[entry("failed", error="answered 404")])
     assert refused.notes[1].bad
     assert refused.notes[1].text == "ops refused it: answered 404"
+
+
+def test_who_was_told_before_a_short_break_is_not_told_again_and_named():
+    before = entry("sent", ago_s=50)
+    found = said([alert("A", "firing", 40)], entries=[before], known={"A": {"ops": 5}})
+    assert ("ops was told", 5) in [note[:2] for note in found.notes]
+    assert "nobody told yet" not in notes(found)
+
+
+def test_several_of_one_name_are_counted():
+    others = [alert("Z", "firing", 9, job=name) for name in ("a", "b")]
+    assert "2 more firing: Z (2)" in notes(said([alert("A", "firing", 40), *others]))
+
+
+def test_pending_again_and_again_is_one_line():
+    def seen(ago_s, state):
+        return Transition(NOW - ago_s * 1000, "S", state, (("job", "site"),), 2000)
+
+    history = [seen(1, "pending"), seen(5, "pending"), seen(9, "pending")]
+    (line,) = changes(history, [], [], since_ms=0)
+    assert (line.at_ms, line.small) == (NOW - 1000, "3 times without firing · site")
+    history = [seen(1, "pending"), seen(5, "firing"), seen(9, "pending")]
+    assert len(changes(history, [], [], since_ms=0)) == 3
 
 
 def test_pending_says_when_it_will_fire():

@@ -291,6 +291,16 @@ class Dispatcher:
                 group.waiting &= self._open.keys()
             return dropped
 
+    def known(self) -> dict[str, dict[str, int]]:
+        """Return alert name → receiver → since when it knows that this fires (ms)."""
+        found: dict[str, dict[str, int]] = {}
+        with self._lock:
+            for key, told in self._told.items():
+                for fingerprint in told.firing & self._alerts.keys():
+                    name = dict(self._alerts[fingerprint].labels).get("alertname", "")
+                    found.setdefault(name, {})[key.receiver] = told.at_ms
+        return found
+
     def alert_groups(self, now_ms: int) -> list[AlertGroupView]:
         """Return the groups as they stand, with the alerts that fire."""
         with self._lock:

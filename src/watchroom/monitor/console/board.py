@@ -58,7 +58,7 @@ class Trust(NamedTuple):
         watching: Whether that is as it should be.
         processes: The app's processes by role.
         up, targets: Targets that answer, of how many.
-        reloaded_at: When the files in force were read.
+        reloaded_at: When the files were last read, or refused.
         problem: Why the last reload was refused, or "".
         waiting: Deliveries that nobody has accepted yet.
         refused: Conversations whose last message was refused for good.
@@ -189,6 +189,7 @@ def _compose(
             waits=_waits(services),
             fired=fired,
             runbooks=read.runbooks,
+            known=services.dispatcher.known(),
             watching=trust.watching,
         ),
         trust=trust,
@@ -273,7 +274,9 @@ def _trust(services: Services, read: _Read, now: float) -> Trust:
         processes=read.processes,
         up=sum(one.health == "up" for one in scrapers),
         targets=len(scrapers),
-        reloaded_at=services.reloads.good_at,
+        reloaded_at=services.reloads.at
+        if services.reloads.problem
+        else services.reloads.good_at,
         problem=services.reloads.problem,
         waiting=sum(entry.state == "open" for entry in read.entries),
         refused=_refused(read.entries),

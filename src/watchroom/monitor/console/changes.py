@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from watchroom.monitor.console.gather import Transition
     from watchroom.monitor.ledger import Entry
+    from watchroom.promql.model import Labels
 
 _TAGS = {
     "firing": ("▲", "firing", "fire"),
@@ -47,7 +48,7 @@ def changes(
         since_ms: Nothing older.
         limit: How many at most.
     """
-    found = [_alert(change) for change in history if _shown(change)]
+    found = [_alert(*one) for one in _together(history)]
     found += [_delivery(entry, history) for entry in entries]
     found += [
         Change(round(at * 1000), "·", tag, "", text, "") for at, tag, text in marks
@@ -58,11 +59,29 @@ def changes(
     return recent[:limit]
 
 
-def _shown(change: Transition) -> bool:
-    return dict(change.labels).get("severity", "") != "none"
+def _together(history: Sequence[Transition]) -> list[tuple[Transition, int]]:
+    """Return what to show and how often it came: pending again and again is one line.
+
+    The newest stands for those before it, until the alert fires.
+    """
+    found: list[tuple[Transition, int]] = []
+    pending: dict[tuple[str, Labels], int] = {}
+    for change in history:
+        if dict(change.labels).get("severity", "") == "none":
+            continue
+        alert = change.alert, change.labels
+        at = pending.get(alert)
+        if change.state == "pending" and at is not None:
+            found[at] = found[at][0], found[at][1] + 1
+            continue
+        pending.pop(alert, None)
+        if change.state == "pending":
+            pending[alert] = len(found)
+        found.append((change, 1))
+    return found
 
 
-def _alert(change: Transition) -> Change:
+def _alert(change: Transition, times: int) -> Change:
     symbol, tag, css = _TAGS.get(change.state, ("·", change.state, ""))
     labels = dict(change.labels)
     if labels.get("job", "").startswith("drill-"):
@@ -76,6 +95,8 @@ def _alert(change: Transition) -> Change:
     if change.state == "resolved":
         fired = f"it fired for {span(change.lasted_ms / 1000)}"
         small = f"{fired} · {small}" if small else fired
+    if times > 1:
+        small = f"{times} times without firing · {small}"
     return Change(change.at_ms, symbol, tag, css, change.alert, small)
 
 

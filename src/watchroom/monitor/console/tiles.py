@@ -10,6 +10,7 @@ from watchroom.monitor.console.values import (
     Said,
     ago,
     is_count,
+    is_yes_or_no,
     say,
     say_limit,
     span,
@@ -141,8 +142,14 @@ def _against_limit(panel: Panel, value: float) -> tuple[str, str]:
         return "ok", "ok"
     if value > limit if panel.above_is_bad else value < limit:
         # The alert also asks for a number of events, or for time; it decides.
+        if is_yes_or_no(panel.unit):
+            return "close", "failing"
         return "close", "over the limit" if panel.above_is_bad else "under the limit"
-    if limit <= 0 or (is_count(panel.unit) and limit < _SMALL_COUNT):
+    if (
+        limit <= 0
+        or is_yes_or_no(panel.unit)
+        or (is_count(panel.unit) and limit < _SMALL_COUNT)
+    ):
         return "ok", "ok"
     near = value >= _CLOSE * limit if panel.above_is_bad else value <= limit / _CLOSE
     return ("close", "close") if near else ("ok", "ok")

@@ -121,6 +121,11 @@ def is_count(unit: str) -> bool:
     return unit in _COUNTS
 
 
+def is_yes_or_no(unit: str) -> bool:
+    """Return whether values of `unit` are yes or no."""
+    return unit in _BOOLS
+
+
 def span(seconds: float) -> str:
     """Return a length of time in its largest two units: 3 d 4 h, 6 min, 12 s."""
     left = max(0, round(seconds))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.console.values import span
@@ -75,6 +76,7 @@ def verdict(
     waits: Mapping[str, float],
     fired: Mapping[str, int],
     runbooks: frozenset[str],
+    known: Mapping[str, Mapping[str, int]],
     watching: bool,
 ) -> Verdict:
     """Return what to say first.
@@ -88,6 +90,7 @@ def verdict(
         waits: Alert name → its ``for`` in seconds.
         fired: Alert name → when it last began to fire, where that is known.
         runbooks: Names of the pages there are.
+        known: Alert name → receiver → since when it knows that this fires (ms).
         watching: Whether rules are evaluated on time.
     """
     pages = worst_first([alert for alert in alerts if is_page(alert)])
@@ -97,7 +100,7 @@ def verdict(
         note = Note("Nothing on this page can be trusted until it does; see its log.")
         return Verdict("fire", "▲", "The watch does not evaluate its rules", [note])
     if firing:
-        return _firing(firing, entries, now_ms, fired, runbooks)
+        return _firing(firing, entries, now_ms, fired, runbooks, known)
     if pending:
         return _pending(pending, now_ms, waits, runbooks)
     blind = [tile for tile in tiles if tile.state == "blind"]
@@ -125,6 +128,7 @@ def _firing(
     now_ms: int,
     fired: Mapping[str, int],
     runbooks: frozenset[str],
+    known: Mapping[str, Mapping[str, int]],
 ) -> Verdict:
     worst = firing[0]
     name = _name(worst)
@@ -139,18 +143,26 @@ def _firing(
         )
     ]
     if more:
-        others = list(dict.fromkeys(map(_name, firing[1:])))
+        counts = Counter(map(_name, firing[1:]))
+        others = [n if k == 1 else f"{n} ({k})" for n, k in counts.items()]
         notes.append(Note(f"{more} more firing: {', '.join(others[:4])}"))
-    notes += told(name, worst.active_at_ms, since, entries)
+    notes += told(name, worst.active_at_ms, since, entries, known.get(name, {}))
     if name in runbooks:
         notes.append(Note("runbook", runbook=name))
     return Verdict("fire", "▲", sentence, notes, _description(worst))
 
 
 def told(
-    name: str, began_ms: int, fired_ms: int, entries: Sequence[Entry]
+    name: str,
+    began_ms: int,
+    fired_ms: int,
+    entries: Sequence[Entry],
+    known: Mapping[str, int],
 ) -> list[Note]:
-    """Return who was told of an alert that fires, and whether they accepted it."""
+    """Return who was told of an alert that fires, and whether they accepted it.
+
+    One that ended and came back before its end was told is no news to `known`.
+    """
     last: dict[str, Entry] = {}
     for entry in entries:  # newest first
         if (
@@ -159,6 +171,8 @@ def told(
             and (entry.finished_ms or entry.created_ms) >= began_ms
         ):
             last.setdefault(entry.key.receiver, entry)
+    if not last and known:
+        return [Note(f"{who} was told", at_ms) for who, at_ms in known.items()]
     if not last:
         return [Note("nobody told yet", bad=True)]
     notes = []
