@@ -38,7 +38,7 @@ KILLS = 12
 def test_twelve_kills_lose_no_page_and_no_pending_time(tmp_path):
     chance = random.Random(7)
     # A new alert every second or so, so that kills fall before, in and after each step.
-    timetable = {str(n): (0.5 + n * 1.3, 0.5 + n * 1.3 + 9.5) for n in range(10)}
+    timetable = {str(n): (0.5 + n * 1.3, 0.5 + n * 1.3 + 20) for n in range(10)}
     answers = [chance.choice([200, 200, 500, 503, 429]) for _ in range(40)]
     with listening(answers=answers) as listener:
         given = {
@@ -51,7 +51,7 @@ def test_twelve_kills_lose_no_page_and_no_pending_time(tmp_path):
         child = _start(given)
         try:
             for _ in range(KILLS):
-                time.sleep(chance.uniform(0.9, 1.6))
+                time.sleep(chance.uniform(1.2, 2.2))
                 os.kill(child.pid, signal.SIGKILL)
                 assert child.wait() == -signal.SIGKILL
                 child = _start(given)
