@@ -39,7 +39,7 @@ class Middleware:
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
         # Django reads the hook's kind from the function: an async one costs no thread.
-        self.process_view: Callable[..., Any] = self._resolved
+        self.process_view: Callable[..., Any] = http.resolved
         if self.is_async:
             markcoroutinefunction(self)
             self.process_view = self._aresolved
@@ -62,7 +62,10 @@ class Middleware:
         except BaseException:  # a worker told to exit in mid-request is one too
             http.end(request, flight, 500)
             raise
-        _sent(request, response, flight)
+        if getattr(response, "streaming", False):
+            http.end_with(request, response, flight)
+        else:
+            http.end(request, flight, response.status_code)
         return response
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
@@ -79,26 +82,12 @@ class Middleware:
         except BaseException:
             http.end(request, flight, 500)
             raise
-        _sent(request, response, flight)
+        if getattr(response, "streaming", False):
+            http.end_with(request, response, flight)
+        else:
+            http.end(request, flight, response.status_code)
         return response
 
     @staticmethod
-    def _resolved(request: HttpRequest, *_: object) -> None:
-        flight = getattr(request, "_watchroom_flight", None)
-        if flight is not None:
-            http.resolved(request, flight)
-
-    @staticmethod
     async def _aresolved(request: HttpRequest, *_: object) -> None:
-        flight = getattr(request, "_watchroom_flight", None)
-        if flight is not None:
-            http.resolved(request, flight)
-
-
-def _sent(
-    request: HttpRequest, response: HttpResponseBase, flight: http.Flight
-) -> None:
-    if getattr(response, "streaming", False):
-        http.end_with(request, response, flight)
-    else:
-        http.end(request, flight, response.status_code)
+        http.resolved(request)

@@ -52,6 +52,9 @@ MAX_VALUE = 512
 # error, which every server takes for a restart from 0. Multiples of a power of two add
 # up exactly, here up to 2^33.
 GRAIN = 1 << 20
+# Between 2^32 and 2^33 floats are 1/GRAIN apart, so `x + TO_GRAIN - TO_GRAIN` is the
+# multiple nearest to x, for |x| < 2^31, by the two cheapest of operations.
+TO_GRAIN = 1.5 * 2**32
 _RECORD = struct.Struct("<IHHII")
 _UNPACK = struct.Struct(f"@{SEGMENT_WORDS}d").unpack
 

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from watchroom.catalogue.metrics import HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_REQUESTS
-from watchroom.formats.slots import GRAIN
+from watchroom.formats.slots import TO_GRAIN
 from watchroom.registry import roles
 from watchroom.registry.guard import fault, guarded
 from watchroom.registry.process import LOCKED, PROCESS, add, observe
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
 
-    from watchroom.formats.slots import Cell
+    from watchroom.formats.slots import Cell, View
 
-    Answered = tuple[Cell, Cell, tuple[float, ...]]
+    # The counter's slot; where the duration's slots begin, its sum, its edges.
+    Answered = tuple[View, int, View, int, int, tuple[float, ...]]
 
 # Anything else is whatever a stranger types.
 METHODS = frozenset(
@@ -27,6 +28,7 @@ METHODS = frozenset(
 )
 OTHER = "other"
 UNRESOLVED = "unresolved"
+# An empty label does not exist to Prometheus; no pattern of Django's is "/".
 ROOT = "/"
 # What nginx logs for a client that went away; no 5xx, nobody is to be woken.
 GONE = 499
@@ -80,10 +82,11 @@ def begin(request: HttpRequest) -> Flight | None:
         if start > process.next_check:
             process.check(start)
         method: str = request.method or OTHER
-        if method not in METHODS:
-            method = OTHER
-        key = (method, UNRESOLVED)
-        cell: Cell = process.cells.get(key) or _under_way(*key)
+        cell: Cell | None = process.cells.get((method, UNRESOLVED))
+        if cell is None:  # new here, or no method of the set: those are never kept
+            if method not in METHODS:
+                method = OTHER
+            cell = _under_way(method, UNRESOLVED)
         view, at = cell
         if LOCKED:
             add(view, at, 1.0)
@@ -95,13 +98,17 @@ def begin(request: HttpRequest) -> Flight | None:
     return None
 
 
-def resolved(request: HttpRequest, flight: Flight) -> None:
-    """Move a request under way to the route that it has been found to have."""
+def resolved(request: HttpRequest, *_: object) -> None:
+    """Move a request under way to the route that it has been found to have.
+
+    Django's ``process_view``: what it passes besides the request is not wanted.
+    """
     try:
-        if flight.cell is None:
+        flight: Flight | None = getattr(request, "_watchroom_flight", None)
+        if flight is None or flight.cell is None:
             return
-        route = _route(request)
-        key = (flight.method, route)
+        match = request.resolver_match
+        key = (flight.method, UNRESOLVED if match is None else match.route or ROOT)
         cell: Cell = PROCESS.cells.get(key) or _under_way(*key)
         # First there, then away: killed between the two it is lost twice, never unseen.
         (view, at), (old, old_at) = cell, flight.cell
@@ -124,9 +131,11 @@ def end(request: HttpRequest, flight: Flight, status: int) -> None:
             return
         seconds = perf_counter() - flight.start
         try:
-            key = (flight.method, _route(request), status)
+            match = request.resolver_match
+            route = UNRESOLVED if match is None else match.route or ROOT
+            key = (flight.method, route, status)
             cells: Answered = PROCESS.cells.get(key) or _answered(*key)
-            (counter, at), (view, base), edges = cells
+            counter, at, view, base, total, edges = cells
             if LOCKED:
                 add(counter, at, 1.0)
                 observe(view, base, edges, seconds)
@@ -134,7 +143,7 @@ def end(request: HttpRequest, flight: Flight, status: int) -> None:
                 # `observe`, written out: amid cold caches a call costs 0.5 µs.
                 counter[at] += 1.0
                 view[base + bisect_left(edges, seconds)] += 1.0
-                view[base + len(edges) + 1] += seconds * GRAIN // 1.0 / GRAIN
+                view[total] += seconds + TO_GRAIN - TO_GRAIN
         finally:
             view, at = cell
             if LOCKED:
@@ -155,14 +164,6 @@ def end_with(request: HttpRequest, response: HttpResponseBase, flight: Flight) -
         closers.append(lambda: end(request, flight, response.status_code))
 
 
-def _route(request: HttpRequest) -> str:
-    match = request.resolver_match
-    if match is None:
-        return UNRESOLVED
-    # An empty label does not exist to Prometheus; no pattern of Django's is "/".
-    return match.route or ROOT
-
-
 def _under_way(method: str, route: str) -> Cell:
     cell = PROCESS.cell(IN_FLIGHT, (method, route))
     PROCESS.remember((method, route), cell)
@@ -173,10 +174,11 @@ def _answered(method: str, route: str, status: int) -> Answered:
     code = str(status) if 100 <= status <= 599 else OTHER
     # The first failure of a route is an increase only if its series stood at 0.
     PROCESS.cell(HTTP_REQUESTS, (method, route, "500"))
-    cells = (
-        PROCESS.cell(HTTP_REQUESTS, (method, route, code)),
+    counter, at = PROCESS.cell(HTTP_REQUESTS, (method, route, code))
+    (view, base), edges = (
         PROCESS.cell(HTTP_DURATION, (method, route)),
         PROCESS.edges(HTTP_DURATION),
     )
+    cells = (counter, at, view, base, base + len(edges) + 1, edges)
     PROCESS.remember((method, route, status), cells)
     return cells

@@ -20,7 +20,7 @@ from watchroom import conf
 from watchroom.catalogue import metrics
 from watchroom.errors import ConfigError
 from watchroom.formats import rundir
-from watchroom.formats.slots import GRAIN, Arena, Definition, ProcessFile
+from watchroom.formats.slots import TO_GRAIN, Arena, Definition, ProcessFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -309,7 +309,7 @@ def _add_locked(view: View, at: int, amount: float) -> None:
 
 def _observe(view: View, base: int, edges: tuple[float, ...], value: float) -> None:
     view[base + bisect_left(edges, value)] += 1.0
-    view[base + len(edges) + 1] += int(value * GRAIN) / GRAIN
+    view[base + len(edges) + 1] += value + TO_GRAIN - TO_GRAIN
 
 
 def _observe_locked(
