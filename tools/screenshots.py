@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watchroom.demo.pager import Pager
-from watchroom.demo.stage import WINDOW, Stage, clear
+from watchroom.demo.stage import WINDOW, Stage
 from watchroom.demo.story import Site, Story
 
 if TYPE_CHECKING:
@@ -78,10 +78,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     IMAGES.mkdir(parents=True, exist_ok=True)
-    directory = ROOT / ".demo"
-    clear(directory)
-    pager = Pager(lambda page: print(f"→ page: {page.summary}", flush=True))
-    stage = Stage(directory, [pager.url], rate=30)
+    pager = Pager()
+    stage = Stage(ROOT / ".demo", [pager.url], rate=30)
     site = Site(stage.app_url, stage.monitor_url, WINDOW)
     story = Story(
         site,
@@ -96,7 +94,7 @@ def main() -> None:
         stage.load()
         photograph(site, story, options.seconds)
     finally:
-        stage.processes.stop()
+        stage.stop()
         pager.close()
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from watchroom.demo.pager import Page, Pager
+from watchroom.demo.pager import Pager
 from watchroom.demo.processes import DemoError, Processes, free_port
-from watchroom.demo.stage import clear
+from watchroom.demo.stage import claim
 from watchroom.errors import ConfigError
 
 
@@ -27,19 +27,43 @@ def alive(pid: int) -> bool:
         return False
 
 
+def dies(pid: int, seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not alive(pid)
+
+
 def test_a_directory_of_another_kind_is_never_emptied(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigError, match="not made by the demo"):
-        clear(tmp_path)
+        claim(tmp_path)
     assert (tmp_path / "thesis.txt").exists()
 
 
 def test_a_demo_directory_is_emptied_for_the_next(tmp_path: Path) -> None:
     target = tmp_path / "demo"
-    clear(target)
+    claim(target).close()
     (target / "old").touch()
-    clear(target)
+    (target / "logs" / "app.log").touch()
+    claim(target).close()
     assert {path.name for path in target.iterdir()} == {".watchroom-demo", "logs"}
+    assert not list((target / "logs").iterdir())
+
+
+def test_a_running_demo_keeps_its_directory(tmp_path: Path) -> None:
+    target = tmp_path / "demo"
+    with claim(target):
+        (target / "data").mkdir()
+        with pytest.raises(ConfigError, match="another demo runs in it"):
+            claim(target)
+        assert (target / "data").exists()
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot be used"):
+        claim(tmp_path / "file" / "demo")
 
 
 def test_a_taken_port_is_replaced_by_a_free_one() -> None:
@@ -57,15 +81,28 @@ def processes(tmp_path: Path):
 
 def test_a_step_that_fails_is_named_with_its_last_words(processes, tmp_path) -> None:
     argv = [sys.executable, "-c", "import sys; sys.exit('no such table')"]
-    with pytest.raises(DemoError, match=r"(?s)seed failed.*no such table") as caught:
+    with pytest.raises(
+        DemoError, match=r"(?s)seed ended with exit code 1.*no such table"
+    ) as caught:
         processes.run("seed", argv, cwd=tmp_path)
-    assert caught.value.stage == "start"
+    assert caught.value.stage == "seed"
 
 
 def test_a_server_that_dies_is_noticed(processes, tmp_path) -> None:
     processes.start("app", [sys.executable, "-c", "print('bye')"], cwd=tmp_path)
     processes._running["app"].wait(10)
-    with pytest.raises(DemoError, match=r"(?s)app died.*bye"):
+    with pytest.raises(
+        DemoError, match=r"(?s)app ended with exit code 0.*bye"
+    ) as caught:
+        processes.check()
+    assert caught.value.stage == "app"
+
+
+def test_a_server_that_was_killed_is_said_to_be(processes, tmp_path) -> None:
+    processes.start("app", ["/bin/sleep", "60"], cwd=tmp_path)
+    processes._running["app"].kill()
+    processes._running["app"].wait(10)
+    with pytest.raises(DemoError, match="ended by SIGKILL"):
         processes.check()
 
 
@@ -82,7 +119,7 @@ def test_grandchildren_stop_too(processes, tmp_path) -> None:
     while not (pid := processes.tail("tree").strip()) and time.monotonic() < deadline:
         time.sleep(0.05)
     processes.stop()
-    assert not alive(int(pid))
+    assert dies(int(pid))
 
 
 def test_children_stop_when_the_demo_is_killed_with_9(tmp_path) -> None:
@@ -100,15 +137,11 @@ def test_children_stop_when_the_demo_is_killed_with_9(tmp_path) -> None:
     ) as parent:
         pid = int(parent.stdout.readline())
         parent.kill()
-    deadline = time.monotonic() + 10
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(pid)
+    assert dies(pid)
 
 
 def test_the_pager_remembers_pages_and_refuses_the_rest() -> None:
-    heard: list[Page] = []
-    pager = Pager(heard.append)
+    pager = Pager()
     try:
         alert = {
             "status": "firing",
@@ -126,6 +159,7 @@ def test_the_pager_remembers_pages_and_refuses_the_rest() -> None:
             assert status == expected
         assert pager.first("HighErrorRate", "firing", 0).summary == "5 % fail"
         assert pager.first("HighErrorRate", "resolved", 0) is None
-        assert len(heard) == 1
+        assert [page.summary for page in pager.news()] == ["5 % fail"]
+        assert pager.news() == []
     finally:
         pager.close()

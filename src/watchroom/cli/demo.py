@@ -2,105 +2,36 @@
 
 from __future__ import annotations
 
-import math
-import select
+import contextlib
 import signal
 import sys
-import termios
-import textwrap
-import threading
 import time
-import tty
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
 
 import click
-from rich.console import Console
-from rich.markup import escape
 
-from watchroom.demo.pager import Page, Pager
+from watchroom.demo.keys import keys
+from watchroom.demo.pager import Pager
 from watchroom.demo.processes import DemoError
-from watchroom.demo.stage import FOR, INTERVAL, WINDOW, Stage, clear
-from watchroom.demo.story import ALERT, Numbers, Site, Story, Times
+from watchroom.demo.screen import Screen
+from watchroom.demo.stage import FOR, INTERVAL, USUAL, WINDOW, Stage
+from watchroom.demo.story import Site, Story
+from watchroom.errors import ConfigError
+from watchroom.prove.client import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _SHARE = "30%"
-_INDENT = 21  # where the text of a line begins
-_COLOURS = {
-    "fault": "yellow",
-    "pending": "yellow",
-    "firing": "red",
-    "page": "red",
-    "resolved": "green",
-    "told": "green",
-}
-
-
-class _Screen:
-    """Lines of the story, and a live summary below them on a terminal."""
-
-    def __init__(self) -> None:
-        self.console = Console(highlight=False)
-        self.live = self.console.is_terminal
-        self._start = time.monotonic()
-        self._lock = threading.Lock()
-        self._shown = 0.0
-
-    def say(self, what: str, text: str) -> None:
-        colour = _COLOURS.get(what, "bold")
-        at = time.monotonic() - self._start
-        if self.live:
-            wide = max(40, self.console.width - _INDENT)
-            text = f"\n{'':{_INDENT}}".join(textwrap.wrap(text, wide))
-        with self._lock:
-            self._wipe()
-            self.console.print(
-                f"[dim]{at:6.1f} s[/]  [{colour}]{what:<9}[/]  {escape(text)}",
-                soft_wrap=True,
-            )
-
-    def page(self, page: Page) -> None:
-        if page.status == "resolved":
-            self.say("resolved", f"{page.alertname} is over: the pager was told")
-            return
-        self.say("page", f"{page.alertname}: {page.summary}")
-        for line in page.description.splitlines():
-            self.say("", line)
-
-    def summary(self, site: Site) -> None:
-        """Show the numbers: each second on a terminal, each five elsewhere."""
-        if time.monotonic() - self._shown < (1 if self.live else 5):
-            return
-        text = _line(site.numbers())
-        if not self.live:
-            self.say("now", text)
-        else:
-            with self._lock:
-                self._wipe()
-                self.console.print(f"          [dim]{text}[/]", end="\r")
-        self._shown = time.monotonic()
-
-    def _wipe(self) -> None:
-        if self.live:
-            self.console.file.write("\r\x1b[2K")
-
-
-def _line(now: Numbers) -> str:
-    def said(value: float, text: str) -> str:
-        return "no data" if math.isnan(value) else text
-
-    return (
-        f"{said(now.rate, f'{now.rate:.0f} requests/s')} · "
-        f"{said(now.errors, f'{now.errors:.1%} failing')} · "
-        f"p95 {said(now.p95, f'{now.p95 * 1000:.0f} ms')} · {ALERT} {now.state}"
-    )
+_STOPPED = 130  # as a shell says it of Ctrl-C
+_NEXT = "prove it on your own app: README, “Put it into your project”"
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Stopped(BaseException):
-    """SIGTERM or SIGHUP asked the demo to end."""
+    """Ctrl-C, SIGTERM or SIGHUP asked the demo to end."""
 
 
 def _stop(number: int, frame: object) -> NoReturn:
@@ -124,7 +55,13 @@ def _stop(number: int, frame: object) -> NoReturn:
     metavar="URL",
     help="Also page this URL (version-4 webhook body); may be repeated.",
 )
-@click.option("--rate", default=30.0, show_default=True, help="Requests per second.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=1, max=500),
+    default=30.0,
+    show_default=True,
+    help="Requests per second.",
+)
 @click.option(
     "--stay/--no-stay",
     default=None,
@@ -147,94 +84,144 @@ def demo(
       watchroom demo </dev/null          no terminal: ends when the story is told
 
     Exit codes: 0 the story came true, 1 a stage did not (it is named), 2 bad input,
-    130 stopped by Ctrl-C.
+    130 stopped by Ctrl-C or a signal.
     """  # noqa: D301 - click's \b is a backspace
-    clear(directory.resolve())
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for url in webhooks:
+        _refuse_no_url(url)
+    stay = sys.stdin.isatty() if stay is None else stay
+    for number in _ENDING:
         signal.signal(number, _stop)
-    screen = _Screen()
-    pager = Pager(screen.page)
-    stage = Stage(directory.resolve(), [pager.url, *webhooks], rate)
-    try:
-        _tell(screen, pager, stage, stay=sys.stdin.isatty() if stay is None else stay)
-    except DemoError as error:
-        screen.say("BROKEN", f"stage {error.stage}: {error}")
-        screen.say("", f"logs are in {stage.processes.logs}")
-        sys.exit(1)
-    except (KeyboardInterrupt, _Stopped):
-        screen.say("stopped", "everything it started is being stopped")
-        sys.exit(130)
-    finally:
-        stage.processes.stop()
-        pager.close()
+    screen = Screen()
+    code = _play(screen, directory.resolve(), webhooks, rate, stay=stay)
+    if code == _STOPPED:
+        with contextlib.suppress(OSError):
+            screen.say("stopped", "nothing is left running")
+    sys.exit(code)
 
 
-def _tell(screen: _Screen, pager: Pager, stage: Stage, *, stay: bool) -> None:
-    site = Site(stage.app_url, stage.monitor_url, WINDOW)
-
-    def tick() -> None:
-        stage.processes.check()
-        screen.summary(site)
-
-    story = Story(site, pager, screen.say, tick)
-    screen.say("setting up", "database, sample data, monitoring files")
-    stage.prepare()
-    stage.start()
-    screen.say(
-        "windows",
-        f"short for the demo: scrape {INTERVAL}, rates over {WINDOW}, for {FOR} "
-        "(defaults: 5s, 5m, 5m)",
-    )
-    story.wait("start", site.answers, 45, "the app does not answer; see app.log")
-    stage.load()
-    screen.say("open", f"{stage.monitor_url}  ← the monitor's page")
-    screen.say("app", f"{stage.app_url}   metrics {stage.metrics_url}")
-    screen.say("files", str(stage.monitoring))
-    story.normal(10)
-    _report(screen, story.tell(_SHARE))
-    if stay:
-        _stay(screen, story, tick)
-
-
-def _report(screen: _Screen, times: Times) -> None:
-    screen.say(
-        "told",
-        f"fault → pending {times.pending:.1f} s → firing {times.firing:.1f} s → "
-        f"page delivered {times.delivered:.1f} s; "
-        f"repaired → resolved {times.resolved:.1f} s",
-    )
-    screen.say(
-        "next", "prove it on your own app: watchroom drill HighErrorRate (see README)"
-    )
+def _play(
+    screen: Screen,
+    directory: Path,
+    webhooks: tuple[str, ...],
+    rate: float,
+    *,
+    stay: bool,
+) -> int:
+    """Run the demo and stop all of it; return the exit code."""
+    with contextlib.ExitStack() as stack:
+        try:
+            pager = Pager()
+            stack.callback(pager.close)
+            stage = Stage(directory, [pager.url, *webhooks], rate)
+            stack.callback(stage.stop)
+            pressed = stack.enter_context(keys())
+            # The last in is the first out: impatience must not stop the stopping.
+            stack.callback(_deafen)
+            show = _Show(screen, pager, stage, _names(webhooks))
+            show.open()
+            show.tell()
+            screen.say("next", _NEXT)
+            if stay:
+                show.stay(pressed)
+        except DemoError as error:
+            screen.say("BROKEN", f"stage {error.stage}: {error}")
+            screen.say("logs", str(directory / "logs"))
+            return 1
+        except _Stopped:
+            # The terminal may be what has gone.
+            with contextlib.suppress(OSError):
+                screen.say("stopping", "app, worker, exporter, monitor and visitors")
+            return _STOPPED
+    return 0
 
 
-def _stay(screen: _Screen, story: Story, tick: Callable[[], None]) -> None:
-    screen.say("up", "press f to inject the fault again, Ctrl-C to stop")
-    with _keys() as pressed:
+class _Show:
+    """The story on the screen: opened, told, and told again on a key."""
+
+    def __init__(
+        self, screen: Screen, pager: Pager, stage: Stage, others: dict[str, str]
+    ) -> None:
+        self._screen = screen
+        self._pager = pager
+        self._stage = stage
+        self._site = Site(stage.app_url, stage.monitor_url, WINDOW)
+        self._story = Story(self._site, pager, screen.say, self._tick, others)
+
+    def open(self) -> None:
+        """Start everything and wait until the monitor sees the traffic."""
+        say, stage = self._screen.say, self._stage
+        say("preparing", "database, sample data, monitoring files")
+        stage.prepare()
+        stage.start()
+        say(
+            "windows",
+            f"short for the demo: scrape {INTERVAL}, rates over {WINDOW}, for {FOR} "
+            "(defaults: 5s, 5m, 5m)",
+        )
+        if taken := [usual for usual in USUAL if usual not in stage.ports]:
+            say("ports", f"taken, so others are used: {', '.join(map(str, taken))}")
+        self._story.wait(
+            "start", self._site.answers, 45, "the app does not answer; see app.log"
+        )
+        stage.load()
+        say("open", f"{stage.monitor_url}  ← the monitor's page")
+        say("app", f"{stage.app_url}   metrics {stage.metrics_url}")
+        say("files", str(stage.monitoring))
+        self._story.normal(10)
+
+    def tell(self) -> None:
+        """Tell the story once, with its times."""
+        times = self._story.tell(_SHARE)
+        self._screen.say(
+            "told",
+            f"fault → pending {times.pending:.1f} s → firing {times.firing:.1f} s → "
+            f"page delivered {times.delivered:.1f} s; "
+            f"repaired → resolved {times.resolved:.1f} s",
+        )
+
+    def stay(self, pressed: Callable[[], str]) -> NoReturn:
+        """Stay up, and tell it again when f is pressed."""
+        prompt = "press f to inject the fault again, Ctrl-C to stop"
+        self._screen.say("up", prompt)
         while True:
-            if pressed() == "f":
+            if "f" in pressed().lower():
                 try:
-                    _report(screen, story.tell(_SHARE))
+                    self.tell()
                 except DemoError as error:
-                    screen.say("BROKEN", f"stage {error.stage}: {error}")
-            tick()
+                    # A process that died ends the demo with the next tick.
+                    self._screen.say("BROKEN", f"stage {error.stage}: {error}")
+                pressed()  # one story at a time
+                self._screen.say("up", prompt)
+            self._tick()
             time.sleep(0.2)
 
+    def _tick(self) -> None:
+        for page in self._pager.news():
+            self._screen.page(page)
+        self._stage.processes.check()
+        self._screen.summary(self._site)
 
-@contextmanager
-def _keys() -> Iterator[Callable[[], str]]:
-    """Yield a function that returns the key pressed since, or an empty string."""
-    if not sys.stdin.isatty():
-        yield lambda: ""
-        return
-    descriptor = sys.stdin.fileno()
-    before = termios.tcgetattr(descriptor)
-    tty.setcbreak(descriptor)
+
+def _names(webhooks: tuple[str, ...]) -> dict[str, str]:
+    """Return what to call each webhook, by the receiver that the sample app makes."""
+    # The path of a webhook is its secret. The first receiver is the demo's own pager.
+    return {f"ops-{n}": redacted(url) for n, url in enumerate(webhooks, 2)}
+
+
+def _refuse_no_url(text: str) -> None:
     try:
-        yield lambda: sys.stdin.read(1) if _ready(descriptor) else ""
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        parts = urlsplit(text)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or any(char.isspace() for char in text):
+        raise ConfigError(
+            "not an HTTP URL",
+            field="--webhook",
+            hint="write http://127.0.0.1:5001/page",
+        )
 
 
-def _ready(descriptor: int) -> bool:
-    return bool(select.select([descriptor], [], [], 0)[0])
+def _deafen() -> None:
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)

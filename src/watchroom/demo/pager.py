@@ -6,10 +6,7 @@ import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any, NamedTuple
 
 _LARGEST_BODY = 1 << 20
 
@@ -22,6 +19,7 @@ class Page(NamedTuple):
         status: ``firing`` or ``resolved``.
         alertname: The alert's name.
         summary: Its summary annotation.
+        description: Its description annotation.
     """
 
     at: float
@@ -32,15 +30,11 @@ class Page(NamedTuple):
 
 
 class Pager:
-    """Receives pages on a loopback port and remembers them.
+    """Receives pages on a loopback port and remembers them."""
 
-    Args:
-        on_page: Called from the server's thread with each page that arrives.
-    """
-
-    def __init__(self, on_page: Callable[[Page], None]) -> None:
+    def __init__(self) -> None:
         self.pages: list[Page] = []
-        self._on_page = on_page
+        self._read = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -58,6 +52,12 @@ class Pager:
                 return page
         return None
 
+    def news(self) -> list[Page]:
+        """Return the pages that came since this was last called."""
+        found = self.pages[self._read :]
+        self._read += len(found)
+        return found
+
     def close(self) -> None:
         """Stop listening."""
         self._server.shutdown()
@@ -68,15 +68,15 @@ class Pager:
         now = time.time()
         for alert in body.get("alerts", []):
             notes = alert.get("annotations", {})
-            page = Page(
-                now,
-                str(alert.get("status", "")),
-                str(alert.get("labels", {}).get("alertname", "")),
-                str(notes.get("summary", "")),
-                str(notes.get("description", "")),
+            self.pages.append(
+                Page(
+                    now,
+                    str(alert.get("status", "")),
+                    str(alert.get("labels", {}).get("alertname", "")),
+                    str(notes.get("summary", "")),
+                    str(notes.get("description", "")),
+                )
             )
-            self.pages.append(page)
-            self._on_page(page)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         pager = self

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_LONGEST_STEP = 120
+
+
 class DemoError(WatchroomError):
     """A stage of the demo did not come true; `stage` names it.
 
     Attributes:
-        stage: One word for scripts: ``start``, ``scraped``, ``pending`` …
+        stage: One word for scripts: what was waited for (``scraped``, ``pending`` …),
+            or the process that failed (``migrate``, ``app``, ``monitor`` …).
     """
 
     def __init__(self, stage: str, message: str) -> None:
@@ -42,12 +46,18 @@ class Processes:
         """Run a step to its end.
 
         Raises:
-            DemoError: It failed; the message has the last lines of its log.
+            DemoError: It failed or hangs; the message has the last lines of its log.
         """
         self.start(name, argv, cwd=cwd)
-        code = self._running.pop(name).wait(timeout=120)
+        try:
+            code = self._running[name].wait(timeout=_LONGEST_STEP)
+        except subprocess.TimeoutExpired:
+            raise DemoError(
+                name, f"{name} did not end in {_LONGEST_STEP} s\n{self.tail(name)}"
+            ) from None
         if code:
-            raise DemoError("start", f"{name} failed ({code}):\n{self.tail(name)}")
+            raise DemoError(name, f"{name} {_ended(code)}\n{self.tail(name)}")
+        del self._running[name]
 
     def start(self, name: str, argv: Sequence[str], *, cwd: Path) -> None:
         """Start a server; its output goes to ``<logs>/<name>.log``."""
@@ -67,7 +77,7 @@ class Processes:
         """Raise DemoError when a server has died."""
         for name, process in self._running.items():
             if (code := process.poll()) is not None:
-                raise DemoError("start", f"{name} died ({code}):\n{self.tail(name)}")
+                raise DemoError(name, f"{name} {_ended(code)}\n{self.tail(name)}")
 
     def tail(self, name: str, lines: int = 12) -> str:
         """Return the last lines of a child's log."""
@@ -87,6 +97,12 @@ class Processes:
             _signal_group(process, signal.SIGKILL)
             process.wait()
         self._running.clear()
+
+
+def _ended(code: int) -> str:
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}; its last words:"
+    return f"ended with exit code {code}; its last words:"
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from watchroom.demo.processes import DemoError, Processes, free_port
 from watchroom.errors import ConfigError
@@ -25,6 +26,9 @@ class Ports(NamedTuple):
     monitor: int
 
 
+USUAL = Ports(app=8000, exporter=9000, monitor=9700)
+
+
 def ledger() -> Path:
     """Return the sample app's directory: of the checkout, or of the installed wheel.
 
@@ -38,40 +42,81 @@ def ledger() -> Path:
     raise DemoError("start", "the sample app is not installed beside watchroom")
 
 
-def clear(directory: Path) -> None:
-    """Make `directory` empty, if it is a demo's or does not exist.
+def claim(directory: Path) -> TextIO:
+    """Empty `directory` for this demo, if it is a demo's or does not exist.
+
+    Returns:
+        A file that holds the claim while it is open: a second demo would empty the
+        directory of the first.
 
     Raises:
-        ConfigError: It holds something else.
+        ConfigError: It holds something else, another demo runs in it, or it cannot be
+            written.
     """
-    if directory.exists() and any(directory.iterdir()):
-        if not (directory / _MARK).exists():
-            raise ConfigError(
-                "not empty, and not made by the demo",
-                file=directory,
-                hint="give another --dir",
-            )
-        shutil.rmtree(directory)
+    try:
+        return _claim(directory)
+    except BlockingIOError:
+        raise ConfigError(
+            "another demo runs in it",
+            file=directory,
+            hint="stop that one, or give another --dir",
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be used: {error.strerror}",
+            file=error.filename or directory,
+            hint="give another --dir",
+        ) from error
+
+
+def _claim(directory: Path) -> TextIO:
+    mark = directory / _MARK
+    if directory.exists() and any(directory.iterdir()) and not mark.exists():
+        raise ConfigError(
+            "not empty, and not made by the demo",
+            file=directory,
+            hint="give another --dir",
+        )
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / _MARK).touch()
-    (directory / "logs").mkdir()
+    held = mark.open("a")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _empty(directory)
+        (directory / "logs").mkdir()
+    except OSError:
+        held.close()
+        raise
+    return held
+
+
+def _empty(directory: Path) -> None:
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != _MARK:
+            path.unlink()
 
 
 class Stage:
     """The demo's processes and where they listen.
 
     Args:
-        directory: An empty directory for its files, logs and databases.
+        directory: For its files, logs and databases; emptied first.
         page_urls: Webhook URLs that pages go to, the demo's own first.
         rate: Requests per second of the load generator.
+
+    Raises:
+        ConfigError: The directory is not a demo's, or another demo runs in it.
+        DemoError: The sample app is not there, or no port is free.
     """
 
     def __init__(self, directory: Path, page_urls: list[str], rate: float) -> None:
         self.directory = directory
         self.monitoring = directory / "monitoring"
-        self.ports = Ports(free_port(8000), free_port(9000), free_port(9700))
+        self.ports = Ports(*map(free_port, USUAL))
         self._rate = rate
         self._ledger = ledger()
+        self._claim = claim(directory)
         self.processes = Processes(directory / "logs", self._environ(page_urls))
 
     @property
@@ -113,12 +158,8 @@ class Stage:
         start(
             "app",
             [
-                python,
-                "-m",
-                "gunicorn",
-                "--bind",
-                f"127.0.0.1:{self.ports.app}",
-                "ledger.wsgi",
+                *(python, "-m", "gunicorn"),
+                *("--bind", f"127.0.0.1:{self.ports.app}", "ledger.wsgi"),
             ],
             cwd=self._ledger,
         )
@@ -142,17 +183,16 @@ class Stage:
         self.processes.start(
             "load",
             [
-                sys.executable,
-                str(self._ledger / "load.py"),
-                "--url",
-                self.app_url,
-                "--rate",
-                str(self._rate),
-                "--seconds",
-                "0",
+                *(sys.executable, str(self._ledger / "load.py")),
+                *("--url", self.app_url, "--rate", str(self._rate), "--seconds", "0"),
             ],
             cwd=self._ledger,
         )
+
+    def stop(self) -> None:
+        """Stop everything and give the directory up; its files stay."""
+        self.processes.stop()
+        self._claim.close()
 
     def _environ(self, page_urls: list[str]) -> dict[str, str]:
         # Nothing of the caller's own watchroom or Django may leak into the demo.

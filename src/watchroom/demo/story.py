@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import http.client
 import json
 import math
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.demo.processes import DemoError
+from watchroom.formats import exposition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from watchroom.demo.pager import Pager
+    from watchroom.demo.pager import Page, Pager
 
 ALERT = "HighErrorRate"
 _EVERY = 0.25
@@ -28,7 +31,8 @@ class Numbers(NamedTuple):
         rate: Requests per second.
         errors: Share of requests that failed, 0…1.
         p95: 95th percentile of latency, seconds.
-        state: The alert's state: ``ok``, ``pending`` or ``firing``.
+        state: The alert's state: ``ok``, ``pending`` or ``firing``; ``unknown`` when
+            the monitor does not answer.
     """
 
     rate: float
@@ -72,22 +76,33 @@ class Site:
         try:
             with urllib.request.urlopen(self.app, timeout=2) as answer:  # noqa: S310 - loopback
                 return bool(answer.status == 200)
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     def fault(self, name: str, value: object) -> None:
-        """Flip one of the app's fault switches; None is off."""
+        """Flip one of the app's fault switches; None is off.
+
+        Raises:
+            DemoError: The app does not take it.
+        """
         request = urllib.request.Request(  # noqa: S310 - loopback
             f"{self.app}faults/",
             data=json.dumps({name: value}).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
-            answer.read()
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+                answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise DemoError(
+                "fault", f"the app did not take the switch of {name}: {error}"
+            ) from error
 
     def state(self) -> str:
-        """Return the state of the alert: ok, pending or firing."""
-        alerts = self._get("alerts", {}).get("alerts", [])
+        """Return the state of the alert: ok, pending or firing, or unknown."""
+        alerts = self._get("alerts", {}).get("alerts")
+        if alerts is None:
+            return "unknown"
         states = {a["state"] for a in alerts if a["labels"]["alertname"] == ALERT}
         return next((s for s in ("firing", "pending") if s in states), "ok")
 
@@ -104,6 +119,16 @@ class Site:
             self.state(),
         )
 
+    def sent(self) -> dict[str, float]:
+        """Return how many messages each receiver has taken from the monitor."""
+        text = _read(f"{self.monitor}metrics")
+        return {
+            dict(sample.labels)["receiver"]: sample.value
+            for sample in exposition.parse(text)
+            if sample.name == "watchroom_notifications_total"
+            and ("outcome", "sent") in sample.labels
+        }
+
     def _value(self, expr: str) -> float:
         result = self._get("query", {"query": expr}).get("result", [])
         return float(result[0]["value"][1]) if result else math.nan
@@ -111,11 +136,19 @@ class Site:
     def _get(self, call: str, query: dict[str, str]) -> dict[str, Any]:
         url = f"{self.monitor}api/v1/{call}?{urllib.parse.urlencode(query)}"
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
-                data: dict[str, Any] = json.load(answer)["data"]
-        except (OSError, ValueError, KeyError):
+            data: dict[str, Any] = json.loads(_read(url))["data"]
+        except (ValueError, KeyError):
             return {}
         return data
+
+
+def _read(url: str) -> str:
+    """Return what `url` answers, or nothing."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
+            return str(answer.read().decode())
+    except (OSError, http.client.HTTPException):
+        return ""
 
 
 class Story:
@@ -126,6 +159,7 @@ class Story:
         pager: Where the page must arrive.
         say: Called with each thing that came true.
         tick: Called while waiting, a few times a second; it may raise to end it.
+        others: Where else the page must arrive: receiver → what to call it.
     """
 
     def __init__(
@@ -134,11 +168,13 @@ class Story:
         pager: Pager,
         say: Callable[[str, str], None],
         tick: Callable[[], None],
+        others: Mapping[str, str] | None = None,
     ) -> None:
         self._site = site
         self._pager = pager
         self._say = say
         self._tick = tick
+        self._others = others or {}
 
     def wait(
         self, stage: str, true: Callable[[], object], seconds: float, hint: str
@@ -151,7 +187,7 @@ class Story:
         start = time.monotonic()
         while not true():
             if time.monotonic() - start > seconds:
-                raise DemoError(stage, f"not {stage} after {seconds:.0f} s: {hint}")
+                raise DemoError(stage, f"not true after {seconds:.0f} s: {hint}")
             self._tick()
             time.sleep(_EVERY)
         return time.monotonic() - start
@@ -175,42 +211,74 @@ class Story:
 
         Args:
             share: The share of requests that shall fail, as ``"30%"``.
+
+        Raises:
+            DemoError: A stage did not come true; the fault is removed all the same.
         """
+        before = self._site.sent() if self._others else {}
         begun = time.time()
         self._site.fault("errors", share)
-        self._say("fault", f"{share} of requests fail from now on")
-        pending = self._follow("pending", begun)
-        firing = self._follow("firing", begun)
-        delivered = self._arrival("firing", begun, "delivered")
+        try:
+            self._say("fault", f"{share} of requests fail from now on")
+            pending = self._follow("pending", begun)
+            firing = self._follow("firing", begun)
+            delivered = self._arrival("firing", begun, "delivered")
+            self._delivered_elsewhere(before)
+        except DemoError:
+            with contextlib.suppress(DemoError):
+                self._site.fault("errors", None)
+            raise
         ended = time.time()
         self._site.fault("errors", None)
-        self._say(
-            "repaired",
-            "the fault is removed; the pager hears of the end with the group's next "
-            "message, up to 30 s later (group_interval)",
-        )
+        self._say("repaired", "the fault is removed; its window has to pass")
+        self._calm(ended)
         resolved = self._arrival("resolved", ended, "resolved")
         # Asked four times a second, the state may be seen after the page it caused.
         return Times(pending, min(firing, delivered), delivered, resolved)
 
     def _follow(self, state: str, since: float) -> float:
         reached = {"pending", "firing"} if state == "pending" else {"firing"}
-        self.wait(
-            state,
-            lambda: self._site.state() in reached,
-            60,
-            f"see {ALERT} on {self._site.monitor}",
-        )
+
+        def seen() -> bool:
+            paged = self._pager.first(ALERT, "firing", since) is not None
+            return paged or self._site.state() in reached
+
+        self.wait(state, seen, 60, f"see {ALERT} on {self._site.monitor}")
         took = time.time() - since
         self._say(state, f"{ALERT} is {state}, {took:.1f} s after the fault")
         return took
 
+    def _calm(self, since: float) -> None:
+        def over() -> bool:
+            told = self._pager.first(ALERT, "resolved", since) is not None
+            return told or self._site.state() == "ok"
+
+        self.wait("recovered", over, 90, f"see {ALERT} on {self._site.monitor}")
+        if self._pager.first(ALERT, "resolved", since) is None:
+            self._say(
+                "recovered",
+                f"{ALERT} is ok again, {time.time() - since:.1f} s after the repair; "
+                "waiting for the group's next message, every 30 s (group_interval)",
+            )
+
     def _arrival(self, status: str, since: float, stage: str) -> float:
-        self.wait(
-            stage,
-            lambda: self._pager.first(ALERT, status, since),
-            90,
-            f"no {status} page arrived; see monitor.log",
-        )
-        page = self._pager.first(ALERT, status, since)
-        return (page.at if page else time.time()) - since
+        def page() -> Page | None:
+            return self._pager.first(ALERT, status, since)
+
+        self.wait(stage, page, 90, f"no {status} page arrived; see monitor.log")
+        self._tick()  # the page is shown before what follows from it
+        found = page()
+        return (found.at if found else time.time()) - since
+
+    def _delivered_elsewhere(self, before: Mapping[str, float]) -> None:
+        for receiver, name in self._others.items():
+            self.wait(
+                "webhook",
+                functools.partial(self._took, receiver, before.get(receiver, 0)),
+                20,
+                f"{name} has not taken the page; monitor.log says why",
+            )
+            self._say("webhook", f"{name} took the page")
+
+    def _took(self, receiver: str, before: float) -> bool:
+        return self._site.sent().get(receiver, 0) > before
