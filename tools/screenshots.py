@@ -58,8 +58,8 @@ def photograph(site: Site, story: Story, seconds: float) -> None:
     for device, size in SIZES.items():
         shoot(site.monitor, f"calm-{device}", size)
     site.fault("errors", "30%")
-    story.wait("firing", lambda: site.state() == "firing", 60, "the alert")
-    story.wait("seen", _after(8), 20, "time passes")
+    story.wait("firing", lambda: site.state() == "firing", 60, "the alert is not")
+    story.wait("seen", _after(8), 20, "")
     for device, size in SIZES.items():
         shoot(site.monitor, f"firing-{device}", size)
         shoot(site.monitor, f"firing-{device}-dark", size, dark=True)
@@ -90,7 +90,7 @@ def main() -> None:
     try:
         stage.prepare()
         stage.start()
-        story.wait("start", site.answers, 45, "the app")
+        story.wait("start", site.answers, 45, "the app does not answer")
         stage.load()
         photograph(site, story, options.seconds)
     finally:

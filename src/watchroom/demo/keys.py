@@ -30,7 +30,9 @@ def keys() -> Iterator[Callable[[], str]]:
     try:
         yield lambda: _pressed(descriptor)
     finally:
-        # Not TCSADRAIN: a terminal that is gone would be waited for.
+        # A key that nobody asked for is not for the shell. Nothing that waits for the
+        # output to drain: the terminal may be gone.
+        termios.tcflush(descriptor, termios.TCIFLUSH)
         termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
 

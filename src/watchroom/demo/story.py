@@ -177,7 +177,7 @@ class Story:
         self._others = others or {}
 
     def wait(
-        self, stage: str, true: Callable[[], object], seconds: float, hint: str
+        self, stage: str, true: Callable[[], object], seconds: float, failing: str
     ) -> float:
         """Wait until `true` answers something true; return the seconds it took.
 
@@ -187,7 +187,7 @@ class Story:
         start = time.monotonic()
         while not true():
             if time.monotonic() - start > seconds:
-                raise DemoError(stage, f"not true after {seconds:.0f} s: {hint}")
+                raise DemoError(stage, f"after {seconds:.0f} s {failing}")
             self._tick()
             time.sleep(_EVERY)
         return time.monotonic() - start
@@ -243,7 +243,8 @@ class Story:
             paged = self._pager.first(ALERT, "firing", since) is not None
             return paged or self._site.state() in reached
 
-        self.wait(state, seen, 60, f"see {ALERT} on {self._site.monitor}")
+        failing = f"{ALERT} is not {state}; see {self._site.monitor}"
+        self.wait(state, seen, 60, failing)
         took = time.time() - since
         self._say(state, f"{ALERT} is {state}, {took:.1f} s after the fault")
         return took
@@ -253,7 +254,8 @@ class Story:
             told = self._pager.first(ALERT, "resolved", since) is not None
             return told or self._site.state() == "ok"
 
-        self.wait("recovered", over, 90, f"see {ALERT} on {self._site.monitor}")
+        failing = f"{ALERT} has not ended; see {self._site.monitor}"
+        self.wait("recovered", over, 90, failing)
         if self._pager.first(ALERT, "resolved", since) is None:
             self._say(
                 "recovered",
@@ -276,7 +278,7 @@ class Story:
                 "webhook",
                 functools.partial(self._took, receiver, before.get(receiver, 0)),
                 20,
-                f"{name} has not taken the page; monitor.log says why",
+                f"{name} has not taken the page: it must answer a POST with 2xx",
             )
             self._say("webhook", f"{name} took the page")
 
