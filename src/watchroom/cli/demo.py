@@ -183,6 +183,7 @@ class _Show:
         """Stay up, and tell it again when f is pressed."""
         prompt = "press f to inject the fault again, Ctrl-C to stop"
         self._screen.say("up", prompt)
+        pressed()  # what came before the question is no answer
         while True:
             if "f" in pressed().lower():
                 try:
@@ -190,8 +191,8 @@ class _Show:
                 except DemoError as error:
                     # A process that died ends the demo with the next tick.
                     self._screen.say("BROKEN", f"stage {error.stage}: {error}")
-                pressed()  # one story at a time
                 self._screen.say("up", prompt)
+                pressed()  # one story at a time
             self._tick()
             time.sleep(0.2)
 
