@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.errors import ConfigError
 from watchroom.formats import rundir
-from watchroom.units import parse_duration, parse_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -316,6 +315,8 @@ def _receiver(name: str, value: object) -> Receiver:
 
 
 def _override(name: str, value: object) -> Override:
+    from watchroom.units import parse_duration, parse_limit
+
     field = f"VITALS.{name}"
     given = _mapping(value, field)
     _known(given, _VITAL_KEYS, field)

@@ -27,7 +27,7 @@ _BYTES = {
     "TiB": 2**40,
 }
 # Prometheus' own grammar: units in falling order, each at most once.
-_DURATION = re.compile(
+_DURATION = (
     r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?"
 )
 _UNITS = ("y", "w", "d", "h", "m", "s", "ms")
@@ -39,7 +39,7 @@ def parse_duration(text: str) -> float:
     Raises:
         ConfigError: `text` is not a duration.
     """
-    match = _DURATION.fullmatch(text)
+    match = re.fullmatch(_DURATION, text)
     if text == "0":
         return 0.0
     if not text or match is None:

@@ -131,7 +131,7 @@ def _pids(run):
 
 
 def _hangs(run, pid):
-    from watchroom.formats.slots import Reader
+    from watchroom.formats.slotreader import Reader
 
     path = next(path for path in run.iterdir() if f".{pid}." in path.name)
     reader = Reader(path)

@@ -14,7 +14,8 @@ from tests.support.app import ROOT, Counts, environ
 
 from watchroom.exporter.folded import load
 from watchroom.exporter.merge import Merger
-from watchroom.formats.slots import GRAIN, Definition, ProcessFile, Reader
+from watchroom.formats.slotreader import Reader
+from watchroom.formats.slots import GRAIN, Definition, ProcessFile
 
 COUNTED = Definition("c_total", "counter", "", ("k",))
 FLIGHT = Definition("http_requests_in_flight", "inflight", "", ("method", "route"))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from watchroom.errors import FormatError
 from watchroom.exporter.folded import Folded, load
-from watchroom.formats.slots import SUFFIX, UNBORN, Reader
+from watchroom.formats.slotreader import Reader
+from watchroom.formats.slots import SUFFIX, UNBORN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from watchroom.formats.slots import Definition, Reader, Row
+    from watchroom.formats.slotreader import Reader, Row
+    from watchroom.formats.slots import Definition
 
 FORMAT = 1
 LOST = "lost"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from watchroom.exporter.folded import Folded
-    from watchroom.formats.slots import Reader
+    from watchroom.formats.slotreader import Reader
 
 
 class Table:

@@ -14,7 +14,7 @@ import threading
 import time
 from bisect import bisect_left
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from watchroom import conf
 from watchroom.catalogue import metrics
@@ -36,10 +36,13 @@ CHECK_SECONDS = 5.0
 LOCKED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
-class _Series(NamedTuple):
-    definition: Definition
-    cell: Cell
-    stored: bool  # in the file, not in memory
+class _Series:
+    __slots__ = ("cell", "definition", "stored")
+
+    def __init__(self, definition: Definition, cell: Cell, *, stored: bool) -> None:
+        self.definition = definition
+        self.cell = cell
+        self.stored = stored  # in the file, not in memory
 
 
 class Process:
@@ -199,7 +202,7 @@ class Process:
             try:
                 new, to = file.series(definition, key[1])
             except OSError:
-                self._series[key] = series._replace(stored=False)
+                self._series[key] = _Series(definition, series.cell, stored=False)
                 continue
             for step in range(definition.slots):
                 new[to + step] += old[at + step]
