@@ -1,17 +1,16 @@
-"""The WATCHROOM setting and the environment, as one frozen value."""
+"""The WATCHROOM setting and the environment, as one frozen value.
 
-from __future__ import annotations
+Annotations are evaluated here: of a string NamedTuple compiles each, at every import.
+"""
 
 import os
+from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from watchroom.errors import ConfigError
 from watchroom.formats import rundir
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
 DEFAULT_MONITOR_URL = "http://127.0.0.1:9700"
 DEFAULT_EXPORTER = "127.0.0.1:9000"
