@@ -74,9 +74,9 @@ def test_the_live_line_fits_eighty_columns() -> None:
     assert len(line_of(BUSY)) <= 80 - 22
 
 
-def test_before_the_first_numbers_it_says_so() -> None:
+def test_without_numbers_it_says_so() -> None:
     nothing = Numbers(math.nan, math.nan, math.nan, "unknown")
-    assert line_of(nothing) == "no numbers yet"
+    assert line_of(nothing) == "no numbers"
 
 
 def test_a_page_is_shown_with_its_description() -> None:

@@ -98,7 +98,7 @@ class Screen:
 def line_of(now: Numbers) -> str:
     """Return the live summary in one line."""
     if math.isnan(now.rate):
-        return "no numbers yet"
+        return "no numbers"
 
     def said(value: float, text: str) -> str:
         return "-" if math.isnan(value) else text

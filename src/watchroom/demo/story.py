@@ -203,7 +203,9 @@ class Story:
         self._say("scraped", "the monitor sees the traffic")
         end = time.monotonic() + seconds
         self.wait("normal", lambda: time.monotonic() > end, seconds + 5, "")
-        if (state := self._site.state()) != "ok":
+        if (state := self._site.state()) == "unknown":
+            raise DemoError("normal", "the monitor does not answer; see monitor.log")
+        if state != "ok":
             raise DemoError("normal", f"{ALERT} is {state} before any fault")
 
     def tell(self, share: str) -> Times:
