@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 import sys
+import threading
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 
 from watchroom.cli import COMMANDS, watchroom
+from watchroom.cli.ask import AskError, ask, url_of
 from watchroom.errors import ConfigError, MissingExtraError
+from watchroom.prove import client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
@@ -48,6 +57,54 @@ def test_bad_input_is_one_line_on_stderr_and_exit_code_2(tmp_path) -> None:
     assert len(done.stderr.splitlines()) == 1
     assert "watchroom.json: cannot be read" in done.stderr
     assert "watchroom build DIR" in done.stderr
+
+
+@contextlib.contextmanager
+def talking_nonsense() -> Iterator[str]:
+    """Yield the URL of a server that speaks no HTTP."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def talk() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.recv(4096)
+                        connection.sendall(b"220 mail.example ESMTP\r\n\r\n")
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_server_that_speaks_no_http_is_named_as_one() -> None:
+    with talking_nonsense() as url:
+        with pytest.raises(AskError, match="does not speak HTTP"):
+            ask(url, "/-/reload", data={})
+        with pytest.raises(client.PeerError, match="does not speak HTTP"):
+            client.get(url)
+
+
+def test_the_monitor_on_this_machine_is_asked_where_it_says_it_listens(
+    tmp_path, monkeypatch
+) -> None:
+    built = tmp_path / "monitoring"
+    built.mkdir()
+    (built / "watchroom.json").write_text(
+        '{"project": "shop", "monitor_url": "https://watch.example.org"}'
+    )
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    assert url_of(built, None) == ("http://127.0.0.1:9700", "shop")
+    (tmp_path / "address").write_text("http://127.0.0.1:9701\n")
+    assert url_of(built, None) == ("http://127.0.0.1:9701", "shop")
+    assert url_of(built, "http://x.example") == ("http://x.example", "shop")
+
+
+def test_a_directory_that_was_never_built_is_named(tmp_path) -> None:
+    with pytest.raises(ConfigError, match="watchroom build"):
+        url_of(tmp_path, None)
 
 
 def test_a_missing_extra_is_named_with_its_remedy() -> None:

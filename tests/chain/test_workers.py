@@ -6,6 +6,7 @@ instances of one service on one host do.
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import sys
@@ -101,7 +102,7 @@ class Client:
         except urllib.error.URLError as error:
             refused = isinstance(error.reason, ConnectionRefusedError)
             return "refused" if refused else "cut"
-        except OSError:
+        except (OSError, http.client.HTTPException):  # the latter: cut in its body
             return "cut"
 
     def _run(self) -> None:

@@ -71,7 +71,7 @@ def watchroom() -> None:
 def main() -> None:
     """Run the command line; errors of ours are one line on stderr and exit code 2."""
     try:
-        watchroom()
+        watchroom(prog_name="watchroom")
     except WatchroomError as error:
         click.echo(f"watchroom: {error}", err=True)
         sys.exit(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import urllib.error
@@ -59,9 +60,11 @@ def ask(
     except urllib.error.HTTPError as error:
         with error:
             return Answer(error.code, error.read().decode("utf-8", "replace"))
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise AskError(f"{base} does not answer: {reason}") from error
+    except http.client.HTTPException as error:
+        raise AskError(f"{base} does not speak HTTP: {type(error).__name__}") from error
 
 
 def _token(base: str, project: str) -> str | None:
@@ -77,18 +80,31 @@ def _token(base: str, project: str) -> str | None:
 
 
 def url_of(directory: Path | None, url: str | None) -> tuple[str, str]:
-    """Return where the monitor of a directory of built files is, and its project."""
-    project = ""
-    if directory is not None:
-        path = directory / "watchroom.json"
-        try:
-            known = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                "cannot be read",
-                file=path,
-                hint="give the directory that `watchroom build` wrote, or --url",
-            ) from error
+    """Return where the monitor of a directory of built files is, and its project.
+
+    Without `url` it is the one on this machine: a monitor writes its address into its
+    state directory. MONITOR_URL is for people and may lead through a proxy.
+
+    Raises:
+        ConfigError: `directory` is none that `watchroom build` wrote.
+    """
+    if directory is None:
+        return url or DEFAULT_URL, ""
+    path = directory / "watchroom.json"
+    try:
+        known = json.loads(path.read_text())
         project = str(known.get("project", ""))
-        url = url or str(known.get("monitor_url") or "")
-    return url or DEFAULT_URL, project
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            "cannot be read",
+            file=path,
+            hint="give the directory that `watchroom build` wrote, or --url",
+        ) from error
+    return url or _address(project) or DEFAULT_URL, project
+
+
+def _address(project: str) -> str:
+    try:
+        return (state_path(None, project, os.environ) / "address").read_text().strip()
+    except OSError:
+        return ""

@@ -132,7 +132,7 @@ def _notes(planned: Plan, root: Path, settings: conf.Settings) -> Iterator[str]:
         if one.secret and not (root / "secrets" / one.secret).is_file():
             yield (
                 f"receiver {one.name}: put its URL into {root}/secrets/{one.secret} "
-                "(mode 0600, out of version control)"
+                "(mode 0600; git ignores that directory)"
             )
     if any(one.secret for one in site.receivers):
         yield "webhook URLs from files (url_file) need Alertmanager 0.26 or newer"
@@ -260,6 +260,8 @@ def build(
     if not force:
         tree.refuse_edits(directory, built, last)
     changed = tree.write(directory, built, last)
+    if any(one.secret for one in planned.site.receivers):
+        tree.guard_secrets(directory)
     click.echo(
         f"{len(built)} files in {directory}, {len(changed)} of them changed; interval "
         f"{planned.site.inputs.interval}"

@@ -6,16 +6,23 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
+from watchroom.cli.ask import url_of
 from watchroom.cli.token import exporter_token
 from watchroom.errors import ConfigError
 from watchroom.formats import alertmanager as alertmanager_file
 from watchroom.formats import manifest as manifest_file
 from watchroom.prove.drill import DrillRun, Stage, Verdict, find_chain, real_pages
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from watchroom.formats.manifest import Manifest
 
 
 @click.command()
@@ -30,10 +37,9 @@ from watchroom.prove.drill import DrillRun, Stage, Verdict, find_chain, real_pag
 )
 @click.option(
     "--prometheus",
-    default="http://127.0.0.1:9700",
-    show_default=True,
+    default="",
     metavar="URL",
-    help="The monitor, or Prometheus.",
+    help="The monitor, or Prometheus. Default: the monitor on this machine.",
 )
 @click.option(
     "--alertmanager", default="", metavar="URL", help="Default: ask Prometheus."
@@ -82,6 +88,7 @@ def drill(
         _read(directory / "alertmanager.yml"), str(directory / "alertmanager.yml")
     )
     token = exporter_token(manifest.project, os.environ)
+    prometheus, _ = url_of(directory, prometheus or None)
     chain = find_chain(prometheus, alertmanager, exporter or manifest.exporter, token)
     if (real := real_pages(chain.prometheus)) and not force:
         raise ConfigError(
@@ -96,11 +103,23 @@ def drill(
         )
     verdicts = []
     for alert in alerts:
-        console.print(f"[bold]{escape(alert)}[/] on {chain.prometheus}")
-        run = DrillRun(
-            chain, manifest, config, directory, lambda s: _show(console, s), patience
-        )
-        verdicts.append(run.run(alert))
+        _announce(console, chain.prometheus, manifest, alert)
+        # A spinner on a terminal, nothing elsewhere: `for` alone may take minutes.
+        with console.status("") as waiting:
+
+            def wait(stage: str, status: Status = waiting) -> None:
+                status.update(f"[dim]waiting until it is {stage}[/]")
+
+            run = DrillRun(
+                chain,
+                manifest,
+                config,
+                directory,
+                lambda stage: _show(console, stage),
+                patience,
+                wait,
+            )
+            verdicts.append(run.run(alert))
         _conclude(console, verdicts[-1])
     if as_json:
         click.echo(json.dumps(_document(verdicts), indent=2))
@@ -116,6 +135,13 @@ def _read(path: Path) -> str:
         ) from None
 
 
+def _announce(console: Console, server: str, manifest: Manifest, alert: str) -> None:
+    built = [one for vital in manifest.vitals for one in vital.alerts]
+    hold = next((one.for_ for one in built if one.name == alert), "")
+    note = f"; its `for` is {hold}" if hold not in {"", "0s"} else ""
+    console.print(f"[bold]{escape(alert)}[/] on {escape(server)}{note}", soft_wrap=True)
+
+
 def _show(console: Console, stage: Stage) -> None:
     line = f"{stage.name:<10}{stage.seconds:7.1f} s   {escape(stage.detail)}"
     console.print(f"  [green]✓[/] {line}", soft_wrap=True)
@@ -124,13 +150,15 @@ def _show(console: Console, stage: Stage) -> None:
 def _conclude(console: Console, verdict: Verdict) -> None:
     if verdict.broken:
         console.print(
-            f"  [red]✗ {verdict.broken}[/]   {escape(verdict.reason)}", soft_wrap=True
+            f"  [red]✗ {verdict.broken:<10}[/]{escape(verdict.reason)}",
+            soft_wrap=True,
         )
         return
     times = {stage.name: stage.seconds for stage in verdict.stages}
     console.print(
         f"  [bold green]passed[/]: the page arrived {times['delivered']:.1f} s after "
-        f"the fault, resolved {times['resolved']:.1f} s after the recovery"
+        f"the fault, resolved {times['resolved']:.1f} s after the recovery",
+        soft_wrap=True,
     )
 
 

@@ -14,7 +14,11 @@ from watchroom.cli.ask import ask, url_of
 @click.argument(
     "directory", required=False, type=click.Path(path_type=Path, file_okay=False)
 )
-@click.option("--url", help="The monitor, http://127.0.0.1:9700 by default.")
+@click.option(
+    "--url",
+    help="The monitor. Default: the one on this machine, http://127.0.0.1:9700 unless "
+    "that of DIRECTORY listens elsewhere.",
+)
 def reload(directory: Path | None, url: str | None) -> None:
     """Make a running monitor read its files again.
 

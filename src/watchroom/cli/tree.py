@@ -128,6 +128,13 @@ def write(
     return [change.path for change in changed]
 
 
+def guard_secrets(root: Path) -> None:
+    """Make the directory of the secrets, with a .gitignore that keeps them out."""
+    path = root / "secrets" / ".gitignore"
+    if not path.exists():
+        _replace(path, "*\n!.gitignore\n")
+
+
 def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same directory, so that the rename stays on one file system.

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from watchroom.demo.processes import DemoError, Processes, free_port
+from watchroom.demo.processes import Processes, free_port
 from watchroom.errors import ConfigError
 
 WINDOW = "15s"
@@ -30,16 +30,18 @@ USUAL = Ports(app=8000, exporter=9000, monitor=9700)
 
 
 def ledger() -> Path:
-    """Return the sample app's directory: of the checkout, or of the installed wheel.
+    """Return the sample app's directory, in the checkout that watchroom runs from.
 
     Raises:
-        DemoError: Neither is there.
+        ConfigError: It runs from an installed package.
     """
-    package = Path(__file__).parents[1]
-    for path in (package.parents[1] / "examples" / "ledger", package / "_ledger"):
-        if (path / "manage.py").exists():
-            return path
-    raise DemoError("start", "the sample app is not installed beside watchroom")
+    path = Path(__file__).parents[3] / "examples" / "ledger"
+    if not (path / "manage.py").exists():
+        raise ConfigError(
+            "the sample app is not in the installed package",
+            hint="the demo runs from a checkout of the repository: make demo",
+        )
+    return path
 
 
 def claim(directory: Path) -> TextIO:
@@ -106,8 +108,9 @@ class Stage:
         rate: Requests per second of the load generator.
 
     Raises:
-        ConfigError: The directory is not a demo's, or another demo runs in it.
-        DemoError: The sample app is not there, or no port is free.
+        ConfigError: The directory is not a demo's, another demo runs in it, or the
+            sample app is not there.
+        DemoError: No port is free.
     """
 
     def __init__(self, directory: Path, page_urls: list[str], rate: float) -> None:

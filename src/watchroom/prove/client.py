@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -75,6 +76,10 @@ def _call(
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise PeerError(f"{where} does not answer: {reason}") from None
+    except http.client.HTTPException as error:
+        raise PeerError(
+            f"{where} does not speak HTTP: {type(error).__name__}"
+        ) from None
     try:
         return json.loads(data)
     except ValueError:

@@ -8,23 +8,21 @@ real alert would reach.
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import promql_parser
-
-from watchroom.errors import ConfigError, WatchroomError
+from watchroom.errors import ConfigError
 from watchroom.prove import client, road
+from watchroom.prove.before import BrokenError, check_rule, loud_receivers
 from watchroom.units import format_duration, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from watchroom.formats.alertmanager import Alertmanager
+    from watchroom.formats.alertmanager import Alertmanager, Receiver
     from watchroom.formats.manifest import Drill, Manifest
 
 _EVERY = 0.2
@@ -85,14 +83,6 @@ class Chain(NamedTuple):
     token: str
 
 
-class BrokenError(WatchroomError):
-    """A stage did not come true."""
-
-    def __init__(self, stage: str, reason: str) -> None:
-        super().__init__(reason)
-        self.stage = stage
-
-
 def find_chain(prometheus: str, alertmanager: str, exporter: str, token: str) -> Chain:
     """Return the chain, asking Prometheus for its Alertmanager when none is given.
 
@@ -107,7 +97,8 @@ def find_chain(prometheus: str, alertmanager: str, exporter: str, token: str) ->
         except client.PeerError as error:
             if error.status is None:
                 raise ConfigError(
-                    str(error), hint="give --prometheus URL of the monitor"
+                    str(error),
+                    hint="is `watchroom run` running? --prometheus names another URL",
                 ) from None
             alertmanager = _active_alertmanager(prometheus)
     return Chain(prometheus, alertmanager.rstrip("/"), exporter.rstrip("/"), token)
@@ -123,6 +114,7 @@ class DrillRun:
         directory: Where both stand.
         on_stage: Called with each stage as it comes true.
         patience: Factor on the drill's own budget.
+        on_wait: Called with the name of the stage that is waited for.
     """
 
     def __init__(
@@ -133,6 +125,7 @@ class DrillRun:
         directory: Path,
         on_stage: Callable[[Stage], None],
         patience: float = 1.0,
+        on_wait: Callable[[str], None] | None = None,
     ) -> None:
         self._chain = chain
         self._manifest = manifest
@@ -140,6 +133,7 @@ class DrillRun:
         self._directory = directory
         self._on_stage = on_stage
         self._patience = patience
+        self._on_wait = on_wait
         self._stages: list[Stage] = []
         self._nonce = secrets.token_hex(4)
         self._job = f"drill-{self._nonce}"
@@ -177,7 +171,8 @@ class DrillRun:
     def _follow(self, drill: Drill) -> None:
         budget = drill.budget_seconds * self._patience
         interval = parse_duration(self._manifest.inputs.interval)
-        self._check_rule(drill.alert)
+        check_rule(self._chain.prometheus, self._manifest, drill.alert)
+        loud = loud_receivers(self._config, self._manifest, drill, self._directory)
         self._post(
             "start",
             {
@@ -196,7 +191,7 @@ class DrillRun:
         self._until("firing", lambda: self._state({"firing"}), budget)
         self._until("routed", self._routed, 30 + 3 * interval)
         self._until("delivered", lambda: self._receipt("firing"), 60)
-        self._tell(drill)
+        self._tell(drill.alert, loud)
         self._post("recover", {"nonce": self._nonce})
         self._begun = time.monotonic()
         self._until("resolved", lambda: self._receipt("resolved"), budget + 360)
@@ -210,6 +205,8 @@ class DrillRun:
         self, name: str, probe: Callable[[], str | None], seconds: float
     ) -> None:
         deadline = time.monotonic() + seconds
+        if self._on_wait:
+            self._on_wait(name)
         while (detail := probe()) is None:
             if time.monotonic() > deadline:
                 raise BrokenError(name, self._why(name, seconds))
@@ -236,30 +233,6 @@ class DrillRun:
             "resolved": f"no resolved page in {waited}",
         }
         return hints[name]
-
-    def _check_rule(self, alert: str) -> None:
-        """Raise BrokenError unless the server evaluates the very rule we built."""
-        known = (a for vital in self._manifest.vitals for a in vital.alerts)
-        built = next((a for a in known if a.name == alert), None)
-        groups = client.get(f"{self._chain.prometheus}/api/v1/rules")["data"]["groups"]
-        loaded = [r for g in groups for r in g["rules"] if r["name"] == alert]
-        if not loaded:
-            raise BrokenError(
-                "scraped",
-                f"rule file not loaded: {self._chain.prometheus} has no rule {alert}; "
-                "does `rule_files` name it, and was it reloaded?",
-            )
-        if built is not None and all(
-            canonical(r["query"]) != canonical(built.expr) for r in loaded
-        ):
-            raise BrokenError(
-                "scraped",
-                f"{self._chain.prometheus} has another {alert} than the built one: "
-                "reload it, or build again",
-            )
-        sick = [r for r in loaded if r.get("health") == "err"]
-        if sick:
-            raise BrokenError("scraped", f"{alert} fails: {sick[0].get('lastError')}")
 
     def _scraped(self, up: str) -> str | None:
         answer = client.get(
@@ -305,23 +278,12 @@ class DrillRun:
                 return f"{status} page received"
         return None
 
-    def _tell(self, drill: Drill) -> None:
+    def _tell(self, alert: str, loud: list[Receiver]) -> None:
         """Send a [DRILL] message down the road of the real alert."""
-        labels = {**drill.labels, "alertname": drill.alert, "job": "app"}
-        labels.setdefault("env", self._manifest.environment)
-        names = road.receivers(self._config, labels)
-        by_name = {receiver.name: receiver for receiver in self._config.receivers}
-        loud = [by_name[name] for name in names if by_name[name].webhook_configs]
-        if not loud:
-            raise BrokenError(
-                "told",
-                f"no route: a real {drill.alert} reaches {', '.join(names)}, which "
-                "tells nobody; add a receiver for its severity to RECEIVERS",
-            )
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         url = self._manifest.monitor_url
         for status in ("firing", "resolved"):
-            body = road.message(drill.alert, self._nonce, status, url, now)
+            body = road.message(alert, self._nonce, status, url, now)
             for receiver in loud:
                 for answer in road.send(receiver, self._directory, body):
                     if not answer.accepted:
@@ -367,14 +329,6 @@ def real_pages(prometheus: str) -> list[str]:
             and not alert["labels"].get("job", "").startswith("drill-")
         }
     )
-
-
-def canonical(expr: str) -> str:
-    """Return an expression in the parser's own spelling, to compare two."""
-    # One that does not parse is compared as it stands.
-    with contextlib.suppress(ValueError):
-        expr = promql_parser.parse(expr).prettify()
-    return " ".join(expr.split())
 
 
 def _active_alertmanager(prometheus: str) -> str:

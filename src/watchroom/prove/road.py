@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import re2
 
 from watchroom.errors import ConfigError
 from watchroom.formats.alertmanager import parse_matcher
@@ -13,7 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from watchroom.formats.alertmanager import Alertmanager, Receiver, Route
+    from watchroom.formats.alertmanager import (
+        Alertmanager,
+        Receiver,
+        Route,
+        WebhookConfig,
+    )
 
 
 class Answer(NamedTuple):
@@ -41,6 +48,7 @@ def message(
 ) -> dict[str, Any]:
     """Return a version-4 webhook body that nobody can take for a real page."""
     labels = {"alertname": f"[DRILL] {alertname}", "drill": nonce, "severity": "info"}
+    identity = blake2b(f"{alertname} {nonce}".encode(), digest_size=8)
     notes = {
         "summary": f"[DRILL] {alertname}: a test of the road to you, nothing is wrong",
         "description": f"Sent by `watchroom drill {alertname}`, drill {nonce}.",
@@ -53,7 +61,7 @@ def message(
         "startsAt": starts_at,
         "endsAt": ended,
         "generatorURL": external_url,
-        "fingerprint": f"{abs(hash((alertname, nonce))):016x}"[:16],
+        "fingerprint": identity.hexdigest(),
     }
     return {
         "version": "4",
@@ -80,9 +88,7 @@ def send(receiver: Receiver, directory: Path, body: dict[str, Any]) -> list[Answ
     answers = []
     for hook in receiver.webhook_configs:
         try:
-            url = hook.url or _secret(directory, hook.url_file)
-            auth = hook.http_config.authorization if hook.http_config else None
-            token = _secret(directory, auth.credentials_file) if auth else ""
+            url, token = _address(hook, directory)
             client.post(url, {**body, "receiver": receiver.name}, token=token)
         except (ConfigError, client.PeerError) as error:
             answers.append(Answer(receiver.name, accepted=False, detail=str(error)))
@@ -90,6 +96,25 @@ def send(receiver: Receiver, directory: Path, body: dict[str, Any]) -> list[Answ
             where = client.redacted(url)
             answers.append(Answer(receiver.name, accepted=True, detail=where))
     return answers
+
+
+def lacking(receiver: Receiver, directory: Path) -> str:
+    """Return which secret file of `receiver` cannot be read, or nothing."""
+    try:
+        for hook in receiver.webhook_configs:
+            _address(hook, directory)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def _address(hook: WebhookConfig, directory: Path) -> tuple[str, str]:
+    """Return the URL and the token of a webhook."""
+    auth = hook.http_config.authorization if hook.http_config else None
+    return (
+        hook.url or _secret(directory, hook.url_file),
+        _secret(directory, auth.credentials_file) if auth else "",
+    )
 
 
 def _secret(directory: Path, name: str) -> str:
@@ -117,5 +142,5 @@ def _walk(route: Route, labels: Mapping[str, str], inherited: str) -> list[str]:
 def _holds(text: str, labels: Mapping[str, str]) -> bool:
     name, op, wanted = parse_matcher(text)
     value = labels.get(name, "")
-    same = re.fullmatch(wanted, value) is not None if "~" in op else value == wanted
+    same = re2.fullmatch(wanted, value) is not None if "~" in op else value == wanted
     return same is (op[0] == "=")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import REMAINDER
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand
@@ -20,7 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take every word as it is."""
-        parser.add_argument("words", nargs="*")
+        parser.add_argument("words", nargs=REMAINDER)
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Become `watchroom`, in a process that has never set Django up.

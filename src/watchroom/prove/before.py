@@ -1,0 +1,93 @@
+"""What can be known to be broken before a fault goes in."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import promql_parser
+
+from watchroom.errors import WatchroomError
+from watchroom.prove import client, road
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from watchroom.formats.alertmanager import Alertmanager, Receiver
+    from watchroom.formats.manifest import Drill, Manifest
+
+
+class BrokenError(WatchroomError):
+    """A stage did not come true.
+
+    Attributes:
+        stage: Its name.
+    """
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(reason)
+        self.stage = stage
+
+
+def check_rule(prometheus: str, manifest: Manifest, alert: str) -> None:
+    """Require that the server evaluates the very rule that was built.
+
+    Raises:
+        BrokenError: It has none, another one, or one that fails.
+        PeerError: The server does not answer.
+    """
+    known = (each for vital in manifest.vitals for each in vital.alerts)
+    built = next((each for each in known if each.name == alert), None)
+    groups = client.get(f"{prometheus}/api/v1/rules")["data"]["groups"]
+    loaded = [r for g in groups for r in g["rules"] if r["name"] == alert]
+    if not loaded:
+        raise BrokenError(
+            "scraped",
+            f"rule file not loaded: {prometheus} has no rule {alert}; "
+            "does `rule_files` name it, and was it reloaded?",
+        )
+    if built is not None and all(
+        canonical(r["query"]) != canonical(built.expr) for r in loaded
+    ):
+        raise BrokenError(
+            "scraped",
+            f"{prometheus} has another {alert} than the built one: "
+            "reload it, or build again",
+        )
+    sick = [r for r in loaded if r.get("health") == "err"]
+    if sick:
+        raise BrokenError("scraped", f"{alert} fails: {sick[0].get('lastError')}")
+
+
+def loud_receivers(
+    config: Alertmanager, manifest: Manifest, drill: Drill, directory: Path
+) -> list[Receiver]:
+    """Return the receivers that the real alert would reach, and that tell somebody.
+
+    Raises:
+        BrokenError: There is none, or the secret of one is not there: no reason to
+            wait for the rule's `for` first.
+    """
+    labels = {**drill.labels, "alertname": drill.alert, "job": "app"}
+    labels.setdefault("env", manifest.environment)
+    names = road.receivers(config, labels)
+    by_name = {receiver.name: receiver for receiver in config.receivers}
+    loud = [by_name[name] for name in names if by_name[name].webhook_configs]
+    if not loud:
+        raise BrokenError(
+            "told",
+            f"no route: a real {drill.alert} reaches {', '.join(names)}, which "
+            "tells nobody; add a receiver for its severity to RECEIVERS",
+        )
+    for receiver in loud:
+        if lacking := road.lacking(receiver, directory):
+            raise BrokenError("told", f"receiver {receiver.name}: {lacking}")
+    return loud
+
+
+def canonical(expr: str) -> str:
+    """Return an expression in the parser's own spelling, to compare two."""
+    # One that does not parse is compared as it stands.
+    with contextlib.suppress(ValueError):
+        expr = promql_parser.parse(expr).prettify()
+    return " ".join(expr.split())
