@@ -72,10 +72,10 @@ def demo(
 ) -> None:
     """Watch a real Django app fail and be paged for it.
 
-    Starts the sample app (gunicorn, 4 workers), a Celery worker, the exporter, the
-    monitor and a load generator; injects a fault, follows the alert to the page,
-    removes the fault and waits until it is resolved. All on loopback; everything it
-    started stops with it.
+    Starts the sample app (gunicorn, 4 workers) behind TLS, a Celery worker and beat,
+    the exporter, the monitor and a load generator; injects a fault, follows the alert
+    to the page, removes the fault and waits until it is resolved. All on loopback;
+    everything it started stops with it.
 
     \b
     Examples:
@@ -166,6 +166,7 @@ class _Show:
         stage.load()
         say("open", f"{stage.monitor_url}  ← the monitor's page")
         say("app", f"{stage.app_url}   metrics {stage.metrics_url}")
+        say("site", f"{stage.site_url}   the same through TLS, as the probe sees it")
         say("files", str(stage.monitoring))
         self._story.normal(10)
 

@@ -59,13 +59,15 @@ class Processes:
             raise DemoError(name, f"{name} {_ended(code)}\n{self.tail(name)}")
         del self._running[name]
 
-    def start(self, name: str, argv: Sequence[str], *, cwd: Path) -> None:
+    def start(
+        self, name: str, argv: Sequence[str], *, cwd: Path, **environ: str
+    ) -> None:
         """Start a server; its output goes to ``<logs>/<name>.log``."""
         with (self.logs / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own argv
                 argv,
                 cwd=cwd,
-                env=self.environ,
+                env=self.environ | environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

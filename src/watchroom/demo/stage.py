@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from watchroom.demo import front
 from watchroom.demo.processes import Processes, free_port
 from watchroom.errors import ConfigError
 
@@ -24,9 +25,10 @@ class Ports(NamedTuple):
     app: int
     exporter: int
     monitor: int
+    site: int
 
 
-USUAL = Ports(app=8000, exporter=9000, monitor=9700)
+USUAL = Ports(app=8000, exporter=9000, monitor=9700, site=8443)
 
 
 def ledger() -> Path:
@@ -128,6 +130,11 @@ class Stage:
         return f"http://127.0.0.1:{self.ports.app}/"
 
     @property
+    def site_url(self) -> str:
+        """The sample app as the public sees it: through TLS."""
+        return f"https://localhost:{self.ports.site}/"
+
+    @property
     def monitor_url(self) -> str:
         """The monitor's first page."""
         return f"http://127.0.0.1:{self.ports.monitor}/"
@@ -138,8 +145,9 @@ class Stage:
         return f"http://127.0.0.1:{self.ports.exporter}/metrics"
 
     def prepare(self) -> None:
-        """Create the database and build the monitoring files."""
+        """Create the database and the certificate, and build the monitoring files."""
         python = sys.executable
+        self._certificate = front.certificate(self.directory)
         self.processes.run(
             "migrate", [python, "manage.py", "migrate"], cwd=self._ledger
         )
@@ -155,9 +163,15 @@ class Stage:
         )
 
     def start(self) -> None:
-        """Start app, worker, exporter and monitor."""
+        """Start app, worker, beat, exporter and monitor, and TLS before the app."""
         python, start = sys.executable, self.processes.start
-        start("exporter", _watchroom("exporter"), cwd=self._ledger)
+        start(
+            "exporter",
+            _watchroom("exporter"),
+            cwd=self._ledger,
+            # Only here: the monitor may have webhooks to verify.
+            SSL_CERT_FILE=str(self._certificate.authority),
+        )
         start(
             "app",
             [
@@ -170,6 +184,18 @@ class Stage:
             "worker",
             [python, "-m", "celery", "-A", "ledger", "worker", "--concurrency", "1"],
             cwd=self._ledger,
+        )
+        start(
+            "beat", [python, "-m", "celery", "-A", "ledger", "beat"], cwd=self._ledger
+        )
+        start(
+            "site",
+            [
+                *(python, "-m", "watchroom.demo.front"),
+                *(str(self._certificate.chain), str(self.ports.site)),
+                str(self.ports.app),
+            ],
+            cwd=self.directory,
         )
         start(
             "monitor",
@@ -212,7 +238,7 @@ class Stage:
             "LEDGER_FAULTS": "1",
             "LEDGER_MONITOR_URL": self.monitor_url,
             "LEDGER_PAGE_URLS": " ".join(page_urls),
-            "LEDGER_SITES": self.app_url,
+            "LEDGER_SITES": self.site_url,
             "PYTHONUNBUFFERED": "1",
             "WATCHROOM_RUNTIME_DIR": str(self.directory / "run"),
         }
