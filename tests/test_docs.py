@@ -40,10 +40,10 @@ def test_every_command_named_exists_with_its_options(path: Path) -> None:
 
 
 def test_the_settings_table_is_the_settings() -> None:
-    from watchroom import conf
+    from watchroom.conf import reading
 
     table = README.split("### Settings")[1].split("###")[0]
-    assert re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE) == list(conf._KEYS)
+    assert re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE) == list(reading.KEYS)
 
 
 def test_the_table_of_vitals_is_the_catalogue() -> None:

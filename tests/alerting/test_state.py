@@ -10,7 +10,8 @@ import time
 import pytest
 
 from watchroom.errors import StoreError
-from watchroom.monitor.state import FORMAT, StateDB
+from watchroom.monitor.schema import FORMAT, SCRIPTS
+from watchroom.monitor.state import StateDB
 
 
 def insert(name):
@@ -117,6 +118,41 @@ def test_a_corrupt_file_is_moved_aside_and_said(tmp_path, damage):
         p for p in tmp_path.glob("state.db.corrupt-*") if p.suffix[:4] != "-wal"
     )
     assert aside.name in warning
+
+
+@pytest.mark.parametrize("old", range(1, FORMAT + 1))
+def test_a_file_of_an_older_format_is_brought_up_and_keeps_its_rows(tmp_path, old):
+    db = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    db.executescript("".join(SCRIPTS[:old]) + f"PRAGMA user_version = {old}")
+    insert("kept")(db)
+    db.close()
+    with StateDB(tmp_path) as state:
+        assert state.read("PRAGMA user_version") == [(FORMAT,)]
+        assert names(state) == {"kept"}
+        made = state.read("SELECT type, name, sql FROM sqlite_schema ORDER BY name")
+    (tmp_path / "new").mkdir()
+    with StateDB(tmp_path / "new") as state:
+        afresh = state.read("SELECT type, name, sql FROM sqlite_schema ORDER BY name")
+    assert made == afresh
+
+
+def test_a_script_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    with StateDB(tmp_path) as state:
+        state.write(insert("kept")).result()
+    # A next release whose second statement is wrong.
+    wrong = (
+        *SCRIPTS,
+        "CREATE TABLE half (id INTEGER); CREATE TABLE half (id INTEGER);",
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr("watchroom.monitor.state.SCRIPTS", wrong)
+        patched.setattr("watchroom.monitor.state.FORMAT", FORMAT + 1)
+        with pytest.raises(StoreError, match="half already exists"):
+            StateDB(tmp_path)
+    with StateDB(tmp_path) as state:
+        assert state.warnings == []
+        assert names(state) == {"kept"}
+        assert not state.read("SELECT 1 FROM sqlite_schema WHERE name = 'half'")
 
 
 def test_a_newer_format_is_refused_and_left_alone(tmp_path):

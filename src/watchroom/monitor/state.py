@@ -13,73 +13,13 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from watchroom.errors import StoreError
+from watchroom.monitor.schema import FORMAT, SCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Self
 
-FORMAT = 1
-_SCHEMA = """
-CREATE TABLE rule (
-    id TEXT PRIMARY KEY,         -- JSON: file, group, alert, labels, nth of its equals
-    expr TEXT NOT NULL
-) STRICT;
-CREATE TABLE alert (
-    rule TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,   -- JSON: the labels in order
-    labels TEXT NOT NULL,        -- JSON object
-    annotations TEXT NOT NULL,   -- JSON object
-    value REAL,                  -- NULL: not a number
-    state TEXT NOT NULL,         -- pending, firing, inactive (= resolved)
-    active_at_ms INTEGER NOT NULL,
-    fired_at_ms INTEGER,
-    resolved_at_ms INTEGER,
-    keep_firing_since_ms INTEGER,
-    PRIMARY KEY (rule, fingerprint)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE told (
-    receiver TEXT NOT NULL,
-    integration INTEGER NOT NULL,
-    group_key TEXT NOT NULL,
-    firing TEXT NOT NULL,        -- JSON list of fingerprints
-    resolved TEXT NOT NULL,
-    at_ms INTEGER NOT NULL,
-    PRIMARY KEY (receiver, integration, group_key)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE delivery (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    receiver TEXT NOT NULL,
-    integration INTEGER NOT NULL,
-    group_key TEXT NOT NULL,
-    status TEXT NOT NULL,
-    firing TEXT NOT NULL,
-    resolved TEXT NOT NULL,
-    alertnames TEXT NOT NULL,    -- JSON list
-    alerts INTEGER NOT NULL,
-    body TEXT NOT NULL,          -- emptied when the delivery is over
-    destination TEXT NOT NULL DEFAULT '',
-    state TEXT NOT NULL,
-    created_ms INTEGER NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    next_attempt_ms INTEGER,
-    http_status INTEGER,
-    error TEXT NOT NULL DEFAULT '',
-    latency_ms REAL,
-    finished_ms INTEGER
-) STRICT;
-CREATE INDEX delivery_open ON delivery (receiver, integration, group_key)
-    WHERE state = 'open';
-CREATE TABLE attempt (
-    delivery INTEGER NOT NULL,
-    number INTEGER NOT NULL,
-    at_ms INTEGER NOT NULL,
-    http_status INTEGER,
-    error TEXT NOT NULL,
-    latency_ms REAL NOT NULL,
-    PRIMARY KEY (delivery, number)
-) STRICT, WITHOUT ROWID;
-"""
 _QUEUE = 10_000
 _BEAT = struct.Struct("<q")
 
@@ -100,9 +40,10 @@ def _open(path: Path) -> sqlite3.Connection:
                 f"{path} has format {found}, this watchroom reads up to {FORMAT}: "
                 "run the newer version, or start with another state directory"
             )
-        if found == 0:
+        if found < FORMAT:
+            scripts = "".join(SCRIPTS[found:])
             db.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;"
+                f"BEGIN IMMEDIATE; {scripts} PRAGMA user_version = {FORMAT}; COMMIT;"
             )
         check = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if check != "ok":

@@ -1,0 +1,139 @@
+"""The WATCHROOM setting and the environment, as one frozen value.
+
+Only what every process needs is here; the modules that read the dict are imported when
+there is one to read. Annotations are evaluated here: of a string NamedTuple compiles
+each, at every import.
+"""
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.formats import rundir
+
+if TYPE_CHECKING:
+    from watchroom.conf.receivers import Receiver as Receiver
+    from watchroom.conf.values import SEVERITIES as SEVERITIES
+    from watchroom.conf.values import loopback as loopback
+    from watchroom.conf.vitals import Override as Override
+
+DEFAULT_MONITOR_URL = "http://127.0.0.1:9700"
+DEFAULT_EXPORTER = "127.0.0.1:9000"
+DEFAULT_MAX_SERIES = 10_000
+
+
+class Settings(NamedTuple):
+    """Everything a project says to watchroom.
+
+    Attributes:
+        project: Names the runtime directory and the files in it.
+        environment: ``production`` pages; anything else does not, unless told so.
+        sites: Public URLs to probe.
+        monitor_url: Where people reach the monitor.
+        monitor_url_set: Whether the project said so itself.
+        exporter: ``host:port`` the exporter listens on.
+        receivers: By name.
+        vitals: Overrides by vital.
+        runtime_dir: The explicit runtime directory, or None for the rule.
+        max_series: Cap on series per process.
+        enabled: False when the environment says WATCHROOM_ENABLED=0.
+    """
+
+    project: str = "django"
+    environment: str = "production"
+    sites: tuple[str, ...] = ()
+    monitor_url: str = DEFAULT_MONITOR_URL
+    monitor_url_set: bool = False
+    exporter: str = DEFAULT_EXPORTER
+    receivers: Mapping[str, "Receiver"] = {}
+    vitals: Mapping[str, "Override"] = {}
+    runtime_dir: str | None = None
+    max_series: int = DEFAULT_MAX_SERIES
+    enabled: bool = True
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The overridden limits by vital, for bucket edges."""
+        return {
+            name: vital.limit
+            for name, vital in self.vitals.items()
+            if vital.limit is not None
+        }
+
+
+def load(raw: object, env: Mapping[str, str]) -> Settings:
+    """Return the settings in the WATCHROOM dict `raw` and the environment.
+
+    Args:
+        raw: The value of ``settings.WATCHROOM``.
+        env: The environment; DJANGO_SETTINGS_MODULE names the project when PROJECT
+            does not.
+
+    Raises:
+        ConfigError: A key or value is wrong; `field` names it, `hint` the remedy.
+    """
+    from watchroom.conf.reading import read
+
+    return read(raw, env)
+
+
+def fallback(env: Mapping[str, str]) -> Settings:
+    """Return the settings of a project that says nothing; never raises."""
+    module = env.get("DJANGO_SETTINGS_MODULE", "")
+    return Settings(
+        project=module.partition(".")[0] or "django",
+        runtime_dir=env.get("WATCHROOM_RUNTIME_DIR") or None,
+        enabled=enabled(env),
+    )
+
+
+def enabled(env: Mapping[str, str]) -> bool:
+    """Return False when the environment switches every instrument off."""
+    said = env.get("WATCHROOM_ENABLED", "").strip().lower()
+    return said not in {"0", "false", "no", "off"}
+
+
+def runtime_dir(settings: Settings) -> Path:
+    """Return the directory of the process files; it need not exist yet."""
+    return rundir.locate(settings.project, settings.runtime_dir)
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of the running Django project, read once.
+
+    Raises:
+        ConfigError: As `load`; nothing is kept then, so a test may correct it.
+    """
+    from django.conf import settings as django_settings
+    from django.core.signals import setting_changed
+
+    setting_changed.connect(_forget, dispatch_uid="watchroom.conf")
+    module = getattr(django_settings, "SETTINGS_MODULE", None)
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": module or ""}
+    return load(getattr(django_settings, "WATCHROOM", None) or {}, env)
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting == "WATCHROOM":
+        settings.cache_clear()
+
+
+if not TYPE_CHECKING:
+    _HOMES = {
+        "Override": "vitals",
+        "Receiver": "receivers",
+        "SEVERITIES": "values",
+        "loopback": "values",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        home = import_module(f"{__name__}.{_HOMES[name]}")
+        value = globals()[name] = getattr(home, name)
+        return value

@@ -1,0 +1,105 @@
+"""The WATCHROOM dict, read key by key."""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from watchroom.conf import (
+    DEFAULT_EXPORTER,
+    DEFAULT_MAX_SERIES,
+    DEFAULT_MONITOR_URL,
+    Settings,
+    fallback,
+)
+from watchroom.conf.values import check_keys, http_url, mapping, text, wrong
+
+if TYPE_CHECKING:
+    from watchroom.conf.receivers import Receiver
+    from watchroom.conf.vitals import Override
+
+KEYS = (
+    "PROJECT",
+    "ENVIRONMENT",
+    "SITES",
+    "MONITOR_URL",
+    "EXPORTER",
+    "RECEIVERS",
+    "VITALS",
+    "RUNTIME_DIR",
+    "MAX_SERIES",
+)
+
+
+def read(raw: object, env: Mapping[str, str]) -> Settings:
+    """Return the settings in the dict `raw` and the environment.
+
+    Raises:
+        ConfigError: As `watchroom.conf.load`.
+    """
+    given = mapping(raw, "WATCHROOM")
+    check_keys(given, KEYS, "WATCHROOM")
+    defaults = fallback(env)
+    max_series = given.get("MAX_SERIES", DEFAULT_MAX_SERIES)
+    if isinstance(max_series, bool) or not isinstance(max_series, int):
+        raise wrong("MAX_SERIES", "is not a whole number", "write 10000")
+    if not 100 <= max_series <= 1_000_000:
+        raise wrong("MAX_SERIES", "is not between 100 and 1000000", "write 10000")
+    return Settings(
+        project=text(given, "PROJECT") or defaults.project,
+        environment=text(given, "ENVIRONMENT") or "production",
+        sites=tuple(_sites(given.get("SITES", ()))),
+        monitor_url=_monitor_url(given),
+        monitor_url_set="MONITOR_URL" in given,
+        exporter=_exporter(text(given, "EXPORTER") or DEFAULT_EXPORTER),
+        receivers=_receivers(given.get("RECEIVERS")),
+        vitals=_vitals(given.get("VITALS")),
+        runtime_dir=defaults.runtime_dir or _path(given),
+        max_series=max_series,
+        enabled=defaults.enabled,
+    )
+
+
+def _receivers(value: object) -> dict[str, "Receiver"]:
+    named = mapping(value, "RECEIVERS")
+    if not named:  # a web process with nothing to read imports nothing for it
+        return {}
+    from watchroom.conf.receivers import receiver
+
+    return {str(name): receiver(str(name), each) for name, each in named.items()}
+
+
+def _vitals(value: object) -> dict[str, "Override"]:
+    named = mapping(value, "VITALS")
+    if not named:
+        return {}
+    from watchroom.conf.vitals import override
+
+    return {str(name): override(str(name), each) for name, each in named.items()}
+
+
+def _path(given: Mapping[object, object]) -> str | None:
+    value = given.get("RUNTIME_DIR")
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str | os.PathLike):
+        raise wrong("RUNTIME_DIR", "is not a path")
+    return os.fsdecode(value)
+
+
+def _monitor_url(given: Mapping[object, object]) -> str:
+    url = given.get("MONITOR_URL", DEFAULT_MONITOR_URL)
+    return http_url(url, "MONITOR_URL").rstrip("/")
+
+
+def _sites(value: object) -> Iterable[str]:
+    if isinstance(value, str) or not isinstance(value, list | tuple):
+        raise wrong("SITES", "is not a list", 'write ["https://…"]')
+    for at, site in enumerate(value):
+        yield http_url(site, f"SITES[{at}]")
+
+
+def _exporter(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not (colon and host and port.isdecimal() and int(port) < 65536):
+        raise wrong("EXPORTER", "is not host:port", f"write {DEFAULT_EXPORTER}")
+    return value

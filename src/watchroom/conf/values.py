@@ -1,0 +1,111 @@
+"""What a value of the WATCHROOM setting may be, and the error when it is not.
+
+Values are left out of the errors on purpose: some of them are secrets.
+"""
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+from watchroom.errors import ConfigError
+from watchroom.formats import rundir
+
+SEVERITIES = ("critical", "warning")
+_LOOPBACK = frozenset({"localhost", "::1"})
+
+
+def wrong(field: str, what: str, hint: str | None = None) -> ConfigError:
+    """Return the error that names a field of the setting."""
+    if not field.startswith("WATCHROOM"):
+        field = f"WATCHROOM.{field}"
+    return ConfigError(what, field=field, hint=hint)
+
+
+def check_keys(given: Iterable[object], known: tuple[str, ...], field: str) -> None:
+    """Refuse a key that nobody reads, naming the nearest that somebody does.
+
+    Raises:
+        ConfigError: A key is not in `known`.
+    """
+    for key in given:
+        if key in known:
+            continue
+        from difflib import get_close_matches
+
+        near = get_close_matches(str(key).upper(), [k.upper() for k in known], 1, 0.6)
+        nearest = next((k for k in known if [k.upper()] == near), None)
+        raise wrong(
+            field,
+            f"unknown key {key!r}",
+            f"did you mean {nearest!r}?"
+            if nearest
+            else "the keys are " + ", ".join(known),
+        )
+
+
+def mapping(value: object, field: str) -> dict[object, object]:
+    """Return a dict; None is an empty one.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise wrong(field, "is not a dict")
+    return value
+
+
+def text(given: Mapping[object, object], key: str, field: str | None = None) -> str:
+    """Return the string under `key`, stripped; empty when there is none.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    value = given.get(key, "")
+    if not isinstance(value, str):
+        raise wrong(field or key, "is not a string")
+    return value.strip()
+
+
+def http_url(value: object, field: str) -> str:
+    """Return an absolute http(s) URL.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    if not isinstance(value, str):
+        raise wrong(field, "is not a string")
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        good = False
+    if not good:
+        raise wrong(field, "is not an http(s) URL", "write https://host/path")
+    return value
+
+
+def secret_name(value: object, field: str) -> str:
+    """Return the name of a file under ``secrets/``.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    if not isinstance(value, str) or rundir.safe(value) != value:
+        raise wrong(
+            field,
+            "is not a file name",
+            "name a file under secrets/, with letters, digits, '_' and '-'",
+        )
+    return value
+
+
+def one_of(words: tuple[str, ...]) -> str:
+    """Return the hint that lists what may be written."""
+    return "write one of " + ", ".join(words)
+
+
+def loopback(url: str) -> bool:
+    """Return whether a URL's host is this machine's loopback."""
+    host = urlsplit(url).hostname or ""
+    return host in _LOOPBACK or host.startswith("127.")

@@ -1,0 +1,72 @@
+"""The tables of state.db, as the scripts that made them.
+
+A new file runs them all; one of an older format the missing ones, in one transaction.
+A script that has been released is never edited: append the next.
+"""
+
+from __future__ import annotations
+
+SCRIPTS = (
+    # 1: rules and their alerts, what each receiver was told, the ledger of deliveries
+    """
+CREATE TABLE rule (
+    id TEXT PRIMARY KEY,         -- JSON: file, group, alert, labels, nth of its equals
+    expr TEXT NOT NULL
+) STRICT;
+CREATE TABLE alert (
+    rule TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,   -- JSON: the labels in order
+    labels TEXT NOT NULL,        -- JSON object
+    annotations TEXT NOT NULL,   -- JSON object
+    value REAL,                  -- NULL: not a number
+    state TEXT NOT NULL,         -- pending, firing, inactive (= resolved)
+    active_at_ms INTEGER NOT NULL,
+    fired_at_ms INTEGER,
+    resolved_at_ms INTEGER,
+    keep_firing_since_ms INTEGER,
+    PRIMARY KEY (rule, fingerprint)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE told (
+    receiver TEXT NOT NULL,
+    integration INTEGER NOT NULL,
+    group_key TEXT NOT NULL,
+    firing TEXT NOT NULL,        -- JSON list of fingerprints
+    resolved TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (receiver, integration, group_key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE delivery (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    receiver TEXT NOT NULL,
+    integration INTEGER NOT NULL,
+    group_key TEXT NOT NULL,
+    status TEXT NOT NULL,
+    firing TEXT NOT NULL,
+    resolved TEXT NOT NULL,
+    alertnames TEXT NOT NULL,    -- JSON list
+    alerts INTEGER NOT NULL,
+    body TEXT NOT NULL,          -- emptied when the delivery is over
+    destination TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_attempt_ms INTEGER,
+    http_status INTEGER,
+    error TEXT NOT NULL DEFAULT '',
+    latency_ms REAL,
+    finished_ms INTEGER
+) STRICT;
+CREATE INDEX delivery_open ON delivery (receiver, integration, group_key)
+    WHERE state = 'open';
+CREATE TABLE attempt (
+    delivery INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    http_status INTEGER,
+    error TEXT NOT NULL,
+    latency_ms REAL NOT NULL,
+    PRIMARY KEY (delivery, number)
+) STRICT, WITHOUT ROWID;
+""",
+)
+FORMAT = len(SCRIPTS)
