@@ -14,6 +14,7 @@ from watchroom.exporter.faults import Faults
 from watchroom.exporter.probe import Sites
 from watchroom.exporter.scrape import PARTS, Scrape
 from watchroom.exporter.server import Server, Services
+from watchroom.exporter.sources import Sources
 
 TOKEN = "a-token-for-tests"
 
@@ -42,6 +43,8 @@ class App:
 
 
 class Gauges:
+    name = "gauges"
+
     def __init__(self):
         self.found = []
         self.error = None
@@ -81,7 +84,11 @@ def exporters(tmp_path):
 
         def services(refused):
             scrape = Scrape(
-                parts.app, parts.gauges, parts.drills, parts.faults, refused
+                parts.app,
+                Sources([parts.gauges], parts.faults),
+                parts.drills,
+                parts.faults,
+                refused,
             )
             return Services(
                 scrape, Sites(sites, context), parts.drills, parts.faults, token

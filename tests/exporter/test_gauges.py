@@ -6,16 +6,20 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from watchroom.exporter import supervision
+from watchroom.exporter.collect.groups import GROUPS
 from watchroom.exporter.faults import Faults
 from watchroom.exporter.gauges import samples
 from watchroom.exporter.scrape import PARTS
-from watchroom.exporter.supervision import GaugeChild
+from watchroom.exporter.supervision import Child
 from watchroom.registry.declared import Gauge
 
+PROJECT = next(group for group in GROUPS if group.name == "project")
+RESTARTS = ("watchroom_exporter_child_restarts_total", "project")
 SOURCE = str(Path(supervision.__file__).parents[2])
 
 
@@ -50,7 +54,7 @@ def child():
             "PYTHONPATH": paths,
             "DJANGO_SETTINGS_MODULE": "shop.settings",
         }
-        one = GaugeChild(environ, Faults(PARTS))
+        one = Child(PROJECT, environ, Faults(PARTS))
         running.append(one)
         one.start()
         return one
@@ -79,7 +83,7 @@ def until(child, key, wanted=None, seconds=20.0):
     raise AssertionError(f"{key} is not {wanted}: {values(child)}")
 
 
-def failures(child, part="gauges"):
+def failures(child, part="project"):
     for sample in child._faults.family().samples:
         if sample.labels == (("part", part),):
             return sample.value
@@ -164,7 +168,7 @@ def test_a_hanging_gauge_costs_the_child_and_not_the_others(project, child):
         assert time.monotonic() < end
         time.sleep(0.05)
     assert not Path(f"/proc/{int(first)}").exists()
-    assert values(running)["watchroom_exporter_child_restarts_total",] >= 1
+    assert values(running)[RESTARTS] >= 1
     assert values(running)["watchroom_gauge_errors_total", "fine"] == 0
     assert failures(running) >= 1
 
@@ -208,7 +212,7 @@ def test_an_exception_is_counted_and_the_last_value_ages_away(project, child):
     while ("once",) in values(running):
         assert time.monotonic() < began + 15
         time.sleep(0.05)
-    assert values(running)["watchroom_exporter_child_restarts_total",] == 0
+    assert values(running)[RESTARTS] == 0
 
 
 def test_a_broken_vitals_file_is_said_and_the_others_are_asked(project, child, caplog):
@@ -234,14 +238,56 @@ def test_a_project_that_does_not_set_up_is_counted(project, child, caplog):
     while failures(running) < 2:  # and tried again
         assert time.monotonic() < end
         time.sleep(0.05)
-    assert set(values(running)) == {("watchroom_exporter_child_restarts_total",)}
+    assert set(values(running)) == {RESTARTS}
     said = [record.getMessage() for record in caplog.records]
     assert said == [
         (
-            "gauges: the project does not set up: "
+            "project: the project does not set up: "
             "ModuleNotFoundError: No module named 'no_such_app'"
         )
     ]
+
+
+COLLECTORS = """
+import time
+from watchroom.catalogue.metrics import Metric
+from watchroom.exporter.collect import Collector
+
+UP = Metric("up_there", "gauge", "Whether.", ("alias",))
+SEEN = Metric("seen_total", "counter", "How many.")
+asked = []
+
+def good():
+    asked.append(1)
+    return {"up_there": {"a": 1}, "seen_total": len(asked)}
+
+def collectors(broken):
+    broken("third", "is missing")
+    return [
+        Collector("good", 1.0, (UP, SEEN), good),
+        Collector("dead", 1.0, (UP,), lambda: time.sleep(60), 0.5,
+                  {"up_there": {"b": 0}}),
+    ]
+"""
+
+
+def test_one_question_has_several_answers_and_a_hang_may_be_one(tmp_path):
+    (tmp_path / "asking.py").write_text(COLLECTORS)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), SOURCE])}
+    group = SimpleNamespace(name="servers", module="asking")
+    running = Child(group, environ, Faults(PARTS))
+    running.start()
+    try:
+        until(running, ("seen_total",))
+        until(running, ("up_there", "b"), 0)
+        found = until(running, ("watchroom_gauge_errors_total", "dead"), 2)
+        assert found["up_there", "a"] == 1  # still fresh, while the other one hangs
+        assert found["up_there", "b"] == 0
+        kinds = {one.name: one.kind for one in running.families()}
+        assert (kinds["seen_total"], kinds["up_there"]) == ("counter", "gauge")
+        assert failures(running, "servers") >= 1
+    finally:
+        running.stop()
 
 
 def test_without_gauges_no_child_stays(project, child):
@@ -249,7 +295,7 @@ def test_without_gauges_no_child_stays(project, child):
     running._thread.join(20)
     assert not running._thread.is_alive()
     assert failures(running) == 0
-    assert values(running) == {("watchroom_exporter_child_restarts_total",): 0}
+    assert values(running) == {RESTARTS: 0}
 
 
 def test_stopping_leaves_no_process_even_while_a_gauge_hangs(project, child):
@@ -338,8 +384,9 @@ def test_the_child_dies_with_an_exporter_that_is_killed(project, tmp_path):
     script.write_text(
         "import os, time\n"
         "from watchroom.exporter.faults import Faults\n"
-        "from watchroom.exporter.supervision import GaugeChild\n"
-        "GaugeChild(os.environ, Faults()).start()\n"
+        "from watchroom.exporter.collect.groups import GROUPS\n"
+        "from watchroom.exporter.supervision import Child\n"
+        "Child(GROUPS[0], os.environ, Faults()).start()\n"
         "time.sleep(60)\n"
     )
     environ = {

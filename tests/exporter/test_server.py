@@ -59,7 +59,7 @@ def test_a_failing_merge_is_no_answer_rather_than_zeros(exporter, caplog):
     ]
 
 
-def test_failing_gauges_leave_the_app_served(exporter):
+def test_a_failing_source_leaves_the_app_served(exporter):
     exporter.gauges.error = RuntimeError("no")
     _, _, text = exporter.call("GET", "/metrics")
     assert metric(text, "app_up") == 1

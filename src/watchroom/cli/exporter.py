@@ -17,13 +17,15 @@ from watchroom import conf
 from watchroom.cli.project import enter
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.exporter.access import Listen, Token, parse_listen, refuse_open
+from watchroom.exporter.collect.groups import configured
 from watchroom.exporter.drills import Drills
 from watchroom.exporter.faults import Faults
 from watchroom.exporter.merge import Merger
 from watchroom.exporter.probe import Sites
 from watchroom.exporter.scrape import PARTS, Scrape
 from watchroom.exporter.server import Server, Services
-from watchroom.exporter.supervision import GaugeChild
+from watchroom.exporter.sources import Sources
+from watchroom.exporter.supervision import Child
 from watchroom.formats import rundir
 
 if TYPE_CHECKING:
@@ -82,6 +84,8 @@ def serve(settings: conf.Settings, listen: Listen) -> None:
         ConfigError: The address is taken or may not be used, the runtime directory is
             not fit, or the token is not.
     """
+    from django.conf import settings as django_settings
+
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -90,12 +94,14 @@ def serve(settings: conf.Settings, listen: Listen) -> None:
     token = Token(os.environ, directory)
     refuse_open(listen, token)
     python_path = os.pathsep.join(path for path in sys.path if path)
-    gauges = GaugeChild({**os.environ, "PYTHONPATH": python_path}, faults)
+    environ = {**os.environ, "PYTHONPATH": python_path}
+    children = [Child(group, environ, faults) for group in configured(django_settings)]
+    sources = Sources(children, faults)
     merger = Merger(directory, settings.project)
 
     def services(refused: Callable[[], int]) -> Services:
         drills = Drills(time.monotonic, time.time)
-        scrape = Scrape(merger, gauges, drills, faults, refused)
+        scrape = Scrape(merger, sources, drills, faults, refused)
         return Services(scrape, Sites(settings.sites), drills, faults, token)
 
     try:
@@ -111,7 +117,8 @@ def serve(settings: conf.Settings, listen: Listen) -> None:
         log.warning("no drill can start: %s", error)
     answering = threading.Thread(target=server.serve_forever, name="http")
     answering.start()
-    gauges.start()
+    for child in children:
+        child.start()
     log.info(
         "project %s: http://%s/metrics over %s",
         settings.project,
@@ -122,7 +129,8 @@ def serve(settings: conf.Settings, listen: Listen) -> None:
     server.shutdown()
     answering.join()
     server.server_close()
-    gauges.stop()
+    for child in children:
+        child.stop()
     log.info("stopped")
 
 

@@ -1,14 +1,15 @@
-"""The child that asks a project's gauge functions: ``python -m`` this module.
+"""The child that asks a group's collectors: ``python -m`` this module, GROUP'S MODULE.
 
-They need ``django.setup()``, the database and whatever the project does in them, so
+They may need ``django.setup()``, a database, a broker and whatever the project does, so
 they run in a process that the exporter can kill. It speaks JSON lines on its standard
 output, one object each:
 
-* ``{"ready": [{"name", "help", "labels", "every"}]}`` once, after the set-up;
-* ``{"failed": "…"}`` instead, when ``django.setup()`` raises;
-* ``{"broken": "shop.vitals", "text": "…"}`` for a vitals.py that does not import;
-* ``{"begin": name}``, then ``{"value": name, "samples": [[[label values], number]]}``
-  or ``{"error": name, "text": "…"}``.
+* ``{"ready": [{"name", "every", "limit", "metrics": [{"name", "kind", "help",
+  "labels"}], "hung": samples or null}]}`` once, after the set-up;
+* ``{"failed": "…"}`` instead, when the set-up raises;
+* ``{"broken": "shop.vitals", "text": "…"}`` for what is wrong beside the rest;
+* ``{"begin": name}``, then ``{"value": name, "samples": {metric: [[[label values],
+  number]]}}`` or ``{"error": name, "text": "…"}``.
 
 Its standard input is one line, ``{"wait": {name: seconds}}``, and then silence; the end
 of it means that the exporter is gone.
@@ -23,66 +24,54 @@ import sys
 import threading
 import time
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from watchroom.lifeline import die_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from watchroom.registry.declared import Gauge
+    from watchroom.catalogue.metrics import Metric
+    from watchroom.exporter.collect import Collector
 
-MOST_SAMPLES = 1000  # of one gauge
+MOST_SAMPLES = 1000  # of one metric
 _LONGEST_TEXT = 300
 
 
-def main() -> None:
-    """Set Django up, find the gauges and ask them for ever."""
+def main(module: str) -> None:
+    """Make a group's collectors and ask them for ever."""
     die_with_parent(signal.SIGKILL)  # whatever it hangs in
     told = os.fdopen(os.dup(1), "w", buffering=1)
     # What the project prints must not get between our lines.
     os.dup2(2, 1)
     orders = json.loads(sys.stdin.readline() or "{}")
     threading.Thread(target=_watch_for_the_end, daemon=True).start()
-    import django
+
+    def broken(name: str, text: str) -> None:
+        _say(told, broken=name, text=text[:_LONGEST_TEXT])
 
     try:
-        django.setup()
+        found = import_module(module).collectors(broken)
     except Exception as error:  # noqa: BLE001 - the project's own code
         _say(told, failed=_text(error))
         return
-    for broken, text in _import_vitals():
-        _say(told, broken=broken, text=text)
-    from watchroom.registry import declared
-
-    found = declared.gauges()
-    known = [
-        {
-            "name": gauge.name,
-            "help": gauge.help,
-            "labels": list(gauge.labels),
-            "every": gauge.every_seconds,
-        }
-        for gauge in found
-    ]
-    _say(told, ready=known)
+    _say(told, ready=[_introduced(collector) for collector in found])
     if found:
         _ask_for_ever(told, found, orders.get("wait", {}))
 
 
-def samples(gauge: Gauge, value: Any) -> list[list[Any]]:
-    """Return what a gauge function returned as ``[[label values], number]`` pairs.
+def samples(metric: Metric, value: Any) -> list[list[Any]]:
+    """Return the value of a metric as ``[[label values], number]`` pairs.
 
     Raises:
-        TypeError: It is neither a number nor, for a gauge with labels, a dict of them.
+        TypeError: It is neither a number nor, for a metric with labels, a dict of them.
         ValueError: It has more than MOST_SAMPLES entries.
     """
-    if not gauge.labels:
-        return [[[], _number(gauge, value)]]
+    if not metric.labels:
+        return [[[], _number(metric, value)]]
     if not isinstance(value, dict):
         raise TypeError(
-            f"{gauge.name} has labels: return a dict from label values to numbers, "
+            f"{metric.name} has labels: return a dict from label values to numbers, "
             f"not {type(value).__name__}"
         )
     if len(value) > MOST_SAMPLES:
@@ -90,67 +79,62 @@ def samples(gauge: Gauge, value: Any) -> list[list[Any]]:
     found = []
     for key, number in value.items():
         keys = list(key) if isinstance(key, tuple) else [key]
-        if len(keys) != len(gauge.labels):
-            raise TypeError(f"{key!r} does not fit the labels {gauge.labels}")
-        found.append([[str(one) for one in keys], _number(gauge, number)])
+        if len(keys) != len(metric.labels):
+            raise TypeError(f"{key!r} does not fit the labels {metric.labels}")
+        found.append([[str(one) for one in keys], _number(metric, number)])
     return found
 
 
-def _number(gauge: Gauge, value: Any) -> float:
+def _number(metric: Metric, value: Any) -> float:
     # float(), for Decimal and NumPy; but a text that happens to be a number is a slip.
     if isinstance(value, str | bytes) or value is None:
         kind = type(value).__name__
-        raise TypeError(f"{gauge.name} returned {kind}, which is no number")
+        raise TypeError(f"{metric.name} returned {kind}, which is no number")
     return float(value)
 
 
+def _answer(collector: Collector, found: Mapping[str, Any]) -> dict[str, Any]:
+    by_name = {metric.name: metric for metric in collector.metrics}
+    return {name: samples(by_name[name], value) for name, value in found.items()}
+
+
+def _introduced(collector: Collector) -> dict[str, Any]:
+    hung = collector.hung
+    return {
+        "name": collector.name,
+        "every": collector.every_seconds,
+        "limit": collector.limit_seconds,
+        "metrics": [
+            {
+                "name": metric.name,
+                "kind": metric.kind,
+                "help": metric.help,
+                "labels": list(metric.labels),
+            }
+            for metric in collector.metrics
+        ],
+        "hung": None if hung is None else _answer(collector, hung),
+    }
+
+
 def _ask_for_ever(
-    told: TextIO, gauges: Iterable[Gauge], wait: dict[str, float]
+    told: TextIO, collectors: Iterable[Collector], wait: dict[str, float]
 ) -> NoReturn:
     begun = time.monotonic()
-    due = {gauge: begun + float(wait.get(gauge.name, 0.0)) for gauge in gauges}
+    known = {collector.name: collector for collector in collectors}
+    due = {name: begun + float(wait.get(name, 0.0)) for name in known}
     while True:
-        gauge = min(due, key=due.__getitem__)
-        time.sleep(max(0.0, due[gauge] - time.monotonic()))
-        due[gauge] = time.monotonic() + gauge.every_seconds
-        _say(told, begin=gauge.name)
+        name = min(due, key=due.__getitem__)
+        collector = known[name]
+        time.sleep(max(0.0, due[name] - time.monotonic()))
+        due[name] = time.monotonic() + collector.every_seconds
+        _say(told, begin=name)
         try:
-            found = samples(gauge, gauge.function())
+            found = _answer(collector, collector.function())
         except Exception as error:  # noqa: BLE001 - the project's own code
-            _say(told, error=gauge.name, text=_text(error))
+            _say(told, error=name, text=_text(error))
         else:
-            _say(told, value=gauge.name, samples=found)
-        _close_connections()
-
-
-def _import_vitals() -> Iterable[tuple[str, str]]:
-    """Import vitals.py of every app and beside the settings; yield what is broken."""
-    from django.apps import apps
-
-    modules = [f"{config.name}.vitals" for config in apps.get_app_configs()]
-    package = os.environ.get("DJANGO_SETTINGS_MODULE", "")
-    beside = []
-    while package:
-        package = package.rpartition(".")[0]
-        beside.append(f"{package}.vitals" if package else "vitals")
-    # Beside the settings, or the nearest above them.
-    modules += [module for module in beside if find_spec(module) is not None][:1]
-    for module in dict.fromkeys(modules):
-        try:
-            if find_spec(module) is not None:
-                import_module(module)
-        except Exception as error:  # noqa: BLE001 - the project's own code
-            yield module, _text(error)
-
-
-def _close_connections() -> None:
-    # A connection held between two calls is one the database counts for nothing.
-    from django.db import connections
-
-    try:
-        connections.close_all()
-    except Exception as error:  # noqa: BLE001 - a database that is down
-        sys.stderr.write(f"closing connections: {_text(error)}\n")
+            _say(told, value=name, samples=found)
 
 
 def _text(error: Exception) -> str:
@@ -168,4 +152,4 @@ def _watch_for_the_end() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

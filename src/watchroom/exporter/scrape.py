@@ -1,4 +1,4 @@
-"""What a scrape of the exporter is made of: the app, the project's gauges, itself."""
+"""What a scrape of the exporter is made of: the app, what it asks, itself."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from watchroom.errors import WatchroomError
 from watchroom.formats.exposition import Family, Sample, render
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from watchroom.exporter.drills import Drills
     from watchroom.exporter.faults import Faults
+    from watchroom.exporter.sources import Sources
 
-PARTS = ("merge", "gauges", "probe", "http")
+PARTS = ("merge", "probe", "http")
 
 
 class UnreadableError(WatchroomError):
@@ -34,27 +35,19 @@ class App(Protocol):
         ...
 
 
-class Gauges(Protocol):
-    """The project's own gauges."""
-
-    def families(self) -> Sequence[Family]:
-        """Return the values that are fresh enough."""
-        ...
-
-
 class Scrape(NamedTuple):
-    """Everything a scrape asks; gauges that fail are counted and left out.
+    """Everything a scrape asks.
 
     Attributes:
         app: The app's processes.
-        gauges: The project's gauges.
+        sources: The machine, the project's gauges, its servers.
         drills: The drills, for their count.
         faults: Where failures are counted.
         refused: How many connections were turned away.
     """
 
     app: App
-    gauges: Gauges
+    sources: Sources
     drills: Drills
     faults: Faults
     refused: Callable[[], int]
@@ -67,12 +60,7 @@ class Scrape(NamedTuple):
         """
         began = time.perf_counter()
         text = self._app()
-        try:
-            families = list(self.gauges.families())
-        except Exception as error:  # noqa: BLE001 - a failing part leaves the rest served
-            self.faults.count("gauges", error)
-            families = []
-        return text + render([*families, *self._own(began)])
+        return text + render([*self.sources.families(), *self._own(began)])
 
     def _app(self) -> str:
         try:

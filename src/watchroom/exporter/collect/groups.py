@@ -1,0 +1,43 @@
+"""Which subsystems a project has: each that it has is asked in a child of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Group(NamedTuple):
+    """A subsystem that is asked in a child.
+
+    Attributes:
+        name: A part of the exporter, and its module in this package.
+        shared: Whether one answer serves every host: a server's, not this machine's.
+        applies: Whether the project has it, told from Django's settings alone.
+    """
+
+    name: str
+    shared: bool
+    applies: Callable[[object], bool]
+
+    @property
+    def module(self) -> str:
+        """Where its collectors are."""
+        return f"watchroom.exporter.collect.{self.name}"
+
+
+def _always(settings: object) -> bool:
+    # Only a set-up project knows its vitals.py; without gauges the child ends.
+    del settings
+    return True
+
+
+GROUPS = (Group("project", shared=False, applies=_always),)
+
+
+def configured(settings: object) -> Iterator[Group]:
+    """Yield the groups that a project with these Django settings has."""
+    for group in GROUPS:
+        if group.applies(settings):
+            yield group

@@ -1,0 +1,73 @@
+"""A project's own gauges, as its vitals.py files declare them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from watchroom.catalogue.metrics import Metric
+from watchroom.exporter.collect import LIMIT_SECONDS, Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from watchroom.registry.declared import Gauge
+
+
+def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
+    """Set Django up, import vitals.py of every app and beside the settings.
+
+    Raises:
+        Exception: Whatever the project's set-up raises.
+    """
+    import django
+
+    django.setup()
+    for module in _vitals():
+        try:
+            if find_spec(module) is not None:
+                import_module(module)
+        except Exception as error:  # noqa: BLE001 - the project's own code
+            broken(module, f"does not import: {type(error).__name__}: {error}")
+    from watchroom.registry import declared
+
+    return [_collector(gauge) for gauge in declared.gauges()]
+
+
+def _collector(gauge: Gauge) -> Collector:
+    def ask() -> Mapping[str, Any]:
+        try:
+            return {gauge.name: gauge.function()}
+        finally:
+            _close_connections()
+
+    metric = Metric(gauge.name, "gauge", gauge.help, gauge.labels)
+    every = gauge.every_seconds
+    return Collector(gauge.name, every, (metric,), ask, min(LIMIT_SECONDS, every))
+
+
+def _vitals() -> Iterator[str]:
+    from django.apps import apps
+
+    modules = [f"{config.name}.vitals" for config in apps.get_app_configs()]
+    package = os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    beside = []
+    while package:
+        package = package.rpartition(".")[0]
+        beside.append(f"{package}.vitals" if package else "vitals")
+    # Beside the settings, or the nearest above them.
+    modules += [module for module in beside if find_spec(module) is not None][:1]
+    yield from dict.fromkeys(modules)
+
+
+def _close_connections() -> None:
+    # A connection held between two calls is one the database counts for nothing.
+    from django.db import connections
+
+    try:
+        connections.close_all()
+    except Exception as error:  # noqa: BLE001 - a database that is down
+        sys.stderr.write(f"closing connections: {type(error).__name__}: {error}\n")

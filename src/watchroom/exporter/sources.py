@@ -1,0 +1,56 @@
+"""Several sources of one exposition: each may fail without the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from watchroom.exporter.faults import Faults
+    from watchroom.formats.exposition import Family
+
+
+class Source(Protocol):
+    """Something a scrape asks."""
+
+    @property
+    def name(self) -> str:
+        """The part of the exporter that it is."""
+        ...
+
+    def families(self) -> Sequence[Family]:
+        """Return what is known now; never waits for anything."""
+        ...
+
+
+class Sources:
+    """All sources beside the app's processes; one that fails is counted and left out.
+
+    Args:
+        sources: In the order of the exposition.
+        faults: Where their failures are counted.
+    """
+
+    def __init__(self, sources: Iterable[Source], faults: Faults) -> None:
+        self._sources = tuple(sources)
+        self._faults = faults
+        for source in self._sources:
+            faults.show(source.name)
+
+    def families(self) -> list[Family]:
+        """Return the families of all; samples of the same name in one of them."""
+        found: dict[str, Family] = {}
+        for source in self._sources:
+            try:
+                families = source.families()
+            except Exception as error:  # noqa: BLE001 - a failing part leaves the rest served
+                self._faults.count(source.name, error)
+                continue
+            for family in families:
+                before = found.get(family.name)
+                if before is not None:
+                    both = [*before.samples, *family.samples]
+                    family = before._replace(samples=both)  # noqa: PLW2901 - merged
+                found[family.name] = family
+        return list(found.values())
