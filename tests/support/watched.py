@@ -151,6 +151,7 @@ class Files:
         self.rules = RULES
         self.page_url = page_url
         self.interval = "500ms"
+        self.monitor_url = "http://watch.example.org"
         for folder in ("rules", "grafana", "runbooks"):
             (path / folder).mkdir(parents=True)
         (path / "runbooks" / "TooHigh.md").write_text("# Too high\n\n<i>look</i>\n")
@@ -194,7 +195,7 @@ class Files:
             "environment": "test",
             "inputs": {},
             "exporter": "http://127.0.0.1:9000",
-            "monitor_url": "http://watch.example.org",
+            "monitor_url": self.monitor_url,
         }
         board = {"uid": "watchroom-overview", "title": "o", "panels": [PANEL]}
         (self.path / "prometheus.yml").write_text(json.dumps(config, indent=1))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import ipaddress
-import re
-import time
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from aiohttp import HttpVersion11, web
 
 from watchroom.errors import ConfigError
+from watchroom.monitor.sessions import Attempts, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -20,11 +18,14 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 COOKIE = "watchroom"
-_SESSION_SECONDS = 7 * 86400
-_UNTIL = re.compile(r"[0-9]{1,12}")
+FORM_FIELD = "form_token"
 # A request with one of these came through a proxy: its sender is not who connects.
 _PROXIED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "X-Forwarded-Host")
 _OPEN_PATHS = ("/login", "/static/console.css")
+# What follows is a secret of its own: who has it may open it, and POST to it.
+_SIGNED = ("/login/",)
+# Programs speak to these; browsers are kept off by the origin.
+_MACHINES = ("/api/", "/-/")
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 HEADERS = {
     "Content-Security-Policy": (
@@ -84,6 +85,8 @@ class Access:
         configured: Whether somebody set it, rather than the monitor making it.
         listen: Where we listen.
         hosts: Further names by which browsers may call us.
+        prefix: The path under which the public name has us: ``/watch``; a proxy may
+            strip it or not.
 
     Raises:
         ConfigError: We would listen beyond loopback with a token nobody knows.
@@ -96,6 +99,7 @@ class Access:
         configured: bool,
         listen: Listen,
         hosts: Collection[str] = (),
+        prefix: str = "",
     ) -> None:
         if not listen.loopback and not configured:
             raise ConfigError(
@@ -108,41 +112,71 @@ class Access:
         self._loopback = listen.loopback
         self._named = frozenset(hosts)
         self._hosts = _LOCAL | {listen.host}
+        self.prefix = prefix.rstrip("/")
+        self.sessions = Sessions(self._token)
+        self.attempts = Attempts()
         self.refused = 0
 
     def allow_hosts(self, hosts: Collection[str]) -> None:
         """Take the names a reload brought."""
         self._named = self._named | set(hosts)
 
+    def path_of(self, request: web.Request) -> str:
+        """Return the path within the monitor, whatever a proxy kept of the prefix."""
+        path = request.path
+        if self.prefix and f"{path}/".startswith(f"{self.prefix}/"):
+            return path[len(self.prefix) :] or "/"
+        return path
+
+    def root_of(self, request: web.Request) -> str:
+        """Return the way from a page to the monitor's root: "", or ``../`` and more.
+
+        Relative, so that it holds under a prefix that a proxy strips.
+        """
+        return "../" * (self.path_of(request).count("/") - 1)
+
     def bears_token(self, request: web.Request) -> bool:
         """Return whether the request carries the token or a login made with it."""
+        return self.bearer(request) or self.sessions.holds(cookie_of(request))
+
+    def bearer(self, request: web.Request) -> bool:
+        """Return whether the request carries the token itself."""
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return self._is_token(given)
-        until, _, seal = request.cookies.get(COOKIE, "").partition(".")
-        # Twelve digits last for 29,000 years; int() refuses a cookie full of them.
-        if not _UNTIL.fullmatch(until) or int(until) < time.time():
+        if scheme.lower() != "bearer":
             return False
-        return hmac.compare_digest(_raw(seal), self._seal(until).encode())
+        sender = sender_of(request)
+        # Programs of this machine share an address with strangers behind a proxy that
+        # names nobody: these must not be able to lock those out.
+        if sender not in _LOCAL and self.attempts.wait(sender):
+            return False
+        right = self._is_token(given)
+        if not right:
+            self.attempts.wrong(sender)
+        return right
 
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(_raw(given.strip()), self._token)
 
-    def _seal(self, until: str) -> str:
-        return hmac.new(self._token, until.encode(), hashlib.sha256).hexdigest()
-
     def login(self, request: web.Request, given: str) -> str | None:
-        """Return the cookie value for a right token, else None."""
-        if not self._is_token(given):
+        """Return the cookie value for a right token, else None.
+
+        After ten wrong ones within a minute nothing of this sender is looked at.
+        """
+        sender = sender_of(request)
+        if self.attempts.wait(sender) or not self._is_token(given):
+            self.attempts.wrong(sender)
             self.refused += 1
             return None
-        del request
-        until = str(int(time.time()) + _SESSION_SECONDS)
-        return f"{until}.{self._seal(until)}"
+        return self.sessions.begin()
+
+    def form_token(self, request: web.Request) -> str:
+        """Return what the forms of this page must send as `FORM_FIELD`."""
+        return self.sessions.form_token(cookie_of(request))
 
     def problem(self, request: web.Request) -> tuple[int, str] | None:
         """Return the status and reason to refuse with, or None."""
-        if request.path in _OPEN_PATHS:
+        path = self.path_of(request)
+        if path in _OPEN_PATHS or path.startswith(_SIGNED):
             return self._origin_problem(request)
         trusted = self.bears_token(request)
         # A proxy that adds no header mostly speaks HTTP/1.0; no browser does.
@@ -174,12 +208,29 @@ class Access:
             return 403, "a page of another origin may not do this"
         return None
 
+    async def _form_problem(self, request: web.Request) -> tuple[int, str] | None:
+        """Return why a POST to a page is refused: its form is not one of our pages'.
+
+        The origin was looked at before; this one holds where a browser sends none.
+        """
+        path = self.path_of(request)
+        if request.method in {"GET", "HEAD"} or path in _OPEN_PATHS:
+            return None
+        if path.startswith((*_SIGNED, *_MACHINES)) or self.bearer(request):
+            return None
+        given = (await request.post()).get(FORM_FIELD, "")
+        if isinstance(given, str) and self.sessions.is_form_token(
+            cookie_of(request), given
+        ):
+            return None
+        return 403, "this form is too old, or of another page; load the page again"
+
     @web.middleware
     async def middleware(
         self, request: web.Request, handler: Handler
     ) -> web.StreamResponse:
         """Refuse what may not be, and put the security headers on every answer."""
-        problem = self.problem(request)
+        problem = self.problem(request) or await self._form_problem(request)
         if problem is not None:
             self.refused += 1
             answer = self._refusal(request, *problem)
@@ -194,17 +245,34 @@ class Access:
             raise answer
         return answer
 
-    @staticmethod
-    def _refusal(request: web.Request, status: int, why: str) -> web.StreamResponse:
+    def _refusal(
+        self, request: web.Request, status: int, why: str
+    ) -> web.StreamResponse:
+        path = self.path_of(request)
         browser = "text/html" in request.headers.get("Accept", "")
         if status == 401 and browser and request.method == "GET":
-            # Relative, so that it holds under a path that a proxy strips.
-            return web.HTTPSeeOther("../" * (request.path.count("/") - 1) + "login")
+            target = path[1:] + (f"?{request.query_string}" if request.query else "")
+            then = f"?{urlencode({'then': target})}" if target else ""
+            return web.HTTPSeeOther(f"{self.root_of(request)}login{then}")
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-        if request.path.startswith("/api/"):
+        if path.startswith("/api/"):
             body = {"status": "error", "errorType": "unauthorized", "error": why}
             return web.json_response(body, status=status, headers=headers)
         return web.Response(text=why + "\n", status=status, headers=headers)
+
+
+def cookie_of(request: web.Request) -> str:
+    """Return the session's cookie, or ""."""
+    return request.cookies.get(COOKIE, "")
+
+
+def sender_of(request: web.Request) -> str:
+    """Return whose attempts these are: who connects, or whom our own proxy names."""
+    remote = request.remote or ""
+    if remote in _LOCAL:
+        named = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+        return named[:64] or remote
+    return remote
 
 
 def _raw(text: str) -> bytes:

@@ -79,6 +79,11 @@ class Loaded(NamedTuple):
         """The host of that, or ""."""
         return urlsplit(self.monitor_url).hostname or ""
 
+    @property
+    def monitor_prefix(self) -> str:
+        """The path of that without the last slash: ``/watch``, or ""."""
+        return urlsplit(self.monitor_url).path.rstrip("/")
+
 
 class _Reader:
     """Reads files under one root and remembers what they held."""

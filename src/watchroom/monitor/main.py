@@ -72,6 +72,7 @@ def run(options: Options, env: Mapping[str, str], say: Callable[[str], None]) ->
             configured=configured,
             listen=options.listen,
             hosts={loaded.monitor_host} - {""},
+            prefix=loaded.monitor_prefix,
         )
         host = (
             f"[{options.listen.host}]"

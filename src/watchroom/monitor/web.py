@@ -11,7 +11,11 @@ from watchroom.monitor.api.alertmanager import AlertmanagerAPI
 from watchroom.monitor.api.own import OwnAPI
 from watchroom.monitor.api.prometheus import QueryAPI
 from watchroom.monitor.api.status import StatusAPI
+from watchroom.monitor.console.alerts import AlertsPage
+from watchroom.monitor.console.login import Logins
+from watchroom.monitor.console.nav import PATHS, paths_of
 from watchroom.monitor.console.pages import Console
+from watchroom.monitor.console.render import Renderer
 
 if TYPE_CHECKING:
     from watchroom.monitor.auth import Listen
@@ -25,9 +29,25 @@ def application(services: Services) -> web.Application:
     app = web.Application(
         middlewares=[services.access.middleware], client_max_size=_LARGEST_REQUEST
     )
-    for part in (QueryAPI, StatusAPI, AlertmanagerAPI, OwnAPI, Console):
-        part(services).routes(app)
+    renderer = Renderer(services)
+    parts = [part(services) for part in (QueryAPI, StatusAPI, AlertmanagerAPI, OwnAPI)]
+    pages = [page(services, renderer) for page in (Console, AlertsPage, Logins)]
+    for part in (*parts, *pages):
+        part.routes(app)
+    app[PATHS] = paths_of(app)
+    if prefix := services.access.prefix:
+        # For proxies that keep the path under which the public name has us.
+        kept = web.Application()
+        for part in (*parts, *pages):
+            part.routes(kept)
+        app.router.add_get(prefix, _to_the_folder)
+        app.add_subapp(prefix, kept)
     return app
+
+
+async def _to_the_folder(request: web.Request) -> web.Response:
+    """Answer the prefix without its slash, under which no relative link holds."""
+    raise web.HTTPSeeOther(f"{request.path.rpartition('/')[2]}/")
 
 
 async def serve(app: web.Application, listen: Listen) -> web.AppRunner:

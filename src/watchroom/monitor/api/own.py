@@ -1,4 +1,4 @@
-"""The monitor about itself: health, readiness, metrics, reload, login."""
+"""The monitor about itself: health, readiness, metrics, reload."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from watchroom.formats.exposition import Family, Sample, render
-from watchroom.monitor.auth import COOKIE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from watchroom.monitor.services import Services
-
-_WRONG_TOKEN_SECONDS = 0.5
 
 
 class OwnAPI:
@@ -31,7 +28,6 @@ class OwnAPI:
         app.router.add_get("/-/ready", self.ready)
         app.router.add_post("/-/reload", self.reload)
         app.router.add_get("/metrics", self.metrics)
-        app.router.add_post("/login", self.login)
 
     async def healthy(self, request: web.Request) -> web.Response:
         """Say that the process answers."""
@@ -54,28 +50,6 @@ class OwnAPI:
                 text=f"kept the old configuration: {problem}\n", status=400
             )
         return web.Response(text="reloaded\n")
-
-    async def login(self, request: web.Request) -> web.Response:
-        """Trade the token for a cookie."""
-        form = await request.post()
-        given = form.get("token", "")
-        cookie = self._services.access.login(
-            request, given if isinstance(given, str) else ""
-        )
-        if cookie is None:
-            await asyncio.sleep(_WRONG_TOKEN_SECONDS)
-            raise web.HTTPSeeOther("login?wrong=1")
-        answer = web.HTTPSeeOther("./")
-        answer.set_cookie(
-            COOKIE,
-            cookie,
-            max_age=7 * 86400,
-            httponly=True,
-            samesite="Strict",
-            secure=request.secure
-            or request.headers.get("X-Forwarded-Proto", "") == "https",
-        )
-        raise answer
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Answer with the monitor's own metrics in the text format."""

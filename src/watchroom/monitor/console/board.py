@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.console import runbooks
@@ -318,13 +317,3 @@ def _marks(services: Services) -> list[tuple[float, str, str]]:
     if reloads.problem:
         marks.append((reloads.at, "reload", "refused, the old files stay in force"))
     return marks
-
-
-def clock(at_ms: int) -> str:
-    """Return an instant as this machine's wall clock shows it."""
-    return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S")
-
-
-def iso(at_ms: int) -> str:
-    """Return an instant as ISO 8601 in UTC, for machines and the script."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")

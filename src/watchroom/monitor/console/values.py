@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 _THIN = "\u202f"  # narrow no-break space, between thousands
@@ -146,3 +147,13 @@ def span(seconds: float) -> str:
 def ago(seconds: float) -> str:
     """Return how long ago something was."""
     return "now" if seconds < 0.5 else f"{span(seconds)} ago"
+
+
+def clock(at_ms: int) -> str:
+    """Return an instant as this machine's wall clock shows it."""
+    return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S")
+
+
+def iso(at_ms: int) -> str:
+    """Return an instant as ISO 8601 in UTC, for machines and the script."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")

@@ -29,7 +29,8 @@
       return;
     }
     for (const { name } of [...old.attributes]) {
-      if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+      // What the reader has unfolded stays unfolded.
+      if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
     }
     for (const { name, value } of fresh.attributes) {
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
@@ -70,12 +71,14 @@
   };
 
   const update = async () => {
-    const answer = await fetch("board", { cache: "no-store", signal: AbortSignal.timeout(8000) });
+    const answer = await fetch(live.dataset.from || "board", { cache: "no-store", signal: AbortSignal.timeout(8000) });
     if (answer.redirected) { location.reload(); return; }
     const text = await answer.text();
     if (!answer.ok && !text.includes("verdict")) throw new Error(String(answer.status));
     const fresh = document.createElement("div");
-    fresh.append(...new DOMParser().parseFromString(text, "text/html").body.childNodes);
+    const page = new DOMParser().parseFromString(text, "text/html");
+    // A fragment, or a whole page of which the same part is taken.
+    fresh.append(...(page.getElementById("board") || page.body).childNodes);
     localize(fresh);
     children(board, fresh);
     const sentence = document.getElementById("sentence");

@@ -1,0 +1,157 @@
+"""The alerts page: every rule that can fire, and why nobody is told of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.monitor.console import runbooks
+from watchroom.monitor.console.values import digits, span
+from watchroom.monitor.console.verdict import is_page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from aiohttp import web
+
+    from watchroom.monitor.console.render import Renderer
+    from watchroom.monitor.dispatch import AlertStatusView
+    from watchroom.monitor.rule_views import AlertView, RuleView
+    from watchroom.monitor.services import Services
+    from watchroom.promql.model import Labels
+
+_ORDER = {"firing": 0, "pending": 1, "error": 2, "inactive": 3}
+_SIGNS = {
+    "firing": ("▲", "fire"),
+    "pending": ("◆", "warn"),
+    "error": ("✗", "fire"),
+    "inactive": ("●", "ok"),
+}
+_WORDS = {"inactive": "quiet", "error": "cannot be evaluated"}
+_RANK = {"P1": 0, "P2": 1, "P3": 2}
+_OWN = frozenset({"alertname", "severity", "priority", "vital"})
+_MOST_SHOWN = 20
+
+
+class One(NamedTuple):
+    """One alert of a rule: a label set for which its expression holds."""
+
+    state: str
+    css: str
+    symbol: str
+    labels: Sequence[tuple[str, str]]
+    since_ms: int
+    value: str
+    summary: str
+    muted: str
+
+
+class Line(NamedTuple):
+    """A rule as the page shows it."""
+
+    name: str
+    state: str
+    words: str
+    symbol: str
+    css: str
+    priority: str
+    severity: str
+    waits: str
+    query: str
+    error: str
+    panel: str
+    runbook: str
+    alerts: Sequence[One]
+    more: int
+
+
+class AlertsPage:
+    """Handler of /alerts."""
+
+    def __init__(self, services: Services, renderer: Renderer) -> None:
+        self._services = services
+        self._renderer = renderer
+
+    def routes(self, app: web.Application) -> None:
+        """Add the handler to `app`."""
+        app.router.add_get("/alerts", self.alerts)
+
+    async def alerts(self, request: web.Request) -> web.Response:
+        """List the rules, worst first."""
+        services = self._services
+        muted = muted_of(services.dispatcher.alerts(round(services.now() * 1000)))
+        rules = [
+            rule
+            for group in services.rules.views()
+            for rule in group.rules
+            if rule.type == "alerting"
+        ]
+        shown = lines(rules, muted, runbooks.names(services.config.root))
+        counts = {
+            state: sum(line.state == state for line in shown)
+            for state in ("firing", "pending", "inactive")
+        }
+        return self._renderer.page(request, "alerts.html", lines=shown, counts=counts)
+
+
+def muted_of(views: Iterable[AlertStatusView]) -> dict[Labels, str]:
+    """Return why nobody is told of an alert, by its labels; only of those muted."""
+    return {
+        view.alert.labels: {"suppressed": "inhibited"}.get(view.state, view.state)
+        for view in views
+        if view.state != "active"
+    }
+
+
+def lines(
+    rules: Iterable[RuleView], muted: Mapping[Labels, str], books: frozenset[str]
+) -> list[Line]:
+    """Return the rules to show: firing, pending, broken, quiet; each by priority."""
+    found = [_line(rule, muted, books) for rule in rules]
+    return sorted(
+        found,
+        key=lambda one: (_ORDER[one.state], _RANK.get(one.priority, 3), one.name),
+    )
+
+
+def _line(rule: RuleView, muted: Mapping[Labels, str], books: frozenset[str]) -> Line:
+    labels, annotations = dict(rule.labels), dict(rule.annotations)
+    # Watchdog fires always and tells nobody of trouble; drills are no trouble either.
+    real = [alert for alert in rule.alerts if is_page(alert)]
+    state = "inactive"
+    if rule.health == "err":
+        state = "error"
+    elif real:
+        state = "firing" if any(a.state == "firing" for a in real) else "pending"
+    symbol, css = _SIGNS[state]
+    alerts = sorted(rule.alerts, key=lambda one: (one.state, one.active_at_ms))
+    panel = annotations.get("__panelId__", "")
+    return Line(
+        name=rule.name,
+        state=state,
+        words=_WORDS.get(state, state),
+        symbol=symbol,
+        css=css,
+        priority=labels.get("priority", "").replace("none", ""),
+        severity=labels.get("severity", ""),
+        waits=span(rule.duration) if rule.duration else "",
+        query=rule.query,
+        error=rule.last_error,
+        panel=panel if panel.isdigit() else "",
+        runbook=rule.name if rule.name in books else "",
+        alerts=[_one(alert, muted) for alert in alerts[:_MOST_SHOWN]],
+        more=max(0, len(alerts) - _MOST_SHOWN),
+    )
+
+
+def _one(alert: AlertView, muted: Mapping[Labels, str]) -> One:
+    symbol, css = _SIGNS[alert.state]
+    return One(
+        state=alert.state,
+        css=css if is_page(alert) else "none",
+        symbol=symbol,
+        labels=[pair for pair in alert.labels if pair[0] not in _OWN],
+        since_ms=alert.active_at_ms,
+        value=digits(alert.value),
+        summary=dict(alert.annotations).get("summary", "").strip(),
+        muted=muted.get(alert.labels, ""),
+    )

@@ -1,0 +1,124 @@
+"""Logging in by the token or by a one-time link, and out again."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+from aiohttp import web
+
+from watchroom.monitor.auth import COOKIE, cookie_of, host_of, sender_of
+from watchroom.monitor.sessions import LINK_SECONDS, SESSION_SECONDS
+
+if TYPE_CHECKING:
+    from watchroom.monitor.console.render import Renderer
+    from watchroom.monitor.services import Services
+
+_WRONG_TOKEN_SECONDS = 0.5
+# A page of ours, from the root: no scheme, no host, no way up.
+_PAGE = re.compile(
+    r"[a-z][A-Za-z0-9_-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*/?(\?[^\s\\#]*)?"
+)
+
+
+class Logins:
+    """Handlers of /login, /logout and of one-time links."""
+
+    def __init__(self, services: Services, renderer: Renderer) -> None:
+        self._services = services
+        self._renderer = renderer
+
+    def routes(self, app: web.Application) -> None:
+        """Add the handlers to `app`."""
+        app.router.add_get("/login", self.ask)
+        app.router.add_post("/login", self.login)
+        app.router.add_get("/login/{code}", self.confirm)
+        app.router.add_post("/login/{code}", self.take)
+        app.router.add_post("/logout", self.logout)
+        app.router.add_post("/-/login-link", self.offer)
+
+    async def ask(self, request: web.Request) -> web.Response:
+        """Ask for the token."""
+        return self._renderer.page(
+            request,
+            "login.html",
+            wrong="wrong" in request.query,
+            wait=self._services.access.attempts.wait(sender_of(request)),
+            then=_page(request.query.get("then", "")),
+        )
+
+    async def login(self, request: web.Request) -> web.Response:
+        """Trade the token for a cookie."""
+        form = await request.post()
+        given, then = form.get("token", ""), form.get("then", "")
+        page = _page(then if isinstance(then, str) else "")
+        cookie = self._services.access.login(
+            request, given if isinstance(given, str) else ""
+        )
+        if cookie is None:
+            await asyncio.sleep(_WRONG_TOKEN_SECONDS)
+            query = urlencode({"wrong": 1, **({"then": page} if page else {})})
+            raise web.HTTPSeeOther(f"login?{query}")
+        raise self._let_in(request, cookie, page or "./")
+
+    async def confirm(self, request: web.Request) -> web.Response:
+        """Show a button; a preview that looked at the link changes nothing."""
+        offered = self._services.access.sessions.is_offered(request.match_info["code"])
+        return self._renderer.page(
+            request, "link.html", offered=offered, status=200 if offered else 410
+        )
+
+    async def take(self, request: web.Request) -> web.Response:
+        """Trade the link for a cookie, once."""
+        cookie = self._services.access.sessions.take(request.match_info["code"])
+        if cookie is None:
+            self._services.access.refused += 1
+            return self._renderer.page(request, "link.html", offered=False, status=410)
+        raise self._let_in(request, cookie, self._services.access.root_of(request))
+
+    async def logout(self, request: web.Request) -> web.Response:
+        """End the session, not only here: its cookie is worth nothing any more."""
+        self._services.access.sessions.end(cookie_of(request))
+        answer = web.HTTPSeeOther("login")
+        answer.del_cookie(COOKIE, path=self._cookie_path(request))
+        raise answer
+
+    async def offer(self, request: web.Request) -> web.Response:
+        """Make a one-time link; only the token itself may."""
+        if not self._services.access.bearer(request):
+            raise web.HTTPUnauthorized(
+                text="this needs the token: Authorization: Bearer …\n",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        code = self._services.access.sessions.offer()
+        return web.json_response({"path": f"login/{code}", "seconds": LINK_SECONDS})
+
+    def _let_in(self, request: web.Request, cookie: str, then: str) -> web.HTTPSeeOther:
+        answer = web.HTTPSeeOther(then)
+        answer.set_cookie(
+            COOKIE,
+            cookie,
+            path=self._cookie_path(request),
+            max_age=SESSION_SECONDS,
+            httponly=True,
+            samesite="Strict",
+            secure=request.secure
+            or request.headers.get("X-Forwarded-Proto", "") == "https",
+        )
+        return answer
+
+    def _cookie_path(self, request: web.Request) -> str:
+        """Return whose cookie it is: under a prefix the host has other apps too."""
+        access, config = self._services.access, self._services.config
+        origin = urlsplit(request.headers.get("Origin", "")).netloc
+        hosts = {host_of(request.headers.get("Host", "")), host_of(origin)}
+        public = config.monitor_host in hosts and bool(config.monitor_host)
+        kept = access.path_of(request) != request.path
+        return f"{access.prefix}/" if access.prefix and (public or kept) else "/"
+
+
+def _page(text: str) -> str:
+    """Return a path of ours from the root to go to after the login, or ""."""
+    return text if _PAGE.fullmatch(text) and ".." not in text else ""

@@ -1,0 +1,41 @@
+"""The pages at the top of each page: an entry shows when the monitor has its page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+class Entry(NamedTuple):
+    """One entry: its page's name in templates, its title, its path from the root."""
+
+    page: str
+    title: str
+    path: str
+
+
+# In the order in which they are needed. A page adds itself by adding its route.
+ENTRIES = (
+    Entry("now", "Now", ""),
+    Entry("dashboards", "Dashboards", "dashboards/"),
+    Entry("alerts", "Alerts", "alerts"),
+    Entry("incidents", "Incidents", "incidents/"),
+    Entry("runbooks", "Runbooks", "runbooks/"),
+    Entry("drills", "Drills", "drills"),
+    Entry("checklist", "Checklist", "checklist"),
+)
+PATHS: web.AppKey[Collection[str]] = web.AppKey("paths")
+
+
+def paths_of(app: web.Application) -> Collection[str]:
+    """Return the paths that an application answers."""
+    return frozenset(resource.canonical for resource in app.router.resources())
+
+
+def entries(paths: Collection[str]) -> list[Entry]:
+    """Return the entries whose pages are among `paths`."""
+    return [entry for entry in ENTRIES if f"/{entry.path}" in paths]

@@ -1,0 +1,64 @@
+"""How pages of the console are made: one frame, one set of words, relative links."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from watchroom.monitor.auth import FORM_FIELD, cookie_of
+from watchroom.monitor.console.nav import PATHS, entries
+from watchroom.monitor.console.values import ago, clock, iso, span
+
+if TYPE_CHECKING:
+    from watchroom.monitor.services import Services
+
+
+class Renderer:
+    """Makes pages from templates.
+
+    Every template has ``root`` (the way to the monitor's root, for links), ``nav``,
+    ``form_field`` and ``form_token`` (a hidden input of every form that POSTs),
+    ``project``, ``environment``, ``interval`` and ``logged_in``; a page's template
+    sets ``page``, its entry in the navigation.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._templates = Environment(
+            loader=PackageLoader("watchroom.monitor.console"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals |= {
+            "ago": ago,
+            "span": span,
+            "clock": clock,
+            "iso": iso,
+            "form_field": FORM_FIELD,
+        }
+
+    def page(
+        self, request: web.Request, template: str, *, status: int = 200, **context: Any
+    ) -> web.Response:
+        """Return the page of a template, for this request."""
+        services, access = self._services, self._services.access
+        text = self._templates.get_template(template).render(
+            project=services.config.project,
+            environment=services.config.environment,
+            interval=max(2, round(services.config.evaluation_seconds)),
+            root=access.root_of(request),
+            nav=entries(request.config_dict.get(PATHS, frozenset())),
+            form_token=access.form_token(request),
+            logged_in=access.sessions.holds(cookie_of(request)),
+            **context,
+        )
+        return web.Response(
+            text=text,
+            status=status,
+            content_type="text/html",
+            headers={"Cache-Control": "no-store"},
+        )

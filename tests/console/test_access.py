@@ -1,0 +1,209 @@
+"""Logging in and out, forms, and every page under a path that a proxy has or strips."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+
+import pytest
+from tests.support.listener import listening
+from tests.support.proxy import proxied
+from tests.support.watched import Files, Monitor, Target, request
+
+from watchroom.monitor.sessions import LINK_SECONDS, Attempts, Sessions
+
+HTML = {"Accept": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def monitor(tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("access")
+    target = Target()
+    with listening() as pages:
+        files = Files(tmp_path / "monitoring", pages.url()).job(target.address)
+        files.monitor_url = "https://watch.example.org/watch/"
+        running = Monitor(files.write(), tmp_path)
+        running.start().ready()
+        yield running
+        running.stop()
+    target.close()
+
+
+@pytest.fixture
+def token(monitor):
+    return (monitor.state / "token").read_text().strip()
+
+
+class Visitor:
+    """A browser without a screen: it follows redirects and keeps its cookie."""
+
+    def __init__(self):
+        self.cookie = ""
+
+    def go(self, url, form=None, **headers):
+        for _ in range(5):
+            data = None if form is None else urllib.parse.urlencode(form).encode()
+            found = request(url, data=data, Cookie=self.cookie, **HTML, **headers)
+            kept = found.headers.get("Set-Cookie", "")
+            if kept:
+                self.cookie = kept.partition(";")[0]
+            if found.status != 303:
+                return url, found
+            url, form = urllib.parse.urljoin(url, found.headers["Location"]), None
+        raise AssertionError(f"redirected for ever: {url}")
+
+
+def form_token(page):
+    return re.search(r'name="form_token" value="(\w+)"', page)[1]
+
+
+def pages_from(visitor, start):
+    """Return every page that links lead to, by its URL."""
+    found, waiting = {}, [start]
+    while waiting:
+        url = waiting.pop().partition("#")[0]
+        if url in found:
+            continue
+        _, answer = visitor.go(url)
+        found[url] = answer
+        links = re.findall(r'(?:href|src)="([^"]+)"', answer.body)
+        waiting += [urllib.parse.urljoin(url, link) for link in links]
+    return found
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["kept", "stripped"])
+@pytest.mark.parametrize("host", ["", "watch.example.org"], ids=["own", "public"])
+def test_under_a_path_login_links_and_logout_work(monitor, token, keep, host):
+    visitor = Visitor()
+    with proxied(monitor.port, "/watch", keep=keep, host=host) as base:
+        where, answer = visitor.go(f"{base}/runbooks/TooHigh")
+        assert where == f"{base}/login?then=runbooks/TooHigh"
+        assert "shop" not in answer.body
+        wrong = {"token": "x", "then": "runbooks/TooHigh"}
+        where, answer = visitor.go(f"{base}/login", wrong)
+        assert "That is not it" in answer.body
+        right = {"token": token, "then": "runbooks/TooHigh"}
+        where, answer = visitor.go(f"{base}/login", right)
+        assert (where, answer.status) == (f"{base}/runbooks/TooHigh", 200)
+        seen = pages_from(visitor, f"{base}/")
+        assert {f"{base}/", f"{base}/alerts", f"{base}/runbooks/"} <= seen.keys()
+        assert {url: a.status for url, a in seen.items() if a.status != 200} == {}
+        assert all(url.startswith(f"{base}/") for url in seen)
+        page = seen[f"{base}/"].body
+        kept = visitor.cookie
+        where, answer = visitor.go(f"{base}/logout", {"form_token": form_token(page)})
+        assert where == f"{base}/login"
+        visitor.cookie = kept
+        assert visitor.go(f"{base}/")[0] == f"{base}/login", "ended, not forgotten"
+
+
+def test_the_prefix_without_its_slash_leads_to_the_page(monitor):
+    found = request(f"{monitor.url}/watch")
+    assert (found.status, found.headers["Location"]) == (303, "watch/")
+
+
+def test_a_cookie_of_a_shared_host_stays_under_its_path(monitor, token):
+    def path(host, at="/login"):
+        answer = monitor.post(
+            at, urllib.parse.urlencode({"token": token}).encode(), Host=host
+        )
+        return re.search(r"Path=([^;]+)", answer.headers["Set-Cookie"])[1]
+
+    assert path("watch.example.org") == "/watch/"
+    assert path("localhost", "/watch/login") == "/watch/"
+    assert path("localhost") == "/"
+
+
+@pytest.mark.parametrize(
+    "then", ["//evil.example/", "https://evil.example", "../..", "a/../../x", "\\\\x"]
+)
+def test_a_login_leads_to_our_own_pages_only(monitor, token, then):
+    data = urllib.parse.urlencode({"token": token, "then": then}).encode()
+    assert monitor.post("/login", data).headers["Location"] == "./"
+
+
+def test_a_form_needs_the_token_of_its_session(monitor):
+    ours = form_token(logged_in(monitor))
+    local = b"form_token=" + monitor_form_token(monitor).encode()
+    assert monitor.post("/logout", b"").status == 403
+    assert monitor.post("/logout", b"form_token=" + ours.encode()).status == 403
+    assert monitor.post("/logout", local).status == 303
+    assert monitor.post("/logout", local, Origin="https://evil.example").status == 403
+
+
+def logged_in(monitor):
+    visitor = Visitor()
+    token = (monitor.state / "token").read_text().strip()
+    return visitor.go(f"{monitor.url}/login", {"token": token})[1].body
+
+
+def monitor_form_token(monitor):
+    """Return the token of this machine's own pages, which have no logout button."""
+    token = (monitor.state / "token").read_text().strip()
+    return Sessions(token.encode()).form_token("")
+
+
+def test_a_one_time_link_logs_in_once_and_looking_at_it_burns_nothing(monitor, token):
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert monitor.post("/-/login-link").status == 401
+    offered = monitor.post("/-/login-link", **bearer).json
+    assert offered["seconds"] == LINK_SECONDS
+    visitor, stranger = Visitor(), {"X_Forwarded_For": "203.0.113.9"}
+    url = f"{monitor.url}/{offered['path']}"
+    for _ in range(3):
+        assert "Log this device in" in visitor.go(url, **stranger)[1].body
+    assert visitor.go(f"{monitor.url}/alerts", **stranger)[1].status == 200
+    assert "needs" not in visitor.cookie
+    where, answer = visitor.go(url, {}, **stranger)
+    assert (where, answer.status) == (f"{monitor.url}/", 200)
+    assert "Log out" in answer.body
+    used = Visitor().go(url, {}, **stranger)[1]
+    assert used.status == 410
+    assert "used up" in used.body
+    assert monitor.get("/login/nonsense").status == 410
+
+
+def test_after_ten_wrong_tokens_a_sender_waits_and_others_do_not(monitor, token):
+    def attempt(given, sender):
+        data = f"token={given}".encode()
+        answer = monitor.post("/login", data, X_Forwarded_For=sender)
+        return answer.headers["Location"]
+
+    sessions = [attempt("x", "203.0.113.66") for _ in range(1)]
+    assert sessions == ["login?wrong=1"]
+    wrong = {"Authorization": "Bearer x"}
+    for _ in range(9):
+        monitor.get("/alerts", X_Forwarded_For="203.0.113.66", **wrong)
+    assert attempt(token, "203.0.113.66") == "login?wrong=1"
+    page = monitor.get("/login", X_Forwarded_For="203.0.113.66").body
+    assert "Too many wrong tokens" in page
+    assert attempt(token, "203.0.113.67") == "./"
+
+
+def test_attempts_are_forgotten_with_time_and_bounded():
+    now = [0.0]
+    attempts = Attempts(most=2, seconds=60, senders=3, now=lambda: now[0])
+    attempts.wrong("a")
+    assert attempts.wait("a") == 0
+    attempts.wrong("a")
+    assert 0 < attempts.wait("a") <= 61
+    now[0] = 61.0
+    assert attempts.wait("a") == 0
+    for sender in "bcdef":
+        attempts.wrong(sender)
+    assert len(attempts._wrong) == 3
+
+
+def test_links_and_sessions_end_with_their_time():
+    now = [1_000_000.0]
+    sessions = Sessions(b"secret", lambda: now[0])
+    code, cookie = sessions.offer(), sessions.begin()
+    assert sessions.is_offered(code)
+    assert sessions.holds(cookie)
+    assert not Sessions(b"other", lambda: now[0]).holds(cookie)
+    now[0] += LINK_SECONDS + 1
+    assert not sessions.is_offered(code)
+    assert sessions.take(code) is None
+    now[0] += 8 * 86400
+    assert not sessions.holds(cookie)
+    assert code not in repr(vars(sessions))

@@ -1,0 +1,57 @@
+"""The alerts page: states, labels, what mutes one; everything escaped."""
+
+from __future__ import annotations
+
+from watchroom.monitor.console.alerts import lines
+from watchroom.monitor.rule_views import AlertView, RuleView
+
+EVIL = "<script>x</script>"
+
+
+def alert(state, *labels, at=1000):
+    pairs = (("alertname", "A"), ("severity", "critical"), *labels)
+    return AlertView(tuple(sorted(pairs)), (), state, at, 1.5, None)
+
+
+def rule(name, priority="P1", alerts=(), health="ok"):
+    labels = (("priority", priority), ("severity", "critical"))
+    return RuleView(
+        *("alerting", name, "up == 0", 60.0, 0.0, labels, (("__panelId__", "4"),)),
+        *(None, alerts, health, "broken" if health == "err" else "", 0.0, 1),
+    )
+
+
+def test_the_worst_stands_first_and_a_broken_rule_is_no_quiet_one():
+    found = lines(
+        [
+            rule("Quiet"),
+            rule("Pending", alerts=[alert("pending")]),
+            rule("Broken", health="err"),
+            rule("Minor", "P2", [alert("firing")]),
+            rule("Worst", "P1", [alert("firing")]),
+        ],
+        {},
+        frozenset({"Worst"}),
+    )
+    assert [line.name for line in found] == [
+        *("Worst", "Minor", "Pending", "Broken", "Quiet"),
+    ]
+    assert [line.words for line in found][-2:] == ["cannot be evaluated", "quiet"]
+    assert [line.runbook for line in found] == ["Worst", "", "", "", ""]
+    assert found[0].panel == "4"
+
+
+def test_who_is_muted_is_said_and_many_are_counted():
+    many = [alert("firing", ("route", str(i))) for i in range(50)]
+    found = lines(
+        [rule("Many", alerts=many)], {many[0].labels: "silenced"}, frozenset()
+    )
+    assert found[0].alerts[0].muted == "silenced"
+    assert found[0].more == 30
+
+
+def test_drills_and_the_watchdog_are_no_trouble():
+    drill = alert("firing", ("job", "drill-abc"))
+    (line,) = lines([rule("Drilled", alerts=[drill])], {}, frozenset())
+    assert line.state == "inactive"
+    assert [one.state for one in line.alerts] == ["firing"]
