@@ -78,6 +78,16 @@ def test_no_series_is_blind_and_not_calm():
     assert (shown.state, str(shown.value), shown.plain) == ("blind", "no data", True)
 
 
+def test_the_alert_of_blindness_leaves_the_tile_blind():
+    labels = (("alertname", "RequestsUnobserved"), ("blind", "true"))
+    missing = AlertView(labels, (), "firing", NOW - 60_000, 1.0, None)
+    nothing = reading(None, present=False, newest_ms=None)
+    shown = made(ERRORS, nothing, missing)
+    assert (shown.state, shown.runbook) == ("blind", "RequestsUnobserved")
+    # A limit that is broken wins over what is no longer seen.
+    assert made(ERRORS, nothing, missing, alert("firing")).state == "firing"
+
+
 def test_old_samples_are_blind():
     shown = made(ERRORS, reading(0.001, newest_ms=NOW - 16_000))
     assert (shown.state, shown.words) == ("blind", "blind 16 s")

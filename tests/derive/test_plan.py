@@ -224,7 +224,8 @@ def test_select_narrows_every_selector_and_marks_every_result():
     assert all(
         rule.labels["namespace"] == "shop" for g in rules.groups for rule in g.rules
     )
-    text = rules.groups[0].rules[-1].annotations["description"]
+    (slow,) = [rule for rule in rules.groups[0].rules if rule.alert == "HighLatency"]
+    text = slow.annotations["description"]
     assert 'namespace="shop"' in text
 
 
@@ -272,3 +273,14 @@ def test_matchers_go_into_selectors_and_nowhere_else(expr):
 def test_a_selector_without_a_name_is_refused_rather_than_left_wide():
     with pytest.raises(ConfigError, match="cannot put matchers"):
         selectors.narrow('{__name__=~"a.*"}', lambda _: 't="x"', "x")
+
+
+def test_what_a_project_does_not_have_cannot_be_missing():
+    def names(**has):
+        return {a.name for v in planned(**has).vitals for a in v.alerts}
+
+    assert {"SiteUnobserved", "CacheUnobserved"} <= names()
+    without = names(has=("database",))
+    assert "QueriesUnobserved" in without
+    assert not {"SiteUnobserved", "CacheUnobserved"} & without
+    assert "SiteDown" in without

@@ -6,6 +6,8 @@ import difflib
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
+from watchroom.catalogue.blind import sibling
+from watchroom.catalogue.collected import COLLECTED
 from watchroom.catalogue.metrics import METRICS, Metric
 from watchroom.catalogue.model import Priority, Severity, Vital
 from watchroom.catalogue.standard import VITALS
@@ -62,7 +64,15 @@ def catalogue(
                 else f"there are {', '.join(found)}",
             )
         found[name] = overridden(found[name], override)
-    return tuple(found.values())
+    return tuple(map(_with_sibling, found.values()))
+
+
+def _with_sibling(vital: Vital) -> Vital:
+    """Return the vital with the alert of its blindness as its last."""
+    alert = sibling(vital)
+    if alert is None:
+        return vital
+    return replace(vital, alerts=(*vital.alerts, alert))
 
 
 def overridden(vital: Vital, override: Override) -> Vital:
@@ -109,7 +119,7 @@ def series_labels(own: Iterable[Metric] = ()) -> dict[str, frozenset[str]]:
         own: A project's own metrics.
     """
     known: dict[str, frozenset[str]] = {}
-    for metric in (*METRICS, *own):
+    for metric in (*METRICS, *COLLECTED, *own):
         labels = frozenset(metric.labels)
         if metric.kind == "histogram":
             known[f"{metric.name}_bucket"] = labels | {"le"}

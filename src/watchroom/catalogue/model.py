@@ -141,8 +141,9 @@ class Panel:
 
     Attributes:
         expr: PromQL with one result; leave the drills out: ``job!~"drill-.+"``.
-        presence: PromQL that counts the series behind `expr`: none is blindness,
-            some without a value is idleness.
+        presence: PromQL ``count(…)`` of the series behind `expr`: none is blindness,
+            some without a value is idleness. Where they appear with the first event,
+            ``or`` says what else is calm.
         unit: Grafana's name of the unit: ``percentunit``, ``s``, ``short``.
         bad: On which side of the limit trouble lies.
         limit: Template of the number where it turns red; the vital's own by default.
@@ -155,6 +156,31 @@ class Panel:
     bad: Bad = "above"
     limit: str = "$limit"
     decimals: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blind:
+    """The alert that a vital's series are missing, made from its panel's presence.
+
+    Attributes:
+        name: ``DatabaseUnobserved``.
+        why: What may be the reason, and how to see it; Markdown.
+        remedy: What to do then; Markdown.
+        job: Whose target serves the series, where it is not the exporter's own.
+        for_: How long they must be missing; at least two scrapes.
+        severity: Which receivers hear of it.
+        priority: P3, unless the fault it would miss is one that pages.
+        seen: Series that end its drill; by default those of the first alert's `calm`.
+    """
+
+    name: str
+    why: str
+    remedy: str
+    job: str = "app"
+    for_: str = "5m"
+    severity: Severity = "warning"
+    priority: Priority = "P3"
+    seen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +206,7 @@ class Vital:
         alerts: At least one; the first one's name is the vital's.
         records: Recording rules, in the order they are evaluated.
         panel: Its tile; None for what needs none.
+        blind: The alert that its series are missing.
         checklist: What it answers of the launch checklist.
         group: Vitals of one group share a rule group, so that they share records.
         unit: The unit of `limit`, for prose: ``share``, ``seconds`` or ``count``.
@@ -194,6 +221,7 @@ class Vital:
     alerts: tuple[Alert, ...]
     records: tuple[Record, ...] = ()
     panel: Panel | None = None
+    blind: Blind | None = None
     checklist: ChecklistItem | None = None
     group: str = "project"
     unit: str = "count"

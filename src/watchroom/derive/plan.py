@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.catalogue import parameters
+from watchroom.catalogue import blind, parameters
 from watchroom.derive import selectors
 from watchroom.derive.site import rule_labels, select_labels
 from watchroom.errors import ConfigError, FormatError
@@ -140,7 +140,13 @@ def plan(
 
 
 def _with_inputs(vital: Vital, site: Site) -> Vital:
-    """Return the vital with the window and `for` of the whole build, if it has them."""
+    """Return the vital with the window and `for` of the whole build, if it has them.
+
+    Of what the project does not have, nothing can be missing.
+    """
+    if not _applicable(vital, site):
+        alerts = tuple(a for a in vital.alerts if blind.LABEL not in a.labels)
+        vital = replace(vital, alerts=alerts)
     if site.inputs.window is not None:
         vital = replace(vital, window=site.inputs.window)
     if site.inputs.for_ is not None:
@@ -154,6 +160,10 @@ def _with_inputs(vital: Vital, site: Site) -> Vital:
             ),
         )
     return vital
+
+
+def _applicable(vital: Vital, site: Site) -> bool:
+    return not vital.needs or vital.needs in site.has
 
 
 def _urls(site: Site) -> dict[str, str]:
@@ -211,7 +221,7 @@ def _vital(
         tuple(records),
         tuple(_alert(vital, alert, site, labels, query) for alert in vital.alerts),
         _panel(vital, at, values, query),
-        not vital.needs or vital.needs in site.has,
+        _applicable(vital, site),
     )
 
 

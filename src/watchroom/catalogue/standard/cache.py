@@ -6,7 +6,7 @@ adds misses of its own to it (measured on Redis 7.0.15), so it is not used here.
 
 from __future__ import annotations
 
-from watchroom.catalogue.model import Alert, Drill, Panel, Record, Runbook, Vital
+from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Record, Runbook, Vital
 
 _ROLES = 'role=~"web|worker"'
 _DRILL = 'alias="drill",role="web"'
@@ -110,10 +110,27 @@ clear() in code that runs often.""",
     ),
     panel=Panel(
         expr="min(job_alias:cache_hits:ratio_rate$window{$real})",
-        presence=f"count(cache_gets_total{{$real,{_ROLES}}})",
+        # Before the first process there is nobody to ask.
+        presence=(
+            f"count(cache_gets_total{{$real,{_ROLES}}}"
+            f" or sum by (job) (watchroom_processes{{$real,{_ROLES}}}) == 0)"
+        ),
         unit="percentunit",
         bad="below",
         decimals=1,
+    ),
+    blind=Blind(
+        name="CacheUnobserved",
+        why=(
+            "Processes live and none counts the reads of any cache. `watchroom` is "
+            "missing in INSTALLED_APPS of their settings, or the instrument failed:\n\n"
+            "```promql\nsum by (instrument) (watchroom_instrument_errors_total)\n```"
+        ),
+        remedy=(
+            "- Errors of the instrument `cache`: the processes' log has the first.\n"
+            "- The processes are older than the configuration of the cache: restart "
+            "them."
+        ),
     ),
 )
 

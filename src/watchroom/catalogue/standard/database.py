@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from watchroom.catalogue.model import Alert, Drill, Panel, Record, Runbook, Vital
+from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Record, Runbook, Vital
 
 _DURATION = "db_query_duration_seconds"
 # Management commands may take their time; they page nobody.
@@ -128,9 +128,27 @@ curl -s $exporter/metrics | grep -E '^db_query_(errors_total|duration_seconds_(s
     ),
     panel=Panel(
         expr=f"max(job_alias:{_DURATION}:p95_rate$window{{$real}})",
-        presence=(f'count({_DURATION}_bucket{{$real,{_ROLES},le=~"$limit_le"}})'),
+        # Before the first process there is nobody to ask.
+        presence=(
+            f'count({_DURATION}_bucket{{$real,{_ROLES},le=~"$limit_le"}}'
+            f" or sum by (job) (watchroom_processes{{$real,{_ROLES}}}) == 0)"
+        ),
         unit="s",
         decimals=3,
+    ),
+    blind=Blind(
+        name="QueriesUnobserved",
+        why=(
+            "Processes live and none has a series for its queries, or no bucket ends "
+            "at the limit of $limit_words. `watchroom` is missing in INSTALLED_APPS of "
+            "their settings, an instrument failed, or they were started before the "
+            "limit was changed:\n\n"
+            "```promql\nsum by (instrument) (watchroom_instrument_errors_total)\n```"
+        ),
+        remedy=(
+            "- The limit was changed: restart the processes.\n"
+            "- Errors of the instrument `database`: the processes' log has the first."
+        ),
     ),
 )
 

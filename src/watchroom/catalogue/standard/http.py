@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from watchroom.catalogue.model import (
     Alert,
+    Blind,
     ChecklistItem,
     Drill,
     Panel,
@@ -154,6 +155,21 @@ Then the newest errors in your error tracker, and what was deployed last.""",
         unit="percentunit",
         decimals=2,
     ),
+    blind=Blind(
+        name="RequestsUnobserved",
+        priority="P2",
+        why=(
+            "The exporter shows a zero of this metric even before the first request. "
+            "Without it, something else answers in its place, or the samples are "
+            "dropped between the two."
+        ),
+        remedy=(
+            "- Another program answers on the exporter's port: look at what `curl` "
+            "shows above.\n"
+            "- A `sample_limit` or a relabelling of your own drops it: look at the "
+            "job in prometheus.yml."
+        ),
+    ),
     checklist=ChecklistItem("alerting-rules", "Alerting rules validated"),
 )
 
@@ -300,9 +316,27 @@ curl -s $exporter/metrics | grep -E '^(http_requests_in_flight|watchroom_process
     ),
     panel=Panel(
         expr=f"max(job:{_LATENCY}:p95_rate$window{{$real}})",
-        presence=f'count({_LATENCY}_bucket{{$real,le=~"$limit_le"}})',
+        # Before the first request there is nothing to time.
+        presence=(
+            f'count({_LATENCY}_bucket{{$real,le=~"$limit_le"}}'
+            " or sum by (job) (http_requests_total{$real}) == 0)"
+        ),
         unit="s",
         decimals=2,
+    ),
+    blind=Blind(
+        name="LatencyUnobserved",
+        why=(
+            "Requests are counted and none is timed, or no bucket ends at the limit of "
+            "$limit_words: the processes were started before the limit was changed, or "
+            "another exporter answers under this address."
+        ),
+        remedy=(
+            "- The limit was changed: restart the web processes, so that their buckets "
+            "have its edge.\n"
+            "- Series are dropped (`watchroom_series_dropped_total`): raise "
+            "WATCHROOM['MAX_SERIES']."
+        ),
     ),
 )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from watchroom.catalogue.model import (
     Alert,
+    Blind,
     ChecklistItem,
     Drill,
     Panel,
@@ -86,6 +87,20 @@ WATCHROOM_ENABLED=0 is set.""",
         bad="below",
         decimals=0,
     ),
+    blind=Blind(
+        name="ProcessesUnobserved",
+        priority="P2",
+        why=(
+            "The exporter always counts the web processes, if only as 0. Without that, "
+            "something else answers in its place, or the samples are dropped."
+        ),
+        remedy=(
+            "- Another program answers on the exporter's port: stop it, start the "
+            "exporter.\n"
+            "- A relabelling of your own drops the metric: look at the job in "
+            "prometheus.yml."
+        ),
+    ),
     checklist=ChecklistItem("health-endpoint", "Health endpoint deployed and tested"),
 )
 
@@ -152,6 +167,22 @@ DNS, the certificate and the network between.""",
         unit="bool_yes_no",
         bad="below",
         decimals=0,
+    ),
+    blind=Blind(
+        name="SiteUnobserved",
+        job="site",
+        priority="P2",
+        why=(
+            "The app's exporter is read, and no probe of a public site is. The job "
+            "`site` is missing, its probes are refused, or they take longer than a "
+            "scrape may:\n\n"
+            '```promql\nup{job="site"}\n```'
+        ),
+        remedy=(
+            "- There is no job `site`: build with WATCHROOM['SITES'], reload the "
+            "monitor.\n"
+            "- The exporter refuses: it reads SITES when it starts; restart it."
+        ),
     ),
 )
 

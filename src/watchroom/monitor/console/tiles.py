@@ -113,7 +113,11 @@ def state_of(
 ) -> tuple[str, str]:
     """Return the state and the words for it."""
     for state in ("firing", "pending"):
-        since = [alert.active_at_ms for alert in alerts if alert.state == state]
+        since = [
+            alert.active_at_ms
+            for alert in alerts
+            if alert.state == state and not _of_blindness(alert)
+        ]
         if since:
             return state, f"{state} {span((now_ms - min(since)) / 1000)}"
     if not panel.applicable and reading.value is None and not reading.present:
@@ -124,6 +128,11 @@ def state_of(
     if reading.value is None or math.isnan(reading.value):
         return "idle", "idle"
     return _against_limit(panel, reading.value)
+
+
+def _of_blindness(alert: AlertView) -> bool:
+    """Return whether it says that the vital's series are missing: blind, not bad."""
+    return dict(alert.labels).get("blind") == "true"
 
 
 def _blind(reading: Reading, now_ms: int, stale_ms: int) -> str:

@@ -1,0 +1,104 @@
+"""The sibling of a vital that fires when its series are missing: the vital is blind.
+
+A rule over series that are not there is silent, which looks like health. So each
+vital's presence expression, which its tile already counts, becomes an alert of its own:
+some exporter answers, and the series that it should serve are gone. While no exporter
+answers, TargetDown says so and this one does not fire.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watchroom.catalogue.model import Alert, Drill, Runbook
+from watchroom.errors import ConfigError
+
+if TYPE_CHECKING:
+    from watchroom.catalogue.model import Vital
+
+# Marks these alerts for whoever shows them: of such a vital nothing is known.
+LABEL = "blind"
+# The exporter's own series stands for its answer; `up` would also be a drill's.
+_ANSWERS = "watchroom_exporter_info"
+_COUNT = "count("
+_EVERY_JOB = 'job!=""'
+
+
+def sibling(vital: Vital) -> Alert | None:
+    """Return the alert that says a vital is blind; None without `Vital.blind`.
+
+    Raises:
+        ConfigError: The vital has no presence of the form ``count(…)``, or nothing
+            ends its drill.
+    """
+    blind = vital.blind
+    if blind is None:
+        return None
+    panel = vital.panel
+    presence = panel.presence.strip() if panel is not None else ""
+    if not (presence.startswith(_COUNT) and presence.endswith(")")):
+        raise ConfigError(
+            f"the vital {vital.name} cannot be seen to be blind",
+            hint='give its panel a presence: "count(the_metric{$real})"',
+        )
+    series = presence.removeprefix(_COUNT)[:-1].replace("$real", _EVERY_JOB)
+    there = f"group by (job) ({series})"
+    if blind.job != "app":
+        there = f'label_replace({there}, "job", "app", "job", "{blind.job}")'
+    seen = blind.seen or vital.alerts[0].drill.calm
+    if not seen or any("job=" in line for line in seen):
+        raise ConfigError(
+            f"the vital {vital.name}: nothing ends the drill of {blind.name}",
+            hint="say in Blind(seen=(…)) which series are enough, without a job",
+        )
+    answers = f'{_ANSWERS}{{version="drill"}} 1+0x$steps'
+    return Alert(
+        name=blind.name,
+        expr=f"group by (job) ({_ANSWERS}) unless on (job) {there}",
+        for_=blind.for_,
+        severity=blind.severity,
+        priority=blind.priority,
+        summary=f"{vital.title} of {{{{ $labels.job }}}}: nothing is known",
+        description=(
+            "The exporter answers, but what this vital is made from has been missing "
+            f"for $for_words: {vital.name} cannot fire."
+        ),
+        runbook=_runbook(vital, series),
+        drill=Drill(fault=(answers,), recovery=(answers, *seen)),
+        labels={LABEL: "true"},
+    )
+
+
+def _runbook(vital: Vital, series: str) -> Runbook:
+    blind = vital.blind
+    assert blind is not None  # noqa: S101 - asked before
+    pattern = "|".join(vital.metrics)
+    query = series.replace(_EVERY_JOB, "$real")
+    return Runbook(
+        meaning=(
+            f"The exporter has answered for $for_words without the series of the vital "
+            f"“{vital.title}”. The rule {vital.name} is blind: it would be silent "
+            "whatever happened."
+        ),
+        impact=(
+            "Nobody is harmed by this alone. But the next fault of this kind is not "
+            "seen, and the tile cannot be trusted."
+        ),
+        diagnosis=f"""\
+{blind.why.strip()}
+
+What is there of it:
+
+```promql
+count({query})
+```
+
+What the exporter serves, and what it says of its own failures:
+
+```sh
+curl -s $exporter/metrics | grep -E '^({pattern})' | head
+curl -s $exporter/metrics | grep _errors_total | grep -v ' 0$'
+```
+""",
+        mitigation=blind.remedy.strip(),
+    )

@@ -1,0 +1,107 @@
+"""The metrics that the exporter finds out by itself, from the machine and servers.
+
+Beside `watchroom.catalogue.metrics`, because the app's processes never import these.
+Names are the field's own: cAdvisor's, node_exporter's, prometheus_client's.
+"""
+
+from __future__ import annotations
+
+from watchroom.catalogue.metrics import Metric
+
+EXPORTER_INFO = Metric(
+    "watchroom_exporter_info", "gauge", "Constantly 1.", ("version",)
+)
+MEMORY_USED = Metric(
+    "container_memory_working_set_bytes",
+    "gauge",
+    "Memory that cannot be reclaimed, of the app's containers or services.",
+    ("name",),
+)
+MEMORY_LIMIT = Metric(
+    "container_spec_memory_limit_bytes",
+    "gauge",
+    "The memory limit that holds for it; absent without one.",
+    ("name",),
+)
+CPU_USED = Metric(
+    "container_cpu_usage_seconds_total",
+    "counter",
+    "CPU time of the app's containers or services.",
+    ("name",),
+)
+CPU_LIMIT = Metric(
+    "container_cpu_limit_cores",
+    "gauge",
+    "The CPU limit that holds for it; absent without one.",
+    ("name",),
+)
+PROCESS_MEMORY = Metric(
+    "process_resident_memory_bytes",
+    "gauge",
+    "Resident memory, all live processes of a role together.",
+    ("role",),
+)
+PROCESS_MEMORY_MAX = Metric(
+    "watchroom_process_resident_memory_max_bytes",
+    "gauge",
+    "Resident memory of a role's largest process.",
+    ("role",),
+)
+PROCESS_CPU = Metric(
+    "process_cpu_seconds_total",
+    "counter",
+    "CPU time of all processes of a role, dead ones included.",
+    ("role",),
+)
+_FILE_SYSTEM = ("mountpoint", "fstype", "device")
+DISK_AVAILABLE = Metric(
+    "node_filesystem_avail_bytes",
+    "gauge",
+    "Room left for the app on a file system that the project uses.",
+    _FILE_SYSTEM,
+)
+DISK_SIZE = Metric(
+    "node_filesystem_size_bytes", "gauge", "Size of that file system.", _FILE_SYSTEM
+)
+DISK_READ_ONLY = Metric(
+    "node_filesystem_readonly", "gauge", "Whether it is read-only.", _FILE_SYSTEM
+)
+DISK_ERROR = Metric(
+    "node_filesystem_device_error",
+    "gauge",
+    "Whether it did not say how full it is: an error, or no answer in time.",
+    _FILE_SYSTEM,
+)
+DB_UP = Metric(
+    "db_up", "gauge", "Whether the database answers a new connection.", ("alias",)
+)
+DB_CONNECTIONS = Metric(
+    "db_connections",
+    "gauge",
+    "Sessions that count against the limit nearest to being reached.",
+    ("alias",),
+)
+DB_CONNECTIONS_LIMIT = Metric(
+    "db_connections_limit",
+    "gauge",
+    "That limit: the server's less what it reserves, the database's or the role's.",
+    ("alias",),
+)
+
+COLLECTED = (
+    EXPORTER_INFO,
+    MEMORY_USED,
+    MEMORY_LIMIT,
+    CPU_USED,
+    CPU_LIMIT,
+    PROCESS_MEMORY,
+    PROCESS_MEMORY_MAX,
+    PROCESS_CPU,
+    DISK_AVAILABLE,
+    DISK_SIZE,
+    DISK_READ_ONLY,
+    DISK_ERROR,
+    DB_UP,
+    DB_CONNECTIONS,
+    DB_CONNECTIONS_LIMIT,
+)

@@ -1,0 +1,64 @@
+"""The sibling of a vital: it fires when the vital's series are missing."""
+
+from dataclasses import replace
+
+import pytest
+
+from watchroom.catalogue.blind import LABEL, sibling
+from watchroom.catalogue.load import catalogue
+from watchroom.catalogue.model import Blind, Drill
+from watchroom.catalogue.standard import VITALS
+from watchroom.errors import ConfigError
+
+BY_NAME = {vital.name: vital for vital in VITALS}
+# Absence of all targets is an alert of its own, and that is the sibling.
+SEEN_OTHERWISE = {"TargetDown"}
+
+
+def test_every_vital_with_a_tile_has_a_sibling():
+    without = {vital.name for vital in VITALS if vital.panel and not vital.blind}
+    assert without == SEEN_OTHERWISE
+
+
+def test_siblings_come_last_and_are_marked():
+    for vital in catalogue((), {}):
+        marked = [alert.labels.get(LABEL) == "true" for alert in vital.alerts]
+        assert marked == [False] * (len(marked) - bool(vital.blind)) + [True] * bool(
+            vital.blind
+        )
+        assert vital.name == BY_NAME[vital.name].name
+
+
+def test_the_rule_is_made_of_the_presence_and_can_be_drilled():
+    alert = sibling(BY_NAME["HighErrorRate"])
+    assert alert.expr == (
+        "group by (job) (watchroom_exporter_info)"
+        ' unless on (job) group by (job) (http_requests_total{job!=""})'
+    )
+    assert alert.drill.fault == ('watchroom_exporter_info{version="drill"} 1+0x$steps',)
+    assert alert.drill.recovery[1:] == BY_NAME["HighErrorRate"].alerts[0].drill.calm
+
+
+def test_series_of_another_job_count_for_the_apps():
+    expr = sibling(BY_NAME["SiteDown"]).expr
+    assert expr.endswith(
+        ' unless on (job) label_replace(group by (job) (probe_success{job!=""}),'
+        ' "job", "app", "job", "site")'
+    )
+
+
+def test_what_cannot_be_made_is_refused():
+    vital = BY_NAME["HighErrorRate"]
+    for presence in ("", "sum(http_requests_total{$real})"):
+        panel = replace(vital.panel, presence=presence)
+        with pytest.raises(ConfigError, match="cannot be seen to be blind"):
+            sibling(replace(vital, panel=panel))
+    first = replace(vital.alerts[0], drill=Drill.none("no"))
+    with pytest.raises(ConfigError, match="nothing ends the drill of XUnobserved"):
+        sibling(
+            replace(
+                vital,
+                alerts=(first,),
+                blind=Blind(name="XUnobserved", why="x", remedy="x"),
+            )
+        )
