@@ -184,6 +184,62 @@ class Blind:
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """One query of a chart.
+
+    Attributes:
+        expr: PromQL. ``{$targets}`` selects what the reader chose by job and instance,
+            ``{$jobs}`` by job alone, for records; ``[$rate_interval]`` fits the zoom.
+        legend: A name for each series: ``p95``, ``{{alias}}``.
+    """
+
+    expr: str
+    legend: str
+
+
+# The rows of the dashboard in order: the guide's five groups, then the other signals.
+# A row that is not named here comes after them.
+ROWS = (
+    "Request rate and 5xx",
+    "Latency",
+    "Database",
+    "Memory and CPU",
+    "Celery",
+    "Cache",
+    "Health",
+    "Disks and certificates",
+    "The watch",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A vital's past as lines over time.
+
+    Attributes:
+        title: What it shows.
+        description: How to read it, in a sentence or two.
+        row: Under which heading it stands; one of `ROWS`, or another.
+        queries: At least one.
+        unit: Grafana's name of the unit: ``percentunit``, ``s``, ``reqps``.
+        limit: Template of the number where a line is drawn; empty for none.
+        bad: On which side of the limit trouble lies.
+        decimals: Digits after the point.
+        stacked: Whether the series add up to a whole.
+    """
+
+    title: str
+    description: str
+    row: str
+    queries: tuple[Query, ...]
+    unit: str = "short"
+    limit: str = ""
+    bad: Bad = "above"
+    decimals: int | None = None
+    stacked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ChecklistItem:
     """An item of the launch checklist that this vital answers.
 
@@ -207,6 +263,7 @@ class Vital:
         records: Recording rules, in the order they are evaluated.
         panel: Its tile; None for what needs none.
         blind: The alert that its series are missing.
+        charts: Its past, for the dashboard.
         checklist: What it answers of the launch checklist.
         group: Vitals of one group share a rule group, so that they share records.
         unit: The unit of `limit`, for prose: ``share``, ``seconds`` or ``count``.
@@ -222,6 +279,7 @@ class Vital:
     records: tuple[Record, ...] = ()
     panel: Panel | None = None
     blind: Blind | None = None
+    charts: tuple[Chart, ...] = ()
     checklist: ChecklistItem | None = None
     group: str = "project"
     unit: str = "count"

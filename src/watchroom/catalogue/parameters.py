@@ -13,6 +13,11 @@ r"""The parameters of a vital's templates, and how they are filled in.
     How many scrapes outlast a drill.
 ``$real``
     The matcher that leaves drills out.
+``$targets``, ``$jobs``
+    In charts: the matchers of what the reader chose, drills left out; by job and
+    instance, and by job alone.
+``$rate_interval``
+    In charts: Grafana's range that fits the zoom and holds at least four scrapes.
 ``$exporter``, ``$monitor``
     Base URLs, for runbooks.
 """
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
 # The alerting engine's own variables.
 ENGINE = frozenset({"value", "labels", "externalLabels"})
 REAL = 'job!~"drill-.+"'
+RATE_INTERVAL = "$__rate_interval"
 _NAME = re.compile(r"\$(\w+)")
 _SECONDS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
@@ -55,6 +61,9 @@ def of(
         "window_seconds": number(window),
         "window_words": duration_words(window),
         "real": REAL,
+        "jobs": f'job=~"$job",{REAL}',
+        "targets": f'job=~"$job",{REAL},instance=~"$instance"',
+        "rate_interval": RATE_INTERVAL,
         **urls,
         **vital.parameters,
     }

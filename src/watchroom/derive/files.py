@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from watchroom.derive import local
+from watchroom.derive.charts import charts
 from watchroom.derive.dashboards import dashboard
 from watchroom.derive.documents import runbooks
 from watchroom.derive.routing import routing
@@ -53,6 +54,7 @@ def files(plan: Plan, version: str, fragments: Mapping[str, str]) -> dict[str, s
         RULES: _HEAD + rulefile.dump(rules(plan)),
         "alertmanager.yml": _HEAD + alertmanager.dump(routes),
         "grafana/watchroom-overview.json": grafana.dump(dashboard(plan)),
+        "grafana/watchroom-charts.json": grafana.dump(charts(plan)),
         **{f"runbooks/{name}.md": text for name, text in runbooks(plan).items()},
     }
     hashes = {path: fingerprint(text) for path, text in found.items()}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.catalogue import blind, parameters
-from watchroom.derive import selectors
+from watchroom.derive import panels, selectors
 from watchroom.derive.site import rule_labels, select_labels
 from watchroom.errors import ConfigError, FormatError
 from watchroom.formats import series
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from watchroom.catalogue.model import Alert, Drill, Runbook, Vital
+    from watchroom.derive.panels import PlannedChart, PlannedPanel
     from watchroom.derive.site import Site
     from watchroom.promql.syntax import Selector
 
@@ -52,18 +53,6 @@ class PlannedAlert(NamedTuple):
         return self.alert.name
 
 
-class PlannedPanel(NamedTuple):
-    """A panel with its templates filled in."""
-
-    id: int
-    expr: str
-    presence: str
-    unit: str
-    bad: str
-    limit: float
-    decimals: int | None
-
-
 class PlannedVital(NamedTuple):
     """A vital filled in for a site."""
 
@@ -72,6 +61,7 @@ class PlannedVital(NamedTuple):
     alerts: tuple[PlannedAlert, ...]
     panel: PlannedPanel | None
     applicable: bool
+    charts: tuple[PlannedChart, ...] = ()
 
     @property
     def name(self) -> str:
@@ -220,34 +210,9 @@ def _vital(
         vital,
         tuple(records),
         tuple(_alert(vital, alert, site, labels, query) for alert in vital.alerts),
-        _panel(vital, at, values, query),
+        panels.panel(vital, at, values, query),
         _applicable(vital, site),
-    )
-
-
-def _panel(
-    vital: Vital,
-    at: int,
-    values: Mapping[str, str],
-    query: Callable[[str, str], str],
-) -> PlannedPanel | None:
-    panel = vital.panel
-    if panel is None:
-        return None
-    where = f"vital {vital.name}, panel"
-    limit = parameters.fill(panel.limit, values, where)
-    try:
-        number = float(limit)
-    except ValueError:
-        raise ConfigError(f"{where}: the limit {limit!r} is no number") from None
-    return PlannedPanel(
-        id=at,
-        expr=query(parameters.fill(panel.expr, values, where), where),
-        presence=query(parameters.fill(panel.presence, values, where), where),
-        unit=panel.unit,
-        bad=panel.bad,
-        limit=number,
-        decimals=panel.decimals,
+        tuple(panels.chart(vital, chart, values, query) for chart in vital.charts),
     )
 
 

@@ -14,6 +14,8 @@ from watchroom.errors import ConfigError
 from watchroom.formats import yamlfile
 
 _STRICT: dict[str, Any] = {"frozen": True, "forbid_unknown_fields": True}
+# Grafana writes a dozen keys beside these; none changes what a panel shows.
+_LOOSE: dict[str, Any] = {"frozen": True}
 
 
 class Datasource(msgspec.Struct, **_STRICT):
@@ -27,7 +29,7 @@ class Target(msgspec.Struct, **_STRICT):
     """One query of a panel; ``B``, hidden, counts the series behind ``A``."""
 
     refId: str  # noqa: N815 - Grafana's name, as in all of this module
-    expr: str
+    expr: str = ""
     datasource: Datasource = msgspec.field(default_factory=Datasource)
     instant: bool = False
     range: bool = True
@@ -50,7 +52,7 @@ class Thresholds(msgspec.Struct, **_STRICT):
 
 
 class Defaults(msgspec.Struct, **_STRICT):
-    """How every value of a panel is shown."""
+    """How every value of a panel is shown; `custom` is the panel type's own part."""
 
     unit: str = ""
     decimals: int | None = None
@@ -58,6 +60,7 @@ class Defaults(msgspec.Struct, **_STRICT):
     max: float | None = None
     thresholds: Thresholds | None = None
     noValue: str | None = None  # noqa: N815
+    custom: dict[str, Any] = {}
 
 
 class FieldConfig(msgspec.Struct, **_STRICT):
@@ -67,15 +70,15 @@ class FieldConfig(msgspec.Struct, **_STRICT):
     overrides: list[dict[str, Any]] = []
 
 
-class Link(msgspec.Struct, **_STRICT):
+class Link(msgspec.Struct, **_LOOSE):
     """A link of a panel or dashboard."""
 
-    title: str
-    url: str
+    title: str = ""
+    url: str = ""
     targetBlank: bool = False  # noqa: N815
 
 
-class GridPos(msgspec.Struct, **_STRICT):
+class GridPos(msgspec.Struct, **_LOOSE):
     """Where a panel stands on the grid of 24 columns."""
 
     h: int
@@ -88,7 +91,7 @@ class Panel(msgspec.Struct, **_STRICT):
     """One panel."""
 
     id: int
-    title: str
+    title: str = ""
     type: str = "stat"
     description: str = ""
     datasource: Datasource = msgspec.field(default_factory=Datasource)
@@ -99,8 +102,60 @@ class Panel(msgspec.Struct, **_STRICT):
     links: list[Link] = []
 
 
+class Variable(msgspec.Struct, **_LOOSE):
+    """What a reader may choose, as ``$name`` in queries.
+
+    Attributes:
+        query: ``label_values(metric, label)``, values with commas between, or the same
+            in an object beside a refId.
+        current: What is chosen at first: `text` and `value`.
+    """
+
+    name: str
+    type: str
+    label: str | None = None
+    query: Any = ""
+    datasource: Any = None
+    definition: str | None = None
+    current: dict[str, Any] = {}
+    options: list[dict[str, Any]] = []
+    multi: bool = False
+    includeAll: bool = False  # noqa: N815
+    allValue: str | None = None  # noqa: N815
+    regex: str | None = ""
+    hide: int = 0
+    refresh: int = 1
+    sort: int = 0
+
+
+class Templating(msgspec.Struct, **_STRICT):
+    """The variables."""
+
+    entries: list[Variable] = msgspec.field(name="list", default_factory=list)
+
+
+class Annotation(msgspec.Struct, **_LOOSE):
+    """Marks over time from a query; the monitor draws its own alerts and deploys."""
+
+    name: str
+    datasource: Any = None
+    enable: bool = True
+    hide: bool = False
+    iconColor: str = "red"  # noqa: N815
+    expr: str = ""
+    titleFormat: str = ""  # noqa: N815
+    textFormat: str = ""  # noqa: N815
+    tagKeys: str = ""  # noqa: N815
+
+
+class Annotations(msgspec.Struct, **_STRICT):
+    """The marks."""
+
+    entries: list[Annotation] = msgspec.field(name="list", default_factory=list)
+
+
 class Dashboard(msgspec.Struct, **_STRICT):
-    """A dashboard."""
+    """A dashboard; `panels` stand in reading order, rows among them."""
 
     uid: str
     title: str
@@ -111,25 +166,44 @@ class Dashboard(msgspec.Struct, **_STRICT):
     editable: bool = False
     timezone: str = "browser"
     refresh: str = "10s"
+    graphTooltip: int = 0  # noqa: N815
     time: dict[str, str] = {}
-    templating: dict[str, Any] = {}
-    annotations: dict[str, Any] = {}
+    templating: Templating = msgspec.field(default_factory=Templating)
+    annotations: Annotations = msgspec.field(default_factory=Annotations)
     panels: list[Panel] = []
 
 
 def load(text: str, file: str) -> Dashboard:
-    """Return the dashboard in `text`.
+    """Return the dashboard in `text`, which is one of ours: every key is known.
 
     Raises:
         ConfigError: It is not JSON, a key is outside the subset, a value has the wrong
             type, or two panels share an id; with file, line and field.
+    """
+    data, node = parse(text, file)
+    return convert(data, node, file)
+
+
+def parse(text: str, file: str) -> tuple[Any, Any]:
+    """Return plain data, and the nodes that know its lines.
+
+    Raises:
+        ConfigError: It is not JSON.
     """
     try:
         msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         raise ConfigError(f"not JSON: {error}", file=file) from None
     # JSON is YAML, and only the YAML reader knows its lines.
-    data, node = yamlfile.parse(text, file)
+    return yamlfile.parse(text, file)
+
+
+def convert(data: Any, node: Any, file: str) -> Dashboard:
+    """Return plain data as a dashboard.
+
+    Raises:
+        ConfigError: As `load`.
+    """
     dashboard = yamlfile.convert(data, node, file, Dashboard)
     seen: set[int] = set()
     for i, panel in enumerate(dashboard.panels):

@@ -7,12 +7,14 @@ adds misses of its own to it (measured on Redis 7.0.15), so it is not used here.
 from __future__ import annotations
 
 from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Record, Runbook, Vital
+from watchroom.catalogue.standard import cache_charts
 
 _ROLES = 'role=~"web|worker"'
 _DRILL = 'alias="drill",role="web"'
 
 CACHE_HIT_RATE_LOW = Vital(
     title="Cache hit rate",
+    charts=cache_charts.HITS,
     metrics=("cache_gets_total",),
     group="cache",
     unit="share",

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Record, Runbook, Vital
+from watchroom.catalogue.standard import database_charts
 
 _DURATION = "db_query_duration_seconds"
 # Management commands may take their time; they page nobody.
@@ -13,6 +14,7 @@ _DRILL = 'alias="drill",role="web"'
 
 DATABASE_QUERY_SLOW = Vital(
     title="Query time, p95",
+    charts=database_charts.QUERIES,
     metrics=(_DURATION,),
     group="database",
     unit="seconds",

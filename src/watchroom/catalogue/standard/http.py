@@ -15,6 +15,7 @@ from watchroom.catalogue.model import (
     Top,
     Vital,
 )
+from watchroom.catalogue.standard import http_charts
 
 # The root's own label is "/"; every other route is Django's, without it.
 _OFFENDER = (
@@ -25,6 +26,7 @@ _FAILED = 'status=~"5..|lost"'
 
 HIGH_ERROR_RATE = Vital(
     title="Failed requests",
+    charts=http_charts.FAILURES,
     metrics=("http_requests_total",),
     group="http",
     unit="share",
@@ -177,6 +179,7 @@ _LATENCY = "http_request_duration_seconds"
 
 HIGH_LATENCY = Vital(
     title="Response time, p95",
+    charts=http_charts.DURATIONS,
     metrics=(_LATENCY,),
     group="http",
     unit="seconds",

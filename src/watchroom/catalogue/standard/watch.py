@@ -13,11 +13,13 @@ from watchroom.catalogue.model import (
     Runbook,
     Vital,
 )
+from watchroom.catalogue.standard import watch_charts
 
 _PROCESSES = "sum by (job, instance) (watchroom_processes"
 
 APP_DOWN = Vital(
     title="Web processes",
+    charts=watch_charts.PROCESSES,
     metrics=("watchroom_processes",),
     group="watch",
     limit=1,
@@ -106,6 +108,7 @@ WATCHROOM_ENABLED=0 is set.""",
 
 SITE_DOWN = Vital(
     title="Public site answers",
+    charts=watch_charts.SITES,
     metrics=("probe_success",),
     group="watch",
     limit=1,
@@ -226,6 +229,7 @@ curl -s $monitor/api/v1/targets | python3 -m json.tool | grep -E 'scrapeUrl|last
 
 TARGET_DOWN = Vital(
     title="Targets down",
+    charts=watch_charts.TARGETS,
     metrics=("up",),
     group="watch",
     limit=0,
