@@ -15,7 +15,7 @@ def planned(
     overrides=None,
     metrics=(),
     receivers=(OPS, CHAT),
-    has=("sites", "database", "cache"),
+    has=("sites", "database", "cache", "celery", "broker", "beat"),
     exporter="127.0.0.1:9000",
     **inputs,
 ):

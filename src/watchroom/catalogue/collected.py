@@ -87,7 +87,42 @@ DB_CONNECTIONS_LIMIT = Metric(
     "That limit: the server's less what it reserves, the database's or the role's.",
     ("alias",),
 )
+BROKER_UP = Metric(
+    "celery_broker_up", "gauge", "Whether the broker of Celery answered."
+)
+QUEUE_LENGTH = Metric(
+    "celery_queue_length",
+    "gauge",
+    "Messages that wait in a configured queue, whether or not a worker lives.",
+    ("queue_name",),
+)
+QUEUE_OLDEST = Metric(
+    "celery_queue_oldest_seconds",
+    "gauge",
+    "Age of the oldest waiting message of a queue; 0 when none waits.",
+    ("queue_name",),
+)
+BEAT_OVERDUE = Metric(
+    "celery_beat_overdue_seconds",
+    "gauge",
+    "How long ago an entry of the schedule should have run and has not; 0 on time.",
+    ("entry",),
+)
+BEAT_LAST_RUN = Metric(
+    "celery_beat_last_run_timestamp_seconds",
+    "gauge",
+    "When the latest run of an entry that a worker began was published.",
+    ("entry",),
+)
+BEAT_LAST_PUBLISHED = Metric(
+    "celery_beat_last_published_timestamp_seconds",
+    "gauge",
+    "When beat last published an entry of the schedule.",
+    ("entry",),
+)
 
+CELERY = (BROKER_UP, QUEUE_LENGTH, QUEUE_OLDEST)
+BEAT = (BEAT_OVERDUE, BEAT_LAST_RUN, BEAT_LAST_PUBLISHED)
 COLLECTED = (
     EXPORTER_INFO,
     MEMORY_USED,
@@ -104,4 +139,6 @@ COLLECTED = (
     DB_UP,
     DB_CONNECTIONS,
     DB_CONNECTIONS_LIMIT,
+    *CELERY,
+    *BEAT,
 )

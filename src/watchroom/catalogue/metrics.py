@@ -79,6 +79,35 @@ CACHE_ERRORS = Metric(
     "Cache calls that raised, by alias and role of the process.",
     ("alias", "role"),
 )
+TASKS_FAILED = Metric(
+    "celery_task_failed_total",
+    "counter",
+    "Celery tasks that failed, or were lost with their process, by task.",
+    ("name",),
+    open_labels=("name",),
+)
+TASKS_SUCCEEDED = Metric(
+    "celery_task_succeeded_total",
+    "counter",
+    "Celery tasks that returned, by task.",
+    ("name",),
+    open_labels=("name",),
+)
+TASKS_RETRIED = Metric(
+    "celery_task_retried_total",
+    "counter",
+    "Times that Celery tasks asked to be run again, by task.",
+    ("name",),
+    open_labels=("name",),
+)
+TASK_RUNTIME = Metric(
+    "celery_task_runtime_seconds",
+    "histogram",
+    "Seconds per run of a Celery task, however it ended, by task.",
+    ("name",),
+    (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0),
+    open_labels=("name",),
+)
 PROCESSES = Metric(
     "watchroom_processes",
     "gauge",
@@ -111,6 +140,10 @@ METRICS = (
     DB_ERRORS,
     CACHE_GETS,
     CACHE_ERRORS,
+    TASKS_FAILED,
+    TASKS_SUCCEEDED,
+    TASKS_RETRIED,
+    TASK_RUNTIME,
     PROCESSES,
     INSTRUMENT_ERRORS,
     SERIES_DROPPED,

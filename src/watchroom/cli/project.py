@@ -16,6 +16,7 @@ from watchroom.catalogue.metrics import Metric
 from watchroom.catalogue.model import Vital
 from watchroom.catalogue.standard import VITALS
 from watchroom.errors import ConfigError, WatchroomError
+from watchroom.exporter import celery_app
 from watchroom.registry import declared
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Project(NamedTuple):
         settings: WATCHROOM and the environment.
         vitals: Its own, in the order of its apps.
         metrics: Its own.
-        has: What of ``sites``, ``database`` and ``cache`` is configured.
+        has: What of ``sites``, ``database``, ``cache``, ``celery``, ``broker`` and
+            ``beat`` is configured.
     """
 
     module: str
@@ -90,7 +92,7 @@ def load(directory: Path, module: str | None) -> Project:
         settings=settings,
         vitals=vitals,
         metrics=tuple(_own_metrics()),
-        has=frozenset(_has(django_settings, settings)),
+        has=frozenset((*_has(django_settings, settings), *_has_celery(name))),
     )
 
 
@@ -204,3 +206,18 @@ def _has(django_settings: object, settings: conf.Settings) -> Iterator[str]:
     caches = getattr(django_settings, "CACHES", {})
     if any(one.get("BACKEND") != _DUMMY_CACHE for one in caches.values()):
         yield "cache"
+
+
+def _has_celery(module: str) -> Iterator[str]:
+    try:
+        app = celery_app.find(module)
+        if app is None or app.conf.task_always_eager:
+            return
+        celery_app.load_tasks(app)
+    except Exception as error:
+        raise _failed("the Celery app does not load", error) from error
+    yield "celery"
+    if not celery_app.unseen(app):
+        yield "broker"
+    if celery_app.schedule(app):
+        yield "beat"

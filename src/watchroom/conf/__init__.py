@@ -38,6 +38,7 @@ class Settings(NamedTuple):
         vitals: Overrides by vital.
         runtime_dir: The explicit runtime directory, or None for the rule.
         max_series: Cap on series per process.
+        queues: Celery queues that its configuration does not name.
         enabled: False when the environment says WATCHROOM_ENABLED=0.
     """
 
@@ -51,6 +52,7 @@ class Settings(NamedTuple):
     vitals: Mapping[str, "Override"] = {}
     runtime_dir: str | None = None
     max_series: int = DEFAULT_MAX_SERIES
+    queues: tuple[str, ...] = ()
     enabled: bool = True
 
     @property

@@ -27,6 +27,7 @@ KEYS = (
     "VITALS",
     "RUNTIME_DIR",
     "MAX_SERIES",
+    "QUEUES",
 )
 
 
@@ -55,6 +56,7 @@ def read(raw: object, env: Mapping[str, str]) -> Settings:
         vitals=_vitals(given.get("VITALS")),
         runtime_dir=defaults.runtime_dir or _path(given),
         max_series=max_series,
+        queues=tuple(_queues(given.get("QUEUES", ()))),
         enabled=defaults.enabled,
     )
 
@@ -96,6 +98,15 @@ def _sites(value: object) -> Iterable[str]:
         raise wrong("SITES", "is not a list", 'write ["https://…"]')
     for at, site in enumerate(value):
         yield http_url(site, f"SITES[{at}]")
+
+
+def _queues(value: object) -> Iterable[str]:
+    if not isinstance(value, list | tuple):
+        raise wrong("QUEUES", "is not a list", 'write ["mail"]')
+    for at, queue in enumerate(value):
+        if not isinstance(queue, str) or not queue:
+            raise wrong(f"QUEUES[{at}]", "is not the name of a queue")
+        yield queue
 
 
 def _exporter(value: str) -> str:

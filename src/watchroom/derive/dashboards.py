@@ -29,6 +29,9 @@ _WHY = {
     "sites": "WATCHROOM['SITES'] is empty",
     "database": "no database is configured",
     "cache": "no cache is configured",
+    "celery": "no Celery app is configured",
+    "broker": "no broker that other processes can see is configured",
+    "beat": "no schedule is configured",
 }
 
 

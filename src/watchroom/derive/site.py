@@ -40,7 +40,8 @@ class Site(NamedTuple):
         monitor_url: Where people open the monitor.
         receivers: Who is told.
         inputs: What `build` was told.
-        has: What of ``sites``, ``database`` and ``cache`` is configured.
+        has: What of ``sites``, ``database``, ``cache``, ``celery``, ``broker`` and
+            ``beat`` is configured.
     """
 
     project: str

@@ -178,7 +178,9 @@ def _joined(
             added = [last] * more
         elif name.endswith(_CUMULATIVE):
             added = [
-                None if v is None else v + (last or 0.0) for v in _stretched(then, more)
+                # A sum with the stale marker would be an ordinary NaN.
+                v if v is None or series.is_stale(v) else v + (last or 0.0)
+                for v in _stretched(then, more)
             ]
         else:
             added = list(_stretched(then, more))

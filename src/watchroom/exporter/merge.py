@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROLES = ("web", "worker")
-INSTRUMENTS = ("cache", "counter", "database", "exporter", "http", "registry")
+INSTRUMENTS = (
+    *("cache", "celery", "counter", "database"),
+    *("exporter", "http", "registry"),
+)
 
 
 class Merger:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from watchroom.formats.slots import Cell, View
 
 OVERFLOW = "overflow"
+# A main process that only looks after the ones that work.
+SUPERVISOR = "supervisor"
+_AT_WORK = frozenset({"web", "worker", "command"})
 CHECK_SECONDS = 5.0
 # Unlocked `slot += 1.0` lost 0 of 4 million over 4 threads on GIL builds (measured; the
 # race test repeats it). Without a GIL the lock is needed; with one it costs 120 ns and
@@ -53,7 +56,7 @@ class Process:
         waiting: The first request switches counting on: a process that only builds the
             handler, such as a preloading master, must not count as one that serves.
         served: Whether a request has come.
-        role: ``web``, ``worker`` or ``command``.
+        role: ``web``, ``worker`` or ``command``, ``supervisor`` or ``beat``.
         cells: What the instruments keep, by their own keys; replaced as a whole.
         pid: Whose cells these are: uWSGI forks in C, unseen by Python's fork hooks.
         next_check: `time.perf_counter` at which `check` is due.
@@ -88,7 +91,7 @@ class Process:
         """Have `create` make the series that must stand at 0 before the first event."""
         if create not in self._seeds:
             self._seeds.append(create)
-            if self._arena is not None:
+            if self._arena is not None and self.role in _AT_WORK:
                 create()
 
     def start(self, role: str) -> None:
@@ -132,6 +135,8 @@ class Process:
         if file is not None:
             with suppress(OSError, BufferError):
                 file.close()
+        if self.role == SUPERVISOR:
+            self.on = False  # its children say themselves what they are
         # A child of one that serves is a tool of its own and shows itself when it
         # observes; a child of a master is a worker, even before its first request.
         if self._master or (on and not served and self.role == "web"):
@@ -186,8 +191,9 @@ class Process:
             self.cells = {}
             if old is not None:
                 old.leave()
-        for create in self._seeds:
-            create()
+        if self.role in _AT_WORK:
+            for create in self._seeds:
+                create()
 
     def _adopt(
         self, file: ProcessFile, rows: dict[tuple[str, tuple[str, ...]], _Series]

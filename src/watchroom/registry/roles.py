@@ -61,6 +61,13 @@ def work() -> None:
         PROCESS.start("worker")
 
 
+@guarded("registry")
+def supervise(role: str) -> None:
+    """Show this process as one that runs none of the app's work itself."""
+    if not in_tests() and not PROCESS.on:
+        PROCESS.start(role)
+
+
 @contextmanager
 def job() -> Iterator[None]:
     """Count what a management command does: its queries, cache calls and counters.

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from watchroom.catalogue.standard import cache, database, http, watch
+from watchroom.catalogue.standard import cache, celery, database, http, watch
 
-VITALS = (*http.VITALS, *database.VITALS, *cache.VITALS, *watch.VITALS)
+VITALS = (
+    *http.VITALS,
+    *database.VITALS,
+    *cache.VITALS,
+    *celery.TABLE,
+    *celery.VITALS,
+    *watch.VITALS,
+)

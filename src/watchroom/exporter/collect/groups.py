@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -33,7 +34,16 @@ def _always(settings: object) -> bool:
     return True
 
 
-GROUPS = (Group("project", shared=False, applies=_always),)
+def _celery(settings: object) -> bool:
+    # Settings tell it under whatever names the app reads: the child finds the app.
+    del settings
+    return find_spec("celery") is not None
+
+
+GROUPS = (
+    Group("project", shared=False, applies=_always),
+    Group("celery", shared=True, applies=_celery),
+)
 
 
 def configured(settings: object) -> Iterator[Group]:

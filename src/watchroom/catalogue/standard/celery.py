@@ -1,0 +1,556 @@
+"""Celery: what fails, what waits, who works, and what the schedule owes."""
+
+# ruff: noqa: E501 - commands and queries of a runbook are copied as one line
+
+from __future__ import annotations
+
+from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Runbook, Top, Vital
+
+_FAILED = "celery_task_failed_total"
+_DRILL_TASK = f'{_FAILED}{{name="drill"}}'
+
+CELERY_TASK_FAILED = Vital(
+    title="Failed tasks",
+    metrics=(_FAILED,),
+    group="celery",
+    limit=0,
+    window="10m",
+    needs="celery",
+    alerts=(
+        Alert(
+            name="CeleryTaskFailed",
+            # The second half is a task that a running exporter did not have before: a
+            # worker began with it and it failed before the first scrape. What stood
+            # there when the watch began is no news.
+            expr=(
+                f"(sum by (job, name) (increase({_FAILED}[$window])) > $limit"
+                f" or sum by (job, name) (({_FAILED} unless {_FAILED} offset $window)"
+                " and on (job, instance) up offset $window) > $limit)"
+                f" and on (job, name) {_FAILED}"
+            ),
+            for_="0s",
+            severity="warning",
+            priority="P2",
+            summary="The task {{ $labels.name }} failed",
+            description=(
+                '{{ $value | printf "%.0f" }} runs of the Celery task '
+                "{{ $labels.name }} failed in the last $window_words: it raised, went "
+                "over its time limit, or its process was killed."
+            ),
+            runbook=Runbook(
+                meaning=(
+                    "At least one run of a task ended in a failure in the last "
+                    "$window_words. A retry is none; the last try that fails is one. "
+                    "`unregistered` are messages for a task that no worker knows, "
+                    "`unreadable` are messages that no task can be made of."
+                ),
+                impact=(
+                    "What the task does was not done, and nobody was told: a mail is "
+                    "not sent, a report is missing, a payment is not booked."
+                ),
+                diagnosis=f"""\
+Which tasks, and since when:
+
+```promql
+topk(10, sum by (name) (increase({_FAILED}[1h])) > 0)
+```
+
+Every run or some? Everything at once points at a dependency or a deploy:
+
+```promql
+sum by (name) (rate(celery_task_succeeded_total[10m]))
+```
+
+Retries that come before failures, and how long the runs take:
+
+```promql
+topk(10, sum by (name) (increase(celery_task_retried_total[1h])) > 0)
+```
+
+```promql
+histogram_quantile(0.95, sum by (name, le) (rate(celery_task_runtime_seconds_bucket[15m])))
+```
+
+```sh
+curl -s $exporter/metrics | grep '^celery_task_failed_total' | grep -v ' 0$'
+```
+
+The traceback is in the worker's log and in your error tracker. Killed processes leave
+`WorkerLostError` there, and a line of the kernel when memory ran out:
+
+```sh
+dmesg --ctime | grep -i -E 'killed process|out of memory' | tail
+```
+""",
+                mitigation="""\
+- Began with a deploy: roll it back; `unregistered` means workers run other code than
+  the web.
+- A dependency is down: bring it back, then run again what failed; tasks that retry do so
+  by themselves.
+- Time limits or memory: give the task its own queue and a worker with more of it.
+- Note which runs failed before you restart anything: the broker has forgotten them.""",
+            ),
+            drill=Drill(
+                labels={"name": "drill"},
+                fault=(f"{_DRILL_TASK} 0+1x$steps",),
+                recovery=(f"{_DRILL_TASK} stale",),
+                calm=(f"{_DRILL_TASK} 7+0x$steps", "up 1+0x$steps"),
+            ),
+        ),
+    ),
+    panel=Panel(
+        expr=f"sum(increase({_FAILED}{{$real}}[$window]))",
+        # Before the first worker there is nobody to count; CeleryWorkersDown says so.
+        presence=(
+            f"count({_FAILED}{{$real}}"
+            ' or sum by (job) (watchroom_processes{$real,role="worker"}) == 0)'
+        ),
+        decimals=0,
+    ),
+    blind=Blind(
+        name="TasksUnobserved",
+        why=(
+            "Workers live and none counts its tasks. `watchroom` is missing in "
+            "INSTALLED_APPS of their settings, or the instrument failed:\n\n"
+            "```promql\nsum by (instrument) (watchroom_instrument_errors_total)\n```"
+        ),
+        remedy=(
+            "- Errors of the instrument `celery`: the worker's log has the first.\n"
+            "- The workers are older than watchroom: restart them."
+        ),
+    ),
+)
+
+_LENGTH = "celery_queue_length"
+_OLDEST = "celery_queue_oldest_seconds"
+_QUEUE = '{queue_name="drill"}'
+_QUEUE_LOOK = f"""\
+What waits, by queue, and for how long:
+
+```promql
+max by (queue_name) ({_LENGTH})
+```
+
+```promql
+max by (queue_name) ({_OLDEST})
+```
+
+More than usual comes in, or less than usual goes out?
+
+```promql
+sum by (name) (rate(celery_task_succeeded_total[10m]))
+```
+
+```promql
+sum by (role) (watchroom_processes)
+```
+
+How long the runs take now, and which tasks come again and again:
+
+```promql
+topk(5, sum by (name) (rate(celery_task_runtime_seconds_sum[10m])))
+```
+
+```promql
+topk(5, sum by (name) (increase(celery_task_retried_total[10m])) > 0)
+```
+
+```sh
+curl -s $exporter/metrics | grep -E '^celery_(queue|broker)|^watchroom_processes'
+```
+"""
+
+CELERY_BACKLOG_HIGH = Vital(
+    title="Waiting tasks",
+    metrics=(_LENGTH,),
+    group="celery",
+    limit=1000,
+    needs="broker",
+    alerts=(
+        Alert(
+            name="CeleryBacklogHigh",
+            # max, not sum: every host's exporter sees the same queue.
+            expr=f"max by (job, queue_name) ({_LENGTH}) > $limit",
+            for_="5m",
+            severity="warning",
+            priority="P2",
+            summary="{{ $value }} tasks wait in the queue {{ $labels.queue_name }}",
+            description=(
+                "More than $limit_words messages have waited in the queue "
+                "{{ $labels.queue_name }} for $for_words."
+            ),
+            top=Top(
+                'topk(3, sum by (name) (rate(celery_task_runtime_seconds_sum{job="$labels.job"}[$window])) > 0)',
+                '{{ .Labels.name }} ({{ .Value | printf "%.1f" }} workers)',
+                "Busy with: ",
+            ),
+            runbook=Runbook(
+                meaning=(
+                    "For $for_words more than $limit_words messages have waited in one "
+                    "queue. They are counted at the broker, so it is seen with no "
+                    "worker alive too."
+                ),
+                impact=(
+                    "Everything behind them is late: mails, reports, webhooks. "
+                    "Schedules that publish faster than workers work make it worse by "
+                    "themselves."
+                ),
+                diagnosis=_QUEUE_LOOK,
+                mitigation="""\
+- No worker: see the runbook CeleryWorkersDown.
+- Too few: start more, or raise their concurrency; mind the database's connections.
+- One task floods the queue: stop what publishes it, then give it a queue of its own.
+- Work that nobody needs any more: purge it, knowing that it is gone for good:
+  `celery -A YOUR-PROJECT purge -Q QUEUE`.""",
+            ),
+            drill=Drill(
+                labels={"queue_name": "drill"},
+                fault=(f"{_LENGTH}{_QUEUE} 1000000+0x$steps",),
+                recovery=(f"{_LENGTH}{_QUEUE} 0+0x$steps",),
+                calm=(f"{_LENGTH}{_QUEUE} $limit+0x$steps",),
+            ),
+        ),
+    ),
+    panel=Panel(
+        expr=f"max({_LENGTH}{{$real}})",
+        # Of a broker that does not answer CeleryBrokerDown speaks.
+        presence=(
+            f"count({_LENGTH}{{$real}} or"
+            " sum by (job) (celery_broker_up{$real}) == 0)"
+        ),
+        decimals=0,
+    ),
+    blind=Blind(
+        name="CeleryQueueUnobserved",
+        why=(
+            "The exporter asks the broker in a process of its own, which must import "
+            "the project. It ended, or found no Celery app:\n\n"
+            "```promql\nsum by (group) (watchroom_exporter_child_restarts_total)\n```"
+        ),
+        remedy=(
+            "- Its log says what does not import: correct that.\n"
+            "- Celery is new: restart the exporter, so that it finds the app."
+        ),
+    ),
+)
+
+CELERY_QUEUE_STUCK = Vital(
+    title="Oldest waiting task",
+    metrics=(_OLDEST,),
+    group="celery",
+    unit="seconds",
+    limit=300,
+    needs="broker",
+    alerts=(
+        Alert(
+            name="CeleryQueueStuck",
+            expr=f"max by (job, queue_name) ({_OLDEST}) > $limit",
+            for_="1m",
+            severity="warning",
+            priority="P2",
+            summary=(
+                "A task has waited {{ $value | humanizeDuration }} in the queue "
+                "{{ $labels.queue_name }}"
+            ),
+            description=(
+                "The oldest message of the queue {{ $labels.queue_name }} has waited "
+                "longer than $limit_words, however few there are."
+            ),
+            runbook=Runbook(
+                meaning=(
+                    "The oldest message of a queue was published more than "
+                    "$limit_words ago and no worker has taken it. Redis and folders "
+                    "can be looked into; for other brokers there is no age, and only "
+                    "the length is watched."
+                ),
+                impact=(
+                    "Whoever waits for it waits in vain. Usually the queue has no "
+                    "consumer: a worker without `-Q` for it, or one that hangs."
+                ),
+                diagnosis=_QUEUE_LOOK
+                + """
+Does any worker listen to this queue?
+
+```sh
+pgrep -af 'celery.*worker' || echo 'no worker on this machine'
+```
+""",
+                mitigation="""\
+- Nobody listens: start a worker with `-Q QUEUE`, or correct the route that leads there.
+- A worker hangs: restart it; a time limit (`task_time_limit`) ends the next hang.
+- All are busy with long tasks: give those a queue and workers of their own.""",
+            ),
+            drill=Drill(
+                labels={"queue_name": "drill"},
+                fault=(f"{_OLDEST}{_QUEUE} 100000+0x$steps",),
+                recovery=(f"{_OLDEST}{_QUEUE} 0+0x$steps",),
+                calm=(f"{_OLDEST}{_QUEUE} $limit+0x$steps",),
+            ),
+        ),
+    ),
+)
+
+_WORKERS = 'watchroom_processes{role="worker"}'
+
+CELERY_WORKERS_DOWN = Vital(
+    title="Task workers",
+    metrics=("watchroom_processes", "celery_broker_up"),
+    group="celery",
+    limit=1,
+    needs="broker",
+    alerts=(
+        Alert(
+            name="CeleryWorkersDown",
+            # Only where there is a broker to work for.
+            expr=(
+                f"sum by (job) ({_WORKERS}) == 0"
+                " and on (job) count by (job) (celery_broker_up)"
+            ),
+            for_="2m",
+            severity="critical",
+            priority="P1",
+            summary="No Celery worker of {{ $labels.job }} runs",
+            description=(
+                "Queues are configured and no process on any host has run tasks for "
+                "$for_words."
+            ),
+            top=Top(
+                'topk(3, max by (queue_name) (celery_queue_length{job="$labels.job"}) > 0)',
+                '{{ .Labels.queue_name }} ({{ .Value | printf "%.0f" }})',
+                "Waiting: ",
+            ),
+            runbook=Runbook(
+                meaning=(
+                    "Celery is configured, and for $for_words no process that runs "
+                    "tasks has lived on any host. Of a prefork worker its children "
+                    "count, not its main process."
+                ),
+                impact=(
+                    "No mail, report or webhook leaves; everything waits in the "
+                    "queues, and scheduled work does not happen."
+                ),
+                diagnosis="""\
+Who lives, by role and host:
+
+```promql
+watchroom_processes
+```
+
+```promql
+max by (queue_name) (celery_queue_length)
+```
+
+```sh
+pgrep -af 'celery.*worker' || echo 'no worker on this machine'
+journalctl -n 100 --no-pager -u YOUR-WORKER.service
+```
+
+Workers run and are not counted? They and the exporter use different runtime
+directories (another user, PrivateTmp, another WATCHROOM_RUNTIME_DIR), or
+WATCHROOM_ENABLED=0 is set.""",
+                mitigation="""\
+- Start the worker; if it will not start, roll back the last deploy.
+- It dies at once: its log's last lines say why, most often an import or the broker's URL.
+- Killed for memory: start it with a lower concurrency and `--max-memory-per-child`.""",
+            ),
+            drill=Drill(
+                fault=(f"{_WORKERS} 0+0x$steps", "celery_broker_up 1+0x$steps"),
+                recovery=(f"{_WORKERS} 2+0x$steps",),
+                calm=(f"{_WORKERS} 1+0x$steps", "celery_broker_up 1+0x$steps"),
+            ),
+        ),
+    ),
+    panel=Panel(
+        expr='sum(watchroom_processes{$real,role="worker"})',
+        # Without a broker nobody knows whether workers are owed.
+        presence="count(celery_broker_up{$real})",
+        bad="below",
+        decimals=0,
+    ),
+    blind=Blind(
+        name="CeleryWorkersUnobserved",
+        priority="P2",
+        why=(
+            "The exporter asks the broker in a process of its own, which must import "
+            "the project. It ended, or found no Celery app:\n\n"
+            "```promql\nsum by (group) (watchroom_exporter_child_restarts_total)\n```"
+        ),
+        remedy=(
+            "- Its log says what does not import: correct that.\n"
+            "- Celery is new: restart the exporter, so that it finds the app."
+        ),
+    ),
+)
+
+CELERY_BROKER_DOWN = Vital(
+    title="Task broker",
+    metrics=("celery_broker_up",),
+    group="celery",
+    limit=1,
+    needs="broker",
+    alerts=(
+        Alert(
+            name="CeleryBrokerDown",
+            expr="min by (job, instance) (celery_broker_up) == 0",
+            for_="1m",
+            severity="critical",
+            priority="P1",
+            summary="The Celery broker does not answer {{ $labels.instance }}",
+            description=(
+                "The exporter on {{ $labels.instance }} has not reached the broker for "
+                "$for_words. The lengths of its queues are not known meanwhile."
+            ),
+            runbook=Runbook(
+                meaning=(
+                    "For $for_words every attempt to reach the broker was refused, "
+                    "failed, or was not answered in time."
+                ),
+                impact=(
+                    "Requests that publish a task hang or fail, workers get no work, "
+                    "and what beat publishes is lost."
+                ),
+                diagnosis="""\
+From which hosts, and since when:
+
+```promql
+celery_broker_up
+```
+
+```sh
+curl -s $exporter/metrics | grep -E '^celery_broker_up|part="celery"'
+redis-cli -u YOUR-BROKER-URL ping
+```
+
+The exporter's log names the kind of error. Are the requests that publish failing?
+
+```promql
+sum by (route) (rate(http_requests_total{status=~"5..|lost"}[5m])) > 0
+```
+""",
+                mitigation="""\
+- The server is dead: start it. Out of memory or disk: give it some before.
+- It answers from elsewhere: look at the network and at its allowed clients.
+- The password changed: deploy the new one to web, workers, beat and exporter.""",
+            ),
+            drill=Drill(
+                fault=("celery_broker_up 0+0x$steps",),
+                recovery=("celery_broker_up 1+0x$steps",),
+                calm=("celery_broker_up 1+0x$steps",),
+            ),
+        ),
+    ),
+)
+
+_OVERDUE = "celery_beat_overdue_seconds"
+_ENTRY = '{entry="drill"}'
+
+SCHEDULED_TASK_OVERDUE = Vital(
+    title="Latest scheduled task",
+    metrics=(_OVERDUE,),
+    group="celery",
+    unit="seconds",
+    limit=60,
+    needs="beat",
+    alerts=(
+        Alert(
+            name="ScheduledTaskOverdue",
+            # min: where beat and workers note their runs, one host knows best.
+            expr=f"min by (job, entry) ({_OVERDUE}) > $limit",
+            for_="1m",
+            severity="warning",
+            priority="P2",
+            summary=(
+                "The scheduled task {{ $labels.entry }} is "
+                "{{ $value | humanizeDuration }} late"
+            ),
+            description=(
+                "The entry {{ $labels.entry }} of the schedule should have run and no "
+                "worker has begun it."
+            ),
+            runbook=Runbook(
+                meaning=(
+                    "By its own schedule the entry was due more than $limit_words ago, "
+                    "and since then no worker has begun a run that beat published. An "
+                    "entry that never ran is due since the exporter first saw it."
+                ),
+                impact=(
+                    "What happens by itself does not: reminders, clean-ups, nightly "
+                    "reports. Nothing else says so, because nothing failed."
+                ),
+                diagnosis=f"""\
+One entry or all? All means that beat or the workers are dead:
+
+```promql
+max by (entry) ({_OVERDUE}) > 0
+```
+
+```promql
+sum by (role) (watchroom_processes)
+```
+
+Did beat publish what no worker began? Then this is later than the last run:
+
+```promql
+time() - max by (entry) (celery_beat_last_published_timestamp_seconds)
+```
+
+```promql
+time() - max by (entry) (celery_beat_last_run_timestamp_seconds)
+```
+
+```promql
+max by (queue_name) (celery_queue_oldest_seconds)
+```
+
+```sh
+pgrep -af 'celery.*beat' || echo 'no beat on this machine'
+curl -s $exporter/metrics | grep '^celery_beat'
+```
+""",
+                mitigation="""\
+- Beat is dead: start it; it runs at once what is due.
+- Beat lives and publishes, nobody begins: see CeleryWorkersDown and CeleryQueueStuck.
+- Beat lost its schedule file with its container: it counts from its own start again.
+  Keep the file on a volume.
+- Only one entry: its task's name or queue is wrong, or it expires before a worker is
+  free.""",
+            ),
+            drill=Drill(
+                labels={"entry": "drill"},
+                fault=(f"{_OVERDUE}{_ENTRY} 100000+0x$steps",),
+                recovery=(f"{_OVERDUE}{_ENTRY} 0+0x$steps",),
+                calm=(f"{_OVERDUE}{_ENTRY} $limit+0x$steps",),
+            ),
+        ),
+    ),
+    panel=Panel(
+        expr=f"max(min by (job, entry) ({_OVERDUE}{{$real}}))",
+        presence=f"count({_OVERDUE}{{$real}})",
+        unit="s",
+        decimals=0,
+    ),
+    blind=Blind(
+        name="ScheduleUnobserved",
+        priority="P2",
+        why=(
+            "The exporter reads the schedule in a process of its own, which must import "
+            "the project. It ended, or found no entry:\n\n"
+            "```promql\nsum by (group) (watchroom_exporter_child_restarts_total)\n```"
+        ),
+        remedy=(
+            "- Its log says what does not import: correct that.\n"
+            "- The schedule is new: restart the exporter, so that it reads it.\n"
+            "- The schedule is gone for good: build the files again."
+        ),
+    ),
+)
+
+# What the guide's table has comes first on the page, the rest after the table.
+TABLE = (CELERY_TASK_FAILED,)
+VITALS = (
+    CELERY_BACKLOG_HIGH,
+    CELERY_QUEUE_STUCK,
+    CELERY_WORKERS_DOWN,
+    CELERY_BROKER_DOWN,
+    SCHEDULED_TASK_OVERDUE,
+)

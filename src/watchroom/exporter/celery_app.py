@@ -1,0 +1,79 @@
+"""A project's Celery app: found, with its tasks, after ``django.setup()``."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+_DEFAULT = "celery.beat:PersistentScheduler"
+
+
+def find(settings_module: str) -> Any:
+    """Return the project's Celery app, or None when it has none.
+
+    It is the one that the project's set-up has made, else the one in ``celery.py`` of
+    the settings' root package, where Celery's own guide puts it.
+
+    Args:
+        settings_module: As DJANGO_SETTINGS_MODULE names it.
+
+    Raises:
+        Exception: Whatever the import of that module raises.
+    """
+    if find_spec("celery") is None:
+        return None
+    made = _made()
+    if made is not None:
+        return made
+    root = settings_module.partition(".")[0]
+    try:
+        spec = find_spec(f"{root}.celery")
+    except ModuleNotFoundError:  # the settings are a module, not in a package
+        return None
+    if spec is None:
+        return None
+    import_module(f"{root}.celery")
+    return _made()
+
+
+def load_tasks(app: Any) -> None:
+    """Import every task module, as a worker does, and finish the app.
+
+    Raises:
+        Exception: Whatever a module of the project raises.
+    """
+    app.loader.import_default_modules()
+    app.finalize()
+
+
+def schedule(app: Any) -> dict[str, Any]:
+    """Return the entries of the app's schedule by name, without Celery's own."""
+    return {
+        str(name): entry
+        for name, entry in (app.conf.beat_schedule or {}).items()
+        if not str(name).startswith("celery.")
+    }
+
+
+def unseen(app: Any) -> str:
+    """Return why no other process can see the broker's queues; empty when it can."""
+    if app.conf.task_always_eager:
+        return "task_always_eager is set: there is no broker and no worker"
+    transport = app.connection_for_read().transport_cls
+    if transport == "memory":
+        return (
+            "the broker memory:// lives inside one process: no other can see its "
+            "queues; use redis://, amqp:// or filesystem://"
+        )
+    return ""
+
+
+def _made() -> Any:
+    # Asking for the current app would make one where there is none.
+    state = sys.modules.get("celery._state")
+    if state is None:
+        return None
+    current = getattr(getattr(state, "_tls", None), "current_app", None)
+    return current or getattr(state, "default_app", None)

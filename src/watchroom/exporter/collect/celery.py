@@ -1,0 +1,98 @@
+"""Celery as its broker and its schedule show it; no worker is asked."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from watchroom import conf
+from watchroom.catalogue import collected
+from watchroom.exporter import celery_app
+from watchroom.exporter.collect import Collector
+from watchroom.exporter.queues import Broker, configured
+from watchroom.exporter.schedule import Schedule
+from watchroom.formats import runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+EVERY_SECONDS = 5.0
+LIMIT_SECONDS = 4.0
+
+
+log = logging.getLogger("watchroom.exporter")
+
+
+def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
+    """Set Django up, find the Celery app, and say what to ask about it.
+
+    Raises:
+        Exception: Whatever the project's set-up raises.
+    """
+    import django
+
+    django.setup()
+    app = celery_app.find(os.environ.get("DJANGO_SETTINGS_MODULE", ""))
+    if app is None or app.conf.task_always_eager:
+        return ()
+    try:
+        celery_app.load_tasks(app)
+    except Exception as error:  # noqa: BLE001 - the project's own code
+        broken("a task module", f"does not import: {type(error).__name__}: {error}")
+    settings = conf.settings()
+    found = []
+    why = celery_app.unseen(app)
+    if why:
+        log.warning("the queues cannot be watched: %s", why)
+    else:
+        found.append(_broker(Broker(app, configured(app, settings.queues))))
+    entries = celery_app.schedule(app)
+    if entries:
+        notes = runs.directory(conf.runtime_dir(settings), settings.project)
+        found.append(_schedule(Schedule(app, entries, notes)))
+    return found
+
+
+def _broker(broker: Broker) -> Collector:
+    def ask() -> Mapping[str, Any]:
+        waiting = broker.ask()
+        if waiting is None:
+            return {collected.BROKER_UP.name: 0}
+        return {
+            collected.BROKER_UP.name: 1,
+            collected.QUEUE_LENGTH.name: {q: w.length for q, w in waiting.items()},
+            collected.QUEUE_OLDEST.name: {
+                q: w.oldest for q, w in waiting.items() if w.oldest is not None
+            },
+        }
+
+    return Collector(
+        "celery_broker",
+        EVERY_SECONDS,
+        collected.CELERY,
+        ask,
+        LIMIT_SECONDS,
+        # One that takes the connection and never answers is as good as none.
+        hung={collected.BROKER_UP.name: 0},
+    )
+
+
+def _schedule(schedule: Schedule) -> Collector:
+    def ask() -> Mapping[str, Any]:
+        found = schedule.look()
+        return {
+            collected.BEAT_OVERDUE.name: {n: s.overdue for n, s in found.items()},
+            collected.BEAT_LAST_RUN.name: {
+                n: s.last_run for n, s in found.items() if s.last_run is not None
+            },
+            collected.BEAT_LAST_PUBLISHED.name: {
+                n: s.last_published
+                for n, s in found.items()
+                if s.last_published is not None
+            },
+        }
+
+    return Collector(
+        "celery_schedule", EVERY_SECONDS, collected.BEAT, ask, LIMIT_SECONDS
+    )

@@ -1,0 +1,85 @@
+"""When each entry of a schedule was last published and last ran: a tiny file for each.
+
+Beat writes who was published, workers what they began, the collector since when it
+waits; each may be another user and none may wait for another, so there is no lock: a
+file holds one fact and is replaced whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from hashlib import blake2s
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.formats.rundir import MODE, safe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PUBLISHED, BEGUN, AWAITED = "published", "begun", "awaited"
+MOST_ENTRIES = 1000
+MAX_NAME = 200
+
+
+class Run(NamedTuple):
+    """One fact about an entry.
+
+    Attributes:
+        entry: Its name in the schedule.
+        at: Epoch seconds at which it was published, also of a run that began later.
+        schedule: What `at` was noted under, where that matters.
+    """
+
+    entry: str
+    at: float
+    schedule: str = ""
+
+
+def directory(runtime_dir: Path, project: str) -> Path:
+    """Return where the facts of a project are; it need not exist."""
+    return runtime_dir / f"{safe(project)}.schedule"
+
+
+def note(where: Path, kind: str, run: Run) -> None:
+    """Write a fact; an older one than is there is dropped.
+
+    Raises:
+        OSError: No room, no permission, no runtime directory.
+        ValueError: The name is too long to be one.
+    """
+    if len(run.entry) > MAX_NAME:
+        raise ValueError("the name of a schedule's entry is too long")
+    if not where.is_dir():
+        where.mkdir(exist_ok=True)
+        where.chmod(MODE)
+    path = where / f"{_digest(run.entry)}.{kind}"
+    known = _read(path)
+    if known is not None and known.at > run.at and known.schedule == run.schedule:
+        return
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        new.write_text(json.dumps(run))
+        new.replace(path)
+    except OSError:
+        with suppress(OSError):
+            new.unlink()
+        raise
+
+
+def read(where: Path, kind: str, entry: str) -> Run | None:
+    """Return what is known, or None."""
+    return _read(where / f"{_digest(entry)}.{kind}")
+
+
+def _digest(entry: str) -> str:
+    return blake2s(entry.encode(), digest_size=12).hexdigest()
+
+
+def _read(path: Path) -> Run | None:
+    try:
+        entry, at, schedule = json.loads(path.read_text())
+        return Run(str(entry), float(at), str(schedule))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,147 @@
+"""What a worker's tasks come to: failed, succeeded, retried, and how long they ran.
+
+From signals, in whichever process has the news: a pool's child for what a task did, the
+main process for a task whose child was killed, by a time limit or by the kernel.
+Labels are names of registered tasks and two words for messages that are none; Celery's
+own tasks are left out.
+"""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from watchroom.catalogue.metrics import (
+    TASK_RUNTIME,
+    TASKS_FAILED,
+    TASKS_RETRIED,
+    TASKS_SUCCEEDED,
+)
+from watchroom.instrument import celery_beat
+from watchroom.registry.guard import fault
+from watchroom.registry.process import PROCESS, add, observe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from watchroom.catalogue.metrics import Metric
+
+# Messages that no task can be made of: lost work, and nobody else says so.
+UNREGISTERED, UNREADABLE = "unregistered", "unreadable"
+_OWN = "celery."
+_BEGUN = "_watchroom_begun"
+# A time limit is told twice, within moments: by the pool's time-out and by its result.
+_REMEMBERED = 100
+_limited: list[str] = []
+
+
+def install() -> None:
+    """Listen to the signals of tasks; once per process, however often it is asked."""
+    signals = sys.modules["celery.signals"]
+    for name, receiver in (
+        ("task_prerun", _on_prerun),
+        ("task_postrun", _on_postrun),
+        ("task_success", _on_success),
+        ("task_failure", _on_failure),
+        ("task_retry", _on_retry),
+        ("task_unknown", _on_unknown),
+        ("task_rejected", _on_rejected),
+    ):
+        getattr(signals, name).connect(
+            _guarded(receiver), weak=False, dispatch_uid=f"watchroom.{name}"
+        )
+
+
+def show(consumer: Any) -> None:
+    """Show every registered task at 0: the first failure must be an increase."""
+    for name in _names(consumer):
+        for metric in (TASKS_FAILED, TASKS_SUCCEEDED, TASKS_RETRIED):
+            PROCESS.cell(metric, (name,))
+    for name in (UNREGISTERED, UNREADABLE):
+        PROCESS.cell(TASKS_FAILED, (name,))
+
+
+def _names(consumer: Any) -> Iterator[str]:
+    for name in consumer.app.tasks:
+        if not name.startswith(_OWN):
+            yield name
+
+
+def _guarded(receiver: Callable[..., None]) -> Callable[..., None]:
+    def call(sender: Any = None, **said: Any) -> None:
+        try:
+            if PROCESS.on:
+                receiver(sender, said)
+        except Exception:  # noqa: BLE001 - the task's result comes first
+            fault("celery")
+
+    return call
+
+
+def _on_prerun(task: Any, said: dict[str, Any]) -> None:
+    del said
+    now = perf_counter()
+    if now >= PROCESS.next_check:
+        PROCESS.check(now)
+    PROCESS.served = True
+    request = task.request
+    setattr(request, _BEGUN, now)
+    celery_beat.begun(request)
+
+
+def _on_postrun(task: Any, said: dict[str, Any]) -> None:
+    del said
+    begun = getattr(task.request, _BEGUN, None)
+    if begun is None or task.name.startswith(_OWN):
+        return
+    found = PROCESS.cells.get((TASK_RUNTIME, task.name))
+    if found is None:
+        view, at = PROCESS.cell(TASK_RUNTIME, (task.name,))
+        found = (view, at, PROCESS.edges(TASK_RUNTIME))
+        PROCESS.remember((TASK_RUNTIME, task.name), found)
+    view, at, edges = found
+    observe(view, at, edges, perf_counter() - begun)
+
+
+def _on_success(task: Any, said: dict[str, Any]) -> None:
+    del said
+    _count(TASKS_SUCCEEDED, task.name)
+
+
+def _on_failure(task: Any, said: dict[str, Any]) -> None:
+    if type(said.get("exception")).__name__ == "TimeLimitExceeded":
+        key = str(said.get("task_id"))
+        if key in _limited:
+            _limited.remove(key)
+            return
+        _limited.append(key)
+        del _limited[:-_REMEMBERED]
+    _count(TASKS_FAILED, task.name)
+
+
+def _on_retry(task: Any, said: dict[str, Any]) -> None:
+    del said
+    _count(TASKS_RETRIED, task.name)
+
+
+def _on_unknown(consumer: Any, said: dict[str, Any]) -> None:
+    del consumer, said
+    _count(TASKS_FAILED, UNREGISTERED)
+
+
+def _on_rejected(consumer: Any, said: dict[str, Any]) -> None:
+    del consumer, said
+    _count(TASKS_FAILED, UNREADABLE)
+
+
+def _count(metric: Metric, name: str) -> None:
+    if name.startswith(_OWN):
+        return
+    key = (metric.name, name)
+    cell = PROCESS.cells.get(key)
+    if cell is None:
+        cell = PROCESS.cell(metric, (name,))
+        PROCESS.remember(key, cell)
+    view, at = cell
+    add(view, at, 1.0)
