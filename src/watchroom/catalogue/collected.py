@@ -11,6 +11,15 @@ from watchroom.catalogue.metrics import Metric
 EXPORTER_INFO = Metric(
     "watchroom_exporter_info", "gauge", "Constantly 1.", ("version",)
 )
+EXPORTER_ERRORS = Metric(
+    "watchroom_exporter_errors_total", "counter", "Failures, by part.", ("part",)
+)
+CHILD_RESTARTS = Metric(
+    "watchroom_exporter_child_restarts_total",
+    "counter",
+    "Restarts of a process that asks for the exporter, by group.",
+    ("group",),
+)
 MEMORY_USED = Metric(
     "container_memory_working_set_bytes",
     "gauge",
@@ -125,6 +134,8 @@ CELERY = (BROKER_UP, QUEUE_LENGTH, QUEUE_OLDEST)
 BEAT = (BEAT_OVERDUE, BEAT_LAST_RUN, BEAT_LAST_PUBLISHED)
 COLLECTED = (
     EXPORTER_INFO,
+    EXPORTER_ERRORS,
+    CHILD_RESTARTS,
     MEMORY_USED,
     MEMORY_LIMIT,
     CPU_USED,
