@@ -83,6 +83,8 @@ class Chain:
             "LEDGER_MONITOR_URL": self.monitor,
             "LEDGER_PAGE_URLS": hook.url,
             "LEDGER_SITES": self.app,
+            # Clients find the monitor's token there, and keep results without one.
+            "STATE_DIRECTORY": str(directory / "state"),
             "WATCHROOM_RUNTIME_DIR": str(self.runtime),
             **environ,
         }

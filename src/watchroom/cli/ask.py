@@ -51,7 +51,7 @@ def ask(
         raise ConfigError(f"{url!r} is not an HTTP URL", field="--url")
     body = None if data is None else urllib.parse.urlencode(data).encode()
     request = urllib.request.Request(base + path, data=body)  # noqa: S310 - checked above
-    token = _token(base, project)
+    token = token_for(base, project)
     if token:
         request.add_header("Authorization", f"Bearer {token}")
     try:
@@ -67,7 +67,7 @@ def ask(
         raise AskError(f"{base} does not speak HTTP: {type(error).__name__}") from error
 
 
-def _token(base: str, project: str) -> str | None:
+def token_for(base: str, project: str) -> str | None:
     """Return the token of the environment, or on this machine that of the state."""
     found = read_token(os.environ)
     host = urllib.parse.urlsplit(base).hostname

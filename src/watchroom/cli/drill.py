@@ -5,28 +5,35 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
+from watchroom.cli import drill_screen
 from watchroom.cli.ask import url_of
+from watchroom.cli.records import records_of
 from watchroom.cli.token import exporter_token
-from watchroom.errors import ConfigError
+from watchroom.errors import ConfigError, WatchroomError
 from watchroom.formats import alertmanager as alertmanager_file
 from watchroom.formats import manifest as manifest_file
-from watchroom.prove.drill import DrillRun, Stage, Verdict, find_chain, real_pages
+from watchroom.prove.batch import Batch, Outcome
+from watchroom.prove.chain import View, find_chain, real_pages
+from watchroom.prove.drill import Built, DrillRun, How
+from watchroom.prove.results import of_drills
 
 if TYPE_CHECKING:
-    from rich.status import Status
+    from collections.abc import Sequence
 
-    from watchroom.formats.manifest import Manifest
+    from watchroom.prove.chain import Chain
+    from watchroom.prove.records import Records
 
 
 @click.command()
-@click.argument("alerts", nargs=-1, required=True, metavar="ALERT...")
+@click.argument("alerts", nargs=-1, metavar="[ALERT...]")
+@click.option("--all", "every", is_flag=True, help="Every rule, side by side.")
 @click.option(
     "--dir",
     "directory",
@@ -46,6 +53,12 @@ if TYPE_CHECKING:
 )
 @click.option("--exporter", default="", metavar="URL", help="Default: as built.")
 @click.option(
+    "--accelerated/--unchanged",
+    default=None,
+    help="Rules that hold for more than a minute: run their accelerated copy, or wait. "
+    "Default: accelerated with --all.",
+)
+@click.option(
     "--patience",
     default=1.0,
     show_default=True,
@@ -61,18 +74,26 @@ def drill(
     exporter: str,
     patience: float,
     *,
+    every: bool,
+    accelerated: bool | None,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Prove an alert: fault, rule, route, page, and resolved again.
+    """Prove an alert, or every alert: fault, rule, route, page, and resolved again.
 
-    The exporter serves faulty series under a job of their own; the unchanged rule must
-    fire on them and the page must arrive. Real numbers are not touched, nobody is
-    paged: each receiver that a real alert would reach gets a [DRILL] message.
+    The exporter serves faulty series under a job of their own; the rule must fire on
+    them and the page must arrive. Real numbers are not touched, nobody is paged: each
+    receiver that a real alert would reach gets a [DRILL] message, one for all with
+    --all. Results are kept by the monitor, which shows their age.
+
+    An accelerated copy has its rule's expression and a shorter `for`; it is in
+    rules/drills.yml and fires for drills only.
 
     \b
     Examples:
       watchroom drill HighErrorRate
+      watchroom drill --all                  every rule, in about two minutes
+      watchroom drill --all --unchanged      every rule as it is, at night
       watchroom drill HighErrorRate --prometheus http://127.0.0.1:9090
       watchroom drill HighErrorRate HighLatency --json | jq .passed
 
@@ -81,49 +102,45 @@ def drill(
 
     Exit codes: 0 every stage came true, 1 one did not (it is named), 2 bad input.
     """  # noqa: D301 - click's \b is a backspace
-    manifest = manifest_file.load(
-        _read(directory / "watchroom.json"), str(directory / "watchroom.json")
-    )
-    config = alertmanager_file.load(
-        _read(directory / "alertmanager.yml"), str(directory / "alertmanager.yml")
-    )
-    token = exporter_token(manifest.project, os.environ)
+    if bool(alerts) == every:
+        raise ConfigError("say which alerts, or --all", hint="watchroom drill --all")
+    built = read_built(directory)
+    token = exporter_token(built.manifest.project, os.environ)
     prometheus, _ = url_of(directory, prometheus or None)
-    chain = find_chain(prometheus, alertmanager, exporter or manifest.exporter, token)
-    if (real := real_pages(chain.prometheus)) and not force:
-        raise ConfigError(
-            f"a real P1 is firing: {', '.join(real)}",
-            hint="drills wait for calm; --force drills all the same",
-        )
+    chain = find_chain(
+        prometheus, alertmanager, exporter or built.manifest.exporter, token
+    )
+    _refuse_in_earnest(chain, force=force)
     console = Console(highlight=False, stderr=as_json)
-    if manifest.inputs.for_ or manifest.inputs.window:
-        console.print(
-            f"[dim]built with short windows ({manifest.inputs.window}) and for "
-            f"({manifest.inputs.for_}): the times below are of those[/]"
-        )
-    verdicts = []
-    for alert in alerts:
-        _announce(console, chain.prometheus, manifest, alert)
-        # A spinner on a terminal, nothing elsewhere: `for` alone may take minutes.
-        with console.status("") as waiting:
-
-            def wait(stage: str, status: Status = waiting) -> None:
-                status.update(f"[dim]waiting until it is {stage}[/]")
-
-            run = DrillRun(
-                chain,
-                manifest,
-                config,
-                directory,
-                lambda stage: _show(console, stage),
-                patience,
-                wait,
-            )
-            verdicts.append(run.run(alert))
-        _conclude(console, verdicts[-1])
+    _say_windows(console, built)
+    how = How(patience, every if accelerated is None else accelerated)
+    begun = time.monotonic()
+    if every:
+        names = list(dict.fromkeys(drill.alert for drill in built.manifest.drills))
+        outcome = _all(console, chain, built, how, names)
+    else:
+        outcome = _each(console, chain, built, how, alerts)
+    took = time.monotonic() - begun
+    where = _keep(console, records_of(chain, built.manifest.project), built, outcome)
+    if every:
+        drill_screen.summary(console, outcome, took, where)
     if as_json:
-        click.echo(json.dumps(_document(verdicts), indent=2))
-    sys.exit(0 if all(verdict.passed for verdict in verdicts) else 1)
+        click.echo(json.dumps(drill_screen.document(outcome, took), indent=2))
+    sys.exit(0 if outcome.passed else 1)
+
+
+def read_built(directory: Path) -> Built:
+    """Return what was built into a directory.
+
+    Raises:
+        ConfigError: Nothing was, or it is damaged.
+    """
+    manifest, config = directory / "watchroom.json", directory / "alertmanager.yml"
+    return Built(
+        directory,
+        manifest_file.load(_read(manifest), str(manifest)),
+        alertmanager_file.load(_read(config), str(config)),
+    )
 
 
 def _read(path: Path) -> str:
@@ -135,46 +152,51 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _announce(console: Console, server: str, manifest: Manifest, alert: str) -> None:
-    built = [one for vital in manifest.vitals for one in vital.alerts]
-    hold = next((one.for_ for one in built if one.name == alert), "")
-    note = f"; its `for` is {hold}" if hold not in {"", "0s"} else ""
-    console.print(f"[bold]{escape(alert)}[/] on {escape(server)}{note}", soft_wrap=True)
-
-
-def _show(console: Console, stage: Stage) -> None:
-    line = f"{stage.name:<10}{stage.seconds:7.1f} s   {escape(stage.detail)}"
-    console.print(f"  [green]✓[/] {line}", soft_wrap=True)
-
-
-def _conclude(console: Console, verdict: Verdict) -> None:
-    if verdict.broken:
-        console.print(
-            f"  [red]✗ {verdict.broken:<10}[/]{escape(verdict.reason)}",
-            soft_wrap=True,
+def _refuse_in_earnest(chain: Chain, *, force: bool) -> None:
+    if (real := real_pages(chain.prometheus)) and not force:
+        raise ConfigError(
+            f"a real P1 is firing: {', '.join(real)}",
+            hint="drills wait for calm; --force drills all the same",
         )
-        return
-    times = {stage.name: stage.seconds for stage in verdict.stages}
-    console.print(
-        f"  [bold green]passed[/]: the page arrived {times['delivered']:.1f} s after "
-        f"the fault, resolved {times['resolved']:.1f} s after the recovery",
-        soft_wrap=True,
-    )
 
 
-def _document(verdicts: list[Verdict]) -> dict[str, object]:
-    return {
-        "passed": all(verdict.passed for verdict in verdicts),
-        "drills": [
-            {
-                "alert": verdict.alert,
-                "nonce": verdict.nonce,
-                "at": verdict.at,
-                "passed": verdict.passed,
-                "broken": verdict.broken,
-                "reason": verdict.reason,
-                "stages": [stage._asdict() for stage in verdict.stages],
-            }
-            for verdict in verdicts
-        ],
-    }
+def _say_windows(console: Console, built: Built) -> None:
+    inputs = built.manifest.inputs
+    if inputs.for_ or inputs.window:
+        console.print(
+            f"[dim]built with short windows ({inputs.window}) and for "
+            f"({inputs.for_}): the times below are of those[/]"
+        )
+
+
+def _each(
+    console: Console, chain: Chain, built: Built, how: How, alerts: Sequence[str]
+) -> Outcome:
+    verdicts = []
+    for alert in alerts:
+        with drill_screen.One(console, chain.prometheus) as screen:
+            run = DrillRun(
+                chain, View(chain), built, alert, how, screen.reached, screen.waits
+            )
+            screen.announce(alert, run.ran)
+            verdicts.append(run.run())
+        screen.conclude(verdicts[-1])
+    return Outcome(verdicts, [])
+
+
+def _all(
+    console: Console, chain: Chain, built: Built, how: How, alerts: Sequence[str]
+) -> Outcome:
+    with drill_screen.Many(console, chain.prometheus, len(alerts)) as screen:
+        return Batch(chain, built, how, screen).run(alerts)
+
+
+def _keep(console: Console, records: Records, built: Built, outcome: Outcome) -> str:
+    try:
+        records.note(of_drills(built, outcome))
+    except WatchroomError as error:
+        console.print(
+            f"[yellow]the results are not kept[/]: {drill_screen.plain(error)}"
+        )
+        return ""
+    return records.where

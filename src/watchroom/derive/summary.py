@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from watchroom.derive.fast import copy_of
 from watchroom.formats import manifest
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def summary(plan: Plan, version: str, files: Mapping[str, str]) -> manifest.Mani
             for vital in plan.vitals
         ],
         drills=[
-            _drill(alert)
+            _drill(alert, plan)
             for vital in plan.vitals
             for alert in vital.alerts
             if not alert.drill.exempt
@@ -67,11 +68,15 @@ def summary(plan: Plan, version: str, files: Mapping[str, str]) -> manifest.Mani
     )
 
 
-def _drill(alert: PlannedAlert) -> manifest.Drill:
+def _drill(alert: PlannedAlert, plan: Plan) -> manifest.Drill:
+    copy = copy_of(plan, alert)
     return manifest.Drill(
         alert=alert.name,
         fault=list(alert.drill.fault),
         recovery=list(alert.drill.recovery),
         labels={**alert.drill.labels, **alert.labels},
         budget_seconds=alert.budget_seconds,
+        accelerated=None
+        if copy is None
+        else manifest.Accelerated(copy.name, copy.expr, copy.for_, copy.budget_seconds),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from watchroom.derive.fast import copies
 from watchroom.formats import series, yamlfile
 from watchroom.formats.exposition import number
 from watchroom.units import format_duration, parse_duration
@@ -12,27 +13,30 @@ from watchroom.units import format_duration, parse_duration
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from watchroom.derive.fast import Copy
     from watchroom.derive.plan import Plan, PlannedAlert
 
-JOB, INSTANCE = "drill-test", "drill:9000"
+JOB, FAST_JOB, INSTANCE = "drill-test", "drill-fast-test", "drill:9000"
 _CUMULATIVE = ("_total", "_bucket", "_count", "_sum")
 
 
-def unit_tests(plan: Plan, rule_file: str) -> str:
+def unit_tests(plan: Plan, *rule_files: str) -> str:
     """Return a file for `promtool test rules`.
 
     Args:
         plan: What was built.
-        rule_file: The path of its rules, as promtool shall open it.
+        rule_files: The paths of its rules, as promtool shall open them.
     """
     interval = parse_duration(plan.site.inputs.interval)
     tests = [_without_data(plan, interval)]
     for vital in plan.vitals:
         for alert in vital.alerts:
             tests += _tests(alert, plan, interval)
+    for copy in copies(plan):
+        tests += _copy_tests(copy, plan, interval)
     return yamlfile.dump(
         {
-            "rule_files": [rule_file],
+            "rule_files": list(rule_files),
             "evaluation_interval": plan.site.inputs.interval,
             "tests": tests,
         }
@@ -104,6 +108,33 @@ def _tests(alert: PlannedAlert, plan: Plan, interval: float) -> list[dict[str, A
             )
         )
     return tests
+
+
+def _copy_tests(copy: Copy, plan: Plan, interval: float) -> list[dict[str, Any]]:
+    """Return that a copy fires for its drills, and for no series of the app."""
+    hold = math.ceil(copy.budget_seconds / interval)
+    down = copy.of.drill.fault == ("down",)
+    up = series.parse_all([f"up {int(not down)}+0x{hold}"])
+    lines = [*up, *([] if down else series.parse_all(copy.of.drill.fault))]
+    expr = f'count(ALERTS{{alertname="{copy.name}"}}) or vector(0)'
+    return [
+        {
+            "name": f"{copy.name} {'must' if count else 'must not'} fire for {job}",
+            "interval": plan.site.inputs.interval,
+            "input_series": [
+                _input(line, {**plan.target_labels, "job": job, "instance": INSTANCE})
+                for line in lines
+            ],
+            "promql_expr_test": [
+                {
+                    "expr": expr,
+                    "eval_time": format_duration(hold * interval),
+                    "exp_samples": [{"labels": "{}", "value": count}],
+                }
+            ],
+        }
+        for job, count in ((FAST_JOB, 1), (JOB, 0), ("app", 0))
+    ]
 
 
 def _test(

@@ -13,6 +13,9 @@ fault line is served; past the end of a line its last step stays. From the recov
 ``_`` and ``stale`` leave the series out of the exposition; a scraper marks it stale.
 The fault line ``down`` (alone) makes the target answer 503 until the recovery.
 
+A drill of an accelerated copy (a rule with a shorter `for`, which only such drills can
+fire) runs under the job ``drill-fast-<nonce>``, any other under ``drill-<nonce>``.
+
 All is memory: a restarted exporter runs no drill.
 """
 
@@ -30,14 +33,16 @@ from watchroom.formats.exposition import Family, Sample
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-RUNNING = 16  # drills at once
-REMEMBERED = 32  # drills whose receipts can still be read
+RUNNING = 24  # drills at once
+REMEMBERED = 64  # drills whose receipts can still be read
 RECEIPTS = 200  # per drill
 ALERTS = 100  # per receipt
 LINES = 500  # per drill
 STEPS = 200_000  # of fault or recovery: 6 MB
+ALL_STEPS = 2_000_000  # of all drills that run: 64 MB
 LONGEST_SECONDS = 4 * 3600.0
 JOB = "drill-"
+FAST = "fast-"
 
 _NONCE = re.compile(r"[a-z0-9]{1,32}")
 _CUMULATIVE = ("_total", "_bucket", "_count", "_sum")
@@ -54,6 +59,11 @@ class _Plan(NamedTuple):
     down: bool
     interval: float
     limit: float
+    fast: bool
+
+    @property
+    def steps(self) -> int:
+        return sum(len(line.values) for line in (*self.fault, *self.recovery))
 
 
 class _Run:
@@ -88,7 +98,7 @@ class Drills:
 
         Args:
             body: ``{"nonce", "alert", "fault", "recovery", "interval_seconds",
-                "limit_seconds"}``.
+                "limit_seconds", "accelerated"}``.
 
         Raises:
             ConfigError: The body will not do, the nonce is taken, or too many run.
@@ -99,9 +109,15 @@ class Drills:
             now = self._clock()
             if nonce in self._runs:
                 raise ConfigError(f"the nonce {nonce} was used already", field="nonce")
-            running = sum(not run.ended(now) for run in self._runs.values())
-            if running >= RUNNING:
-                raise ConfigError(f"{running} drills run already, {RUNNING} may")
+            running = [run.plan for run in self._runs.values() if not run.ended(now)]
+            if len(running) >= RUNNING:
+                raise ConfigError(f"{len(running)} drills run already, {RUNNING} may")
+            if plan.steps + sum(each.steps for each in running) > ALL_STEPS:
+                raise ConfigError(
+                    f"the drills that run hold {ALL_STEPS} steps at most",
+                    field="fault",
+                    hint="wait until some have ended",
+                )
             self._runs[nonce] = _Run(plan, now)
             ended = [name for name, run in self._runs.items() if run.ended(now)]
             for name in ended[: max(0, len(self._runs) - REMEMBERED)]:
@@ -131,17 +147,21 @@ class Drills:
         """Return the running drills in the format of Prometheus' http_sd."""
         with self._lock:
             now = self._clock()
-            nonces = [name for name, run in self._runs.items() if not run.ended(now)]
+            running = [
+                (name, run.plan.fast)
+                for name, run in self._runs.items()
+                if not run.ended(now)
+            ]
         return [
             {
                 "targets": [address],
                 "labels": {
-                    "job": f"{JOB}{nonce}",
+                    "job": f"{JOB}{FAST if fast else ''}{nonce}",
                     "__metrics_path__": "/drill/metrics",
                     "__param_nonce": nonce,
                 },
             }
-            for nonce in nonces
+            for nonce, fast in running
         ]
 
     def metrics(self, nonce: str) -> str:
@@ -190,7 +210,8 @@ class Drills:
             labels = alert.get("labels") if isinstance(alert, dict) else None
             job = labels.get("job") if isinstance(labels, dict) else None
             if isinstance(job, str) and job.startswith(JOB):
-                found.setdefault(job.removeprefix(JOB), []).append(alert)
+                nonce = job.removeprefix(JOB).removeprefix(FAST)
+                found.setdefault(nonce, []).append(alert)
         status = "resolved" if body.get("status") == "resolved" else "firing"
         kept = 0
         with self._lock:
@@ -218,6 +239,24 @@ class Drills:
                 raise ConfigError(f"no drill {nonce[:40]!r} is known", field="nonce")
             return list(self._runs[nonce].receipts)
 
+    def arrivals(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what arrived for each known drill: when, which status, which alerts.
+
+        For who follows many drills at once; the pages themselves are in `receipts`.
+        """
+        with self._lock:
+            return {
+                nonce: [
+                    {
+                        "at": receipt["at"],
+                        "status": receipt["status"],
+                        "alerts": _names(receipt["alerts"]),
+                    }
+                    for receipt in run.receipts
+                ]
+                for nonce, run in self._runs.items()
+            }
+
     def running(self) -> int:
         """Return how many drills run."""
         with self._lock:
@@ -235,6 +274,10 @@ class Drills:
         return run
 
 
+def _names(alerts: Sequence[dict[str, Any]]) -> list[str]:
+    return sorted({str(alert["labels"].get("alertname", "")) for alert in alerts})
+
+
 def _nonce(body: Any) -> str:
     nonce = body.get("nonce") if isinstance(body, dict) else None
     if not isinstance(nonce, str) or not _NONCE.fullmatch(nonce):
@@ -250,6 +293,9 @@ def _plan(body: dict[str, Any]) -> _Plan:
     down = fault == ["down"]
     if not fault:
         raise ConfigError("must hold at least one series", field="fault")
+    fast = body.get("accelerated", False)
+    if not isinstance(fast, bool):
+        raise ConfigError("must be true or false", field="accelerated")
     return _Plan(
         alert=alert,
         fault=[] if down else series.parse_all(fault, most_steps=STEPS),
@@ -257,6 +303,7 @@ def _plan(body: dict[str, Any]) -> _Plan:
         down=down,
         interval=_seconds(body, "interval_seconds", 5.0, 0.1, 3600.0),
         limit=_seconds(body, "limit_seconds", 900.0, 1.0, LONGEST_SECONDS),
+        fast=fast,
     )
 
 

@@ -292,7 +292,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _receipts(self) -> _Answer:
         drills = self.server.services.drills
-        return _json({"received": drills.receipts(self._parameter("nonce"))})
+        nonce = self._parameter("nonce", "")
+        return _json(
+            {"received": drills.receipts(nonce) if nonce else drills.arrivals()}
+        )
 
     def _healthy(self) -> _Answer:
         return _Answer(200, "the exporter is up\n")

@@ -55,6 +55,22 @@ class Vital(msgspec.Struct, **_STRICT):
     runbook: str
 
 
+class Accelerated(msgspec.Struct, **_STRICT):
+    """The copy of a rule that holds for less, for drills alone.
+
+    Attributes:
+        alert: Its own alert name.
+        expr: The rule's expression, joined with the drills that may fire it.
+        for_: Its `for`, a duration.
+        budget_seconds: From the first faulty scrape to the page, at the latest.
+    """
+
+    alert: str
+    expr: str
+    for_: str = msgspec.field(name="for")
+    budget_seconds: float
+
+
 class Drill(msgspec.Struct, **_STRICT):
     """How to make one alert fire, and what it must then say.
 
@@ -64,6 +80,7 @@ class Drill(msgspec.Struct, **_STRICT):
         recovery: The same; increments on top of the fault's last values.
         labels: The labels the alert must carry, without `job`.
         budget_seconds: From the first faulty scrape to the page, at the latest.
+        accelerated: Its copy, when it holds for more than a minute.
     """
 
     alert: str
@@ -71,6 +88,7 @@ class Drill(msgspec.Struct, **_STRICT):
     recovery: list[str]
     labels: dict[str, str]
     budget_seconds: float
+    accelerated: Accelerated | None = None
 
 
 class ChecklistItem(msgspec.Struct, **_STRICT):

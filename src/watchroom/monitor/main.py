@@ -19,6 +19,7 @@ from watchroom.monitor.fetch import session
 from watchroom.monitor.jobs import Jobs
 from watchroom.monitor.ledger import Ledger
 from watchroom.monitor.notify import Notifier
+from watchroom.monitor.proofs import Proofs
 from watchroom.monitor.queries import Queries
 from watchroom.monitor.reload import Reloader, load_rules
 from watchroom.monitor.rules import RuleManager
@@ -185,6 +186,7 @@ class _Monitor:
             rules=rules,
             dispatcher=dispatcher,
             ledger=ledger,
+            proofs=Proofs(self._state),
             notifier=notifier,
             scrapers=scrapers,
             access=self._access,

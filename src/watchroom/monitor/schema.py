@@ -68,5 +68,20 @@ CREATE TABLE attempt (
     PRIMARY KEY (delivery, number)
 ) STRICT, WITHOUT ROWID;
 """,
+    # the last result of each thing that drills and checks prove
+    """
+CREATE TABLE proof (
+    kind TEXT NOT NULL,          -- drill, receiver, wake, item, run
+    name TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    state TEXT NOT NULL,         -- passed, failed, unverifiable
+    detail TEXT NOT NULL,
+    more TEXT NOT NULL,          -- what to do next
+    seconds REAL,                -- from the fault to the page
+    proves TEXT NOT NULL,        -- fingerprint of what was proven
+    passed_ms INTEGER,           -- when it last passed
+    PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
+""",
 )
 FORMAT = len(SCRIPTS)

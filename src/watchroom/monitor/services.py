@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.dispatch import Dispatcher
     from watchroom.monitor.ledger import Ledger
     from watchroom.monitor.notify import Notifier
+    from watchroom.monitor.proofs import Proofs
     from watchroom.monitor.queries import Queries
     from watchroom.monitor.rules import RuleManager
     from watchroom.monitor.scrape import Scrapers
@@ -55,6 +56,7 @@ class Services:
     rules: RuleManager
     dispatcher: Dispatcher
     ledger: Ledger
+    proofs: Proofs
     notifier: Notifier
     scrapers: Scrapers
     access: Access

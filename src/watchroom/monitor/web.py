@@ -10,8 +10,10 @@ from watchroom.errors import ConfigError
 from watchroom.monitor.api.alertmanager import AlertmanagerAPI
 from watchroom.monitor.api.own import OwnAPI
 from watchroom.monitor.api.prometheus import QueryAPI
+from watchroom.monitor.api.proofs import ProofsAPI
 from watchroom.monitor.api.status import StatusAPI
 from watchroom.monitor.console.alerts import AlertsPage
+from watchroom.monitor.console.checklist import Checklist
 from watchroom.monitor.console.login import Logins
 from watchroom.monitor.console.nav import PATHS, paths_of
 from watchroom.monitor.console.pages import Console
@@ -30,8 +32,10 @@ def application(services: Services) -> web.Application:
         middlewares=[services.access.middleware], client_max_size=_LARGEST_REQUEST
     )
     renderer = Renderer(services)
-    parts = [part(services) for part in (QueryAPI, StatusAPI, AlertmanagerAPI, OwnAPI)]
-    pages = [page(services, renderer) for page in (Console, AlertsPage, Logins)]
+    apis = (QueryAPI, StatusAPI, AlertmanagerAPI, OwnAPI, ProofsAPI)
+    parts = [part(services) for part in apis]
+    looks = (Console, AlertsPage, Checklist, Logins)
+    pages = [page(services, renderer) for page in looks]
     for part in (*parts, *pages):
         part.routes(app)
     app[PATHS] = paths_of(app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import promql_parser
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watchroom.formats.alertmanager import Alertmanager, Receiver
-    from watchroom.formats.manifest import Drill, Manifest
+    from watchroom.formats.manifest import Accelerated, Drill, Manifest
 
 
 class BrokenError(WatchroomError):
@@ -29,34 +29,43 @@ class BrokenError(WatchroomError):
         self.stage = stage
 
 
-def check_rule(prometheus: str, manifest: Manifest, alert: str) -> None:
-    """Require that the server evaluates the very rule that was built.
+def check_rule(
+    prometheus: str, manifest: Manifest, drill: Drill, copy: Accelerated | None
+) -> None:
+    """Require that the server evaluates the very rules that were built.
 
     Raises:
         BrokenError: It has none, another one, or one that fails.
         PeerError: The server does not answer.
     """
-    known = (each for vital in manifest.vitals for each in vital.alerts)
-    built = next((each for each in known if each.name == alert), None)
     groups = client.get(f"{prometheus}/api/v1/rules")["data"]["groups"]
-    loaded = [r for g in groups for r in g["rules"] if r["name"] == alert]
+    rules = [rule for group in groups for rule in group["rules"]]
+    known = (each for vital in manifest.vitals for each in vital.alerts)
+    built = next((each for each in known if each.name == drill.alert), None)
+    _check_one(prometheus, rules, drill.alert, built.expr if built else "")
+    if copy is not None:
+        _check_one(prometheus, rules, copy.alert, copy.expr)
+
+
+def _check_one(
+    prometheus: str, rules: list[dict[str, Any]], name: str, expr: str
+) -> None:
+    loaded = [rule for rule in rules if rule["name"] == name]
     if not loaded:
         raise BrokenError(
             "scraped",
-            f"rule file not loaded: {prometheus} has no rule {alert}; "
+            f"rule file not loaded: {prometheus} has no rule {name}; "
             "does `rule_files` name it, and was it reloaded?",
         )
-    if built is not None and all(
-        canonical(r["query"]) != canonical(built.expr) for r in loaded
-    ):
+    if expr and all(canonical(rule["query"]) != canonical(expr) for rule in loaded):
         raise BrokenError(
             "scraped",
-            f"{prometheus} has another {alert} than the built one: "
+            f"{prometheus} has another {name} than the built one: "
             "reload it, or build again",
         )
-    sick = [r for r in loaded if r.get("health") == "err"]
+    sick = [rule for rule in loaded if rule.get("health") == "err"]
     if sick:
-        raise BrokenError("scraped", f"{alert} fails: {sick[0].get('lastError')}")
+        raise BrokenError("scraped", f"{name} fails: {sick[0].get('lastError')}")
 
 
 def loud_receivers(

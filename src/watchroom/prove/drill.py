@@ -1,16 +1,16 @@
-"""A drill at chain depth: fault series, the unchanged rule, the real route, a receipt.
+"""A drill at chain depth: fault series, the rule, the real route, a receipt.
 
-The exporter serves the fault as a target of job ``drill-<nonce>``; Prometheus or the
-monitor scrapes it, evaluates the rule it already has and sends the alert over the drill
-route back to the exporter. Then a [DRILL] message goes through each receiver that the
-real alert would reach.
+The exporter serves the fault as a target of a job of its own; Prometheus or the monitor
+scrapes it, evaluates the rule it already has and sends the alert over the drill route
+back to the exporter. Then a [DRILL] message goes through each receiver that the real
+alert would reach.
 """
 
 from __future__ import annotations
 
 import secrets
+import threading
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import ConfigError
@@ -24,15 +24,19 @@ if TYPE_CHECKING:
 
     from watchroom.formats.alertmanager import Alertmanager, Receiver
     from watchroom.formats.manifest import Drill, Manifest
+    from watchroom.prove.chain import Chain, View
 
 _EVERY = 0.2
+# A server that restarts, or a machine that gasps, is no broken stage.
+_SILENCE_SECONDS = 10.0
+STAGES = ("scraped", "pending", "firing", "routed", "delivered", "told", "resolved")
 
 
 class Stage(NamedTuple):
     """One stage of a drill that came true.
 
     Attributes:
-        name: scraped, pending, firing, routed, delivered, told or resolved.
+        name: One of `STAGES`.
         seconds: Since the fault went in; since the recovery for resolved.
         detail: What was seen, in a few words.
     """
@@ -40,6 +44,20 @@ class Stage(NamedTuple):
     name: str
     seconds: float
     detail: str
+
+
+class Ran(NamedTuple):
+    """Which rule was made to fire.
+
+    Attributes:
+        rule: The name it has on the server.
+        hold: Its `for`.
+        instead_of: The `for` of the rule it is the accelerated copy of, or empty.
+    """
+
+    rule: str
+    hold: str
+    instead_of: str
 
 
 class Verdict(NamedTuple):
@@ -52,6 +70,8 @@ class Verdict(NamedTuple):
         broken: The stage that did not, or empty.
         reason: Why, and what to do; empty when all did.
         at: When it began, seconds since the epoch.
+        ran: Which rule was made to fire.
+        receivers: Whom the real alert would reach.
     """
 
     alert: str
@@ -60,48 +80,71 @@ class Verdict(NamedTuple):
     broken: str
     reason: str
     at: float
+    ran: Ran
+    receivers: list[str]
 
     @property
     def passed(self) -> bool:
         """Whether every stage came true."""
         return not self.broken
 
+    def seconds(self, stage: str) -> float | None:
+        """Return when a stage came true, or None."""
+        return next((s.seconds for s in self.stages if s.name == stage), None)
 
-class Chain(NamedTuple):
-    """The servers that a drill runs against.
+
+class Built(NamedTuple):
+    """What a build says, as far as drills need it.
 
     Attributes:
-        prometheus: Base URL of Prometheus, or of the monitor.
-        alertmanager: Base URL of Alertmanager, or of the monitor.
-        exporter: Base URL of the exporter.
-        token: The exporter's token.
+        directory: Where the files stand.
+        manifest: watchroom.json.
+        config: alertmanager.yml.
     """
 
-    prometheus: str
-    alertmanager: str
-    exporter: str
-    token: str
+    directory: Path
+    manifest: Manifest
+    config: Alertmanager
+
+    def drill(self, alert: str) -> Drill:
+        """Return the drill of an alert.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        for drill in self.manifest.drills:
+            if drill.alert == alert:
+                return drill
+        known = ", ".join(sorted(d.alert for d in self.manifest.drills))
+        raise ConfigError(
+            f"no drill for {alert!r}", file="watchroom.json", hint=f"there are {known}"
+        )
+
+    def hold(self, alert: str) -> str:
+        """Return the `for` of a rule that is drilled."""
+        return next(
+            (
+                each.for_
+                for vital in self.manifest.vitals
+                for each in vital.alerts
+                if each.name == alert
+            ),
+            "0s",
+        )
 
 
-def find_chain(prometheus: str, alertmanager: str, exporter: str, token: str) -> Chain:
-    """Return the chain, asking Prometheus for its Alertmanager when none is given.
+class How(NamedTuple):
+    """How drills are run.
 
-    Raises:
-        ConfigError: Prometheus does not answer.
+    Attributes:
+        patience: Factor on each drill's own budget.
+        accelerated: Whether to run the accelerated copy of a rule that has one.
+        tell: Whether each drill sends its own [DRILL] message.
     """
-    prometheus = prometheus.rstrip("/")
-    if not alertmanager:
-        try:
-            client.get(f"{prometheus}/api/v2/status")
-            alertmanager = prometheus  # the monitor is its own Alertmanager
-        except client.PeerError as error:
-            if error.status is None:
-                raise ConfigError(
-                    str(error),
-                    hint="is `watchroom run` running? --prometheus names another URL",
-                ) from None
-            alertmanager = _active_alertmanager(prometheus)
-    return Chain(prometheus, alertmanager.rstrip("/"), exporter.rstrip("/"), token)
+
+    patience: float = 1.0
+    accelerated: bool = False
+    tell: bool = True
 
 
 class DrillRun:
@@ -109,70 +152,85 @@ class DrillRun:
 
     Args:
         chain: The servers.
-        manifest: The built watchroom.json.
-        config: The built alertmanager.yml.
-        directory: Where both stand.
+        view: What they say; runs side by side share one.
+        built: What was built.
+        alert: Which.
+        how: With how much patience, and by which rule.
         on_stage: Called with each stage as it comes true.
-        patience: Factor on the drill's own budget.
         on_wait: Called with the name of the stage that is waited for.
+        stop: Ends the run when set.
+
+    Attributes:
+        alert: Which.
+        budget: Seconds from the fault to the page, at the latest.
+        ran: Which rule is made to fire.
+
+    Raises:
+        ConfigError: The build knows no drill for it.
     """
 
     def __init__(
         self,
         chain: Chain,
-        manifest: Manifest,
-        config: Alertmanager,
-        directory: Path,
+        view: View,
+        built: Built,
+        alert: str,
+        how: How,
         on_stage: Callable[[Stage], None],
-        patience: float = 1.0,
-        on_wait: Callable[[str], None] | None = None,
+        on_wait: Callable[[str], None],
+        stop: threading.Event | None = None,
     ) -> None:
         self._chain = chain
-        self._manifest = manifest
-        self._config = config
-        self._directory = directory
+        self._view = view
+        self._built = built
+        self._drill = built.drill(alert)
+        self._how = how
         self._on_stage = on_stage
-        self._patience = patience
         self._on_wait = on_wait
+        self._stopped = stop or threading.Event()
         self._stages: list[Stage] = []
         self._nonce = secrets.token_hex(4)
-        self._job = f"drill-{self._nonce}"
         self._begun = 0.0
+        self._loud: list[Receiver] = []
+        copy = self._drill.accelerated if how.accelerated else None
+        hold = built.hold(alert)
+        self._copy = copy
+        self._job = f"drill-{'fast-' if copy else ''}{self._nonce}"
+        self.alert = alert
+        self.budget = (copy or self._drill).budget_seconds * how.patience
+        self.ran = Ran(copy.alert, copy.for_, hold) if copy else Ran(alert, hold, "")
 
-    def run(self, alert: str) -> Verdict:
-        """Drill `alert` and return the verdict; the fault never outlives the call.
-
-        Raises:
-            ConfigError: The build knows no drill for it.
-        """
-        drill = self._drill(alert)
+    def run(self) -> Verdict:
+        """Drill it and return the verdict; the fault never outlives the call."""
         at = time.time()
         broken = reason = ""
         self._begun = time.monotonic()
         try:
-            self._follow(drill)
+            self._follow()
         except BrokenError as error:
             broken, reason = error.stage, str(error)
         except client.PeerError as error:
             broken, reason = self._next_stage(), str(error)
         finally:
             self._stop()
-        return Verdict(alert, self._nonce, self._stages, broken, reason, at)
-
-    def _drill(self, alert: str) -> Drill:
-        for drill in self._manifest.drills:
-            if drill.alert == alert:
-                return drill
-        known = ", ".join(sorted(d.alert for d in self._manifest.drills))
-        raise ConfigError(
-            f"no drill for {alert!r}", file="watchroom.json", hint=f"there are {known}"
+        return Verdict(
+            self._drill.alert,
+            self._nonce,
+            self._stages,
+            broken,
+            reason,
+            at,
+            self.ran,
+            [receiver.name for receiver in self._loud],
         )
 
-    def _follow(self, drill: Drill) -> None:
-        budget = drill.budget_seconds * self._patience
-        interval = parse_duration(self._manifest.inputs.interval)
-        check_rule(self._chain.prometheus, self._manifest, drill.alert)
-        loud = loud_receivers(self._config, self._manifest, drill, self._directory)
+    def _follow(self) -> None:
+        drill, budget = self._drill, self.budget
+        interval = parse_duration(self._built.manifest.inputs.interval)
+        check_rule(self._chain.prometheus, self._built.manifest, drill, self._copy)
+        self._loud = loud_receivers(
+            self._built.config, self._built.manifest, drill, self._built.directory
+        )
         self._post(
             "start",
             {
@@ -182,6 +240,7 @@ class DrillRun:
                 "recovery": drill.recovery,
                 "interval_seconds": interval,
                 "limit_seconds": 2 * budget + 60,
+                "accelerated": self._copy is not None,
             },
         )
         self._begun = time.monotonic()
@@ -191,26 +250,36 @@ class DrillRun:
         self._until("firing", lambda: self._state({"firing"}), budget)
         self._until("routed", self._routed, 30 + 3 * interval)
         self._until("delivered", lambda: self._receipt("firing"), 60)
-        self._tell(drill.alert, loud)
+        if self._how.tell:
+            self._tell()
         self._post("recover", {"nonce": self._nonce})
         self._begun = time.monotonic()
         self._until("resolved", lambda: self._receipt("resolved"), budget + 360)
 
     def _next_stage(self) -> str:
-        order = ["scraped", "pending", "firing", "routed", "delivered", "told"]
         done = {stage.name for stage in self._stages}
-        return next((name for name in order if name not in done), "resolved")
+        return next((name for name in STAGES if name not in done), "resolved")
 
     def _until(
         self, name: str, probe: Callable[[], str | None], seconds: float
     ) -> None:
         deadline = time.monotonic() + seconds
-        if self._on_wait:
-            self._on_wait(name)
-        while (detail := probe()) is None:
+        answered = time.monotonic()
+        self._on_wait(name)
+        while True:
+            try:
+                detail = probe()
+                answered = time.monotonic()
+            except client.PeerError:
+                if time.monotonic() - answered > _SILENCE_SECONDS:
+                    raise
+                detail = None
+            if detail is not None:
+                break
             if time.monotonic() > deadline:
                 raise BrokenError(name, self._why(name, seconds))
-            time.sleep(_EVERY)
+            if self._stopped.wait(_EVERY):
+                raise BrokenError(name, "the drill was stopped")
         self._reached(name, detail)
 
     def _reached(self, name: str, detail: str) -> None:
@@ -235,32 +304,21 @@ class DrillRun:
         return hints[name]
 
     def _scraped(self, up: str) -> str | None:
-        answer = client.get(
-            f"{self._chain.prometheus}/api/v1/query",
-            {"query": f'up{{job="{self._job}"}}'},
-        )
-        result = answer["data"]["result"]
-        if not result:
-            return None
         # A target is first seen a moment before it is first scraped.
-        return None if result[0]["value"][1] != up else f'up{{job="{self._job}"}} {up}'
-
-    def _alerts(self) -> list[dict[str, Any]]:
-        data = client.get(f"{self._chain.prometheus}/api/v1/alerts")["data"]
-        return [a for a in data["alerts"] if a["labels"].get("job") == self._job]
+        found = self._view.up(self._job)
+        return f'up{{job="{self._job}"}} {up}' if found == up else None
 
     def _state(self, wanted: set[str]) -> str | None:
-        for alert in self._alerts():
-            if alert["state"] in wanted:
-                return f"{alert['labels']['alertname']} is {alert['state']}"
+        for alert in self._view.alerts(self._job):
+            name = alert["labels"]["alertname"]
+            if name == self.ran.rule and alert["state"] in wanted:
+                return f"{name} is {alert['state']}"
         return None
 
     def _routed(self) -> str | None:
-        alerts = client.get(
-            f"{self._chain.alertmanager}/api/v2/alerts",
-            {"filter": f'job="{self._job}"'},
-        )
-        for alert in alerts:
+        for alert in self._view.routed(self._job):
+            if alert["labels"]["alertname"] != self.ran.rule:
+                continue
             names = [receiver["name"] for receiver in alert["receivers"]]
             if names != ["drill"]:
                 raise BrokenError(
@@ -272,29 +330,27 @@ class DrillRun:
         return None
 
     def _receipt(self, status: str) -> str | None:
-        answer = self._exporter("receipt", {"nonce": self._nonce})
-        for message in answer["received"]:
-            if message["status"] == status:
+        for message in self._view.arrivals(self._nonce):
+            if message["status"] == status and self.ran.rule in message["alerts"]:
                 return f"{status} page received"
         return None
 
-    def _tell(self, alert: str, loud: list[Receiver]) -> None:
+    def _tell(self) -> None:
         """Send a [DRILL] message down the road of the real alert."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        url = self._manifest.monitor_url
-        for status in ("firing", "resolved"):
-            body = road.message(alert, self._nonce, status, url, now)
-            for receiver in loud:
-                for answer in road.send(receiver, self._directory, body):
-                    if not answer.accepted:
-                        raise BrokenError(
-                            "told", f"receiver {answer.receiver}: {answer.detail}"
-                        )
-        self._reached("told", ", ".join(receiver.name for receiver in loud))
-
-    def _exporter(self, what: str, query: dict[str, str] | None = None) -> Any:
-        url = f"{self._chain.exporter}/drill/{what}"
-        return client.get(url, query, token=self._chain.token)
+        alert = self._drill.alert
+        note = road.Note(
+            alert,
+            f"[DRILL] {alert}: a test of the road to you, nothing is wrong",
+            f"Sent by `watchroom drill {alert}`, drill {self._nonce}.",
+            self._nonce,
+            self._built.manifest.monitor_url,
+        )
+        for answer in road.tell(self._loud, self._built.directory, note):
+            if not answer.accepted:
+                raise BrokenError(
+                    "told", f"receiver {answer.receiver}: {answer.detail}"
+                )
+        self._reached("told", ", ".join(receiver.name for receiver in self._loud))
 
     def _post(self, what: str, body: dict[str, Any]) -> None:
         url = f"{self._chain.exporter}/drill/{what}"
@@ -315,33 +371,3 @@ class DrillRun:
             )
         except client.PeerError:
             return  # it is down, or it knows no such drill: nothing is left running
-
-
-def real_pages(prometheus: str) -> list[str]:
-    """Return the names of firing P1 alerts that are no drills."""
-    data = client.get(f"{prometheus}/api/v1/alerts")["data"]
-    return sorted(
-        {
-            alert["labels"]["alertname"]
-            for alert in data["alerts"]
-            if alert["state"] == "firing"
-            and alert["labels"].get("priority") == "P1"
-            and not alert["labels"].get("job", "").startswith("drill-")
-        }
-    )
-
-
-def _active_alertmanager(prometheus: str) -> str:
-    # A Prometheus that has just started knows its Alertmanagers 5 s later (measured).
-    deadline = time.monotonic() + 8
-    while True:
-        data = client.get(f"{prometheus}/api/v1/alertmanagers")["data"]
-        for found in data["activeAlertmanagers"]:
-            return str(found["url"]).removesuffix("/api/v2/alerts")
-        if time.monotonic() > deadline:
-            break
-        time.sleep(_EVERY)
-    raise ConfigError(
-        f"{prometheus} knows no Alertmanager",
-        hint="give --alertmanager URL, and `alerting:` in prometheus.yml",
-    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +14,7 @@ from watchroom.formats.alertmanager import parse_matcher
 from watchroom.prove import client
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from watchroom.formats.alertmanager import (
@@ -21,6 +23,24 @@ if TYPE_CHECKING:
         Route,
         WebhookConfig,
     )
+
+
+class Note(NamedTuple):
+    """What a drill tells people.
+
+    Attributes:
+        title: What was drilled; `[DRILL]` is put before it.
+        summary: One line for a phone's screen.
+        description: Who sent it and why.
+        nonce: Which run it was.
+        url: Where the monitor is.
+    """
+
+    title: str
+    summary: str
+    description: str
+    nonce: str
+    url: str
 
 
 class Answer(NamedTuple):
@@ -43,16 +63,44 @@ def receivers(config: Alertmanager, labels: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def message(
-    alertname: str, nonce: str, status: str, external_url: str, starts_at: str
-) -> dict[str, Any]:
+def tell(
+    loud: Sequence[Receiver], directory: Path, note: Note, *, pause: float = 0.0
+) -> list[Answer]:
+    """Send a note through each receiver, and that it is over; return what they said.
+
+    One answer a receiver: the first refusal, or that it took both.
+
+    Args:
+        loud: Receivers, as alertmanager.yml has them.
+        directory: Where that file stands.
+        note: What to say.
+        pause: Seconds between the two.
+    """
+    answers: dict[str, Answer] = {}
+    for status in ("firing", "resolved"):
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        body = message(note, status, now)
+        for receiver in loud:
+            before = answers.get(receiver.name)
+            if before is not None and not before.accepted:
+                continue
+            said = send(receiver, directory, body)
+            refused = [answer for answer in said if not answer.accepted]
+            answers[receiver.name] = (refused or said)[0]
+        if status == "firing":
+            time.sleep(pause)
+    return list(answers.values())
+
+
+def message(note: Note, status: str, starts_at: str) -> dict[str, Any]:
     """Return a version-4 webhook body that nobody can take for a real page."""
-    labels = {"alertname": f"[DRILL] {alertname}", "drill": nonce, "severity": "info"}
-    identity = blake2b(f"{alertname} {nonce}".encode(), digest_size=8)
-    notes = {
-        "summary": f"[DRILL] {alertname}: a test of the road to you, nothing is wrong",
-        "description": f"Sent by `watchroom drill {alertname}`, drill {nonce}.",
+    labels = {
+        "alertname": f"[DRILL] {note.title}",
+        "drill": note.nonce,
+        "severity": "info",
     }
+    identity = blake2b(f"{note.title} {note.nonce}".encode(), digest_size=8)
+    notes = {"summary": note.summary, "description": note.description}
     ended = starts_at if status == "resolved" else "0001-01-01T00:00:00Z"
     alert = {
         "status": status,
@@ -60,19 +108,19 @@ def message(
         "annotations": notes,
         "startsAt": starts_at,
         "endsAt": ended,
-        "generatorURL": external_url,
+        "generatorURL": note.url,
         "fingerprint": identity.hexdigest(),
     }
     return {
         "version": "4",
-        "groupKey": f'{{}}:{{alertname="[DRILL] {alertname}", drill="{nonce}"}}',
+        "groupKey": f'{{}}:{{alertname="[DRILL] {note.title}", drill="{note.nonce}"}}',
         "truncatedAlerts": 0,
         "status": status,
         "receiver": "drill",
         "groupLabels": {"alertname": labels["alertname"]},
         "commonLabels": labels,
         "commonAnnotations": notes,
-        "externalURL": external_url,
+        "externalURL": note.url,
         "alerts": [alert],
     }
 

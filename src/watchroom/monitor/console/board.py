@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.console import runbooks
 from watchroom.monitor.console.changes import Change, changes
+from watchroom.monitor.console.checklist import Run, last_run
 from watchroom.monitor.console.gather import (
     HISTORY_SECONDS,
     Processes,
@@ -62,6 +63,7 @@ class Trust(NamedTuple):
         waiting: Deliveries that nobody has accepted yet.
         refused: Conversations whose last message was refused for good.
         warnings: What the stores had to survive.
+        drilled: When every rule was last drilled, and how many arrived.
     """
 
     evaluated_ago: float | None
@@ -74,6 +76,7 @@ class Trust(NamedTuple):
     waiting: int
     refused: int
     warnings: Sequence[str]
+    drilled: Run | None
 
 
 class Board(NamedTuple):
@@ -95,6 +98,7 @@ class _Read(NamedTuple):
     history: Sequence[Transition]
     entries: Sequence[Entry]
     runbooks: frozenset[str]
+    drilled: Run | None
 
 
 class Boards:
@@ -144,6 +148,7 @@ class Boards:
                 read_history(queryable, at_ms, gap_ms),
                 services.ledger.recent(_LEDGER_ENTRIES),
                 runbooks.names(services.config.root),
+                last_run(services.proofs.all(), now),
             )
 
         read = await services.queries.run(work, _QUERY_SECONDS)
@@ -280,6 +285,7 @@ def _trust(services: Services, read: _Read, now: float) -> Trust:
         waiting=sum(entry.state == "open" for entry in read.entries),
         refused=_refused(read.entries),
         warnings=services.warnings()[-_MOST_WARNINGS:],
+        drilled=read.drilled,
     )
 
 

@@ -1,0 +1,207 @@
+"""What drills show while they run, and when they are over."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from rich.console import Console
+
+    from watchroom.prove.batch import Outcome
+    from watchroom.prove.drill import Ran, Stage, Verdict
+
+_NAMED_AT_ONCE = 3
+
+
+class One:
+    """One drill after the other, stage by stage; a spinner on a terminal."""
+
+    def __init__(self, console: Console, server: str) -> None:
+        self._console = console
+        self._server = server
+        # A spinner on a terminal, nothing elsewhere: `for` alone may take minutes.
+        self._status = console.status("")
+
+    def __enter__(self) -> Self:
+        self._status.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._status.stop()
+
+    def announce(self, alert: str, ran: Ran) -> None:
+        """Say what is drilled, and by which rule."""
+        note = ""
+        if ran.instead_of:
+            note = f"; by its accelerated copy: for {ran.hold} instead of "
+            note += ran.instead_of
+        elif ran.hold not in {"", "0s"}:
+            note = f"; its `for` is {ran.hold}"
+        self._print(f"[bold]{escape(alert)}[/] on {escape(self._server)}{note}")
+
+    def waits(self, stage: str) -> None:
+        """Show what is waited for."""
+        self._status.update(f"[dim]waiting until it is {stage}[/]")
+
+    def reached(self, stage: Stage) -> None:
+        """Say that a stage came true."""
+        line = f"{stage.name:<10}{stage.seconds:7.1f} s   {escape(stage.detail)}"
+        self._print(f"  [green]✓[/] {line}")
+
+    def conclude(self, verdict: Verdict) -> None:
+        """Say how it ended."""
+        if verdict.broken:
+            reason = escape(verdict.reason)
+            self._print(f"  [red]✗ {verdict.broken:<10}[/]{reason}")
+            return
+        self._print(
+            f"  [bold green]passed[/]: the page arrived "
+            f"{verdict.seconds('delivered') or 0:.1f} s after the fault, resolved "
+            f"{verdict.seconds('resolved') or 0:.1f} s after the recovery"
+        )
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
+
+
+class Many:
+    """Drills side by side: a line for each that ended, and what is under way."""
+
+    def __init__(self, console: Console, server: str, count: int) -> None:
+        self._console = console
+        self._count = count
+        self._lock = threading.Lock()
+        self._under_way: dict[str, str] = {}
+        self._arrived = 0
+        self._status = console.status("")
+        console.print(
+            f"[bold]{count} alerts[/] on {escape(server)}, side by side",
+            soft_wrap=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._status.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._status.stop()
+
+    def began(self, alert: str, ran: Ran) -> None:
+        """Take note that a drill began."""
+        del ran
+        self.waits(alert, "started")
+
+    def waits(self, alert: str, stage: str) -> None:
+        """Show what is under way."""
+        with self._lock:
+            self._under_way[alert] = stage
+            self._update()
+
+    def reached(self, alert: str, stage: Stage) -> None:
+        """Count the pages that arrived."""
+        del alert
+        if stage.name == "delivered":
+            with self._lock:
+                self._arrived += 1
+                self._update()
+
+    def ended(self, verdict: Verdict) -> None:
+        """Say how one drill ended."""
+        with self._lock:
+            self._under_way.pop(verdict.alert, None)
+            self._console.print(_line(verdict), soft_wrap=True)
+            self._update()
+
+    def _update(self) -> None:
+        named = list(self._under_way.items())
+        shown = ", ".join(f"{a} ({s})" for a, s in named[:_NAMED_AT_ONCE])
+        more = len(named) - _NAMED_AT_ONCE
+        self._status.update(
+            f"[dim]{self._arrived} of {self._count} pages arrived; waiting for "
+            f"{escape(shown)}{f' and {more} more' if more > 0 else ''}[/]"
+        )
+
+
+def _line(verdict: Verdict) -> str:
+    ran = verdict.ran
+    note = f"accelerated: for {ran.hold} instead of {ran.instead_of}"
+    if not ran.instead_of:
+        note = "as it is, at once" if ran.hold in {"", "0s"} else f"for {ran.hold}"
+    name = f"{escape(verdict.alert):<28}"
+    if verdict.broken:
+        reason = escape(verdict.reason)
+        return f"  [red]✗[/] {name}[red]{verdict.broken}[/]: {reason} [dim]({note})[/]"
+    return (
+        f"  [green]✓[/] {name}page {verdict.seconds('delivered') or 0:6.1f} s, "
+        f"resolved {verdict.seconds('resolved') or 0:6.1f} s   [dim]{note}[/]"
+    )
+
+
+def summary(console: Console, outcome: Outcome, took: float, where: str) -> None:
+    """Say how all drills ended, whom they told and where the results are."""
+    for answer in outcome.told:
+        mark = "[green]✓[/]" if answer.accepted else "[red]✗[/]"
+        said = "took the one [DRILL] message" if answer.accepted else "refused it"
+        console.print(
+            f"  {mark} {escape(f'receiver {answer.receiver}'):<28}{escape(said)}: "
+            f"{escape(answer.detail)}",
+            soft_wrap=True,
+        )
+    arrived = sum(one.passed for one in outcome.verdicts)
+    copies = sum(bool(one.ran.instead_of) for one in outcome.verdicts)
+    colour = "green" if outcome.passed else "red"
+    note = (
+        f"; {copies} by accelerated copies (the same expression, a shorter `for`)"
+        if copies
+        else ""
+    )
+    console.print(
+        f"[bold {colour}]{arrived} of {len(outcome.verdicts)} arrived[/] in "
+        f"{_minutes(took)}{note}",
+        soft_wrap=True,
+    )
+    if where:
+        console.print(f"[dim]kept: {escape(where)}[/]", soft_wrap=True)
+
+
+def plain(error: Exception) -> str:
+    """Return an error's text, safe to print."""
+    return escape(str(error))
+
+
+def document(outcome: Outcome, took: float) -> dict[str, object]:
+    """Return the outcome for `--json`."""
+    return {
+        "passed": outcome.passed,
+        "seconds": round(took, 1),
+        "drills": [
+            {
+                "alert": verdict.alert,
+                "nonce": verdict.nonce,
+                "at": verdict.at,
+                "passed": verdict.passed,
+                "broken": verdict.broken,
+                "reason": verdict.reason,
+                "ran": {
+                    "rule": verdict.ran.rule,
+                    "for": verdict.ran.hold,
+                    "accelerated": bool(verdict.ran.instead_of),
+                    "instead_of": verdict.ran.instead_of,
+                },
+                "receivers": verdict.receivers,
+                "stages": [stage._asdict() for stage in verdict.stages],
+            }
+            for verdict in outcome.verdicts
+        ],
+        "receivers": [answer._asdict() for answer in outcome.told],
+    }
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

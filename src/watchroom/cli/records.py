@@ -1,0 +1,26 @@
+"""Where the results of proofs are kept: by the monitor, or beside its state."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from watchroom.cli.ask import token_for
+from watchroom.monitor.storage_dir import state_path
+from watchroom.prove.records import FileRecords, MonitorRecords
+
+if TYPE_CHECKING:
+    from watchroom.prove.chain import Chain
+    from watchroom.prove.records import Records
+
+
+def records_of(chain: Chain, project: str) -> Records:
+    """Return the records of a chain: the monitor's own, or a file of this machine.
+
+    A real Prometheus has no place for them; the file stands where the state of this
+    project's monitor would.
+    """
+    if chain.embedded:
+        token = token_for(chain.prometheus, project) or ""
+        return MonitorRecords(chain.prometheus, token)
+    return FileRecords(state_path(None, project, os.environ) / "proofs.json")

@@ -1,0 +1,54 @@
+"""/api/v1/watchroom/proofs: results of drills and checks, kept and asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from watchroom.errors import ConfigError
+from watchroom.monitor.api.answers import answered, failure, success, success_of
+from watchroom.monitor.api.params import BadDataError
+from watchroom.monitor.proofs import MOST_AT_ONCE, Posted
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from watchroom.monitor.services import Services
+
+
+class ProofsAPI:
+    """Handlers of results."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def routes(self, app: web.Application) -> None:
+        """Add the handlers to `app`."""
+        app.router.add_get("/api/v1/watchroom/proofs", answered(self.proofs))
+        app.router.add_post("/api/v1/watchroom/proofs", answered(self.note))
+
+    async def proofs(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the last result of everything."""
+        found = await asyncio.to_thread(self._services.proofs.all)
+        return success(msgspec.json.encode(found).decode(), request)
+
+    async def note(self, request: web.Request) -> web.StreamResponse:
+        """Keep results; only who has the token can make a checklist green."""
+        if not self._services.access.bears_token(request):
+            return failure(
+                401, "unauthorized", "results need the token: Authorization: Bearer …"
+            )
+        try:
+            posted = msgspec.json.decode(await request.read(), type=Posted)
+        except msgspec.DecodeError as error:
+            raise BadDataError(f"the body will not do: {error}") from None
+        if len(posted.results) > MOST_AT_ONCE:
+            raise BadDataError(f"{MOST_AT_ONCE} results at once may be posted")
+        try:
+            done = self._services.proofs.note(posted.results, self._services.now())
+        except ConfigError as error:
+            raise BadDataError(str(error)) from None
+        await asyncio.wrap_future(done)
+        return success_of({"kept": len(posted.results)}, request)

@@ -1,0 +1,211 @@
+"""The checklist page: what was proven, when, and what to do next."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.formats.checklist import BESIDE, ITEMS, LAUNCH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aiohttp import web
+
+    from watchroom.formats.checklist import Item
+    from watchroom.formats.manifest import Manifest
+    from watchroom.monitor.console.render import Renderer
+    from watchroom.monitor.proofs import Proof
+    from watchroom.monitor.services import Services
+
+_DAY = 86400.0
+_SIGNS = {
+    "passed": ("●", "ok", "verified"),
+    "failed": ("▲", "fire", "to be done"),
+    "unverifiable": ("○", "none", "cannot be verified here"),
+    "old": ("◆", "warn", "verified too long ago"),
+    "never": ("○", "none", "never checked"),
+}
+_DRILL_DAYS = 30
+_DRILL_WORDS = {
+    "passed": "arrived",
+    "failed": "broken",
+    "old": "arrived too long ago",
+    "never": "never drilled",
+}
+_RECEIVER_WORDS = {
+    "passed": "accepted",
+    "failed": "refused",
+    "old": "accepted too long ago",
+    "never": "never tried",
+}
+
+
+class Line(NamedTuple):
+    """One thing that is proven, or not."""
+
+    name: str
+    state: str
+    symbol: str
+    css: str
+    words: str
+    detail: str
+    more: str
+    at: float | None
+    seconds: float | None
+
+
+class Checked(NamedTuple):
+    """The page's lines, by what they are about.
+
+    Attributes:
+        launch: The guide's nine items.
+        beside: What they rest on.
+        drills: The alerts.
+        receivers: Who is told.
+        verified: How many of the items are verified.
+        items: How many there are.
+        worst: The CSS class of the whole.
+    """
+
+    launch: Sequence[Line]
+    beside: Sequence[Line]
+    drills: Sequence[Line]
+    receivers: Sequence[Line]
+    verified: int
+    items: int
+    worst: str
+
+
+class Checklist:
+    """Handler of /checklist."""
+
+    def __init__(self, services: Services, renderer: Renderer) -> None:
+        self._services = services
+        self._renderer = renderer
+
+    def routes(self, app: web.Application) -> None:
+        """Add the handler to `app`."""
+        app.router.add_get("/checklist", self.checklist)
+
+    async def checklist(self, request: web.Request) -> web.Response:
+        """Show what is verified, and what is still to be done."""
+        services = self._services
+        proofs = await asyncio.to_thread(services.proofs.all)
+        now = services.now()
+        checked = lines(proofs, services.config.manifest, now)
+        run = last_run(proofs, now)
+        return self._renderer.page(
+            request, "checklist.html", checked=checked, run=run, now=now
+        )
+
+
+def lines(proofs: Sequence[Proof], manifest: Manifest | None, now: float) -> Checked:
+    """Return the lines of the page.
+
+    Args:
+        proofs: The last result of each thing.
+        manifest: What was built; what it does not name is not shown.
+        now: Epoch seconds.
+    """
+    known = {(proof.kind, proof.name): proof for proof in proofs}
+    launch = [_item(item, known, now) for item in LAUNCH]
+    beside = [_item(item, known, now) for item in BESIDE]
+    both = [*launch, *beside]
+    states = {line.state for line in both}
+    return Checked(
+        launch,
+        beside,
+        _named("drill", _drilled(manifest), known, now, _DRILL_WORDS),
+        _named("receiver", _receivers(manifest), known, now, _RECEIVER_WORDS),
+        sum(line.state == "passed" for line in both),
+        len(ITEMS),
+        "fire" if "failed" in states else "ok" if states == {"passed"} else "warn",
+    )
+
+
+class Run(NamedTuple):
+    """The last time that all rules were drilled.
+
+    Attributes:
+        ago: Seconds since then.
+        text: ``16 of 16 arrived``.
+        bad: Whether one did not arrive, or it is too long ago.
+    """
+
+    ago: float
+    text: str
+    bad: bool
+
+
+def last_run(proofs: Sequence[Proof], now: float) -> Run | None:
+    """Return the last drill of every rule, or None when there was none."""
+    for proof in proofs:
+        if proof.kind == "run":
+            ago = max(0.0, now - proof.at)
+            bad = proof.state != "passed" or ago > _DRILL_DAYS * _DAY
+            return Run(ago, proof.detail, bad)
+    return None
+
+
+def _item(item: Item, known: Mapping[tuple[str, str], Proof], now: float) -> Line:
+    proof = known.get(("item", item.id))
+    state = _state(proof, item.lasts_days, now)
+    symbol, css, words = _SIGNS[state]
+    more = proof.more if proof else "watchroom check"
+    return Line(
+        item.title,
+        state,
+        symbol,
+        css,
+        words,
+        proof.detail if proof else "",
+        "watchroom check" if state == "old" else more,
+        proof.at if proof else None,
+        None,
+    )
+
+
+def _named(
+    kind: str,
+    names: Sequence[str],
+    known: Mapping[tuple[str, str], Proof],
+    now: float,
+    words: Mapping[str, str],
+) -> list[Line]:
+    found = []
+    for name in names:
+        proof = known.get((kind, name))
+        state = _state(proof, _DRILL_DAYS, now)
+        symbol, css, usual = _SIGNS[state]
+        found.append(
+            Line(
+                name,
+                state,
+                symbol,
+                css,
+                words.get(state, usual),
+                proof.detail if proof else "",
+                proof.more if proof else "",
+                proof.at if proof else None,
+                proof.seconds if proof else None,
+            )
+        )
+    return found
+
+
+def _state(proof: Proof | None, days: int, now: float) -> str:
+    if proof is None:
+        return "never"
+    if proof.state == "passed" and now - proof.at > days * _DAY:
+        return "old"
+    return proof.state
+
+
+def _drilled(manifest: Manifest | None) -> list[str]:
+    drills = manifest.drills if manifest else []
+    return sorted({drill.alert for drill in drills})
+
+
+def _receivers(manifest: Manifest | None) -> list[str]:
+    return list(manifest.receivers) if manifest else []

@@ -1,0 +1,160 @@
+"""The servers that a proof runs against, and what they say now."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from watchroom.errors import ConfigError
+from watchroom.prove import client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_EVERY = 0.2
+DRILLS = 'job=~"drill-.+"'
+
+
+class Chain(NamedTuple):
+    """The servers that a drill runs against.
+
+    Attributes:
+        prometheus: Base URL of Prometheus, or of the monitor.
+        alertmanager: Base URL of Alertmanager, or of the monitor.
+        exporter: Base URL of the exporter.
+        token: The exporter's token.
+        embedded: Whether `prometheus` is the monitor.
+    """
+
+    prometheus: str
+    alertmanager: str
+    exporter: str
+    token: str
+    embedded: bool = False
+
+
+def find_chain(prometheus: str, alertmanager: str, exporter: str, token: str) -> Chain:
+    """Return the chain, asking Prometheus for its Alertmanager when none is given.
+
+    Raises:
+        ConfigError: Prometheus does not answer.
+    """
+    prometheus = prometheus.rstrip("/")
+    embedded = _is_monitor(prometheus)
+    if not alertmanager:
+        # The monitor is its own Alertmanager.
+        alertmanager = prometheus if embedded else _active_alertmanager(prometheus)
+    return Chain(
+        prometheus, alertmanager.rstrip("/"), exporter.rstrip("/"), token, embedded
+    )
+
+
+def _is_monitor(prometheus: str) -> bool:
+    try:
+        client.get(f"{prometheus}/api/v2/status")
+    except client.PeerError as error:
+        if error.status is None:
+            raise ConfigError(
+                str(error),
+                hint="is `watchroom run` running? --prometheus names another URL",
+            ) from None
+        return False
+    return True
+
+
+class View:
+    """What the servers say of all drills now.
+
+    Runs side by side share one: each question is asked once in a fifth of a second,
+    however many runs want the answer.
+    """
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._targets = _Shared(self._ask_targets)
+        self._alerts = _Shared(self._ask_alerts)
+        self._routed = _Shared(self._ask_routed)
+        self._arrivals = _Shared(self._ask_arrivals)
+
+    def up(self, job: str) -> str | None:
+        """Return the `up` of a drill's target, or None when there is none yet."""
+        for sample in self._targets.get():
+            if sample["metric"].get("job") == job:
+                return str(sample["value"][1])
+        return None
+
+    def alerts(self, job: str) -> list[dict[str, Any]]:
+        """Return what a drill made pending or firing."""
+        return [a for a in self._alerts.get() if a["labels"].get("job") == job]
+
+    def routed(self, job: str) -> list[dict[str, Any]]:
+        """Return a drill's alerts as Alertmanager has them."""
+        return [a for a in self._routed.get() if a["labels"].get("job") == job]
+
+    def arrivals(self, nonce: str) -> list[dict[str, Any]]:
+        """Return which of a drill's messages came back to the exporter."""
+        found: list[dict[str, Any]] = self._arrivals.get().get(nonce, [])
+        return found
+
+    def _ask_targets(self) -> Any:
+        url = f"{self._chain.prometheus}/api/v1/query"
+        return client.get(url, {"query": f"up{{{DRILLS}}}"})["data"]["result"]
+
+    def _ask_alerts(self) -> Any:
+        return client.get(f"{self._chain.prometheus}/api/v1/alerts")["data"]["alerts"]
+
+    def _ask_routed(self) -> Any:
+        url = f"{self._chain.alertmanager}/api/v2/alerts"
+        return client.get(url, {"filter": DRILLS})
+
+    def _ask_arrivals(self) -> Any:
+        url = f"{self._chain.exporter}/drill/receipt"
+        return client.get(url, token=self._chain.token)["received"]
+
+
+class _Shared:
+    """An answer that is good for a moment, whoever asks."""
+
+    def __init__(self, ask: Callable[[], Any]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._answer: Any = None
+        self._until = 0.0
+
+    def get(self) -> Any:
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._answer = self._ask()
+                self._until = time.monotonic() + _EVERY
+            return self._answer
+
+
+def real_pages(prometheus: str) -> list[str]:
+    """Return the names of firing P1 alerts that are no drills."""
+    data = client.get(f"{prometheus}/api/v1/alerts")["data"]
+    return sorted(
+        {
+            alert["labels"]["alertname"]
+            for alert in data["alerts"]
+            if alert["state"] == "firing"
+            and alert["labels"].get("priority") == "P1"
+            and not alert["labels"].get("job", "").startswith("drill-")
+        }
+    )
+
+
+def _active_alertmanager(prometheus: str) -> str:
+    # A Prometheus that has just started knows its Alertmanagers 5 s later (measured).
+    deadline = time.monotonic() + 8
+    while True:
+        data = client.get(f"{prometheus}/api/v1/alertmanagers")["data"]
+        for found in data["activeAlertmanagers"]:
+            return str(found["url"]).removesuffix("/api/v2/alerts")
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_EVERY)
+    raise ConfigError(
+        f"{prometheus} knows no Alertmanager",
+        hint="give --alertmanager URL, and `alerting:` in prometheus.yml",
+    )

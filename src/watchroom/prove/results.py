@@ -1,0 +1,86 @@
+"""What drills found, as results to keep."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from watchroom.prove.records import FAILED, PASSED, Result, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from watchroom.formats.manifest import Manifest
+    from watchroom.prove.batch import Outcome
+    from watchroom.prove.drill import Built, Verdict
+
+RUN = "run", "drill --all"
+
+
+def of_drills(built: Built, outcome: Outcome) -> list[Result]:
+    """Return a result for each alert and receiver, and for the run when it was all."""
+    marks = rule_marks(built.manifest)
+    return [
+        *(_of_verdict(one, marks.get(one.alert, "")) for one in outcome.verdicts),
+        *_of_receivers(outcome),
+        *_of_run(outcome),
+    ]
+
+
+def rule_marks(manifest: Manifest) -> dict[str, str]:
+    """Return the fingerprint of each drilled rule by its alert."""
+    alerts = [alert for vital in manifest.vitals for alert in vital.alerts]
+    return {
+        drill.alert: next(
+            (fingerprint(a.expr, a.for_) for a in alerts if a.name == drill.alert), ""
+        )
+        for drill in manifest.drills
+    }
+
+
+def _of_verdict(verdict: Verdict, mark: str) -> Result:
+    ran = verdict.ran
+    how = (
+        f"accelerated: for {ran.hold} instead of {ran.instead_of}"
+        if ran.instead_of
+        else f"unchanged: for {ran.hold}"
+    )
+    if verdict.broken:
+        detail, more = f"{verdict.broken}: {verdict.reason}", ""
+    else:
+        detail, more = f"the page arrived and resolved; {how}", ""
+    return Result(
+        "drill",
+        verdict.alert,
+        verdict.at,
+        PASSED if verdict.passed else FAILED,
+        detail,
+        more,
+        verdict.seconds("delivered"),
+        mark,
+    )
+
+
+def _of_receivers(outcome: Outcome) -> Iterator[Result]:
+    """Yield what each receiver said: to the one message, or to that of each drill."""
+    now = time.time()
+    for answer in outcome.told:
+        state = PASSED if answer.accepted else FAILED
+        yield Result("receiver", answer.receiver, now, state, answer.detail)
+    for verdict in outcome.verdicts:
+        if verdict.seconds("told") is not None:
+            for name in verdict.receivers:
+                detail = f"took the [DRILL] message of {verdict.alert}"
+                yield Result("receiver", name, now, PASSED, detail)
+
+
+def _of_run(outcome: Outcome) -> Iterator[Result]:
+    if not outcome.told:
+        return
+    arrived = sum(verdict.passed for verdict in outcome.verdicts)
+    yield Result(
+        *RUN,
+        max(verdict.at for verdict in outcome.verdicts),
+        PASSED if outcome.passed else FAILED,
+        f"{arrived} of {len(outcome.verdicts)} arrived",
+    )

@@ -1,0 +1,95 @@
+"""Results of drills and checks: kept, replaced, bounded, shown with their age."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from tests.support.watched import request, until
+
+from watchroom.monitor import proofs as proofs_module
+from watchroom.monitor.proofs import Proof, Proofs
+from watchroom.monitor.state import StateDB
+
+PATH = "/api/v1/watchroom/proofs"
+EVIL = "<script>alert(1)</script>"
+
+
+def result(kind="drill", name="TooHigh", state="passed", **more):
+    return {"kind": kind, "name": name, "at": time.time(), "state": state, **more}
+
+
+@pytest.fixture
+def watch(target, files, monitor):
+    files.job(target.address).write()
+    return monitor.start().ready()
+
+
+def post(watch, *results, token=None):
+    given = (watch.state / "token").read_text().strip() if token is None else token
+    body = json.dumps({"results": results}).encode()
+    bearer = {"Authorization": f"Bearer {given}"} if given else {}
+    return request(f"http://127.0.0.1:{watch.port}{PATH}", data=body, **bearer)
+
+
+def test_results_are_kept_shown_and_replaced_and_a_pass_is_remembered(watch):
+    assert "Last drill <b>never" in watch.get("/").body
+    assert "never checked" in watch.get("/checklist").body
+    done = post(
+        watch,
+        result(seconds=6.5),
+        result("run", "drill --all", detail="16 of 16 arrived"),
+        result("item", "scraping", detail=f"3 of 3 up {EVIL}"),
+        result("item", "team", "unverifiable", more="watchroom drill --wake NAME"),
+        result("item", "heartbeat", "failed", more="set HEARTBEAT"),
+    )
+    assert done.status == 200, done.body
+    page = watch.get("/checklist").body
+    assert "1 of 13 launch items are verified" in page
+    assert EVIL not in page
+    assert "cannot be verified here" in page
+    assert "Next: set HEARTBEAT" in page
+    assert "16 of 16 arrived" in page
+    # The first page is made anew every half interval.
+    until(lambda: "16 of 16 arrived" in watch.get("/").body, what="the last drill")
+    assert 'href="checklist"' in watch.get("/").body
+    assert post(watch, result(state="failed", detail="routed: no route")).status == 200
+    kept = {(one["kind"], one["name"]): one for one in watch.get(PATH).json["data"]}
+    assert kept["drill", "TooHigh"]["state"] == "failed"
+    assert kept["drill", "TooHigh"]["passed_at"] == pytest.approx(time.time(), abs=60)
+    assert kept["item", "team"]["passed_at"] is None
+
+
+def test_only_the_token_makes_a_checklist_green(watch):
+    for token in ("", "wrong"):
+        assert post(watch, result(), token=token).status == 401
+    assert watch.get(PATH).json["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"kind": "x"}, "kind is none of"),
+        ({"state": "green"}, "state is none of"),
+        ({"name": ""}, "1 to 200"),
+        ({"at": time.time() + 9000}, "not a time until now"),
+        ({"at": "now"}, "float"),
+    ],
+)
+def test_what_will_not_do_is_refused_with_its_place(watch, body, said):
+    answer = post(watch, {**result(), **body})
+    assert answer.status == 400
+    assert said in answer.json["error"]
+
+
+def test_the_oldest_of_a_kind_make_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(proofs_module, "MOST_OF_A_KIND", 3)
+    with StateDB(tmp_path) as state:
+        proofs = Proofs(state)
+        for at in range(5):
+            one = Proof(kind="drill", name=f"n{at}", at=at + 1.0, state="passed")
+            proofs.note([one], 100.0).result()
+        proofs.note([Proof("run", "all", 1.0, "passed")], 100.0).result()
+        names = [proof.name for proof in proofs.all()]
+    assert names == ["n2", "n3", "n4", "all"]
