@@ -14,6 +14,8 @@ URL = "https://hooks.example/T0/B0/very-secret"
     [
         ({"SITE": []}, "WATCHROOM", "did you mean 'SITES'?"),
         ({"SITES": "https://a.example"}, "WATCHROOM.SITES", "not a list"),
+        ({"DISKS": "/srv"}, "WATCHROOM.DISKS", "not a list"),
+        ({"DISKS": ["srv"]}, "WATCHROOM.DISKS[0]", "not an absolute path"),
         ({"EXPORTER": "9000"}, "WATCHROOM.EXPORTER", "host:port"),
         ({"MAX_SERIES": 5}, "WATCHROOM.MAX_SERIES", "between"),
         ({"RECEIVERS": {"a": {}}}, "WATCHROOM.RECEIVERS.a", "exactly one"),

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -18,18 +18,21 @@ from watchroom.cli.project import enter
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.exporter.access import Listen, Token, parse_listen, refuse_open
 from watchroom.exporter.collect.groups import configured
+from watchroom.exporter.disks import Disks
 from watchroom.exporter.drills import Drills
 from watchroom.exporter.faults import Faults
 from watchroom.exporter.merge import Merger
+from watchroom.exporter.places import places
 from watchroom.exporter.probe import Sites
 from watchroom.exporter.scrape import PARTS, Scrape
 from watchroom.exporter.server import Server, Services
 from watchroom.exporter.sources import Sources
 from watchroom.exporter.supervision import Child
+from watchroom.exporter.workload import Workload
 from watchroom.formats import rundir
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 log = logging.getLogger("watchroom.exporter")
 
@@ -54,16 +57,31 @@ log = logging.getLogger("watchroom.exporter")
     metavar="MODULE",
     help="Its settings module. Default: DJANGO_SETTINGS_MODULE, else manage.py's.",
 )
-def exporter(listen: str, project: Path, settings: str) -> None:
+@click.option(
+    "--local",
+    is_flag=True,
+    help="Only what is this host's: its processes, its memory, its disks.",
+)
+@click.option(
+    "--shared",
+    is_flag=True,
+    help="Only what all hosts share: databases, brokers, the project's own gauges.",
+)
+def exporter(
+    *, listen: str, project: Path, settings: str, local: bool, shared: bool
+) -> None:
     """Serve the app's metrics, probes of its sites, and drills.
 
     It reads the project's settings and nothing else of its code, so that it runs, and
-    is asked, while the app cannot start. The project's own gauges run in a child.
+    is asked, while the app cannot start. What can hang, such as a database, is asked in
+    a child. On several hosts run one exporter each, and spare the servers the repeated
+    questions with --local on all but one.
 
     \b
     Examples:
       watchroom exporter
       watchroom exporter --project /srv/shop --settings shop.settings.production
+      watchroom exporter --local
       WATCHROOM_TOKEN_FILE=token watchroom exporter --listen 0.0.0.0:9000
       curl http://127.0.0.1:9000/metrics
       curl 'http://127.0.0.1:9000/probe?target=https://shop.example/'
@@ -74,18 +92,29 @@ def exporter(listen: str, project: Path, settings: str) -> None:
     module = enter(project, settings or None)
     found = _settings(module)
     where = parse_listen(listen or found.exporter)
-    serve(found, where)
+    scope = Scope(local=local or not shared, shared=shared or not local)
+    serve(found, where, scope)
 
 
-def serve(settings: conf.Settings, listen: Listen) -> None:
+class Scope(NamedTuple):
+    """What an exporter answers for.
+
+    Attributes:
+        local: This host's processes, memory and disks.
+        shared: What is the same whichever host asks.
+    """
+
+    local: bool = True
+    shared: bool = True
+
+
+def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
         ConfigError: The address is taken or may not be used, the runtime directory is
             not fit, or the token is not.
     """
-    from django.conf import settings as django_settings
-
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -93,15 +122,16 @@ def serve(settings: conf.Settings, listen: Listen) -> None:
     directory = _runtime_directory(settings, faults)
     token = Token(os.environ, directory)
     refuse_open(listen, token)
-    python_path = os.pathsep.join(path for path in sys.path if path)
-    environ = {**os.environ, "PYTHONPATH": python_path}
-    children = [Child(group, environ, faults) for group in configured(django_settings)]
-    sources = Sources(children, faults)
     merger = Merger(directory, settings.project)
+    children = list(_children(faults)) if scope.shared else []
+    sources = Sources(
+        [*(_host(settings, merger, faults) if scope.local else ()), *children], faults
+    )
+    app = merger if scope.local else None
 
     def services(refused: Callable[[], int]) -> Services:
         drills = Drills(time.monotonic, time.time)
-        scrape = Scrape(merger, sources, drills, faults, refused)
+        scrape = Scrape(app, sources, drills, faults, refused)
         return Services(scrape, Sites(settings.sites), drills, faults, token)
 
     try:
@@ -132,6 +162,24 @@ def serve(settings: conf.Settings, listen: Listen) -> None:
     for child in children:
         child.stop()
     log.info("stopped")
+
+
+def _children(faults: Faults) -> Iterator[Child]:
+    from django.conf import settings as django_settings
+
+    python_path = os.pathsep.join(path for path in sys.path if path)
+    environ = {**os.environ, "PYTHONPATH": python_path}
+    for group in configured(django_settings):
+        yield Child(group, environ, faults)
+
+
+def _host(
+    settings: conf.Settings, merger: Merger, faults: Faults
+) -> Iterator[Workload | Disks]:
+    from django.conf import settings as django_settings
+
+    yield Workload(merger.live)
+    yield Disks(places(django_settings, settings), faults)
 
 
 def _log_in_utc() -> None:

@@ -37,6 +37,7 @@ class Settings(NamedTuple):
         receivers: By name.
         vitals: Overrides by vital.
         runtime_dir: The explicit runtime directory, or None for the rule.
+        disks: Paths whose file systems are watched too.
         max_series: Cap on series per process.
         queues: Celery queues that its configuration does not name.
         enabled: False when the environment says WATCHROOM_ENABLED=0.
@@ -51,6 +52,7 @@ class Settings(NamedTuple):
     receivers: Mapping[str, "Receiver"] = {}
     vitals: Mapping[str, "Override"] = {}
     runtime_dir: str | None = None
+    disks: tuple[str, ...] = ()
     max_series: int = DEFAULT_MAX_SERIES
     queues: tuple[str, ...] = ()
     enabled: bool = True

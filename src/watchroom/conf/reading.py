@@ -26,6 +26,7 @@ KEYS = (
     "RECEIVERS",
     "VITALS",
     "RUNTIME_DIR",
+    "DISKS",
     "MAX_SERIES",
     "QUEUES",
 )
@@ -55,6 +56,7 @@ def read(raw: object, env: Mapping[str, str]) -> Settings:
         receivers=_receivers(given.get("RECEIVERS")),
         vitals=_vitals(given.get("VITALS")),
         runtime_dir=defaults.runtime_dir or _path(given),
+        disks=tuple(_disks(given.get("DISKS", ()))),
         max_series=max_series,
         queues=tuple(_queues(given.get("QUEUES", ()))),
         enabled=defaults.enabled,
@@ -107,6 +109,15 @@ def _queues(value: object) -> Iterable[str]:
         if not isinstance(queue, str) or not queue:
             raise wrong(f"QUEUES[{at}]", "is not the name of a queue")
         yield queue
+
+
+def _disks(value: object) -> Iterable[str]:
+    if isinstance(value, str) or not isinstance(value, list | tuple):
+        raise wrong("DISKS", "is not a list", 'write ["/srv/uploads"]')
+    for at, path in enumerate(value):
+        if not isinstance(path, str | os.PathLike) or not os.path.isabs(path):  # noqa: PTH117 - as text
+            raise wrong(f"DISKS[{at}]", "is not an absolute path")
+        yield os.fsdecode(path)
 
 
 def _exporter(value: str) -> str:

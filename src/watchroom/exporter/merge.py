@@ -16,8 +16,10 @@ from watchroom.catalogue.metrics import (
 from watchroom.exporter.fleet import Fleet
 from watchroom.exporter.folded import REQUESTS, Group, group
 from watchroom.exporter.table import Column, Page, Table, page
+from watchroom.exporter.workload import Live
 from watchroom.formats import rundir
 from watchroom.formats.exposition import header, label_text, number
+from watchroom.formats.slots import pid_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +48,7 @@ class Merger:
     ) -> None:
         self._fleet = Fleet(runtime_dir, rundir.safe(project), now)
         self._lock = threading.Lock()
+        self._namespace = pid_namespace()
         self._table = Table()
         self._columns: dict[str, Column] = {}
         self._dead = Column(self._table)
@@ -78,6 +81,18 @@ class Merger:
         with self._lock:
             self._fleet.scan()
             return self._roles()
+
+    def live(self) -> list[Live]:
+        """Return the processes that lived at the last scan and can be seen from here.
+
+        Those of another container count, but their pids mean nothing here.
+        """
+        with self._lock:
+            return [
+                Live(reader.pid, reader.role)
+                for reader in self._fleet.live.values()
+                if reader.namespace in {0, self._namespace}
+            ]
 
     def close(self) -> None:
         """Close every file."""

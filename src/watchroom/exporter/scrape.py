@@ -39,14 +39,14 @@ class Scrape(NamedTuple):
     """Everything a scrape asks.
 
     Attributes:
-        app: The app's processes.
+        app: The app's processes; None where they are not this exporter's.
         sources: The machine, the project's gauges, its servers.
         drills: The drills, for their count.
         faults: Where failures are counted.
         refused: How many connections were turned away.
     """
 
-    app: App
+    app: App | None
     sources: Sources
     drills: Drills
     faults: Faults
@@ -63,6 +63,8 @@ class Scrape(NamedTuple):
         return text + render([*self.sources.families(), *self._own(began)])
 
     def _app(self) -> str:
+        if self.app is None:
+            return ""
         try:
             text = self.app.render()
         except Exception as error:

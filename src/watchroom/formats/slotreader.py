@@ -57,6 +57,8 @@ class Reader:
     Attributes:
         name: Its file name.
         role: ``web``, ``worker`` or ``command``.
+        pid: Its process, as that process sees itself.
+        namespace: The namespace of that pid; 0 when not known.
         replaces: The name of the file that it continues, or None.
         started: Epoch seconds at which its process opened it.
         definitions: Its metrics so far.
@@ -93,6 +95,8 @@ class Reader:
             header = json.loads(first[32 : 32 + length])
             known = (header["format"], header["segment"]) == (FORMAT, SEGMENT)
             self.role = str(header["role"])
+            self.pid = int(header["pid"])
+            self.namespace = int(header.get("namespace", 0))
             self.started = float(header["started"])
             self.replaces: str | None = header["replaces"]
         except (ValueError, KeyError, TypeError) as error:

@@ -79,6 +79,14 @@ class Definition(NamedTuple):
         return len(self.edges) + 2 if self.kind == "histogram" else 1
 
 
+def pid_namespace() -> int:
+    """Return which namespace our pids belong to: beyond it they name others; or 0."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116 - pathlib is an import more
+    except OSError:
+        return 0
+
+
 class Arena:
     """Room for records and slots: in memory here, in a file below."""
 
@@ -185,6 +193,7 @@ class ProcessFile(Arena):
                 "project": project,
                 "role": role,
                 "pid": os.getpid(),
+                "namespace": pid_namespace(),
                 "started": started,
                 "replaces": replaces,
             }

@@ -1,4 +1,8 @@
-"""Which subsystems a project has: each that it has is asked in a child of its own."""
+"""Which subsystems a project has: each that it has is asked in a child of its own.
+
+All of them are shared: their answer is a server's or the project's, the same whichever
+host asks.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,10 @@ class Group(NamedTuple):
 
     Attributes:
         name: A part of the exporter, and its module in this package.
-        shared: Whether one answer serves every host: a server's, not this machine's.
         applies: Whether the project has it, told from Django's settings alone.
     """
 
     name: str
-    shared: bool
     applies: Callable[[object], bool]
 
     @property
@@ -41,8 +43,8 @@ def _celery(settings: object) -> bool:
 
 
 GROUPS = (
-    Group("project", shared=False, applies=_always),
-    Group("celery", shared=True, applies=_celery),
+    Group("project", applies=_always),
+    Group("celery", applies=_celery),
 )
 
 

@@ -1,0 +1,190 @@
+"""How full the file systems are that the project uses.
+
+A file system that does not answer, such as a dead NFS, hangs whoever asks it, and
+nothing can cut that. So each path is asked in a daemon thread of its own, one at a
+time, and a scrape waits a fraction of a second at most, once.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.catalogue.collected import (
+    DISK_AVAILABLE,
+    DISK_ERROR,
+    DISK_READ_ONLY,
+    DISK_SIZE,
+)
+from watchroom.formats.exposition import Family, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from watchroom.catalogue.metrics import Metric
+    from watchroom.exporter.faults import Faults
+
+MOST_PATHS = 64
+HANGS_AFTER = 10.0  # seconds
+_PATIENCE = 0.2
+_MOUNTS = Path("/proc/self/mountinfo")
+_ESCAPES = {"\\040": " ", "\\011": "\t", "\\012": "\n", "\\134": "\\"}
+
+
+class Mount(NamedTuple):
+    """Where a file system is attached; source: proc(5), /proc/pid/mountinfo."""
+
+    mountpoint: str
+    fstype: str
+    device: str
+
+
+class _Room(NamedTuple):
+    number: int  # of the device, the same under every bind mount
+    mount: Mount
+    available: float
+    size: float
+    read_only: bool
+
+
+class _Watched:
+    """A path, what it said last, and whether it is being asked."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.room: _Room | None = None
+        self.error = ""
+        self.asked = 0.0
+        self.done = threading.Event()
+        self.done.set()
+
+
+class Disks:
+    """Asks the file systems under some paths, each file system once.
+
+    Args:
+        paths: Files or directories; of what does not exist the nearest parent counts.
+        faults: Where failures are counted.
+        statvfs: Asks one path.
+    """
+
+    name = "disks"
+
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        faults: Faults,
+        statvfs: Callable[[Path], os.statvfs_result] = os.statvfs,
+    ) -> None:
+        unique = list(dict.fromkeys(paths))
+        self._watched = [_Watched(path) for path in unique[:MOST_PATHS]]
+        self._faults = faults
+        self._statvfs = statvfs
+        self._lock = threading.Lock()
+        for path in unique[MOST_PATHS:]:
+            faults.count(self.name, f"{path} is left out: {MOST_PATHS} may be watched")
+
+    def families(self) -> list[Family]:
+        """Return what is known; asks again whatever has answered."""
+        now = time.monotonic()
+        with self._lock:
+            for watched in self._watched:
+                if watched.done.is_set():
+                    watched.done.clear()
+                    watched.asked = now
+                    self._ask(watched)
+            waiting = [w for w in self._watched if now - w.asked < _PATIENCE]
+        end = now + _PATIENCE
+        for watched in waiting:
+            watched.done.wait(max(0.0, end - time.monotonic()))
+        return self._told()
+
+    def _ask(self, watched: _Watched) -> None:
+        def work() -> None:
+            try:
+                watched.room = self._look(watched.path)
+                watched.error = ""
+            except OSError as error:
+                watched.error = f"{watched.path}: {error.strerror or error}"
+            finally:
+                watched.done.set()
+
+        try:
+            threading.Thread(target=work, name="disk", daemon=True).start()
+        except RuntimeError:  # no more threads
+            watched.error = f"{watched.path}: no thread to ask it with"
+            watched.done.set()
+
+    def _look(self, path: Path) -> _Room:
+        real = Path(os.path.realpath(path))
+        while not real.exists() and real != real.parent:
+            real = real.parent
+        stat = self._statvfs(real)
+        return _Room(
+            number=os.stat(real).st_dev,  # noqa: PTH116 - as its neighbours
+            mount=mount_of(str(real)),
+            available=float(stat.f_bavail * stat.f_frsize),
+            size=float(stat.f_blocks * stat.f_frsize),
+            read_only=bool(stat.f_flag & os.ST_RDONLY),
+        )
+
+    def _told(self) -> list[Family]:
+        now = time.monotonic()
+        rooms: dict[int, _Room] = {}
+        errors: dict[Mount, float] = {}
+        for watched in self._watched:
+            hung = not watched.done.is_set() and now - watched.asked > HANGS_AFTER
+            error = f"{watched.path} does not answer" if hung else watched.error
+            room = watched.room
+            if error:
+                # The table of mounts is the kernel's own and hangs on no file system.
+                errors[room.mount if room else mount_of(str(watched.path))] = 1.0
+                self._faults.count(self.name, error)
+            elif room is not None:
+                rooms.setdefault(room.number, room)
+        for room in rooms.values():
+            errors.setdefault(room.mount, 0.0)
+        if 1.0 not in errors.values() and errors:
+            self._faults.clear(self.name)
+        found = rooms.values()
+        return [
+            _family(DISK_AVAILABLE, [(r.mount, r.available) for r in found]),
+            _family(DISK_SIZE, [(r.mount, r.size) for r in found]),
+            _family(DISK_READ_ONLY, [(r.mount, float(r.read_only)) for r in found]),
+            _family(DISK_ERROR, list(errors.items())),
+        ]
+
+
+def mount_of(path: str) -> Mount:
+    """Return the mount that holds an absolute path, from its text alone."""
+    found = Mount("/", "", "")
+    try:
+        lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        fields, _, rest = line.partition(" - ")
+        point = _plain(fields.split(" ")[4])
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        # A later mount on the same directory hides the earlier one.
+        if inside and len(point) >= len(found.mountpoint):
+            fstype, _, device = rest.partition(" ")
+            found = Mount(point, fstype, _plain(device.split(" ")[0]))
+    return found
+
+
+def _plain(text: str) -> str:
+    for escape, sign in _ESCAPES.items():
+        text = text.replace(escape, sign)
+    return text
+
+
+def _family(metric: Metric, values: Sequence[tuple[Mount, float]]) -> Family:
+    samples = [
+        Sample(metric.name, tuple(sorted(mount._asdict().items())), value)
+        for mount, value in values
+    ]
+    return Family(metric.name, metric.kind, metric.help, samples)
