@@ -4,9 +4,10 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from tests.support.ports import free_port
@@ -20,9 +21,44 @@ def binaries() -> Path:
     return found[-1].parent
 
 
+class Server(NamedTuple):
+    """A server under test.
+
+    Attributes:
+        url: Of its database, as its owner.
+        port: On 127.0.0.1.
+        control: Runs pg_ctl with these words.
+    """
+
+    url: str
+    port: int
+    control: Callable[..., None] | None
+
+    def url_of(self, role: str) -> str:
+        """Return the URL for another role."""
+        return f"postgres://{role}@127.0.0.1:{self.port}/ledger"
+
+    def stop(self) -> None:
+        """Stop it, as a crash of the machine would look to its clients."""
+        assert self.control is not None
+        self.control("stop", "-m", "immediate")
+
+    def start(self) -> None:
+        """Start it again, over the same files."""
+        assert self.control is not None
+        self.control("start")
+
+
 @contextmanager
 def postgres(*options: str) -> Iterator[str]:
-    """Run a server with an empty database and yield its URL.
+    """Run a server with an empty database and yield its URL."""
+    with server(*options) as found:
+        yield found.url
+
+
+@contextmanager
+def server(*options: str) -> Iterator[Server]:
+    """Run a server with an empty database and yield it.
 
     The server refuses to be root, so root lends it the account of Debian's package.
     """
@@ -51,13 +87,18 @@ def postgres(*options: str) -> Iterator[str]:
         run("initdb", "-D", str(data), "-U", "ledger", "-A", "trust", "--no-sync")
         log = str(folder / "log")
         words = ("-D", str(data), "-l", log, "-o", f"{flags} -k {folder}", "-w")
-        run("pg_ctl", "start", *words)
+
+        def control(verb: str, *more: str) -> None:
+            run("pg_ctl", verb, *(words if verb == "start" else words[:2]), *more)
+
+        control("start")
         try:
             run(
                 "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "ledger", "ledger"
             )
-            yield f"postgres://ledger@127.0.0.1:{port}/ledger"
+            url = f"postgres://ledger@127.0.0.1:{port}/ledger"
+            yield Server(url, port, control)
         finally:
-            run("pg_ctl", "stop", "-D", str(data), "-m", "immediate")
+            control("stop", "-m", "immediate")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -9,8 +9,13 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
+from watchroom.exporter.places import sqlite_file
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+POSTGRESQL, SQLITE = "postgresql", "sqlite"
 
 
 class Group(NamedTuple):
@@ -42,9 +47,27 @@ def _celery(settings: object) -> bool:
     return find_spec("celery") is not None
 
 
+def databases(settings: object) -> Iterator[tuple[str, str]]:
+    """Yield alias and kind of the databases that can be asked from outside.
+
+    By the name of the back end, since many wrap Django's; a SQLite database in memory
+    is its process' own.
+    """
+    configured = getattr(settings, "DATABASES", None)
+    for alias, one in (configured if isinstance(configured, dict) else {}).items():
+        engine = str(one.get("ENGINE", "")).lower()
+        if "postg" in engine:
+            yield alias, POSTGRESQL
+        elif ("sqlite" in engine or "spatialite" in engine) and sqlite_file(
+            one.get("NAME")
+        ):
+            yield alias, SQLITE
+
+
 GROUPS = (
     Group("project", applies=_always),
     Group("celery", applies=_celery),
+    Group("database", applies=lambda settings: any(databases(settings))),
 )
 
 

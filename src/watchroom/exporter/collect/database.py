@@ -1,0 +1,235 @@
+"""Whether each database answers, and how many of its connections are taken.
+
+Asked over a connection of its own, opened and closed each time: one that is kept would
+count against the limit it watches, and would not notice that new ones are refused.
+Django's own back end opens it, so that whatever OPTIONS say holds here too.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import sqlite3
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from watchroom.catalogue.collected import DB_CONNECTIONS, DB_CONNECTIONS_LIMIT, DB_UP
+from watchroom.exporter.collect import Collector
+from watchroom.exporter.collect.groups import POSTGRESQL, databases
+from watchroom.exporter.places import sqlite_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+EVERY_SECONDS = 5.0
+CONNECT_SECONDS = 2  # libpq takes no less
+STATEMENT_SECONDS = 1
+LIMIT_SECONDS = 5.0
+_TOO_MANY = "53300"  # too_many_connections
+_FULL = re.compile("too many (clients|connections)|remaining connection slots")
+_SAID_FOR = 3600.0
+# Left to psycopg alone: a pool would keep what is opened here.
+_NOT_OURS = ("pool",)
+# Sessions of clients: other back ends have places of their own. Who may not see what
+# others do sees their sessions all the same, with an empty type.
+_SESSIONS = """
+WITH sessions AS (
+  SELECT datid, usesysid FROM pg_stat_activity
+  WHERE datid IS NOT NULL AND usesysid IS NOT NULL AND pid <> pg_backend_pid()
+    AND coalesce(backend_type, 'client backend') = 'client backend'
+)
+SELECT
+  (SELECT count(*) FROM sessions),
+  current_setting('max_connections')::int
+    - current_setting('superuser_reserved_connections')::int
+    - coalesce(current_setting('reserved_connections', true)::int, 0),
+  (SELECT count(*) FROM sessions WHERE datid = d.oid), d.datconnlimit,
+  (SELECT count(*) FROM sessions WHERE usesysid = r.oid), r.rolconnlimit
+FROM pg_database d, pg_roles r
+WHERE d.datname = current_database() AND r.rolname = session_user
+"""
+
+
+class Taken(NamedTuple):
+    """Connections in use, and the limit that they count against."""
+
+    used: int
+    limit: int
+
+
+def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
+    """Return one question per database, so that each has a time limit of its own."""
+    del broken
+    from django.conf import settings
+
+    reasons = Reasons()
+    return [
+        _collector(alias, kind, settings.DATABASES[alias], reasons)
+        for alias, kind in databases(settings)
+    ]
+
+
+def _collector(
+    alias: str, kind: str, configured: Mapping[str, Any], reasons: Reasons
+) -> Collector:
+    server = kind == POSTGRESQL
+    ask = PostgreSQL(alias, reasons).ask if server else None
+    return Collector(
+        name=f"database {alias}",
+        every_seconds=EVERY_SECONDS,
+        metrics=(DB_UP, DB_CONNECTIONS, DB_CONNECTIONS_LIMIT) if server else (DB_UP,),
+        function=ask or SQLite(alias, configured, reasons).ask,
+        limit_seconds=LIMIT_SECONDS,
+        hung={DB_UP.name: {alias: 0}},
+    )
+
+
+class Reasons:
+    """Logs why a database is down: when the reason changes, and once an hour."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[str, float]] = {}
+
+    def say(self, alias: str, error: Exception) -> None:
+        """Write one line to the exporter's log, unless it stands there already."""
+        text = " ".join(str(error).split())[:300]
+        before, at = self._last.get(alias, ("", 0.0))
+        now = time.monotonic()
+        if text != before or now - at > _SAID_FOR:
+            self._last[alias] = text, now
+            sys.stderr.write(f"database {alias}: {type(error).__name__}: {text}\n")
+
+    def forget(self, alias: str) -> None:
+        """Note that it is up."""
+        self._last.pop(alias, None)
+
+
+class SQLite:
+    """One SQLite file: it has no connections that could run out.
+
+    Args:
+        alias: Its name in DATABASES.
+        configured: Its entry there.
+        reasons: Where to say why it is down.
+    """
+
+    def __init__(
+        self, alias: str, configured: Mapping[str, Any], reasons: Reasons
+    ) -> None:
+        self._alias = alias
+        self._file = sqlite_file(configured.get("NAME")) or Path()
+        self._reasons = reasons
+
+    def ask(self) -> dict[str, Any]:
+        """Return whether the file can be read; it is neither made nor written.
+
+        Raises:
+            sqlite3.Error: It cannot, and that may be for want of permission.
+        """
+        uri = f"{self._file.as_uri()}?mode=ro"
+        try:
+            opened = sqlite3.connect(uri, uri=True, timeout=STATEMENT_SECONDS)
+            with closing(opened):
+                opened.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            # A write-ahead log needs a writable directory, even to be read.
+            ours = os.access(self._file.parent, os.W_OK)
+            if self._file.exists() and not (ours and os.access(self._file, os.R_OK)):
+                raise
+            self._reasons.say(self._alias, error)
+            return {DB_UP.name: {self._alias: 0}}
+        self._reasons.forget(self._alias)
+        return {DB_UP.name: {self._alias: 1}}
+
+
+class PostgreSQL:
+    """One PostgreSQL database.
+
+    Args:
+        alias: Its name in DATABASES.
+        reasons: Where to say why it is down.
+    """
+
+    def __init__(self, alias: str, reasons: Reasons) -> None:
+        self._alias = alias
+        self._reasons = reasons
+        self._limit: int | None = None
+
+    def ask(self) -> dict[str, Any]:
+        """Return whether it takes a connection, and how many others it has."""
+        try:
+            taken = self._taken()
+        except Exception as error:  # noqa: BLE001 - any driver's own classes
+            self._reasons.say(self._alias, error)
+            if _sqlstate(error) != _TOO_MANY:
+                return {DB_UP.name: {self._alias: 0}}
+            # It lives, and has just said that all are taken.
+            if self._limit is None:
+                return {DB_UP.name: {self._alias: 1}}
+            taken = Taken(self._limit, self._limit)
+        else:
+            self._reasons.forget(self._alias)
+        self._limit = taken.limit
+        return {
+            DB_UP.name: {self._alias: 1},
+            DB_CONNECTIONS.name: {self._alias: taken.used},
+            DB_CONNECTIONS_LIMIT.name: {self._alias: taken.limit},
+        }
+
+    def _taken(self) -> Taken:
+        connection = self._wrapper()
+        try:
+            with connection.cursor() as cursor:
+                # Local to a transaction: behind a pooler the session is another's next.
+                cursor.execute("BEGIN")
+                timeout = int(STATEMENT_SECONDS * 1000)
+                cursor.execute(f"SET LOCAL statement_timeout = {timeout}")
+                cursor.execute(_SESSIONS)
+                row = cursor.fetchone()
+                cursor.execute("ROLLBACK")
+        finally:
+            connection.close()
+        return nearest(row)
+
+    def _wrapper(self) -> Any:
+        from django.db import connections
+        from django.db.utils import load_backend
+
+        settings = copy.deepcopy(connections.settings[self._alias])
+        options = settings["OPTIONS"]
+        for name in _NOT_OURS:
+            options.pop(name, None)
+        options["connect_timeout"] = CONNECT_SECONDS
+        # A network that swallows packets is noticed by the kernel, not by the server.
+        options.setdefault("tcp_user_timeout", CONNECT_SECONDS * 1000)
+        options["application_name"] = "watchroom exporter"
+        settings.update(CONN_MAX_AGE=0, AUTOCOMMIT=True)
+        return load_backend(settings["ENGINE"]).DatabaseWrapper(settings, self._alias)
+
+
+def nearest(row: Sequence[int]) -> Taken:
+    """Return the use and limit that are nearest to each other.
+
+    Args:
+        row: Sessions and limit of the server, of the database, and of the role; a limit
+            below 0 is none.
+    """
+    pairs = [Taken(*row[at : at + 2]) for at in (0, 2, 4)]
+    limited = [pair for pair in pairs if pair.limit > 0]
+    return max(limited, key=lambda pair: pair.used / pair.limit)
+
+
+def _sqlstate(error: BaseException | None) -> str:
+    """Return the server's code, of psycopg or psycopg2 below Django's exception."""
+    while error is not None:
+        found = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        if found:
+            return str(found)
+        if _FULL.search(str(error)):  # refused before a result could carry a code
+            return _TOO_MANY
+        error = error.__cause__
+    return ""
