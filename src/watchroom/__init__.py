@@ -16,6 +16,7 @@ __all__ = [
     "Vital",
     "counter",
     "gauge",
+    "health_check",
     "job",
 ]
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from watchroom.catalogue.model import Runbook as Runbook
     from watchroom.catalogue.model import Top as Top
     from watchroom.catalogue.model import Vital as Vital
+    from watchroom.health.checks import health_check as health_check
     from watchroom.middleware import Middleware as Middleware
     from watchroom.registry.declared import counter as counter
     from watchroom.registry.declared import gauge as gauge
@@ -54,6 +56,7 @@ else:
         "Middleware": "watchroom.middleware",
         "counter": "watchroom.registry.declared",
         "gauge": "watchroom.registry.declared",
+        "health_check": "watchroom.health.checks",
         "job": "watchroom.registry.roles",
     }
 

@@ -32,6 +32,7 @@ class WatchroomConfig(AppConfig):
             return
         checks.register(check_settings, "watchroom")
         checks.register(check_middleware, "watchroom")
+        checks.register(check_health, "watchroom")
         install()
 
 
@@ -88,3 +89,13 @@ def check_middleware(
             )
         ]
     return []
+
+
+def check_health(
+    app_configs: Sequence[AppConfig] | None, **_: Any
+) -> list[checks.CheckMessage]:
+    """Report what the health checks cannot do, and what can hang."""
+    del app_configs
+    from watchroom.health import system
+
+    return list(system.messages())

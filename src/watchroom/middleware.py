@@ -7,7 +7,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.core.exceptions import MiddlewareNotUsed
 
 from watchroom import conf
 from watchroom.instrument import http
@@ -19,6 +18,12 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
 
+    from watchroom.health.views import Endpoint
+
+# How the paths of watchroom.urls end: one look-up tells nearly all others apart, and
+# what answers them is imported when the first of them comes.
+PROBED = frozenset({"/livez", "readyz", "artupz", "health", "ealth/"})
+
 
 class Middleware:
     """Counts each request once, when its response has gone out, and changes none.
@@ -26,16 +31,22 @@ class Middleware:
     Not a MiddlewareMixin: each of its hooks is a thread hop under ASGI, +657 µs per
     request in a peer (measured).
 
-    Raises:
-        MiddlewareNotUsed: The environment says WATCHROOM_ENABLED=0.
+    Probes of watchroom.urls are answered here and not counted: a visitor's host check
+    and TLS are not theirs, and they are no traffic. With WATCHROOM_ENABLED=0 in the
+    environment that is all that happens.
     """
 
     sync_capable = True
     async_capable = True
 
+    def __new__(cls, get_response: Callable[[HttpRequest], Any]) -> Any:  # noqa: D102 - the class says it
+        if conf.enabled(os.environ):
+            return super().__new__(cls)
+        from watchroom.health.early import HealthOnly
+
+        return HealthOnly(get_response, PROBED)
+
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        if not conf.enabled(os.environ):
-            raise MiddlewareNotUsed("WATCHROOM_ENABLED says so")
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
         # Django reads the hook's kind from the function: an async one costs no thread.
@@ -52,6 +63,8 @@ class Middleware:
         """Answer as the inner layers do."""
         if self.is_async:
             return self._acall(request)
+        if request.path_info[-6:] in PROBED and (ours := _endpoint(request)):
+            return ours(request)
         flight = http.begin(request)
         if flight is None:
             response: HttpResponseBase = self.get_response(request)
@@ -69,6 +82,8 @@ class Middleware:
         return response
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info[-6:] in PROBED and (ours := _endpoint(request)):
+            return await ours.acall(request)
         flight = http.begin(request)
         if flight is None:
             response: HttpResponseBase = await self.get_response(request)
@@ -91,3 +106,13 @@ class Middleware:
     @staticmethod
     async def _aresolved(request: HttpRequest, *_: object) -> None:
         http.resolved(request)
+
+
+def _endpoint(request: HttpRequest) -> Endpoint | None:
+    """Return what answers a probe; None when it is for the project."""
+    from watchroom.health.early import endpoint
+
+    ours = endpoint(request)
+    if ours is not None:
+        http.probed()
+    return ours

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -39,3 +40,23 @@ WATCHROOM = {
     "PROJECT": "testapp",
     "VITALS": {"HighLatency": {"limit": LIMIT}} if LIMIT else {},
 }
+if PORT := os.environ.get("TESTS_APP_POSTGRES_PORT"):
+    DATABASES["default"] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": "127.0.0.1",
+        "PORT": PORT,
+        "NAME": "ledger",
+        "USER": "ledger",
+        "ATOMIC_REQUESTS": True,
+    }
+if PORT := os.environ.get("TESTS_APP_REDIS_PORT"):
+    CACHES["default"] = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": f"redis://127.0.0.1:{PORT}/0",
+    }
+if os.environ.get("TESTS_APP_STRICT"):
+    ALLOWED_HOSTS = ["nobody.example"]
+    SECURE_SSL_REDIRECT = True
+    MIDDLEWARE += ["tests.app.views.no_session"]
+if "TESTS_APP_HEALTH" in os.environ:
+    WATCHROOM["HEALTH"] = json.loads(os.environ["TESTS_APP_HEALTH"])

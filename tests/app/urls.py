@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import include, path
 from tests.app import views
 
 urlpatterns = [
@@ -14,4 +14,7 @@ urlpatterns = [
     path("hang/", views.hang),
     path("aslow/", views.aslow),
     path("pid/", views.pid),
+    path("", include("watchroom.urls")),
+    path("inner/", include("watchroom.urls")),
+    path("own/health/", views.fine),
 ]

@@ -70,3 +70,14 @@ async def aslow(request):
 
 def pid(request):
     return HttpResponse(str(os.getpid()))
+
+
+def no_session(get_response):
+    """A middleware that asks the database, as session and user middleware do."""
+
+    def middleware(request):
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+        return get_response(request)
+
+    return middleware

@@ -44,7 +44,7 @@ def environ(runtime: Path, **more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
     return kept | {
         "DJANGO_SETTINGS_MODULE": "tests.app.settings",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))),
         "WATCHROOM_RUNTIME_DIR": str(runtime),
         **more,
     }

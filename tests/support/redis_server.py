@@ -13,12 +13,12 @@ from tests.support.ports import free_port
 
 
 @contextmanager
-def redis_server() -> Iterator[str]:
+def redis_server(port: int = 0) -> Iterator[str]:
     """Run an empty server that keeps nothing on disk and yield its URL."""
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("needs Debian's redis-server")
-    port = free_port()
+    port = port or free_port()
     with tempfile.TemporaryDirectory(prefix="watchroom-redis-") as folder:
         server = subprocess.Popen(
             [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchroom.formats import rundir
 
 if TYPE_CHECKING:
+    from watchroom.conf.health import Health as Health
     from watchroom.conf.receivers import Receiver as Receiver
     from watchroom.conf.values import SEVERITIES as SEVERITIES
     from watchroom.conf.values import loopback as loopback
@@ -40,6 +41,7 @@ class Settings(NamedTuple):
         disks: Paths whose file systems are watched too.
         max_series: Cap on series per process.
         queues: Celery queues that its configuration does not name.
+        health: How the app is checked; None when nothing is said.
         enabled: False when the environment says WATCHROOM_ENABLED=0.
     """
 
@@ -55,6 +57,7 @@ class Settings(NamedTuple):
     disks: tuple[str, ...] = ()
     max_series: int = DEFAULT_MAX_SERIES
     queues: tuple[str, ...] = ()
+    health: "Health | None" = None
     enabled: bool = True
 
     @property
@@ -127,6 +130,7 @@ def _forget(*, setting: str, **_: object) -> None:
 
 if not TYPE_CHECKING:
     _HOMES = {
+        "Health": "health",
         "Override": "vitals",
         "Receiver": "receivers",
         "SEVERITIES": "values",

@@ -14,6 +14,7 @@ from watchroom.conf import (
 from watchroom.conf.values import check_keys, http_url, mapping, text, wrong
 
 if TYPE_CHECKING:
+    from watchroom.conf.health import Health
     from watchroom.conf.receivers import Receiver
     from watchroom.conf.vitals import Override
 
@@ -25,6 +26,7 @@ KEYS = (
     "EXPORTER",
     "RECEIVERS",
     "VITALS",
+    "HEALTH",
     "RUNTIME_DIR",
     "DISKS",
     "MAX_SERIES",
@@ -59,6 +61,7 @@ def read(raw: object, env: Mapping[str, str]) -> Settings:
         disks=tuple(_disks(given.get("DISKS", ()))),
         max_series=max_series,
         queues=tuple(_queues(given.get("QUEUES", ()))),
+        health=_health(given.get("HEALTH")),
         enabled=defaults.enabled,
     )
 
@@ -79,6 +82,14 @@ def _vitals(value: object) -> dict[str, "Override"]:
     from watchroom.conf.vitals import override
 
     return {str(name): override(str(name), each) for name, each in named.items()}
+
+
+def _health(value: object) -> "Health | None":
+    if value is None or value == {}:
+        return None
+    from watchroom.conf.health import health
+
+    return health(value)
 
 
 def _path(given: Mapping[object, object]) -> str | None:

@@ -7,16 +7,16 @@ import ipaddress
 import os
 import re
 import secrets
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.errors import ConfigError
+from watchroom.formats import tokenfile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 _LISTEN = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:\s]*)):([0-9]{1,5})")
-_LONGEST_TOKEN = 4096
 
 
 class Listen(NamedTuple):
@@ -80,8 +80,8 @@ class Token:
     """
 
     def __init__(self, environ: Mapping[str, str], runtime_dir: Path | None) -> None:
-        self.given = _from_environment(environ)
-        self._path = None if runtime_dir is None else runtime_dir / "token"
+        self.given = tokenfile.from_environment(environ)
+        self._path = None if runtime_dir is None else runtime_dir / tokenfile.NAME
         self._own = ""
 
     def current(self) -> str:
@@ -134,26 +134,6 @@ def refuse_open(listen: Listen, token: Token) -> None:
     )
 
 
-def _from_environment(environ: Mapping[str, str]) -> str:
-    if token := environ.get("WATCHROOM_TOKEN", "").strip():
-        return token
-    name = environ.get("WATCHROOM_TOKEN_FILE", "")
-    if not name:
-        return ""
-    try:
-        with Path(name).open() as file:
-            token = file.read(_LONGEST_TOKEN).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot be read: {getattr(error, 'strerror', 'it is no text')}",
-            file=name,
-            field="WATCHROOM_TOKEN_FILE",
-        ) from None
-    if not token:
-        raise ConfigError("is empty", file=name, field="WATCHROOM_TOKEN_FILE")
-    return token
-
-
 def _read_or_make(path: Path, known: str) -> str:
     """Return the file's token; make the file, with the token known before if any.
 
@@ -164,7 +144,7 @@ def _read_or_make(path: Path, known: str) -> str:
         try:
             made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
-            if found := _read_private(path):
+            if found := tokenfile.read_private(path):
                 return found
             path.unlink(missing_ok=True)
             continue
@@ -173,17 +153,3 @@ def _read_or_make(path: Path, known: str) -> str:
             file.write(token + "\n")
         return token
     raise OSError(0, "the file stays empty")
-
-
-def _read_private(path: Path) -> str:
-    """Return the token of a file that only its owner and root could have written."""
-    opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(opened) as file:
-        stat = os.fstat(opened)
-        if stat.st_uid not in {os.geteuid(), 0}:
-            raise OSError(0, f"it belongs to user {stat.st_uid}")
-        # An owner may let a group read it, for colleagues who drill; no more.
-        if stat.st_mode & 0o026:
-            mode = stat.st_mode & 0o777
-            raise OSError(0, f"its mode is {mode:o}: chmod 600 it, or remove it")
-        return file.read(_LONGEST_TOKEN).strip()

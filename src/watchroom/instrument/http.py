@@ -98,6 +98,20 @@ def begin(request: HttpRequest) -> Flight | None:
     return None
 
 
+@guarded("http")
+def probed() -> None:
+    """Show this process, and look after its file, for a request that is not counted."""
+    process = PROCESS
+    if process.pid != getpid():
+        process.born()
+    if not process.on and process.waiting:
+        roles.first_request()
+    if process.on:
+        process.served = True
+        if (now := perf_counter()) > process.next_check:
+            process.check(now)
+
+
 def resolved(request: HttpRequest, *_: object) -> None:
     """Move a request under way to the route that it has been found to have.
 

@@ -1,0 +1,40 @@
+"""Who may see more of a check than a word."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from typing import TYPE_CHECKING
+
+from watchroom import conf
+from watchroom.errors import ConfigError
+from watchroom.formats import tokenfile
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+
+def may_see_details(request: HttpRequest) -> bool:
+    """Say whether a request carries the exporter's token.
+
+    Not whether it comes from this machine: behind a proxy every stranger does.
+    """
+    scheme, _, said = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not said.strip():
+        return False
+    expected = _token()
+    if not expected:
+        return False
+    return hmac.compare_digest(
+        said.strip().encode("utf-8", "replace"), expected.encode()
+    )
+
+
+def _token() -> str:
+    try:
+        if given := tokenfile.from_environment(os.environ):
+            return given
+        directory = conf.runtime_dir(conf.settings())
+        return tokenfile.read_private(directory / tokenfile.NAME)
+    except (OSError, ConfigError):
+        return ""

@@ -1,0 +1,242 @@
+"""Which checks there are: the standard ones, a project's own, and the settings."""
+
+from __future__ import annotations
+
+import math
+import re
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from watchroom import conf
+from watchroom.conf.health import CheckSettings, Health
+from watchroom.errors import ConfigError
+from watchroom.health import probes
+from watchroom.units import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+F = TypeVar("F", bound="Callable[[], Any]")
+TIMEOUT, TTL = 1.0, 2.0
+MODULE = "health_checks"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_DUMMY_DATABASE = "django.db.backends.dummy"
+
+
+class Check(NamedTuple):
+    """One thing that must work for the app to work.
+
+    Attributes:
+        name: As /health/ shows it.
+        run: Told the seconds it has; raises when the check fails. Returns a word to
+            show instead of ``ok``, or None.
+        hard: Whether its failure makes /health/ and /readyz answer 503.
+        timeout: Seconds that a caller waits for it.
+        ttl: Seconds that a result is served without asking again.
+        once: Whether a good result holds for the life of the process.
+    """
+
+    name: str
+    run: Callable[[float], str | None]
+    hard: bool
+    timeout: float = TIMEOUT
+    ttl: float = TTL
+    once: bool = False
+
+    @property
+    def kind(self) -> str:
+        """``hard`` or ``soft``."""
+        return "hard" if self.hard else "soft"
+
+
+class _Declared:
+    """What the project's modules declared; told again by importing them again."""
+
+    def __init__(self) -> None:
+        self.checks: dict[str, Check] = {}
+        self.found = False
+        self.chosen: dict[str, Check] = {}
+        self.chosen_for: object = None
+
+
+_DECLARED = _Declared()
+
+
+def health_check(
+    name: str, *, hard: bool = True, timeout: str = "1s", ttl: str = "2s"
+) -> Callable[[F], F]:
+    """Declare a check of the project's own, in ``health_checks.py`` of any app.
+
+    The function is called in a thread of its own, without arguments. It fails when it
+    raises or returns False; only the error's class name is ever shown.
+
+    Args:
+        name: As /health/ shows it; a standard check of that name is replaced.
+        hard: Whether its failure makes /health/ and /readyz answer 503.
+        timeout: How long a caller waits for it, as a duration.
+        ttl: How long a result is served without asking again, as a duration.
+
+    Raises:
+        ConfigError: The name or a duration is none, the name is taken by another
+            function, or the function is async.
+
+    Example:
+        >>> @watchroom.health_check("ledger_open", hard=False)
+        ... def ledger_open() -> bool:
+        ...     return Period.objects.filter(open=True).exists()
+    """
+    field = f"health_check({name!r})"
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            "is no name for a check", field=field, hint="write small letters and _"
+        )
+    seconds, fresh = parse_duration(timeout), parse_duration(ttl)
+    if not 0 < seconds <= 60 or fresh > 3600:
+        raise ConfigError(
+            "allows more than 60 s, or keeps a result for more than an hour",
+            field=field,
+            hint='write timeout="1s", ttl="2s"',
+        )
+
+    def declare(function: F) -> F:
+        if iscoroutinefunction(function):
+            raise ConfigError(
+                "is async; checks run in threads", field=field, hint="write a def"
+            )
+
+        def run(_: float) -> None:
+            if function() is False:
+                raise FalseReturnedError
+
+        known = _DECLARED.checks.get(name)
+        if known is not None and _origin(known.run) != _origin(function):
+            raise ConfigError("is declared twice", field=field, hint="rename one")
+        run.__module__, run.__qualname__ = _origin(function)
+        _DECLARED.checks[name] = Check(name, run, hard, seconds, fresh)
+        return function
+
+    return declare
+
+
+class FalseReturnedError(Exception):
+    """A check returned False."""
+
+
+def checks() -> dict[str, Check]:
+    """Return the checks of this project by name, in the order they are shown.
+
+    A module of checks that does not import is a hard check that fails: a deploy must
+    not become healthier by losing its checks.
+    """
+    if not _DECLARED.found:
+        _DECLARED.found = True
+        _discover()
+    said = settings().checks
+    # Celery may be imported after the first answer; tests change settings.
+    wanted = (*_aliases(), tuple(_DECLARED.checks), said, bool(probes.celery_apps()))
+    if _DECLARED.chosen_for == wanted:
+        return _DECLARED.chosen
+    found = {check.name: check for check in (*_standard(), *_DECLARED.checks.values())}
+    chosen = {}
+    for name, check in found.items():
+        mine = said.get(name, CheckSettings())
+        if mine.on:
+            chosen[name] = check._replace(
+                hard=check.hard if mine.hard is None else mine.hard,
+                timeout=mine.timeout or check.timeout,
+                ttl=check.ttl if mine.ttl is None else mine.ttl,
+            )
+    _DECLARED.chosen, _DECLARED.chosen_for = chosen, wanted
+    return chosen
+
+
+def startup() -> Check:
+    """Return the check that the process waits for at its start."""
+    return Check("migrations", probes.migrations, hard=True, once=True)
+
+
+def settings() -> Health:
+    """Return the HEALTH setting, or the defaults when the settings are wrong."""
+    try:
+        return conf.settings().health or Health()
+    except ConfigError:  # the system check tells it to people
+        return Health()
+
+
+def _standard() -> Iterator[Check]:
+    from django.conf import settings as django_settings
+
+    for alias, database in django_settings.DATABASES.items():
+        engine = database.get("ENGINE", "")
+        if engine and engine != _DUMMY_DATABASE:
+            yield Check(_named("database", alias), _of(probes.database, alias), True)
+    for alias in django_settings.CACHES:
+        # Soft: a cache that is gone makes an app slow. Were it hard, it would take
+        # every process out of the balancer at the same moment.
+        yield Check(_named("cache", alias), _of(probes.cache, alias), False)
+    if probes.celery_apps():
+        yield Check("broker", probes.broker, False)
+
+
+def _aliases() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    from django.conf import settings as django_settings
+
+    return tuple(django_settings.DATABASES), tuple(django_settings.CACHES)
+
+
+def _named(what: str, alias: str) -> str:
+    return what if alias == "default" else f"{what}_{alias}"
+
+
+def _of(
+    probe: Callable[[str, float], str | None], alias: str
+) -> Callable[[float], str | None]:
+    return lambda seconds: probe(alias, seconds)
+
+
+def _discover() -> None:
+    """Import ``health_checks.py`` of every app, and beside the settings."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    from django.apps import apps
+
+    names = [f"{config.name}.{MODULE}" for config in apps.get_app_configs()]
+    names += [
+        f"{package}.{MODULE}" if package else MODULE for package in _settings_packages()
+    ]
+    for name in dict.fromkeys(names):
+        try:
+            if find_spec(name) is not None:
+                import_module(name)
+        except Exception as error:  # noqa: BLE001 - the project's own code
+            broken = Check(name, _raising(error), True, ttl=math.inf)
+            _DECLARED.checks[name] = broken
+
+
+def _settings_packages() -> Iterator[str]:
+    """Yield the settings' package and those above it: the nearest module counts."""
+    from importlib.util import find_spec
+
+    from django.conf import settings as django_settings
+
+    package = getattr(django_settings, "SETTINGS_MODULE", None) or ""
+    while package:
+        package = package.rpartition(".")[0]
+        try:
+            if find_spec(f"{package}.{MODULE}" if package else MODULE) is not None:
+                yield package
+                return
+        except ImportError:
+            return
+
+
+def _raising(error: Exception) -> Callable[[float], None]:
+    def run(_: float) -> None:
+        raise error
+
+    return run
+
+
+def _origin(function: Callable[..., Any]) -> tuple[str, str]:
+    return function.__module__, function.__qualname__

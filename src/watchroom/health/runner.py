@@ -1,0 +1,220 @@
+"""Runs checks so that none holds up another, and nobody waits longer than it may.
+
+Each check has at most one run at a time, in a daemon thread. Never an executor: pools
+are joined when an event loop closes and when the process exits, and then wait for the
+very thread that a timeout has given up (measured in a peer: the health page, and with
+uvicorn the exit, hang with the database).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from watchroom.health.checks import Check
+
+OK, ERROR = "ok", "error"
+TIMEOUT, STUCK = "timeout", "stuck"
+STUCK_AFTER = 3  # times the check's own timeout
+_LOG = logging.getLogger("watchroom.health")
+
+
+class Result(NamedTuple):
+    """What is known of a check.
+
+    Attributes:
+        check: Which.
+        ok: Whether it passed.
+        word: What everybody may see: ``ok``, ``error``, or a word of the check's own.
+        error: The class of what it raised, ``timeout`` or ``stuck``; empty when ok.
+        seconds: How long the run took, or has taken.
+        age: Seconds since the run ended, or began when it never ended.
+    """
+
+    check: Check
+    ok: bool
+    word: str
+    error: str
+    seconds: float
+    age: float
+
+
+class _Run:
+    __slots__ = ("begun", "done")
+
+    def __init__(self, begun: float) -> None:
+        self.begun = begun
+        self.done: Future[None] = Future()
+        # Under way from the start: a caller that gives up must not cancel it.
+        self.done.set_running_or_notify_cancel()
+
+
+class _End(NamedTuple):
+    at: float
+    seconds: float
+    word: str
+    error: str
+
+
+class Line:
+    """One check: its run under way, and how the last one ended."""
+
+    def __init__(self, check: Check, now: Callable[[], float]) -> None:
+        self.check = check
+        self._now = now
+        self._lock = threading.Lock()
+        self._run: _Run | None = None
+        self._end: _End | None = None
+        self._failing: bool | None = None
+
+    def kick(self) -> _Run | None:
+        """Start a run unless one is under way or the last is fresh enough."""
+        with self._lock:
+            if self._run is not None:
+                return self._run
+            end, now = self._end, self._now()
+            if end is not None and (
+                now - end.at < self.check.ttl or (self.check.once and not end.error)
+            ):
+                return None
+            run = self._run = _Run(now)
+        name = f"health-{self.check.name}"
+        try:
+            threading.Thread(
+                target=self._work, args=(run,), name=name, daemon=True
+            ).start()
+        except RuntimeError as error:  # no more threads
+            self._finish(run, "", type(error).__name__)
+        return run
+
+    def left(self, run: _Run) -> float:
+        """Return how long a caller may still wait for a run.
+
+        Not at all when the last one was given up: an outage would cost every probe that
+        comes after the `ttl` the whole time-out again.
+        """
+        end = self._end
+        if end is not None and end.error and end.seconds >= self.check.timeout:
+            return 0.0
+        return run.begun + self.check.timeout - self._now()
+
+    def result(self) -> Result:
+        """Return what is known now."""
+        with self._lock:
+            run, end, now = self._run, self._end, self._now()
+        spent = 0.0 if run is None else now - run.begun
+        if run is not None and (end is None or spent >= self.check.timeout):
+            late = spent > STUCK_AFTER * self.check.timeout
+            error = STUCK if late else TIMEOUT
+            found = Result(self.check, False, ERROR, error, spent, spent)
+        elif end is not None:
+            word = ERROR if end.error else end.word or OK
+            found = Result(
+                self.check, not end.error, word, end.error, end.seconds, now - end.at
+            )
+        else:
+            found = Result(self.check, False, ERROR, TIMEOUT, 0.0, 0.0)
+        self._tell(found)
+        return found
+
+    def _work(self, run: _Run) -> None:
+        word, failed = "", ""
+        try:
+            word = self.check.run(self.check.timeout) or ""
+        except BaseException as error:  # noqa: BLE001 - whatever a check raises is its result
+            failed = type(error).__name__
+            _LOG.debug("The check %r failed.", self.check.name, exc_info=True)
+        finally:
+            _close_connections()
+            self._finish(run, word, failed)
+
+    def _finish(self, run: _Run, word: str, failed: str) -> None:
+        with self._lock:
+            now = self._now()
+            self._end = _End(now, now - run.begun, word, failed)
+            self._run = None
+        run.done.set_result(None)
+
+    def _tell(self, found: Result) -> None:
+        """Log a change once, not every probe."""
+        with self._lock:
+            before, self._failing = self._failing, not found.ok
+        if not found.ok and not before:
+            # The class only: texts of database errors name hosts and users.
+            _LOG.warning(
+                "The %s health check %r fails: %s.",
+                found.check.kind,
+                found.check.name,
+                found.error,
+            )
+        elif found.ok and before:
+            _LOG.info("The health check %r passes again.", found.check.name)
+
+
+class Runner:
+    """The checks of this process.
+
+    Args:
+        now: Monotonic seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._pid = 0
+        self._lines: dict[str, Line] = {}
+
+    def run(self, checks: Iterable[Check]) -> list[Result]:
+        """Return the results of `checks`, after at most the longest of their times."""
+        lines = self._lines_of(checks)
+        runs = [(line, line.kick()) for line in lines]
+        for line, run in runs:
+            if run is not None and (left := line.left(run)) > 0:
+                with suppress(TimeoutError):
+                    run.done.result(left)
+        return [line.result() for line in lines]
+
+    async def arun(self, checks: Iterable[Check]) -> list[Result]:
+        """Do the same without holding up the event loop, or a thread of its pool."""
+        lines = self._lines_of(checks)
+        runs = [(line, line.kick()) for line in lines]
+        for line, run in runs:
+            if run is None or run.done.done() or (left := line.left(run)) <= 0:
+                continue
+            waiting = asyncio.wrap_future(run.done)
+            try:
+                await asyncio.wait((waiting,), timeout=left)
+            finally:
+                waiting.cancel()
+        return [line.result() for line in lines]
+
+    def _lines_of(self, checks: Iterable[Check]) -> list[Line]:
+        if self._pid != os.getpid():
+            # The parent's threads did not come along, and its locks may be held.
+            self._pid, self._lines = os.getpid(), {}
+        lines = self._lines
+        found = []
+        for check in checks:
+            line = lines.get(check.name)
+            if line is None or line.check != check:
+                line = lines.setdefault(check.name, Line(check, self._now))
+                if line.check != check:
+                    line = lines[check.name] = Line(check, self._now)
+            found.append(line)
+        return found
+
+
+def _close_connections() -> None:
+    """Close what the check opened: thread-local, they would be lost with the thread."""
+    from django.db import connections
+
+    with suppress(Exception):  # a database that is down
+        connections.close_all()
