@@ -18,6 +18,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 NEEDS = {"demo": ["demo"], "test": ["demo", "test"], "bench": ["demo", "test", "bench"]}
 OLDEST = (3, 11)
+STATIC = ROOT / "src" / "watchroom" / "monitor" / "console" / "static"
+FETCHED = STATIC / "vendor" / "uPlot.iife.min.js"
 
 
 def say(text: str) -> None:
@@ -62,7 +64,9 @@ def install(purpose: str) -> None:
     """Install watchroom and what the purpose needs, once per pyproject.toml."""
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()[:16]
     stamp = VENV / f".watchroom-{purpose}"
-    if stamp.exists() and stamp.read_text() == wanted:
+    # The build puts the console's script into the tree; a clean-up may have taken it.
+    done = stamp.exists() and stamp.read_text() == wanted
+    if done and FETCHED.exists():
         return
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "-q"]
     say("installing Python packages (a minute on a fresh machine)")
