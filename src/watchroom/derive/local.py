@@ -23,8 +23,10 @@ it again.
 - `alertmanager.yml`: `routes:` (tried after the generated ones), `receivers:` and
   `inhibit_rules:` of your own. Keep URLs that are secrets in `secrets/NAME` and name
   them with `url_file: secrets/NAME`.
+- `grafana/*.json`: dashboards that you exported from Grafana; the monitor draws what it
+  knows of them and says what it does not.
 
-Run `watchroom build` again after a change here.
+Run `watchroom build` again after a change here, and `watchroom reload`.
 """
 _STRICT: dict[str, Any] = {"frozen": True, "forbid_unknown_fields": True}
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from watchroom.errors import ConfigError
-from watchroom.formats import alertmanager, grafana, manifest, prometheus, rulefile
+from watchroom.formats import (
+    alertmanager,
+    grafana,
+    grafana_import,
+    manifest,
+    prometheus,
+    rulefile,
+)
+from watchroom.formats.grafana_import import Sheet
 from watchroom.monitor.relabel import compile_rules
 from watchroom.monitor.targets import BODY_LIMIT, SAMPLE_LIMIT, Job
 from watchroom.units import parse_duration
@@ -18,6 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LARGEST_FILE = 16 * 2**20
+_MOST_SHEETS = 100
+_UID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+OVERVIEW = "watchroom-overview"
 
 
 class Loaded(NamedTuple):
@@ -27,6 +39,8 @@ class Loaded(NamedTuple):
         root: The directory.
         text: ``prometheus.yml`` as it stands.
         alertmanager_text: ``alertmanager.yml`` as it stands.
+        sheets: Dashboards by uid: ours, then the team's.
+        refused_sheets: Why a dashboard of the team's is none; that stops nothing.
         digest: Changes when any file read does.
     """
 
@@ -36,6 +50,8 @@ class Loaded(NamedTuple):
     rules: Mapping[str, rulefile.RuleFile]
     alertmanager: alertmanager.Alertmanager
     dashboard: grafana.Dashboard | None
+    sheets: Mapping[str, Sheet]
+    refused_sheets: tuple[str, ...]
     manifest: manifest.Manifest | None
     evaluation_seconds: float
     external_labels: Mapping[str, str]
@@ -128,13 +144,11 @@ def load(root: Path) -> Loaded:
     config = prometheus.load(text, str(main))
     routes = root / "alertmanager.yml"
     routes_text = reader.text(routes)
-    board_path = root / "grafana" / "watchroom-overview.json"
     manifest_path = root / "watchroom.json"
-    board = known = None
-    if board_path.exists():
-        board = grafana.load(reader.text(board_path), str(board_path))
+    known = None
     if manifest_path.exists():
         known = manifest.load(reader.text(manifest_path), str(manifest_path))
+    sheets, refused = _sheets(reader)
     return Loaded(
         root=root,
         prometheus=config,
@@ -143,7 +157,9 @@ def load(root: Path) -> Loaded:
         ),
         rules=_rules(reader, config),
         alertmanager=alertmanager.load(routes_text, str(routes)),
-        dashboard=board,
+        dashboard=sheets[OVERVIEW].dashboard if OVERVIEW in sheets else None,
+        sheets=sheets,
+        refused_sheets=refused,
         manifest=known,
         evaluation_seconds=parse_duration(config.global_.evaluation_interval),
         external_labels=dict(config.global_.external_labels),
@@ -151,6 +167,30 @@ def load(root: Path) -> Loaded:
         alertmanager_text=routes_text,
         digest=reader.digest(),
     )
+
+
+def _sheets(reader: _Reader) -> tuple[dict[str, Sheet], tuple[str, ...]]:
+    """Return the dashboards by uid, and why some of the team's are not among them."""
+    found: dict[str, Sheet] = {}
+    for path in sorted((reader.root / "grafana").glob("*.json")):
+        board = grafana.load(reader.text(path), str(path))
+        found[board.uid] = Sheet(board, {}, path.name, own=True)
+    refused: list[str] = []
+    paths = sorted((reader.root / "local" / "grafana").glob("*.json"))
+    for path in paths[:_MOST_SHEETS]:
+        try:
+            sheet = grafana_import.read(reader.text(path), str(path))
+        except ConfigError as error:
+            refused.append(str(error))
+            continue
+        uid = sheet.dashboard.uid
+        if uid in found or not _UID.fullmatch(uid):
+            refused.append(f"{path}: its uid {uid!r} is taken, or is no name")
+            continue
+        found[uid] = sheet._replace(file=path.name)
+    if len(paths) > _MOST_SHEETS:
+        refused.append(f"{len(paths)} dashboards; the first {_MOST_SHEETS} are read")
+    return found, tuple(refused)
 
 
 def _rules(

@@ -14,6 +14,7 @@ from watchroom.monitor.api.proofs import ProofsAPI
 from watchroom.monitor.api.status import StatusAPI
 from watchroom.monitor.console.alerts import AlertsPage
 from watchroom.monitor.console.checklist import Checklist
+from watchroom.monitor.console.dashboards import Dashboards
 from watchroom.monitor.console.login import Logins
 from watchroom.monitor.console.nav import PATHS, paths_of
 from watchroom.monitor.console.pages import Console
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from watchroom.monitor.services import Services
 
 _LARGEST_REQUEST = 1024 * 1024
+_APIS = (QueryAPI, StatusAPI, AlertmanagerAPI, OwnAPI, ProofsAPI)
+_PAGES = (Console, Dashboards, AlertsPage, Checklist, Logins)
 
 
 def application(services: Services) -> web.Application:
@@ -32,10 +35,8 @@ def application(services: Services) -> web.Application:
         middlewares=[services.access.middleware], client_max_size=_LARGEST_REQUEST
     )
     renderer = Renderer(services)
-    apis = (QueryAPI, StatusAPI, AlertmanagerAPI, OwnAPI, ProofsAPI)
-    parts = [part(services) for part in apis]
-    looks = (Console, AlertsPage, Checklist, Logins)
-    pages = [page(services, renderer) for page in looks]
+    parts = [part(services) for part in _APIS]
+    pages = [page(services, renderer) for page in _PAGES]
     for part in (*parts, *pages):
         part.routes(app)
     app[PATHS] = paths_of(app)

@@ -53,7 +53,7 @@ FAILURES = (
     ),
     Chart(
         title="Failures by route",
-        description="The five routes with the most failures a second.",
+        description="At each moment the five routes with the most failures a second.",
         row="Request rate and 5xx",
         queries=(
             Query(
@@ -104,7 +104,7 @@ DURATIONS = (
     ),
     Chart(
         title="Slowest routes, p95",
-        description="The five routes whose 95th percentile is the highest.",
+        description="At each moment the five routes with the highest 95th percentile.",
         row="Latency",
         queries=(
             Query(

@@ -202,17 +202,29 @@ def read_processes(engine: Engine, queryable: Queryable, at_ms: int) -> list[Pro
     return found
 
 
-def read_history(queryable: Queryable, at_ms: int, gap_ms: int) -> list[Transition]:
+def read_history(
+    queryable: Queryable,
+    at_ms: int,
+    gap_ms: int,
+    *,
+    seconds: int = HISTORY_SECONDS,
+    only: Sequence[Matcher] = (),
+) -> list[Transition]:
     """Return the alerts' changes of the last six hours from ALERTS, newest first.
 
     Args:
         queryable: A snapshot.
         at_ms: Now.
         gap_ms: An alert not seen for longer than this has ended.
+        seconds: How far back.
+        only: Which alerts.
     """
-    start = at_ms - HISTORY_SECONDS * 1000
+    start = at_ms - seconds * 1000
     found: list[Transition] = []
-    firing = [Matcher("__name__", "=", "ALERTS"), Matcher("alertname", "!=", "")]
+    firing = [
+        *(Matcher("__name__", "=", "ALERTS"), Matcher("alertname", "!=", "")),
+        *only,
+    ]
     for group in queryable.select(firing, start, at_ms):
         for row, labels in enumerate(group.labels):
             state = None if group.state is None else group.state[row]

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from watchroom.monitor.console.render import Renderer
     from watchroom.monitor.services import Services
 
-_ASSETS = {"console.css": "text/css", "console.js": "text/javascript"}
+_ASSETS = {
+    "console.css": "text/css",
+    "console.js": "text/javascript",
+    "charts.js": "text/javascript",
+    # From npm, when the package was built.
+    "vendor/uPlot.iife.min.js": "text/javascript",
+    "vendor/uPlot.min.css": "text/css",
+    "vendor/uPlot.LICENSE.txt": "text/plain",
+}
 
 
 class Console:
@@ -27,7 +35,11 @@ class Console:
         self._renderer = renderer
         self._boards = Boards(services)
         folder = files("watchroom.monitor.console") / "static"
-        self._assets = {name: (folder / name).read_bytes() for name in _ASSETS}
+        self._assets = {
+            name: (folder / name).read_bytes()
+            for name in _ASSETS
+            if (folder / name).is_file()
+        }
 
     def routes(self, app: web.Application) -> None:
         """Add the handlers to `app`."""
@@ -35,7 +47,7 @@ class Console:
         app.router.add_get("/board", self.board)
         app.router.add_get("/runbooks/", self.index)
         app.router.add_get("/runbooks/{name}", self.runbook)
-        app.router.add_get("/static/{name}", self.asset)
+        app.router.add_get("/static/{name:.+}", self.asset)
 
     async def now(self, request: web.Request) -> web.Response:
         """Answer with the whole page."""

@@ -157,3 +157,29 @@ def clock(at_ms: int) -> str:
 def iso(at_ms: int) -> str:
     """Return an instant as ISO 8601 in UTC, for machines and the script."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
+
+
+def scale_of(top: float, unit: str) -> tuple[float, str]:
+    """Return what to divide values of `unit` by, up to `top`, and the word after them.
+
+    One scale for a whole chart, so that its numbers can be compared.
+    """
+    if unit == "percentunit":
+        return 0.01, "%"
+    if unit == "percent":
+        return 1.0, "%"
+    if unit in _BOOLS:
+        return 1.0, ""
+    if unit not in _UNITS:
+        return 1.0, "days" if unit == "d" else unit.removeprefix("suffix:").strip()
+    scale, factor, after = _UNITS[unit]
+    base = abs(top) * factor
+    size, name = _SCALES[scale][-1][:2]
+    for each, word, start in _SCALES[scale]:
+        if base and base * 1.0005 >= start:
+            size, name = each, word
+            break
+    if not base and scale == "s":
+        size, name = 1e-3, "ms"
+    joined = f"{name}{after}" if after.startswith("/") else f"{name} {after}".strip()
+    return size / factor, joined
