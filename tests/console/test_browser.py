@@ -3,100 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
-import aiohttp
 import pytest
+from tests.support.browser import browsing
 from tests.support.listener import listening
 from tests.support.watched import Files, Monitor, Target, until
 
 pytestmark = pytest.mark.browser
 
 READING = (Path(__file__).parent / "reading.js").read_text()
-
-
-class Browser:
-    """Chromium, spoken to by its debugging protocol."""
-
-    def __init__(self, socket):
-        self.socket = socket
-        self.ids = itertools.count(1)
-        self.complaints = []
-
-    async def do(self, method, **params):
-        number = next(self.ids)
-        await self.socket.send_json({"id": number, "method": method, "params": params})
-        while True:
-            said = json.loads((await self.socket.receive(timeout=20)).data)
-            if said.get("method") == "Log.entryAdded":
-                self.complaints.append(said["params"]["entry"]["text"])
-            if said.get("id") == number:
-                return said["result"]
-
-    async def js(self, code):
-        result = await self.do("Runtime.evaluate", expression=code, returnByValue=True)
-        return result["result"].get("value")
-
-    async def until(self, code, seconds=15):
-        async with asyncio.timeout(seconds):
-            while not await self.js(code):  # noqa: ASYNC110 - the page is another process
-                await asyncio.sleep(0.1)
-
-    async def show(self, width, scheme):
-        media = [
-            {"name": "prefers-color-scheme", "value": scheme},
-            {"name": "prefers-reduced-motion", "value": "reduce"},
-        ]
-        await self.do("Emulation.setEmulatedMedia", features=media)
-        await self.do(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=900,
-            deviceScaleFactor=1,
-            mobile=width < 600,
-        )
-
-
-@contextlib.asynccontextmanager
-async def browsing(profile, url):
-    binary = shutil.which("chromium")
-    if binary is None:
-        pytest.skip("needs Debian's chromium")
-    flags = [
-        *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-        *("--disable-background-networking", "--disable-component-update"),
-        *("--disable-sync", "--remote-debugging-port=0"),
-        f"--user-data-dir={profile}",
-    ]
-    process = subprocess.Popen(  # noqa: ASYNC220 - starting it takes no time
-        [binary, *flags, "about:blank"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        port_file = profile / "DevToolsActivePort"
-        await asyncio.to_thread(
-            until, lambda: port_file.exists() and port_file.read_text().strip(), 20
-        )
-        port = port_file.read_text().split()[0]
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                pages = await answer.json(content_type=None)
-            page = next(one for one in pages if one["type"] == "page")
-            async with session.ws_connect(page["webSocketDebuggerUrl"]) as socket:
-                browser = Browser(socket)
-                await browser.do("Log.enable")
-                await browser.do("Page.navigate", url=url)
-                await browser.until("document.readyState === 'complete'")
-                yield browser
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture
@@ -110,6 +27,79 @@ def watched(tmp_path):
         yield monitor, target
         monitor.stop()
     target.close()
+
+
+CHART = {
+    "id": 1,
+    "title": "Size",
+    "type": "timeseries",
+    "gridPos": {"h": 8, "w": 12, "x": 0, "y": 0},
+    "fieldConfig": {"defaults": {"unit": "short"}},
+    "targets": [{"refId": "A", "expr": "m", "legendFormat": "m"}],
+}
+NOTHING = CHART | {"id": 2, "targets": [{"refId": "A", "expr": "nothing"}]}
+WRONG = CHART | {"id": 3, "targets": [{"refId": "A", "expr": "sum("}]}
+
+
+@pytest.fixture
+def charted(watched):
+    monitor, target = watched
+    script = monitor.get("/static/vendor/uPlot.iife.min.js").status == 200
+    if not script:
+        pytest.skip("needs the console's files: python3 tools/setup.py test")
+    board = {"uid": "charts", "title": "Charts", "panels": [CHART, NOTHING, WRONG]}
+    (monitor.files.path / "grafana" / "charts.json").write_text(json.dumps(board))
+    assert monitor.post("/-/reload").status == 200
+    return monitor, target
+
+
+def state(number, wanted):
+    return f"document.getElementById('panel-{number}').dataset.state === '{wanted}'"
+
+
+def test_charts_draw_go_on_and_move_by_keys_at_every_size(charted, tmp_path):
+    monitor, target = charted
+    url = f"{monitor.url}/dashboards/charts?from=now-15m&to=now"
+
+    async def look():
+        async with browsing(tmp_path / "profile", url) as browser:
+            await browser.until(state(1, "ok"))
+            await browser.until(state(2, "empty"))
+            # What cannot be seen is not asked for.
+            await browser.js("document.getElementById('panel-3').scrollIntoView()")
+            await browser.until(state(3, "error"))
+            await browser.js("scrollTo(0, 0)")
+            assert await browser.js("document.querySelectorAll('canvas').length") == 1
+            target.paths["/metrics"] = "m 9\n"
+            await browser.until(f"{LEGEND}.includes('9')")
+            await browser.until(
+                "document.getElementById('marks').innerText.includes('TooHigh')"
+            )
+            await browser.js("document.querySelector('#panel-1 .plot').focus()")
+            key = {"key": "ArrowLeft", "code": "ArrowLeft", "windowsVirtualKeyCode": 37}
+            await browser.do("Input.dispatchKeyEvent", type="keyDown", **key)
+            await browser.until(
+                "document.querySelector('#panel-1 .said').innerText.includes('m ')"
+            )
+            for width in (380, 1280):
+                for scheme in ("light", "dark"):
+                    await browser.show(width, scheme)
+                    ratio, text = await browser.js(f"{READING}; lowestContrast()")
+                    assert ratio >= 4.5, (width, scheme, text)
+                    assert await browser.js(f"{READING}; smallTargets()") == [], width
+                    wide = await browser.js("document.documentElement.scrollWidth")
+                    assert wide <= width
+                await browser.until(
+                    "document.querySelector('canvas').getBoundingClientRect().right"
+                    " <= innerWidth"
+                )
+            return browser.complaints
+
+    complaints = asyncio.run(look())
+    assert not [text for text in complaints if "Content Security Policy" in text]
+
+
+LEGEND = "document.querySelector('#panel-1 .legend').innerText"
 
 
 def test_the_page_stays_current_without_losing_the_readers_place(watched, tmp_path):

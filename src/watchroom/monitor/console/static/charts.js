@@ -36,7 +36,7 @@
   const inSight = (body) => {
     if (body.limit == null) return false;
     const top = Math.max(...body.lines.flatMap((line) => line.values.filter((v) => v != null)));
-    return !body.above || top > body.limit / 5;
+    return !body.above || top === 0 || top > body.limit / 5;
   };
   const shade = (probe) => getComputedStyle(probe).color;
   // light-dark() in a custom property is resolved only where it is used as a colour.
@@ -223,7 +223,7 @@
       ctx.fillStyle = token("ink-2");
       ctx.font = `${12 * ratio}px system-ui, sans-serif`;
       ctx.textAlign = "left";
-      ctx.fillText(`limit ${said(panel, panel.data.limit)}, far above`, bbox.left + 6 * ratio, bbox.top + 12 * ratio);
+      ctx.fillText(`↑ ${panel.limit}`, bbox.left + 6 * ratio, bbox.top + 12 * ratio);
     }
     for (const mark of marks) {
       const x = u.valToPos(mark.at, "x", true);
@@ -290,7 +290,7 @@
       if (rows[i]) rows[i].cells[1].textContent = at == null ? "" : plain(panel, row[at]);
     });
     panel.table.tHead.rows[0].cells[1].textContent =
-      at == null ? "at cursor" : calmMotion.format(new Date((panel.data.start + at * panel.data.step) * 1000));
+      at == null ? "cursor" : calmMotion.format(new Date((panel.data.start + at * panel.data.step) * 1000));
   };
 
   const go = (from, to) => {
@@ -377,6 +377,7 @@
   for (const root of page.querySelectorAll("[data-panel]")) {
     const panel = {
       root, id: root.dataset.panel, kind: root.dataset.kind, title: root.querySelector("h3").firstChild.textContent.trim(),
+      limit: (root.querySelector("h3 span") || { textContent: "" }).textContent,
       said: root.querySelector(".said"), table: root.querySelector(".legend"), plot: null, data: null, seen: 0,
     };
     panels.set(root, panel);
@@ -398,6 +399,7 @@
     field.value = `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}T${pad(at.getHours())}:${pad(at.getMinutes())}`;
     field.addEventListener("input", () => field.form.elements.to.setCustomValidity(""));
   }
+  if (narrow.matches) document.getElementById("choose").open = false;
   const choices = document.getElementById("variables");
   if (choices) {
     choices.querySelector("button").hidden = true;
