@@ -13,7 +13,10 @@ from watchroom.catalogue.model import ROWS
 from watchroom.derive.selectors import metric, names
 from watchroom.formats import grafana
 
-ALL = ("sites", "database", "cache", "celery", "postgresql", "health")
+ALL = (
+    *("sites", "database", "cache", "celery", "broker", "beat", "postgresql", "health"),
+    *("disks", "https"),
+)
 GUIDE = ROWS[:5]
 # Units of Grafana that a value of ours can have, and that the monitor can say.
 UNITS = {

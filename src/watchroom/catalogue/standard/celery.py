@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Runbook, Top, Vital
+from watchroom.catalogue.standard import celery_charts
 
 _FAILED = "celery_task_failed_total"
 _DRILL_TASK = f'{_FAILED}{{name="drill"}}'
 
 CELERY_TASK_FAILED = Vital(
     title="Failed tasks",
+    charts=celery_charts.TASKS,
     metrics=(_FAILED,),
     group="celery",
     limit=0,
@@ -125,6 +127,7 @@ _WORKERS = 'watchroom_processes{role="worker"}'
 
 CELERY_WORKERS_DOWN = Vital(
     title="Task workers",
+    charts=celery_charts.WORKERS,
     metrics=("watchroom_processes", "celery_broker_up"),
     group="celery",
     limit=1,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Runbook, Top, Vital
+from watchroom.catalogue.standard import celery_charts
 
 _LENGTH = "celery_queue_length"
 _OLDEST = "celery_queue_oldest_seconds"
@@ -47,6 +48,7 @@ curl -s $exporter/metrics | grep -E '^celery_(queue|broker)|^watchroom_processes
 
 CELERY_BACKLOG_HIGH = Vital(
     title="Waiting tasks",
+    charts=celery_charts.LENGTH,
     metrics=(_LENGTH,),
     group="celery",
     limit=1000,
@@ -121,6 +123,7 @@ CELERY_BACKLOG_HIGH = Vital(
 
 CELERY_QUEUE_STUCK = Vital(
     title="Oldest waiting task",
+    charts=celery_charts.OLDEST,
     metrics=(_OLDEST,),
     group="celery",
     unit="seconds",

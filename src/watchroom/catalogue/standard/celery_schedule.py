@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Runbook, Vital
+from watchroom.catalogue.standard import celery_charts
 
 _OVERDUE = "celery_beat_overdue_seconds"
 _ENTRY = '{entry="drill"}'
 
 SCHEDULED_TASK_OVERDUE = Vital(
     title="Latest scheduled task",
+    charts=celery_charts.SCHEDULE,
     metrics=(_OVERDUE,),
     group="celery",
     unit="seconds",
