@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import re
+import subprocess
+import sys
 import urllib.parse
 
 import pytest
+import segno
 from tests.support.listener import listening
 from tests.support.proxy import proxied
 from tests.support.watched import Files, Monitor, Target, request
@@ -27,6 +33,13 @@ def monitor(tmp_path_factory):
         yield running
         running.stop()
     target.close()
+
+
+@pytest.fixture
+def target():
+    found = Target()
+    yield found
+    found.close()
 
 
 @pytest.fixture
@@ -207,3 +220,51 @@ def test_links_and_sessions_end_with_their_time():
     now[0] += 8 * 86400
     assert not sessions.holds(cookie)
     assert code not in repr(vars(sessions))
+
+
+def watchroom(*words, **env):
+    base = {k: v for k, v in os.environ.items() if not k.startswith("WATCHROOM")}
+    return subprocess.run(
+        [sys.executable, "-m", "watchroom", *words],
+        env=base | env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_login_prints_a_link_that_works_once_and_a_code_for_a_phone(monitor, token):
+    asked = ("login", "--url", monitor.url)
+    done = watchroom(*asked, "--phone", WATCHROOM_TOKEN=token)
+    assert done.returncode == 0, done.stderr
+    link = done.stdout.splitlines()[-1]
+    assert link.startswith("https://watch.example.org/watch/login/")
+    drawn = io.StringIO()
+    segno.make(link, micro=False).terminal(drawn, border=2, compact=True)
+    assert drawn.getvalue() in done.stdout
+    assert "10 minutes" in done.stderr
+    assert token not in done.stdout + done.stderr
+    here = f"{monitor.url}/watch/login/{link.rpartition('/')[2]}"
+    assert "Log out" in Visitor().go(here, {})[1].body
+    assert Visitor().go(here, {})[1].status == 410
+    offered = json.loads(watchroom(*asked, "--json", WATCHROOM_TOKEN=token).stdout)
+    assert offered["seconds"] == LINK_SECONDS
+
+
+def test_login_says_who_refuses_and_what_a_phone_cannot_open(
+    monitor, token, tmp_path, target
+):
+    refused = watchroom("login", "--url", monitor.url, WATCHROOM_TOKEN="w" * 20)
+    assert refused.returncode == 1
+    assert "WATCHROOM_TOKEN" in refused.stderr
+    with listening() as pages:
+        files = Files(tmp_path / "monitoring", pages.url()).job(target.address)
+        files.monitor_url = ""
+        own = Monitor(files.write(), tmp_path)
+        own.start(WATCHROOM_TOKEN=token).ready()
+        done = watchroom("login", "--url", own.url, "--phone", WATCHROOM_TOKEN=token)
+        own.stop()
+    assert done.returncode == 2
+    assert "a phone cannot open http://127.0.0.1" in done.stderr
+    assert "MONITOR_URL" in done.stderr

@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": ("demo", "monitor", "Watch a sample app fail and be paged for it."),
     "drill": ("drill", "monitor", "Prove an alert: fault, rule, route, page."),
     "exporter": ("exporter", None, "Serve the app's metrics, probes and drills."),
+    "login": ("login", "monitor", "Print a link that logs a browser in, once."),
     "query": ("query", "monitor", "Ask a monitor or a Prometheus one question."),
     "reload": ("reload", "monitor", "Make a running monitor read its files again."),
     "run": ("run", "monitor", "Run the embedded monitor over built files."),

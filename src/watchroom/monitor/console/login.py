@@ -93,7 +93,10 @@ class Logins:
                 headers={"WWW-Authenticate": "Bearer"},
             )
         code = self._services.access.sessions.offer()
-        return web.json_response({"path": f"login/{code}", "seconds": LINK_SECONDS})
+        base = self._services.config.monitor_url or self._services.external_url
+        return web.json_response(
+            {"url": base, "path": f"login/{code}", "seconds": LINK_SECONDS}
+        )
 
     def _let_in(self, request: web.Request, cookie: str, then: str) -> web.HTTPSeeOther:
         answer = web.HTTPSeeOther(then)

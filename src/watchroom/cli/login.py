@@ -1,0 +1,78 @@
+"""`watchroom login`: a link that logs a browser in, once; as a QR code for a phone."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import urllib.parse
+from http import HTTPStatus
+from pathlib import Path
+
+import click
+import segno
+
+from watchroom.cli.ask import ask, url_of
+from watchroom.errors import ConfigError
+
+_HERE = {"localhost", "127.0.0.1", "::1"}
+
+
+@click.command()
+@click.argument(
+    "directory", required=False, type=click.Path(path_type=Path, file_okay=False)
+)
+@click.option(
+    "--url",
+    help="The monitor. Default: the one on this machine, http://127.0.0.1:9700 unless "
+    "that of DIRECTORY listens elsewhere.",
+)
+@click.option("--phone", is_flag=True, help="Also show the link as a QR code.")
+@click.option("--json", "as_json", is_flag=True, help="Print the link as JSON.")
+def login(directory: Path | None, url: str | None, phone: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes flags by name
+    """Print a link that logs a browser in, once, within ten minutes.
+
+    The link shows a button; looking at it, as previews do, uses nothing up.
+
+    \b
+    Examples:
+      watchroom login
+      watchroom login monitoring/ --phone
+      watchroom login --json
+
+    Exit codes: 0 here it is, 1 the monitor refuses, 2 nobody answers, or the phone
+    could not reach the link.
+    """  # noqa: D301 - click reads \b as the control character
+    where, project = url_of(directory, url)
+    answer = ask(where, "/-/login-link", project=project, data={})
+    if not answer.ok:
+        hint = (
+            "this needs the monitor's token: give the directory of its files on the "
+            "machine where it runs, or set WATCHROOM_TOKEN"
+        )
+        refused = answer.status == HTTPStatus.UNAUTHORIZED
+        click.echo(hint if refused else answer.body.strip(), err=True)
+        sys.exit(1)
+    offered = json.loads(answer.body)
+    link = f"{offered['url'].rstrip('/')}/{offered['path']}"
+    if as_json:
+        click.echo(json.dumps({"url": link, "seconds": offered["seconds"]}))
+        return
+    if phone:
+        _refuse_loopback(link)
+        code = io.StringIO()
+        segno.make(link, micro=False).terminal(code, border=2, compact=True)
+        click.echo(code.getvalue())
+    click.echo(link)
+    click.echo(f"It works once, for {offered['seconds'] // 60} minutes.", err=True)
+
+
+def _refuse_loopback(link: str) -> None:
+    host = urllib.parse.urlsplit(link).hostname
+    if host in _HERE:
+        raise ConfigError(
+            f"a phone cannot open http://{host}",
+            field="WATCHROOM['MONITOR_URL']",
+            hint="set it to the address under which phones reach this monitor, build, "
+            "and reload",
+        )
