@@ -1,16 +1,44 @@
-"""What every test shares: the list of skips, for `tools/test.py` to count."""
+"""What every test shares: the list of skips, and when the slow ones begin."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--skips-to", help="write one line per skipped test to this file")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each worker begin with its share of the slow tests.
+
+    One of a minute and a half that begins last keeps all cores but one waiting. The
+    scheduler deals the list out in equal runs, one a worker.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
+    if workers < 2:
+        return
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    modules: dict[str, list[pytest.Item]] = {}
+    fast = []
+    for item in items:
+        if item.get_closest_marker("slow"):
+            modules.setdefault(item.nodeid.partition("::")[0], []).append(item)
+        else:
+            fast.append(item)
+    for module in modules.values():  # whole, for they share their servers
+        min(shares, key=len).extend(module)
+    each = len(items) // workers
+    items.clear()
+    for share in shares:
+        room = max(0, each - len(share))
+        items += share + fast[:room]
+        del fast[:room]
+    items += fast
 
 
 def pytest_terminal_summary(
