@@ -96,7 +96,7 @@ def script(epoch):
 def dispatched(config, events, epoch, external_url):
     """Return (second, path, body) of what our dispatcher sends on its own clock."""
     dispatcher = Dispatcher(config)
-    hooks = {receiver.name: receiver.webhook_configs for receiver in config.receivers}
+    hooks = {receiver.name: receiver.integrations() for receiver in config.receivers}
     left = list(events)
     sent = []
     for now in range(epoch, epoch + round(END * 1000), 20):

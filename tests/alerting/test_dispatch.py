@@ -22,7 +22,7 @@ receivers:
   - name: other
     webhook_configs: [{url: "http://127.0.0.1:1/b"}]
 """
-KEY = DeliveryKey("ops", 0, '{}:{alertname="A"}')
+KEY = DeliveryKey("ops", "webhook[0]", '{}:{alertname="A"}')
 
 
 def config(text=CONFIG, send_resolved="true"):

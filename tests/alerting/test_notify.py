@@ -460,7 +460,7 @@ def test_the_ledger_is_bounded(tmp_path, monkeypatch):
         old = round(time.time() * 1000) - 40 * 86_400_000
         for number in range(200):
             said = Notification(
-                DeliveryKey("ops", 0, f"{number}"),
+                DeliveryKey("ops", "webhook[0]", f"{number}"),
                 "send",
                 "firing",
                 [alert()],

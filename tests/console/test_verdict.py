@@ -30,7 +30,7 @@ def alert(name, state, since_s, **labels):
 def entry(state, receiver="ops", name="A", ago_s=10, **changes):
     return Entry(
         1,
-        DeliveryKey(receiver, 0, "g"),
+        DeliveryKey(receiver, "webhook[0]", "g"),
         "firing",
         "http://h/…",
         state,

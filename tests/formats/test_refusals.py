@@ -21,8 +21,8 @@ BAD = {
     ),
     "a receiver of another kind": (
         alertmanager,
-        "route:\n  receiver: ops\nreceivers:\n  - name: ops\n    slack_configs: []\n",
-        (5, "slack_configs is not supported yet", "webhook_configs"),
+        "route:\n  receiver: ops\nreceivers:\n  - name: ops\n    sns_configs: []\n",
+        (5, "sns_configs is not supported yet", "webhook_configs"),
     ),
     "a route to nobody": (
         alertmanager,

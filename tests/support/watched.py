@@ -33,10 +33,10 @@ class Reply(NamedTuple):
         return json.loads(self.body)
 
 
-def request(url, *, data=None, **headers):
+def request(url, *, data=None, method=None, **headers):
     """Ask without following redirects; every status is a reply."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    asked = urllib.request.Request(url, data=data, headers=named)
+    asked = urllib.request.Request(url, data=data, headers=named, method=method)
 
     class Stay(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *_):

@@ -12,6 +12,7 @@ import msgspec
 
 from watchroom.catalogue import load as catalogue
 from watchroom.cli import project, tree
+from watchroom.cli.build_notes import notes
 from watchroom.derive import site as sites
 from watchroom.derive.files import files
 from watchroom.derive.plan import Plan, plan
@@ -20,7 +21,7 @@ from watchroom.formats.manifest import Inputs
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from watchroom import conf
     from watchroom.formats.manifest import Manifest
@@ -93,12 +94,10 @@ def _plan(found: project.Project, inputs: Inputs) -> Plan:
         sites=settings.sites,
         exporter=settings.exporter,
         monitor_url=settings.monitor_url,
-        receivers=tuple(
-            sites.Receiver(one.name, one.url or "", one.secret or "", one.severity)
-            for one in settings.receivers.values()
-        ),
+        receivers=tuple(map(_told, settings.receivers.values())),
         inputs=msgspec.structs.replace(inputs, settings=found.module),
         has=found.has,
+        heartbeat=tuple(map(_told, settings.heartbeat)),
     )
     return plan(
         catalogue.catalogue(found.vitals, overrides),
@@ -107,50 +106,22 @@ def _plan(found: project.Project, inputs: Inputs) -> Plan:
     )
 
 
-def _notes(planned: Plan, root: Path, settings: conf.Settings) -> Iterator[str]:
-    """Yield what the user must know about this build, most serious first."""
-    site = planned.site
-    heard = {severity for one in site.receivers for severity in one.severities}
-    if not site.receivers:
-        yield (
-            "RECEIVERS is empty: every alert fires unheard. "
-            "Add WATCHROOM['RECEIVERS'] = {'ops': {'secret': 'ops_webhook'}}"
-        )
-    elif "critical" not in heard:
-        yield "no receiver hears 'critical': P1 alerts page nobody"
-    if not site.sites:
-        yield (
-            "SITES is empty: SiteDown cannot page when the public site is down. "
-            "Add WATCHROOM['SITES'] = ['https://…']"
-        )
-    if site.receivers and not settings.monitor_url_set:
-        yield (
-            f"MONITOR_URL is not set: links in pages lead to {site.monitor_url}, "
-            "which is the reader's own machine"
-        )
-    for one in site.receivers:
-        if one.secret and not (root / "secrets" / one.secret).is_file():
-            yield (
-                f"receiver {one.name}: put its URL into {root}/secrets/{one.secret} "
-                "(mode 0600; git ignores that directory)"
-            )
-    if any(one.secret for one in site.receivers):
-        yield "webhook URLs from files (url_file) need Alertmanager 0.26 or newer"
-    yield from _shape_notes(planned)
-
-
-def _shape_notes(planned: Plan) -> Iterator[str]:
-    inputs = planned.site.inputs
-    if inputs.window is not None or inputs.for_ is not None:
-        window = inputs.window or "each vital's own"
-        hold = inputs.for_ or "each alert's own"
-        yield (
-            f"built with window {window} and for {hold}: for demos and tests, too "
-            "nervous for production (--window '' --for '' takes it back)"
-        )
-    for vital in planned.vitals:
-        if not vital.applicable:
-            yield f"{vital.name} is not applicable: no {vital.vital.needs} configured"
+def _told(one: conf.Receiver) -> sites.Receiver:
+    return sites.Receiver(
+        name=one.name,
+        url=one.url or "",
+        secret=one.secret or "",
+        severities=one.severity,
+        kind=one.kind,
+        environments=one.environments,
+        channel=one.channel,
+        to=one.to,
+        sender=one.sender,
+        smarthost=one.smarthost,
+        username=one.username,
+        tls=one.tls,
+        ca=one.ca or "",
+    )
 
 
 def _report_check(root: Path, found: list[tree.Change]) -> None:
@@ -260,11 +231,11 @@ def build(
     if not force:
         tree.refuse_edits(directory, built, last)
     changed = tree.write(directory, built, last)
-    if any(one.secret for one in planned.site.receivers):
+    if any(one.secret for one in (*planned.site.told, *planned.site.heartbeat)):
         tree.guard_secrets(directory)
     click.echo(
         f"{len(built)} files in {directory}, {len(changed)} of them changed; interval "
         f"{planned.site.inputs.interval}"
     )
-    for note in _notes(planned, directory, found.settings):
+    for note in notes(planned, directory, found.settings):
         click.echo(f"note: {note}", err=True)

@@ -36,6 +36,7 @@ class Settings(NamedTuple):
         monitor_url_set: Whether the project said so itself.
         exporter: ``host:port`` the exporter listens on.
         receivers: By name.
+        heartbeat: Who is told every minute that the watch lives: one or nobody.
         vitals: Overrides by vital.
         runtime_dir: The explicit runtime directory, or None for the rule.
         disks: Paths whose file systems are watched too.
@@ -52,6 +53,7 @@ class Settings(NamedTuple):
     monitor_url_set: bool = False
     exporter: str = DEFAULT_EXPORTER
     receivers: Mapping[str, "Receiver"] = {}
+    heartbeat: tuple["Receiver", ...] = ()
     vitals: Mapping[str, "Override"] = {}
     runtime_dir: str | None = None
     disks: tuple[str, ...] = ()

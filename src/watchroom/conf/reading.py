@@ -25,6 +25,7 @@ KEYS = (
     "MONITOR_URL",
     "EXPORTER",
     "RECEIVERS",
+    "HEARTBEAT",
     "VITALS",
     "HEALTH",
     "RUNTIME_DIR",
@@ -56,6 +57,7 @@ def read(raw: object, env: Mapping[str, str]) -> Settings:
         monitor_url_set="MONITOR_URL" in given,
         exporter=_exporter(text(given, "EXPORTER") or DEFAULT_EXPORTER),
         receivers=_receivers(given.get("RECEIVERS")),
+        heartbeat=_heartbeat(given.get("HEARTBEAT")),
         vitals=_vitals(given.get("VITALS")),
         runtime_dir=defaults.runtime_dir or _path(given),
         disks=tuple(_disks(given.get("DISKS", ()))),
@@ -73,6 +75,14 @@ def _receivers(value: object) -> dict[str, "Receiver"]:
     from watchroom.conf.receivers import receiver
 
     return {str(name): receiver(str(name), each) for name, each in named.items()}
+
+
+def _heartbeat(value: object) -> tuple["Receiver", ...]:
+    if not value:
+        return ()
+    from watchroom.conf.receivers import heartbeat
+
+    return (heartbeat(value),)
 
 
 def _vitals(value: object) -> dict[str, "Override"]:

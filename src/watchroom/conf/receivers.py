@@ -1,4 +1,4 @@
-"""RECEIVERS: who hears about alerts."""
+"""RECEIVERS and HEARTBEAT: who hears about alerts, and who hears that we live."""
 
 from typing import NamedTuple
 
@@ -10,26 +10,57 @@ from watchroom.conf.values import (
     mapping,
     one_of,
     secret_name,
+    text,
     wrong,
 )
 
-_KEYS = ("url", "secret", "public", "severity")
+KINDS = ("webhook", "slack", "pagerduty", "email")
+RESERVED = ("blackhole", "drill", "heartbeat")
+_COMMON = ("kind", "severity", "environments")
+_KEYS = {
+    "webhook": ("url", "secret", "public"),
+    "slack": ("url", "secret", "channel"),
+    "pagerduty": ("secret", "url"),
+    "email": ("to", "from", "smarthost", "username", "secret", "tls", "ca"),
+}
+_CLEAR = (
+    "put it into a file under secrets/ and write 'secret': NAME, or add 'public': True"
+)
 
 
 class Receiver(NamedTuple):
-    """One webhook that hears about alerts.
+    """Somebody who hears about alerts.
 
     Attributes:
         name: Its key in RECEIVERS.
+        kind: One of `KINDS`.
         url: The address in clear (loopback, or declared public), or None.
-        secret: The name under ``secrets/`` that holds the address, or None.
+        secret: The name under ``secrets/`` that holds the address, PagerDuty's routing
+            key or the mail server's password; None without one.
         severity: Which severities reach it.
+        environments: Where it is told; empty is everywhere.
+        channel: Slack's.
+        to: Addresses of mail.
+        sender: Its From.
+        smarthost: ``host:port`` of the mail server.
+        username: For the mail server.
+        tls: Whether the mail server has to offer TLS.
+        ca: A file of certificates to believe the mail server by, or None.
     """
 
     name: str
+    kind: str
     url: str | None
     secret: str | None
     severity: tuple[str, ...]
+    environments: tuple[str, ...] = ()
+    channel: str = ""
+    to: tuple[str, ...] = ()
+    sender: str = ""
+    smarthost: str = ""
+    username: str = ""
+    tls: bool = True
+    ca: str | None = None
 
 
 def receiver(name: str, value: object) -> Receiver:
@@ -39,31 +70,125 @@ def receiver(name: str, value: object) -> Receiver:
         ConfigError: A key or value is wrong.
     """
     field = f"RECEIVERS.{name}"
+    if name in RESERVED:
+        raise wrong(field, "is a name of our own", "choose another")
     given = mapping(value, field)
-    check_keys(given, _KEYS, field)
+    kind = text(given, "kind", f"{field}.kind") or "webhook"
+    if kind not in KINDS:
+        raise wrong(f"{field}.kind", f"{kind!r} is no kind", one_of(KINDS))
+    check_keys(given, (*_COMMON, *_KEYS[kind]), field)
+    # PagerDuty wakes people: only what is critical, only in production.
+    pager = kind == "pagerduty"
+    severity = given.get("severity", SEVERITIES[:1] if pager else SEVERITIES)
+    severities = _texts(severity, f"{field}.severity", "a list of severities")
+    if not severities or any(one not in SEVERITIES for one in severities):
+        raise wrong(
+            f"{field}.severity", "is not a list of severities", one_of(SEVERITIES)
+        )
+    where = given.get("environments", ("production",) if pager else ())
+    found = Receiver(
+        name,
+        kind,
+        None,
+        None,
+        severities,
+        _texts(where, f"{field}.environments", "a list of environments"),
+    )
+    if kind == "email":
+        return _email(found, given, field)
+    if kind == "pagerduty":
+        return _pagerduty(found, given, field)
+    url, secret = _address(given, field)
+    channel = text(given, "channel", f"{field}.channel")
+    return found._replace(url=url, secret=secret, channel=channel)
+
+
+def heartbeat(value: object) -> Receiver:
+    """Return HEARTBEAT: the name of a secret, or a URL as in RECEIVERS.
+
+    Raises:
+        ConfigError: A key or value is wrong.
+    """
+    field = "HEARTBEAT"
+    if isinstance(value, str):
+        value = {"url" if "://" in value else "secret": value}
+    given = mapping(value, field)
+    check_keys(given, ("url", "secret", "public"), field)
+    url, secret = _address(given, field)
+    return Receiver("heartbeat", "webhook", url, secret, ())
+
+
+def _address(given: dict[object, object], field: str) -> tuple[str | None, str | None]:
+    """Return the URL or the name of the secret that holds it."""
     url, secret = given.get("url"), given.get("secret")
     if (url is None) == (secret is None):
         raise wrong(field, "needs exactly one of 'url' and 'secret'")
     if secret is not None:
-        secret = secret_name(secret, f"{field}.secret")
-    if url is not None:
-        url = http_url(url, f"{field}.url")
-        if not loopback(url) and given.get("public") is not True:
-            raise wrong(
-                f"{field}.url",
-                "would stand in clear in generated files",
-                "put it into a file under secrets/ and write 'secret': NAME, "
-                "or add 'public': True",
-            )
-    severity = given.get("severity", SEVERITIES)
-    if isinstance(severity, str):
-        severity = (severity,)
-    if (
-        not isinstance(severity, list | tuple)
-        or not severity
-        or any(one not in SEVERITIES for one in severity)
-    ):
+        return None, secret_name(secret, f"{field}.secret")
+    url = http_url(url, f"{field}.url")
+    if not loopback(url) and given.get("public") is not True:
+        raise wrong(f"{field}.url", "would stand in clear in generated files", _CLEAR)
+    return url, None
+
+
+def _pagerduty(found: Receiver, given: dict[object, object], field: str) -> Receiver:
+    if given.get("secret") is None:
         raise wrong(
-            f"{field}.severity", "is not a list of severities", one_of(SEVERITIES)
+            f"{field}.secret",
+            "is missing",
+            "name the file under secrets/ that holds the integration's routing key",
         )
-    return Receiver(name, url, secret, tuple(severity))
+    url = given.get("url")
+    return found._replace(
+        url=None if url is None else http_url(url, f"{field}.url"),
+        secret=secret_name(given["secret"], f"{field}.secret"),
+    )
+
+
+def _email(found: Receiver, given: dict[object, object], field: str) -> Receiver:
+    to = _texts(given.get("to", ()), f"{field}.to", "a list of addresses")
+    sender = text(given, "from", f"{field}.from")
+    for key, addresses in (("to", to), ("from", (sender,))):
+        if not addresses or any("@" not in one for one in addresses):
+            raise wrong(
+                f"{field}.{key}", "is not an address", "write 'ops@example.com'"
+            )
+    smarthost = text(given, "smarthost", f"{field}.smarthost")
+    host, colon, port = smarthost.rpartition(":")
+    if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
+        raise wrong(
+            f"{field}.smarthost", "is not host:port", "write 'smtp.example.com:587'"
+        )
+    username = text(given, "username", f"{field}.username")
+    secret = given.get("secret")
+    if bool(username) != (secret is not None):
+        raise wrong(
+            field,
+            "'username' and 'secret' go together",
+            "secret names the file under secrets/ that holds the password",
+        )
+    tls = given.get("tls", not loopback(f"smtp://{smarthost}"))
+    if not isinstance(tls, bool):
+        raise wrong(f"{field}.tls", "is neither True nor False")
+    if username and not tls and not loopback(f"smtp://{smarthost}"):
+        raise wrong(f"{field}.tls", "is off: the password would go in clear")
+    return found._replace(
+        secret=None if secret is None else secret_name(secret, f"{field}.secret"),
+        to=to,
+        sender=sender,
+        smarthost=smarthost,
+        username=username,
+        tls=tls,
+        ca=text(given, "ca", f"{field}.ca") or None,
+    )
+
+
+def _texts(value: object, field: str, what: str) -> tuple[str, ...]:
+    """Return a list of strings; a single one may stand alone."""
+    if isinstance(value, str):
+        value = (value,)
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(one, str) for one in value
+    ):
+        raise wrong(field, f"is not {what}")
+    return tuple(value)

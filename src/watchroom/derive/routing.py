@@ -5,23 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watchroom.derive.scrape import TOKEN_FILE
+from watchroom.formats import texts
 from watchroom.formats.alertmanager import (
     Alertmanager,
     Authorization,
+    EmailConfig,
     HttpConfig,
     InhibitRule,
+    PagerdutyConfig,
     Receiver,
     Route,
+    SlackConfig,
+    TlsConfig,
     WebhookConfig,
 )
+from watchroom.formats.receivers import PAGERDUTY_URL
 
 if TYPE_CHECKING:
     from watchroom.derive.plan import Plan
     from watchroom.derive.site import Receiver as Told
+    from watchroom.derive.site import Site
 
 DRILLS = 'job=~"drill-.+"'
 NO_DRILLS = 'job!~"drill-.+"'
 BLACKHOLE = "blackhole"
+FAILING = "NotificationFailing"
 _SYMPTOMS = "HighErrorRate|HighLatency|DatabaseQuerySlow|CacheHitRateLow"
 
 
@@ -30,10 +38,13 @@ def routing(plan: Plan) -> Alertmanager:
 
     Every severity has a route per receiver with `continue`, because the first match
     would otherwise keep an alert from all others. What no route matches goes to the
-    first receiver: a rule of the team's own without a severity still reaches someone.
+    first receiver that wakes nobody: a rule of the team's own without a severity still
+    reaches someone.
     """
     site = plan.site
-    told = site.receivers
+    told = site.told
+    quiet = [one.name for one in told if one.kind != "pagerduty"]
+    names = [*quiet, *(one.name for one in told), BLACKHOLE]
     routes = [
         # Before all others: a drill must never page (measured: it does, otherwise).
         Route(
@@ -44,8 +55,18 @@ def routing(plan: Plan) -> Alertmanager:
             group_interval=site.inputs.interval,
             repeat_interval="1h",
         ),
-        # Until somebody listens for its silence.
-        Route(receiver=BLACKHOLE, matchers=['alertname="Watchdog"']),
+        _watchdog(site),
+        # Whoever hears only warnings is told when the pager cannot be.
+        *(
+            Route(
+                receiver=one.name,
+                matchers=[f'alertname="{FAILING}"'],
+                continue_=True,
+                group_wait="0s",
+            )
+            for one in told
+            if "critical" not in one.severities
+        ),
         *(_route(one, "critical") for one in told if "critical" in one.severities),
         *(_route(one, "warning") for one in told if "warning" in one.severities),
         *(_route(one, "info") for one in told if "info" in one.severities),
@@ -53,7 +74,7 @@ def routing(plan: Plan) -> Alertmanager:
     ]
     return Alertmanager(
         route=Route(
-            receiver=told[0].name if told else BLACKHOLE,
+            receiver=names[0],
             group_by=["alertname", "job", "env"],
             group_wait="30s",
             group_interval="1m",
@@ -72,7 +93,7 @@ def routing(plan: Plan) -> Alertmanager:
         receivers=[
             Receiver(name=BLACKHOLE),
             Receiver(name="drill", webhook_configs=[_receipt(plan)]),
-            *(_receiver(one) for one in told),
+            *(_receiver(one) for one in (*told, *site.heartbeat)),
         ],
     )
 
@@ -91,13 +112,86 @@ def _route(told: Told, severity: str) -> Route:
     )
 
 
-def _receiver(told: Told) -> Receiver:
-    hook = (
-        WebhookConfig(url_file=f"secrets/{told.secret}")
-        if told.secret
-        else WebhookConfig(url=told.url)
+def _watchdog(site: Site) -> Route:
+    """Return the road of the alert that always fires: somebody waits for it, or none.
+
+    A receiver is told again when a group's interval finds that `repeat_interval` has
+    passed since it *accepted*; equal to the interval it would be told every other time.
+    """
+    matchers = ['alertname="Watchdog"']
+    if not site.heartbeat:
+        return Route(receiver=BLACKHOLE, matchers=matchers)
+    return Route(
+        receiver=site.heartbeat[0].name,
+        matchers=matchers,
+        group_wait="0s",
+        group_interval="1m",
+        repeat_interval="50s",
     )
-    return Receiver(name=told.name, webhook_configs=[hook])
+
+
+def _receiver(told: Told) -> Receiver:
+    file = f"secrets/{told.secret}" if told.secret else ""
+    match told.kind:
+        case "slack":
+            return Receiver(name=told.name, slack_configs=[_slack(told, file)])
+        case "pagerduty":
+            return Receiver(name=told.name, pagerduty_configs=[_pagerduty(told, file)])
+        case "email":
+            return Receiver(name=told.name, email_configs=[_email(told, file)])
+        case _:
+            hook = WebhookConfig(
+                url=told.url,
+                url_file=file,
+                # A heartbeat that stops says all there is to say.
+                send_resolved=told.name != "heartbeat",
+            )
+            return Receiver(name=told.name, webhook_configs=[hook])
+
+
+def _slack(told: Told, file: str) -> SlackConfig:
+    return SlackConfig(
+        api_url=told.url,
+        api_url_file=file,
+        channel=told.channel,
+        send_resolved=True,  # false by default there
+        color=texts.SLACK_COLOR,
+        title=texts.SLACK_TITLE,
+        title_link=texts.SLACK_LINK,
+        text=texts.SLACK_TEXT,
+        fallback=texts.SLACK_FALLBACK,
+    )
+
+
+def _pagerduty(told: Told, file: str) -> PagerdutyConfig:
+    return PagerdutyConfig(
+        routing_key_file=file,
+        url=told.url or PAGERDUTY_URL,
+        client=texts.PAGERDUTY_CLIENT,
+        client_url=texts.PAGERDUTY_CLIENT_URL,
+        description=texts.PAGERDUTY_DESCRIPTION,
+        severity=texts.PAGERDUTY_SEVERITY,
+        class_=texts.PAGERDUTY_CLASS,
+        component=texts.PAGERDUTY_COMPONENT,
+        group=texts.PAGERDUTY_GROUP,
+        details=texts.PAGERDUTY_DETAILS,
+    )
+
+
+def _email(told: Told, file: str) -> EmailConfig:
+    return EmailConfig(
+        to=", ".join(told.to),
+        from_=told.sender,
+        smarthost=told.smarthost,
+        send_resolved=True,  # false by default there
+        auth_username=told.username,
+        auth_password_file=file,
+        require_tls=told.tls,
+        tls_config=TlsConfig(ca_file=told.ca) if told.ca else None,
+        headers={"Subject": texts.MAIL_SUBJECT},
+        text=texts.MAIL_TEXT,
+        html="",
+    )
 
 
 def _receipt(plan: Plan) -> WebhookConfig:

@@ -19,14 +19,32 @@ class Receiver(NamedTuple):
     Attributes:
         name: Its name.
         url: A webhook in clear; empty when it is a secret.
-        secret: The name of the secret that holds the URL.
+        secret: The name of the secret that holds the URL, the key or the password.
         severities: What it hears of.
+        kind: ``webhook``, ``slack``, ``pagerduty`` or ``email``.
+        environments: Where it is told; empty is everywhere.
+        channel: Slack's.
+        to: Addresses of mail.
+        sender: Its From.
+        smarthost: host:port of the mail server.
+        username: For the mail server.
+        tls: Whether the mail server has to offer TLS.
+        ca: A file of certificates to believe the mail server by; empty for none.
     """
 
     name: str
     url: str = ""
     secret: str = ""
     severities: tuple[str, ...] = ("critical", "warning")
+    kind: str = "webhook"
+    environments: tuple[str, ...] = ()
+    channel: str = ""
+    to: tuple[str, ...] = ()
+    sender: str = ""
+    smarthost: str = ""
+    username: str = ""
+    tls: bool = True
+    ca: str = ""
 
 
 class Site(NamedTuple):
@@ -38,10 +56,11 @@ class Site(NamedTuple):
         sites: Public URLs.
         exporter: host:port.
         monitor_url: Where people open the monitor.
-        receivers: Who is told.
+        receivers: Who is told, in one environment or another.
         inputs: What `build` was told.
         has: What of ``sites``, ``database``, ``cache``, ``celery``, ``broker`` and
             ``beat`` is configured.
+        heartbeat: Who is told every minute that the watch lives: one or nobody.
     """
 
     project: str
@@ -52,6 +71,16 @@ class Site(NamedTuple):
     receivers: tuple[Receiver, ...]
     inputs: Inputs
     has: frozenset[str]
+    heartbeat: tuple[Receiver, ...] = ()
+
+    @property
+    def told(self) -> tuple[Receiver, ...]:
+        """The receivers that hear of this environment."""
+        return tuple(
+            one
+            for one in self.receivers
+            if not one.environments or self.environment in one.environments
+        )
 
     @property
     def exporter_is_local(self) -> bool:

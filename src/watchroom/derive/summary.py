@@ -63,7 +63,7 @@ def summary(plan: Plan, version: str, files: Mapping[str, str]) -> manifest.Mani
             for vital in plan.vitals
             if vital.vital.checklist is not None
         ],
-        receivers=[receiver.name for receiver in site.receivers],
+        receivers=[receiver.name for receiver in site.told],
         files=dict(sorted(files.items())),
     )
 

@@ -8,8 +8,37 @@ from typing import Any, NamedTuple
 import msgspec
 
 from watchroom.errors import ConfigError
-from watchroom.formats import regexp, yamlfile
+from watchroom.formats import receivers, regexp, yamlfile
+from watchroom.formats.receivers import (
+    Authorization,
+    EmailConfig,
+    HttpConfig,
+    PagerdutyConfig,
+    Receiver,
+    SlackConfig,
+    TlsConfig,
+    WebhookConfig,
+)
 from watchroom.units import parse_duration
+
+__all__ = [
+    "Alertmanager",
+    "Authorization",
+    "EmailConfig",
+    "Global",
+    "HttpConfig",
+    "InhibitRule",
+    "Matcher",
+    "PagerdutyConfig",
+    "Receiver",
+    "Route",
+    "SlackConfig",
+    "TlsConfig",
+    "WebhookConfig",
+    "dump",
+    "load",
+    "parse_matcher",
+]
 
 _STRICT: dict[str, Any] = {
     "frozen": True,
@@ -34,36 +63,6 @@ class Matcher(NamedTuple):
     name: str
     op: str
     value: str
-
-
-class Authorization(msgspec.Struct, **_STRICT):
-    """A bearer token, from a file."""
-
-    type: str = "Bearer"
-    credentials_file: str = ""
-
-
-class HttpConfig(msgspec.Struct, **_STRICT):
-    """How a webhook is called."""
-
-    authorization: Authorization | None = None
-
-
-class WebhookConfig(msgspec.Struct, **_STRICT):
-    """A webhook, by its URL or by a file that holds it (Alertmanager ≥ 0.26)."""
-
-    url: str = ""
-    url_file: str = ""
-    send_resolved: bool = True
-    max_alerts: int = 0
-    http_config: HttpConfig | None = None
-
-
-class Receiver(msgspec.Struct, **_STRICT):
-    """Who is told; without any configuration it swallows what it gets."""
-
-    name: str
-    webhook_configs: list[WebhookConfig] = []
 
 
 class Route(msgspec.Struct, **_STRICT):
@@ -106,7 +105,7 @@ def load(text: str, file: str) -> Alertmanager:
     """Return the configuration in `text`.
 
     Raises:
-        ConfigError: A key outside the subset (other receivers than webhooks), a bad
+        ConfigError: A key outside the subset (receivers of other kinds), a bad
             matcher or duration, or a route to an unknown receiver; with its line.
     """
     data, node = yamlfile.parse(text, file)
@@ -119,7 +118,8 @@ def load(text: str, file: str) -> Alertmanager:
                 raise ConfigError(  # noqa: TRY301 - the line is added below
                     f"two receivers are named {name!r}", field="receivers"
                 )
-        _check_webhooks(config)
+        for i, receiver in enumerate(config.receivers):
+            receivers.check(receiver, f"receivers[{i}]")
         _check_root(config.route)
         _check_route(config.route, "route", set(names))
         for i, rule in enumerate(config.inhibit_rules):
@@ -206,25 +206,16 @@ def _check_route(route: Route, field: str, names: set[str]) -> None:
         _check_route(child, f"{field}.routes[{i}]", names)
 
 
-def _check_webhooks(config: Alertmanager) -> None:
-    for i, receiver in enumerate(config.receivers):
-        for j, hook in enumerate(receiver.webhook_configs):
-            if bool(hook.url) == bool(hook.url_file):
-                raise ConfigError(
-                    "a webhook has either 'url' or 'url_file'",
-                    field=f"receivers[{i}].webhook_configs[{j}]",
-                )
-
-
 def _refuse_other_receivers(data: Any, node: Any, file: str) -> None:
-    receivers = data.get("receivers") if isinstance(data, dict) else None
-    for i, receiver in enumerate(receivers if isinstance(receivers, list) else []):
+    given = data.get("receivers") if isinstance(data, dict) else None
+    for i, receiver in enumerate(given if isinstance(given, list) else []):
         for key in receiver if isinstance(receiver, dict) else []:
-            if str(key).endswith("_configs") and key != "webhook_configs":
+            if str(key).endswith("_configs") and key not in receivers.KINDS:
                 raise ConfigError(
                     f"{key} is not supported yet by the embedded monitor",
                     file=file,
                     line=yamlfile.line_of(node, ["receivers", i, key]),
                     field=f"receivers[{i}].{key}",
-                    hint="use webhook_configs, or run Alertmanager itself",
+                    hint=f"use {', '.join(receivers.KINDS)}, "
+                    "or run Alertmanager itself",
                 )

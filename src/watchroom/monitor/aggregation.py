@@ -14,10 +14,16 @@ if TYPE_CHECKING:
 
 
 class DeliveryKey(NamedTuple):
-    """One conversation: what one integration of a receiver hears about one group."""
+    """One conversation: what one integration of a receiver hears about one group.
+
+    Attributes:
+        receiver: Its name.
+        integration: Which of its ways of telling: ``webhook[0]``, ``slack[1]``.
+        group_key: Of the group.
+    """
 
     receiver: str
-    integration: int
+    integration: str
     group_key: str
 
 

@@ -36,6 +36,7 @@ class Alert(NamedTuple):
         ends_at_ms: When it ended, or will end unless heard of again; None while firing.
         updated_at_ms: When this was said of it.
         generator_url: Where its expression can be looked at.
+        timeout: Whether its end is only our guess, for want of news.
     """
 
     labels: Labels
@@ -44,6 +45,7 @@ class Alert(NamedTuple):
     ends_at_ms: int | None
     updated_at_ms: int
     generator_url: str = ""
+    timeout: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -53,3 +55,25 @@ class Alert(NamedTuple):
     def resolved(self, now_ms: int) -> bool:
         """Return whether it has ended by `now_ms`."""
         return self.ends_at_ms is not None and self.ends_at_ms <= now_ms
+
+    def merged(self, before: Alert) -> Alert:
+        """Return this news of an alert with what `before` still says, as one activity.
+
+        As Alertmanager merges what it is sent: the earlier start, and of two ends in
+        the future the later one, unless that was a guess.
+        """
+        ends, old = self.ends_at_ms, before.ends_at_ms
+        if ends is None or old is None:
+            return self
+        overlap = before.starts_at_ms < ends < old
+        overlap = overlap or before.starts_at_ms < self.starts_at_ms < old
+        if not overlap:
+            return self
+        if old > ends and (
+            before.resolved(self.updated_at_ms)
+            if self.resolved(self.updated_at_ms)
+            else not before.timeout
+        ):
+            ends = old
+        starts = min(self.starts_at_ms, before.starts_at_ms)
+        return self._replace(starts_at_ms=starts, ends_at_ms=ends)

@@ -18,6 +18,7 @@ from watchroom.formats import (
     rulefile,
 )
 from watchroom.formats.grafana_import import Sheet
+from watchroom.monitor.integrations import integrations
 from watchroom.monitor.relabel import compile_rules
 from watchroom.monitor.targets import BODY_LIMIT, SAMPLE_LIMIT, Job
 from watchroom.units import parse_duration
@@ -80,8 +81,8 @@ class Loaded(NamedTuple):
         return [
             f"receiver {receiver.name} gets no page: {self.root / name} cannot be read"
             for receiver in self.alertmanager.receivers
-            for hook in receiver.webhook_configs
-            for name in _secret_files(hook)
+            for entry in receiver.integrations().values()
+            for name in entry.secrets()
             if not os.access(self.root / name, os.R_OK)
         ]
 
@@ -156,7 +157,7 @@ def load(root: Path) -> Loaded:
             (_job(config, entry, main), entry) for entry in config.scrape_configs
         ),
         rules=_rules(reader, config),
-        alertmanager=alertmanager.load(routes_text, str(routes)),
+        alertmanager=_routes(routes_text, routes),
         dashboard=sheets[OVERVIEW].dashboard if OVERVIEW in sheets else None,
         sheets=sheets,
         refused_sheets=refused,
@@ -191,6 +192,17 @@ def _sheets(reader: _Reader) -> tuple[dict[str, Sheet], tuple[str, ...]]:
     if len(paths) > _MOST_SHEETS:
         refused.append(f"{len(paths)} dashboards; the first {_MOST_SHEETS} are read")
     return found, tuple(refused)
+
+
+def _routes(text: str, file: Path) -> alertmanager.Alertmanager:
+    config = alertmanager.load(text, str(file))
+    try:
+        integrations(config, file.parent)  # its templates
+    except ConfigError as error:
+        raise ConfigError(
+            error.what, file=file, field=error.field, hint=error.hint
+        ) from None
+    return config
 
 
 def _rules(
@@ -236,9 +248,3 @@ def _job(
         credentials=credentials,
         rules=compile_rules(entry.relabel_configs, str(file)),
     )
-
-
-def _secret_files(hook: alertmanager.WebhookConfig) -> list[str]:
-    auth = hook.http_config.authorization if hook.http_config else None
-    names = (hook.url_file, auth.credentials_file if auth else "")
-    return [name for name in names if name]

@@ -15,6 +15,7 @@ from watchroom.monitor.aggregation import (
 )
 from watchroom.monitor.inhibit import Inhibitor, Rule, compile_rules
 from watchroom.monitor.route import Node, compile_route
+from watchroom.monitor.silences import Silences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +49,7 @@ class AlertStatusView(NamedTuple):
     receivers: Sequence[str]
     state: Literal["active", "suppressed"]
     inhibited_by: Sequence[str]
+    silenced_by: Sequence[str]
 
 
 class AlertGroupView(NamedTuple):
@@ -62,7 +64,7 @@ class _Plan(NamedTuple):
     """A configuration, compiled: the tree, who wants ends told, who mutes whom."""
 
     tree: Node
-    send_resolved: dict[str, tuple[bool, ...]]
+    send_resolved: dict[str, dict[str, bool]]
     inhibitions: list[Rule]
 
 
@@ -70,14 +72,18 @@ def _plan(config: Alertmanager) -> _Plan:
     return _Plan(
         compile_route(config.route),
         {
-            receiver.name: tuple(
-                hook.send_resolved for hook in receiver.webhook_configs
-            )
+            receiver.name: {
+                name: entry.send_resolved
+                for name, entry in receiver.integrations().items()
+            }
             for receiver in config.receivers
         },
         compile_rules(config.inhibit_rules),
     )
 
+
+MOST_ALERTS = 20_000
+"""Alerts at once beyond which none is taken from outside; our own rules have limits."""
 
 _GroupId = tuple[str, str, "Labels"]
 
@@ -92,6 +98,7 @@ class Dispatcher:
         config: A `formats.alertmanager` configuration.
         told: What receivers accepted before (`Ledger.told`).
         open_: Deliveries that the last process left open (`Ledger.open`).
+        silences: Who is not to be told of what; none without it.
 
     Raises:
         ConfigError: A matcher's pattern is not RE2.
@@ -103,13 +110,16 @@ class Dispatcher:
         *,
         told: Mapping[DeliveryKey, Told] | None = None,
         open_: Mapping[DeliveryKey, Told] | None = None,
+        silences: Silences | None = None,
     ) -> None:
         self._plan = _plan(config)
         self._told = dict(told or {})
         self._open = dict(open_ or {})
+        self._silences = silences or Silences()
         self._alerts: dict[str, Alert] = {}
         self._groups: dict[_GroupId, AggregationGroup] = {}
         self._lock = threading.RLock()
+        self.refused = 0
 
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
         """Take news of alerts: new, still firing, or ended."""
@@ -118,6 +128,22 @@ class Dispatcher:
                 self._alerts[alert.fingerprint] = alert
                 for route in self._plan.tree.match(alert.labels):
                     self._group(route, alert, now_ms).insert(alert, now_ms)
+
+    def take(self, alerts: Sequence[Alert], now_ms: int) -> int:
+        """Take alerts from outside; return how many were refused, for want of room."""
+        with self._lock:
+            taken = []
+            for alert in alerts:
+                before = self._alerts.get(alert.fingerprint)
+                if before is not None:
+                    alert = alert.merged(before)  # noqa: PLW2901 - the same alert
+                elif len(self._alerts) >= MOST_ALERTS:
+                    continue
+                taken.append(alert)
+            self.receive(taken, now_ms)
+            refused = len(alerts) - len(taken)
+            self.refused += refused
+            return refused
 
     def _group(self, route: Node, alert: Alert, now_ms: int) -> AggregationGroup:
         labels = route.group_labels(alert.labels)
@@ -152,11 +178,12 @@ class Dispatcher:
             alert
             for alert in group.ring(now_ms)
             if not inhibitor.muted_by(alert.labels)
+            and not self._silences.muted_by(alert.labels, now_ms)
         ]
         said: list[Notification] = []
         receiver = group.route.receiver
-        wants = self._plan.send_resolved.get(receiver, ())
-        for integration, send_resolved in enumerate(wants if alerts else ()):
+        wants = self._plan.send_resolved.get(receiver, {}) if alerts else {}
+        for integration, send_resolved in wants.items():
             key = DeliveryKey(receiver, integration, group.key)
             found = self._decide(key, group, alerts, send_resolved, now_ms)
             if found is not None:
@@ -281,7 +308,7 @@ class Dispatcher:
                     group.inherit(before[identity], now_ms)
             dropped = []
             for key in list(self._open):
-                if key.integration < len(plan.send_resolved.get(key.receiver, ())):
+                if key.integration in plan.send_resolved.get(key.receiver, {}):
                     continue
                 del self._open[key]
                 dropped.append(
@@ -324,12 +351,14 @@ class Dispatcher:
                     continue
                 routes = self._plan.tree.match(alert.labels)
                 muted = inhibitor.muted_by(alert.labels)
+                silenced = self._silences.muted_by(alert.labels, now_ms)
                 found.append(
                     AlertStatusView(
                         alert,
                         tuple(dict.fromkeys(route.receiver for route in routes)),
-                        "suppressed" if muted else "active",
+                        "suppressed" if muted or silenced else "active",
                         muted,
+                        silenced,
                     )
                 )
             return found

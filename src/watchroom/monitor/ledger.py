@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import sqlite3
     from concurrent.futures import Future
 
+    from watchroom.monitor.integration import Attempt
     from watchroom.monitor.state import StateDB
-    from watchroom.monitor.webhook import Attempt
 
 KEPT = 10_000
 """Finished deliveries that are kept; older ones are forgotten."""

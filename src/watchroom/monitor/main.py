@@ -25,6 +25,7 @@ from watchroom.monitor.reload import Reloader, load_rules
 from watchroom.monitor.rules import RuleManager
 from watchroom.monitor.scrape import Scrapers
 from watchroom.monitor.services import Pulse, Reloads, Services
+from watchroom.monitor.silences import Silences
 from watchroom.monitor.state import StateDB
 from watchroom.monitor.storage_dir import StorageDir, state_path
 from watchroom.monitor.store import Store
@@ -152,8 +153,12 @@ class _Monitor:
     ) -> tuple[Services, Jobs, Evaluator]:
         loaded, store = self._loaded, self._store
         ledger = Ledger(self._state)
+        silences = Silences(self._state)
         dispatcher = Dispatcher(
-            loaded.alertmanager, told=ledger.told(), open_=ledger.open()
+            loaded.alertmanager,
+            told=ledger.told(),
+            open_=ledger.open(),
+            silences=silences,
         )
         notifier = Notifier(
             loaded.alertmanager,
@@ -188,6 +193,7 @@ class _Monitor:
             ledger=ledger,
             proofs=Proofs(self._state),
             notifier=notifier,
+            silences=silences,
             scrapers=scrapers,
             access=self._access,
             reload=_not_yet,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import StoreError
 from watchroom.monitor import webhook
-from watchroom.monitor.webhook import Attempt
+from watchroom.monitor.integration import Attempt, Told, Wire
+from watchroom.monitor.integrations import integrations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from watchroom.formats.alertmanager import Alertmanager, WebhookConfig
+    from watchroom.formats.alertmanager import Alertmanager
     from watchroom.monitor.aggregation import DeliveryKey, Notification
     from watchroom.monitor.alerts import Alert
     from watchroom.monitor.dispatch import Dispatcher
+    from watchroom.monitor.integration import Integration, Links
     from watchroom.monitor.ledger import Ledger
 
 _LOG = logging.getLogger(__name__)
@@ -81,6 +83,11 @@ class Notifier:
         external_url: What payloads name as externalURL.
         now: Seconds since the epoch.
         pace: How hard to try.
+        links: What a message leads to beside its alerts' own links: where it can be
+            acknowledged.
+
+    Raises:
+        ConfigError: A template of a receiver does not parse.
     """
 
     def __init__(
@@ -94,8 +101,9 @@ class Notifier:
         external_url: str,
         now: Callable[[], float],
         pace: Pace | None = None,
+        links: Callable[[Notification], Links] = lambda _: (),
     ) -> None:
-        self._hooks = _hooks(config)
+        self._integrations = integrations(config, config_dir)
         self._config_dir = config_dir
         self._dispatcher = dispatcher
         self._ledger = ledger
@@ -103,6 +111,7 @@ class Notifier:
         self._external_url = external_url
         self._now = now
         self._pace = pace or Pace()
+        self._links = links
         self._deliveries: dict[DeliveryKey, _Delivery] = {}
         self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self._wake = asyncio.Event()
@@ -150,7 +159,7 @@ class Notifier:
             delivery.attempts = pending.attempts
             delivery.next_ms = pending.next_ms
             key = pending.notification.key
-            if self._hook(key) is None:
+            if self._integration(key) is None:
                 reason = f"the receiver {key.receiver!r} is gone from the file"
                 await self._drop(key, reason)
                 settle = self._dispatcher.settle
@@ -161,6 +170,16 @@ class Notifier:
     def submit(self, alerts: Sequence[Alert]) -> None:
         """Hand alerts to the dispatcher and wake the loop: from any thread."""
         self._dispatcher.receive(alerts, self._now_ms())
+        self.wake()
+
+    def take(self, alerts: Sequence[Alert]) -> int:
+        """Hand over alerts from outside; return how many found no room."""
+        refused = self._dispatcher.take(alerts, self._now_ms())
+        self.wake()
+        return refused
+
+    def wake(self) -> None:
+        """Have the dispatcher asked again: from any thread."""
         loop = self._loop
         if loop is not None:
             with contextlib.suppress(RuntimeError):  # it is closing
@@ -172,8 +191,9 @@ class Notifier:
         Raises:
             ConfigError: It does not hold; nothing has changed then.
         """
+        fresh = integrations(config, config_dir)
         dropped = self._dispatcher.reload(config, self._now_ms())
-        self._hooks = _hooks(config)
+        self._integrations = fresh
         self._config_dir = config_dir
         for key, reason in dropped:
             delivery = self._deliveries.pop(key, None)
@@ -196,9 +216,8 @@ class Notifier:
             self._counts["", "ledger_failed"] += 1
             return None
 
-    def _hook(self, key: DeliveryKey) -> WebhookConfig | None:
-        hooks = self._hooks.get(key.receiver, ())
-        return hooks[key.integration] if key.integration < len(hooks) else None
+    def _integration(self, key: DeliveryKey) -> Integration | None:
+        return self._integrations.get(key.receiver, {}).get(key.integration)
 
     async def _begin(self, notification: Notification) -> None:
         """Commit the intent, then let a task deliver it in place of the one before."""
@@ -208,13 +227,14 @@ class Notifier:
             before.stopped.set()
             outcome = "superseded" if notification.kind == "send" else "dropped"
             self._counts[key.receiver, outcome] += 1
-        hook = self._hook(key)
-        if notification.kind != "send" or hook is None:
+        integration = self._integration(key)
+        if notification.kind != "send" or integration is None:
             await self._written(self._ledger.note(notification, now_ms))
             return
-        text = webhook.body(notification, self._external_url, hook.max_alerts)
-        destination = webhook.redacted(hook.url) if hook.url else ""
-        intent = self._ledger.intend(notification, text, destination, now_ms)
+        links = self._links(notification)
+        text = integration.compose(notification, self._external_url, links)
+        where = integration.destination
+        intent = self._ledger.intend(notification, text, where, now_ms)
         number = await self._written(intent)
         delivery = _Delivery(number, notification, text, now_ms)
         if number is None:
@@ -260,38 +280,24 @@ class Notifier:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(delivery.stopped.wait(), seconds)
 
-    async def _attempt(self, delivery: _Delivery) -> tuple[str, Attempt]:
+    async def _attempt(self, delivery: _Delivery) -> Told:
         """Return where it went and how that went."""
         delivery.attempts += 1
-        hook = self._hook(delivery.notification.key)
-        if hook is None:
-            return "", Attempt(False, False, None, "the receiver is gone", 0.0)
-        destination = webhook.redacted(hook.url) if hook.url else ""
+        integration = self._integration(delivery.notification.key)
+        if integration is None:
+            return Told("", Attempt(False, False, None, "the receiver is gone", 0.0))
+        where = integration.destination
+        wire = Wire(self._session, self._secret, self._pace.timeout)
         try:
-            url = hook.url or await self._secret(hook.url_file)
-            destination = webhook.redacted(url)
-            token = None
-            if hook.http_config is not None and hook.http_config.authorization:
-                token = await self._secret(
-                    hook.http_config.authorization.credentials_file
-                )
+            return await integration.send(delivery.body, wire)
         except (OSError, UnicodeError) as error:
             what = getattr(error, "strerror", None) or type(error).__name__
             name = getattr(error, "filename", "a secret") or "a secret"
-            return destination, Attempt(False, True, None, f"{name}: {what}", 0.0)
-        try:
-            attempt = await webhook.post(
-                self._session,
-                url,
-                delivery.body,
-                token=token,
-                timeout_seconds=self._pace.timeout,
-            )
+            return Told(where, Attempt(False, True, None, f"{name}: {what}", 0.0))
         except Exception as error:  # noqa: BLE001 - a bug in one send loses no page
-            _LOG.exception("sending to %s failed inside the monitor", destination)
+            _LOG.exception("sending to %s failed inside the monitor", where)
             why = f"failed inside the monitor: {type(error).__name__}"
-            attempt = Attempt(False, True, None, why, 0.0)
-        return destination, attempt
+            return Told(where, Attempt(False, True, None, why, 0.0))
 
     async def _secret(self, name: str) -> str:
         """Return a secret file's text; read at every send, so it can be renewed."""
@@ -351,7 +357,3 @@ class Notifier:
         found: dict[tuple[str, str], float] = dict(self._counts)
         found["", "queue"] = len(self._deliveries)
         return found
-
-
-def _hooks(config: Alertmanager) -> dict[str, tuple[WebhookConfig, ...]]:
-    return {r.name: tuple(r.webhook_configs) for r in config.receivers}

@@ -83,5 +83,59 @@ CREATE TABLE proof (
     PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
 """,
+    # silences; integrations by the name that Alertmanager's log gives them
+    """
+CREATE TABLE silence (
+    id TEXT PRIMARY KEY,
+    matchers TEXT NOT NULL,      -- JSON list of name, operator, value
+    starts_ms INTEGER NOT NULL,
+    ends_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    created_by TEXT NOT NULL,
+    comment TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE told_2 (
+    receiver TEXT NOT NULL,
+    integration TEXT NOT NULL,   -- webhook[0], slack[1]
+    group_key TEXT NOT NULL,
+    firing TEXT NOT NULL,        -- JSON list of fingerprints
+    resolved TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (receiver, integration, group_key)
+) STRICT, WITHOUT ROWID;
+INSERT INTO told_2 SELECT receiver, 'webhook[' || integration || ']', group_key,
+    firing, resolved, at_ms FROM told;
+DROP TABLE told;
+ALTER TABLE told_2 RENAME TO told;
+CREATE TABLE delivery_2 (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    receiver TEXT NOT NULL,
+    integration TEXT NOT NULL,
+    group_key TEXT NOT NULL,
+    status TEXT NOT NULL,
+    firing TEXT NOT NULL,
+    resolved TEXT NOT NULL,
+    alertnames TEXT NOT NULL,    -- JSON list
+    alerts INTEGER NOT NULL,
+    body TEXT NOT NULL,          -- emptied when the delivery is over
+    destination TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_attempt_ms INTEGER,
+    http_status INTEGER,
+    error TEXT NOT NULL DEFAULT '',
+    latency_ms REAL,
+    finished_ms INTEGER
+) STRICT;
+INSERT INTO delivery_2 SELECT id, receiver, 'webhook[' || integration || ']',
+    group_key, status, firing, resolved, alertnames, alerts, body, destination, state,
+    created_ms, attempts, next_attempt_ms, http_status, error, latency_ms, finished_ms
+    FROM delivery;
+DROP TABLE delivery;
+ALTER TABLE delivery_2 RENAME TO delivery;
+CREATE INDEX delivery_open ON delivery (receiver, integration, group_key)
+    WHERE state = 'open';
+""",
 )
 FORMAT = len(SCRIPTS)

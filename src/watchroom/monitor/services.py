@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.queries import Queries
     from watchroom.monitor.rules import RuleManager
     from watchroom.monitor.scrape import Scrapers
+    from watchroom.monitor.silences import Silences
     from watchroom.monitor.store import Store
     from watchroom.promql.model import Labels
 
@@ -58,6 +59,7 @@ class Services:
     ledger: Ledger
     proofs: Proofs
     notifier: Notifier
+    silences: Silences
     scrapers: Scrapers
     access: Access
     reload: Callable[[], Awaitable[str]]

@@ -11,6 +11,7 @@ from watchroom.monitor.api.alertmanager import AlertmanagerAPI
 from watchroom.monitor.api.own import OwnAPI
 from watchroom.monitor.api.prometheus import QueryAPI
 from watchroom.monitor.api.proofs import ProofsAPI
+from watchroom.monitor.api.silences import SilencesAPI
 from watchroom.monitor.api.status import StatusAPI
 from watchroom.monitor.console.alerts import AlertsPage
 from watchroom.monitor.console.checklist import Checklist
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.services import Services
 
 _LARGEST_REQUEST = 1024 * 1024
-_APIS = (QueryAPI, StatusAPI, AlertmanagerAPI, OwnAPI, ProofsAPI)
+_APIS = (QueryAPI, StatusAPI, AlertmanagerAPI, SilencesAPI, OwnAPI, ProofsAPI)
 _PAGES = (Console, Dashboards, AlertsPage, Checklist, Logins)
 
 

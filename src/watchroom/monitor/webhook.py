@@ -7,15 +7,17 @@ import email.utils
 import json
 import time
 import urllib.parse
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from watchroom.monitor.gotext import quote_meta
+from watchroom.monitor.integration import Attempt, Links, Told, Wire, scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from watchroom.formats.alertmanager import WebhookConfig
     from watchroom.monitor.aggregation import Notification
     from watchroom.monitor.alerts import Alert
     from watchroom.promql.model import Labels
@@ -24,6 +26,7 @@ LONGEST_WAIT = 300.0
 """Seconds that a receiver may ask for before it is tried again."""
 
 _TOO_MANY = 429
+_MOST_QUOTED = 500
 _UNSAFE = {
     "<": "\\u003c",
     ">": "\\u003e",
@@ -31,26 +34,6 @@ _UNSAFE = {
     "\u2028": "\\u2028",
     "\u2029": "\\u2029",
 }
-
-
-class Attempt(NamedTuple):
-    """How one attempt went.
-
-    Attributes:
-        accepted: The receiver answered 2xx.
-        retry: Trying again may help: 429, 5xx, and whatever the network did.
-        http_status: The answer, if there was one.
-        error: Why it was not accepted; never holds the URL's path or a token.
-        latency_ms: How long it took.
-        retry_after: Seconds that the receiver asked to be left alone.
-    """
-
-    accepted: bool
-    retry: bool
-    http_status: int | None
-    error: str
-    latency_ms: float
-    retry_after: float = 0.0
 
 
 def _time(at_ms: int | None) -> str:
@@ -112,6 +95,35 @@ def body(notification: Notification, external_url: str, max_alerts: int = 0) -> 
     return text + "\n"
 
 
+class Webhook:
+    """One entry of ``webhook_configs``."""
+
+    def __init__(self, config: WebhookConfig) -> None:
+        self.send_resolved = config.send_resolved
+        self.destination = redacted(config.url) if config.url else ""
+        self._config = config
+
+    def compose(
+        self, notification: Notification, external_url: str, links: Links
+    ) -> str:
+        """Return Alertmanager's body, to which nothing is added."""
+        del links
+        return body(notification, external_url, self._config.max_alerts)
+
+    async def send(self, body: str, wire: Wire) -> Told:
+        """Post it once."""
+        config = self._config
+        url = config.url or await wire.secret(config.url_file)
+        token = None
+        if config.http_config is not None and config.http_config.authorization:
+            file = config.http_config.authorization.credentials_file
+            token = await wire.secret(file)
+        attempt = await post(
+            wire.session, url, body, token=token, timeout_seconds=wire.timeout
+        )
+        return Told(redacted(url), attempt)
+
+
 def redacted(url: str) -> str:
     """Return ``scheme://host/…``: a webhook's path is its password."""
     try:
@@ -146,8 +158,18 @@ async def post(
     *,
     token: str | None = None,
     timeout_seconds: float = 10.0,
+    quoted: Sequence[str] | None = None,
 ) -> Attempt:
-    """Post `text` once and say how it went; never raises for what the peer does."""
+    """Post `text` once and say how it went; never raises for what the peer does.
+
+    Args:
+        session: Sends.
+        url: Where to.
+        text: JSON.
+        token: A bearer token.
+        timeout_seconds: For all of it.
+        quoted: Quote what the peer says to a refusal, without these secrets.
+    """
     headers = {"Content-Type": "application/json", "User-Agent": "watchroom"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
@@ -166,6 +188,10 @@ async def post(
         ) as answer:
             status = answer.status
             wait = _retry_after(answer.headers.get("Retry-After"), time.time())
+            said = ""
+            if quoted is not None and status >= 400:
+                raw = await answer.content.read(_MOST_QUOTED)
+                said = f": {scrubbed(raw.decode(errors='replace'), quoted)}"
     except (aiohttp.InvalidURL, ValueError):
         return Attempt(False, False, None, "the URL is not one", spent())
     except TimeoutError:
@@ -176,7 +202,7 @@ async def post(
     if 200 <= status < 300:
         return Attempt(True, False, status, "", spent())
     retry = status == _TOO_MANY or status >= 500
-    return Attempt(False, retry, status, f"answered {status}", spent(), wait)
+    return Attempt(False, retry, status, f"answered {status}{said}", spent(), wait)
 
 
 def _network(error: Exception) -> str:

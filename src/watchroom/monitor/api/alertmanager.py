@@ -5,13 +5,14 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from aiohttp import web
 
 from watchroom.errors import QuerySyntaxError
+from watchroom.monitor.api.received import AlertIn, alert_of, filters, refused
 from watchroom.monitor.api.status import rfc3339
-from watchroom.promql.model import matches_all
-from watchroom.promql.parse import parse
-from watchroom.promql.syntax import Selector
+from watchroom.promql.model import compile_regexp, matches_all
+from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
     from watchroom.monitor.dispatch import AlertStatusView
@@ -30,9 +31,9 @@ class AlertmanagerAPI:
     def routes(self, app: web.Application) -> None:
         """Add the handlers to `app`."""
         app.router.add_get("/api/v2/alerts", self.alerts)
+        app.router.add_post("/api/v2/alerts", self.post)
         app.router.add_get("/api/v2/alerts/groups", self.groups)
         app.router.add_get("/api/v2/receivers", self.receivers)
-        app.router.add_get("/api/v2/silences", self.silences)
         app.router.add_get("/api/v2/status", self.status)
 
     def _now_ms(self) -> int:
@@ -40,7 +41,7 @@ class AlertmanagerAPI:
 
     async def alerts(self, request: web.Request) -> web.Response:
         """List the firing alerts and where they go."""
-        matchers = _filters(request)
+        matchers = filters(request)
         now = self._now_ms()
         rows = [
             _alert(view, now)
@@ -49,9 +50,36 @@ class AlertmanagerAPI:
         ]
         return web.json_response(rows)
 
+    async def post(self, request: web.Request) -> web.Response:
+        """Take alerts from outside: amtool, a script, another Prometheus.
+
+        Of a list with a wrong one the others count all the same, as in Alertmanager.
+        """
+        now = self._now_ms()
+        try:
+            given = msgspec.json.decode(await request.read(), type=list[AlertIn])
+        except msgspec.ValidationError as error:
+            return refused(422, str(error))
+        except msgspec.DecodeError as error:
+            return refused(400, str(error))
+        config = self._services.config.alertmanager
+        timeout_ms = round(parse_duration(config.global_.resolve_timeout) * 1000)
+        good, wrong = [], []
+        for each in given:
+            try:
+                good.append(alert_of(each, now, timeout_ms))
+            except ValueError as error:
+                wrong.append(str(error))
+        without = self._services.notifier.take(good)
+        if wrong:
+            return refused(400, "; ".join(wrong[:10]))
+        if without:
+            return refused(429, f"no room for {without} of these alerts")
+        return web.Response()
+
     async def groups(self, request: web.Request) -> web.Response:
         """List the groups that notifications are about."""
-        matchers = _filters(request)
+        matchers = filters(request)
         now = self._now_ms()
         shown = []
         for group in self._services.dispatcher.alert_groups(now):
@@ -76,11 +104,6 @@ class AlertmanagerAPI:
         config = self._services.config.alertmanager
         return web.json_response([{"name": one.name} for one in config.receivers])
 
-    async def silences(self, request: web.Request) -> web.Response:
-        """List silences: the embedded monitor has none yet."""
-        del request
-        return web.json_response([])
-
     async def status(self, request: web.Request) -> web.Response:
         """Answer with version, start time and configuration."""
         del request
@@ -101,31 +124,27 @@ class AlertmanagerAPI:
         )
 
 
-def _filters(request: web.Request) -> list[Matcher]:
-    """Return the matchers of ``filter=name="value"``, as amtool sends them."""
-    found: list[Matcher] = []
-    for text in request.query.getall("filter", []):
-        inner = text if text.startswith("{") else f"{{{text}}}"
-        try:
-            node = parse(inner)
-        except QuerySyntaxError as error:
-            raise web.HTTPBadRequest(text=f"bad filter {text!r}: {error}\n") from error
-        if isinstance(node, Selector):
-            found.extend(node.matchers)
-    return found
-
-
 def _wanted(
     view: AlertStatusView, request: web.Request, matchers: list[Matcher]
 ) -> bool:
+    def asked(name: str) -> bool:
+        return request.query.get(name, "true") != "false"
+
     if not matches_all(matchers, view.alert.labels):
         return False
-    receiver = request.query.get("receiver")
-    if receiver is not None and receiver not in view.receivers:
-        return False
+    pattern = request.query.get("receiver")
+    if pattern:
+        try:
+            program = compile_regexp(pattern)
+        except QuerySyntaxError as error:
+            raise web.HTTPBadRequest(text=f"{error}\n") from error
+        if not any(map(program.fullmatch, view.receivers)):
+            return False
     if view.state == "active":
-        return request.query.get("active", "true") != "false"
-    return request.query.get("inhibited", "true") != "false"
+        return asked("active")
+    if view.silenced_by and not asked("silenced"):
+        return False
+    return asked("inhibited") or not view.inhibited_by
 
 
 def _alert(view: AlertStatusView, now: int) -> dict[str, Any]:
@@ -139,7 +158,7 @@ def _alert(view: AlertStatusView, now: int) -> dict[str, Any]:
         "startsAt": rfc3339(alert.starts_at_ms),
         "status": {
             "inhibitedBy": list(view.inhibited_by),
-            "silencedBy": [],
+            "silencedBy": list(view.silenced_by),
             "state": view.state,
         },
         "updatedAt": rfc3339(alert.updated_at_ms),

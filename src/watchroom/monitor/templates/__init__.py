@@ -42,7 +42,14 @@ class Template:
         Raises:
             ExpandError: It failed at run time.
         """
-        return Execution(self._name, self._text, context).run(self._tree)
+        scope = {
+            "$labels": dict(context.labels),
+            "$externalLabels": dict(context.external_labels),
+            "$externalURL": context.external_url,
+            "$value": context.value,
+        }
+        run = Execution(self._name, self._text, context, scope, FUNCTIONS)
+        return run.run(self._tree)
 
     def expand(self, context: Context) -> str:
         """Return the expanded text, or what went wrong, as Prometheus puts it."""

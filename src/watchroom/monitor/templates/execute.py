@@ -1,14 +1,23 @@
-"""Walking a template's tree over one alert."""
+"""Walking a template's tree over one alert or one message."""
 
 from __future__ import annotations
 
-from typing import Any, Never
+import contextlib
+from typing import TYPE_CHECKING, Any, Never
 
 from watchroom.errors import WatchroomError
 from watchroom.monitor.gotext import plain, type_name
 from watchroom.monitor.templates import nodes
-from watchroom.monitor.templates.functions import FUNCTIONS, truth
-from watchroom.monitor.templates.values import Context, ExpandError, Sample
+from watchroom.monitor.templates.functions import Function, truth
+from watchroom.monitor.templates.values import (
+    Context,
+    ExpandError,
+    Sample,
+    field,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_OUTPUT = 64 * 1024
 """Characters that one expansion may give: an annotation, not a report."""
@@ -25,20 +34,38 @@ class _Continue(Exception):  # noqa: N818 - a jump, not an error
     """``{{ continue }}``."""
 
 
-class Execution:
-    """One expansion of one template."""
+class _Full(Exception):  # noqa: N818 - a jump, not an error
+    """The text has reached its limit, and is to be cut there."""
 
-    def __init__(self, name: str, text: str, context: Context) -> None:
+
+class Execution:
+    """One expansion of one template.
+
+    Args:
+        name: What errors call it.
+        text: What it was read from.
+        dot: What it starts with.
+        scope: Further variables by name, with their dollar.
+        functions: What it may call; each gets the dot first.
+        cut: End a text at its limit, rather than refuse it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        dot: Any,
+        scope: Mapping[str, Any],
+        functions: Mapping[str, Function],
+        *,
+        cut: bool = False,
+    ) -> None:
         self._name = name
         self._text = text
-        self._context = context
-        self._scope: list[tuple[str, Any]] = [
-            ("$", context),
-            ("$labels", dict(context.labels)),
-            ("$externalLabels", dict(context.external_labels)),
-            ("$externalURL", context.external_url),
-            ("$value", context.value),
-        ]
+        self._context = dot
+        self._scope: list[tuple[str, Any]] = [("$", dot), *scope.items()]
+        self._functions = functions
+        self._cut = cut
         self._out: list[str] = []
         self._length = 0
         self._steps = 0
@@ -50,7 +77,8 @@ class Execution:
             ExpandError: A function refused, a value had the wrong type, or the result
                 passed a limit.
         """
-        self._walk(tree, self._context)
+        with contextlib.suppress(_Full):
+            self._walk(tree, self._context)
         return "".join(self._out)
 
     def _fail(self, at: int, what: str) -> Never:
@@ -85,6 +113,9 @@ class Execution:
     def _write(self, text: str) -> None:
         self._length += len(text)
         if self._length > MAX_OUTPUT:
+            if self._cut:
+                self._out.append(text[: MAX_OUTPUT - self._length])
+                raise _Full
             raise ExpandError(
                 f"template {self._name} gives over {MAX_OUTPUT} characters"
             )
@@ -195,23 +226,12 @@ class Execution:
 
     def _fields(self, value: Any, names: tuple[str, ...], at: int) -> Any:
         for name in names:
-            match value, name:
-                case dict(), _:
-                    value = value.get(name, "")
-                case Sample(), "Labels":
-                    value = value.labels
-                case ((Sample() | Context()), "Value"):
-                    value = value.value
-                case Context(), "Labels":
-                    value = dict(value.labels)
-                case Context(), "ExternalLabels":
-                    value = dict(value.external_labels)
-                case Context(), "ExternalURL":
-                    value = value.external_url
-                case None, _:
-                    self._fail(at, f"nil data; no entry for key {name!r}")
-                case _:
-                    self._fail(at, f"can't evaluate field {name} in {type_name(value)}")
+            if value is None:
+                self._fail(at, f"nil data; no entry for key {name!r}")
+            try:
+                value = field(value, name)
+            except KeyError:
+                self._fail(at, f"can't evaluate field {name} in {type_name(value)}")
         return value
 
     def _call(
@@ -222,7 +242,7 @@ class Execution:
         given = [self._operand(word, dot) for word in words]
         if final is not _NOTHING:
             given.append(final)
-        function = FUNCTIONS[callee.name]
+        function = self._functions[callee.name]
         least = len(function.parameters) - function.variadic
         if len(given) < least or (not function.variadic and len(given) > least):
             wanted = f"at least {least}" if function.variadic else f"{least}"

@@ -1,0 +1,87 @@
+"""What a build has to say beside its files, most serious first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from watchroom import conf
+    from watchroom.derive.plan import Plan
+    from watchroom.derive.site import Site
+
+_SECRET_IS = {"pagerduty": "routing key", "email": "password"}
+
+
+def notes(planned: Plan, root: Path, settings: conf.Settings) -> Iterator[str]:
+    """Yield what the user must know about this build, most serious first."""
+    site = planned.site
+    yield from _hearing(site)
+    if not site.sites:
+        yield (
+            "SITES is empty: SiteDown cannot page when the public site is down. "
+            "Add WATCHROOM['SITES'] = ['https://…']"
+        )
+    if site.receivers and not settings.monitor_url_set:
+        yield (
+            f"MONITOR_URL is not set: links in pages lead to {site.monitor_url}, "
+            "which is the reader's own machine"
+        )
+    yield from _secrets(site, root)
+    yield from _shape(planned)
+
+
+def _hearing(site: Site) -> Iterator[str]:
+    heard = {severity for one in site.told for severity in one.severities}
+    if not site.receivers:
+        yield (
+            "RECEIVERS is empty: every alert fires unheard. "
+            "Add WATCHROOM['RECEIVERS'] = {'ops': {'secret': 'ops_webhook'}}"
+        )
+    elif "critical" not in heard:
+        yield "no receiver hears 'critical': P1 alerts page nobody"
+    for one in site.receivers:
+        if one not in site.told:
+            yield (
+                f"receiver {one.name} hears only of {', '.join(one.environments)}, not "
+                f"of {site.environment}: see its 'environments'"
+            )
+    if len(site.told) == 1:
+        yield (
+            f"{site.told[0].name} is the only receiver: when it fails, nobody hears "
+            "that it does"
+        )
+    if not site.heartbeat:
+        yield (
+            "HEARTBEAT is not set: nobody notices when the monitor dies. Add "
+            "WATCHROOM['HEARTBEAT'] = 'heartbeat_url', the secret that holds an "
+            "outside watch's URL"
+        )
+
+
+def _secrets(site: Site, root: Path) -> Iterator[str]:
+    everybody = (*site.told, *site.heartbeat)
+    for one in everybody:
+        if one.secret and not (root / "secrets" / one.secret).is_file():
+            yield (
+                f"receiver {one.name}: put its {_SECRET_IS.get(one.kind, 'URL')} into "
+                f"{root}/secrets/{one.secret} (mode 0600; git ignores that directory)"
+            )
+    if any(one.secret and one.kind == "webhook" for one in everybody):
+        yield "webhook URLs from files (url_file) need Alertmanager 0.26 or newer"
+
+
+def _shape(planned: Plan) -> Iterator[str]:
+    inputs = planned.site.inputs
+    if inputs.window is not None or inputs.for_ is not None:
+        window = inputs.window or "each vital's own"
+        hold = inputs.for_ or "each alert's own"
+        yield (
+            f"built with window {window} and for {hold}: for demos and tests, too "
+            "nervous for production (--window '' --for '' takes it back)"
+        )
+    for vital in planned.vitals:
+        if not vital.applicable:
+            yield f"{vital.name} is not applicable: no {vital.vital.needs} configured"

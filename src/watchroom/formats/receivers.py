@@ -1,0 +1,194 @@
+"""The receivers of alertmanager.yml: the kinds, and the keys of each, that we know.
+
+Defaults are Alertmanager's. Secrets stand in files only: a key in clear (`routing_key`,
+`auth_password`) is no key here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from watchroom.errors import ConfigError
+
+_STRICT: dict[str, Any] = {
+    "frozen": True,
+    "forbid_unknown_fields": True,
+    "omit_defaults": True,
+}
+PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
+
+
+class Authorization(msgspec.Struct, **_STRICT):
+    """A bearer token, from a file."""
+
+    type: str = "Bearer"
+    credentials_file: str = ""
+
+
+class HttpConfig(msgspec.Struct, **_STRICT):
+    """How a webhook is called."""
+
+    authorization: Authorization | None = None
+
+
+class WebhookConfig(msgspec.Struct, **_STRICT):
+    """A webhook, by its URL or by a file that holds it (Alertmanager ≥ 0.26)."""
+
+    url: str = ""
+    url_file: str = ""
+    send_resolved: bool = True
+    max_alerts: int = 0
+    http_config: HttpConfig | None = None
+
+    def check(self) -> None:
+        """Refuse what no message could be sent with."""
+        if bool(self.url) == bool(self.url_file):
+            raise ConfigError("a webhook has either 'url' or 'url_file'")
+
+    def secrets(self) -> list[str]:
+        """Return the files that hold its secrets, relative to alertmanager.yml."""
+        auth = self.http_config.authorization if self.http_config else None
+        return _named(self.url_file, auth.credentials_file if auth else "")
+
+
+class TlsConfig(msgspec.Struct, **_STRICT):
+    """Whose certificates are believed."""
+
+    ca_file: str = ""
+
+
+class EmailConfig(msgspec.Struct, **_STRICT):
+    """A mail over SMTP: TLS from the start on port 465, else STARTTLS if required."""
+
+    to: str
+    from_: str = msgspec.field(name="from")
+    smarthost: str
+    send_resolved: bool = False
+    hello: str = "localhost"
+    auth_username: str = ""
+    auth_password_file: str = ""
+    require_tls: bool = True
+    tls_config: TlsConfig | None = None
+    headers: dict[str, str] = {}
+    text: str | None = None
+    html: str | None = None
+
+    def check(self) -> None:
+        """Refuse what no message could be sent with."""
+        host, colon, port = self.smarthost.rpartition(":")
+        if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
+            raise ConfigError("smarthost is not host:port")
+        if bool(self.auth_username) != bool(self.auth_password_file):
+            raise ConfigError("auth_username and auth_password_file go together")
+        if self.html:
+            raise ConfigError(
+                "html is not supported by the embedded monitor", hint="write html: ''"
+            )
+
+    def secrets(self) -> list[str]:
+        """Return the files that hold its secrets, relative to alertmanager.yml."""
+        return _named(self.auth_password_file)
+
+
+class PagerdutyConfig(msgspec.Struct, **_STRICT):
+    """An incident through PagerDuty's Events API, version 2."""
+
+    routing_key_file: str
+    url: str = PAGERDUTY_URL
+    send_resolved: bool = True
+    client: str | None = None
+    client_url: str | None = None
+    description: str | None = None
+    severity: str | None = None
+    class_: str = msgspec.field(default="", name="class")
+    component: str = ""
+    group: str = ""
+    details: dict[str, str] = {}
+
+    def check(self) -> None:
+        """Refuse what no message could be sent with."""
+        if not self.routing_key_file:
+            raise ConfigError("PagerDuty needs a routing_key_file")
+
+    def secrets(self) -> list[str]:
+        """Return the files that hold its secrets, relative to alertmanager.yml."""
+        return _named(self.routing_key_file)
+
+
+class SlackConfig(msgspec.Struct, **_STRICT):
+    """A message through one of Slack's incoming webhooks."""
+
+    api_url: str = ""
+    api_url_file: str = ""
+    channel: str = ""
+    send_resolved: bool = False
+    color: str | None = None
+    title: str | None = None
+    title_link: str | None = None
+    text: str | None = None
+    fallback: str | None = None
+
+    def check(self) -> None:
+        """Refuse what no message could be sent with."""
+        if bool(self.api_url) == bool(self.api_url_file):
+            raise ConfigError("Slack has either 'api_url' or 'api_url_file'")
+
+    def secrets(self) -> list[str]:
+        """Return the files that hold its secrets, relative to alertmanager.yml."""
+        return _named(self.api_url_file)
+
+
+Config: TypeAlias = WebhookConfig | EmailConfig | PagerdutyConfig | SlackConfig
+
+
+class Receiver(msgspec.Struct, **_STRICT):
+    """Who is told; without any configuration it swallows what it gets."""
+
+    name: str
+    webhook_configs: list[WebhookConfig] = []
+    email_configs: list[EmailConfig] = []
+    pagerduty_configs: list[PagerdutyConfig] = []
+    slack_configs: list[SlackConfig] = []
+
+    def integrations(self) -> dict[str, Config]:
+        """Return its ways of telling by the names that Alertmanager's log gives them.
+
+        ``webhook[0]``, ``email[0]``, …: the kind, and its place among its kind.
+        """
+        kinds: tuple[tuple[str, list[Any]], ...] = (
+            ("webhook", self.webhook_configs),
+            ("email", self.email_configs),
+            ("pagerduty", self.pagerduty_configs),
+            ("slack", self.slack_configs),
+        )
+        return {
+            f"{kind}[{place}]": config
+            for kind, configs in kinds
+            for place, config in enumerate(configs)
+        }
+
+
+KINDS = ("webhook_configs", "email_configs", "pagerduty_configs", "slack_configs")
+
+
+def check(receiver: Receiver, field: str) -> None:
+    """Refuse a receiver that could not send.
+
+    Raises:
+        ConfigError: Something is missing or contradicts itself; its field is below
+            `field`.
+    """
+    for name, config in receiver.integrations().items():
+        try:
+            config.check()
+        except ConfigError as error:
+            kind, _, place = name.partition("[")
+            raise ConfigError(
+                error.what, field=f"{field}.{kind}_configs[{place}", hint=error.hint
+            ) from None
+
+
+def _named(*names: str) -> list[str]:
+    return [name for name in names if name]

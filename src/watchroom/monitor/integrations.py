@@ -1,0 +1,62 @@
+"""Every way of telling that a configuration has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from watchroom.errors import ConfigError
+from watchroom.formats.alertmanager import (
+    EmailConfig,
+    PagerdutyConfig,
+    SlackConfig,
+    WebhookConfig,
+)
+from watchroom.monitor.mail import Mail
+from watchroom.monitor.pagerduty import PagerDuty
+from watchroom.monitor.slack import Slack
+from watchroom.monitor.webhook import Webhook
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from watchroom.formats.alertmanager import Alertmanager
+    from watchroom.monitor.integration import Integration
+
+
+def integrations(config: Alertmanager, root: Path) -> dict[str, dict[str, Integration]]:
+    """Return receiver → name (``slack[0]``) → what tells it.
+
+    Args:
+        config: A `formats.alertmanager` configuration.
+        root: What its files are relative to.
+
+    Raises:
+        ConfigError: A template does not parse.
+    """
+    found: dict[str, dict[str, Integration]] = {}
+    for receiver in config.receivers:
+        found[receiver.name] = {}
+        for name, entry in receiver.integrations().items():
+            try:
+                found[receiver.name][name] = _one(entry, root)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"receiver {receiver.name}: {error.what}",
+                    field=error.field,
+                    hint=error.hint,
+                ) from None
+    return found
+
+
+def _one(entry: Any, root: Path) -> Integration:
+    match entry:
+        case WebhookConfig():
+            return Webhook(entry)
+        case EmailConfig():
+            return Mail(entry, root)
+        case PagerdutyConfig():
+            return PagerDuty(entry)
+        case SlackConfig():
+            return Slack(entry)
+        case _:
+            raise TypeError(type(entry).__name__)
