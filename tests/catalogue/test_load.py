@@ -11,14 +11,20 @@ from watchroom.catalogue import load, metrics, parameters
 from watchroom.catalogue.load import Override
 from watchroom.catalogue.model import Vital
 from watchroom.catalogue.standard import VITALS
+from watchroom.derive.plan import BUILT_IN
 from watchroom.errors import ConfigError
 
 STANDARD = (
     "HighErrorRate",
     "HighLatency",
     "DatabaseQuerySlow",
+    "DatabaseConnectionsHigh",
     "CacheHitRateLow",
     "CeleryTaskFailed",
+    "MemoryHigh",
+    "DiskSpaceLow",
+    "CertificateExpiring",
+    "DatabaseDown",
     "CeleryBacklogHigh",
     "CeleryQueueStuck",
     "CeleryWorkersDown",
@@ -37,7 +43,7 @@ def test_the_standard_vitals_are_named_after_their_first_alerts():
 
 
 def test_a_vital_reads_only_metrics_it_names():
-    series = {*load.series_labels(), "up", "probe_success"}
+    series = {*load.series_labels(), *BUILT_IN}
     for vital in VITALS:
         for name in vital.metrics:
             assert any(s == name or s.startswith(f"{name}_") for s in series), name

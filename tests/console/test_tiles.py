@@ -111,6 +111,22 @@ def test_not_applicable_is_what_the_build_says_and_only_without_data():
     assert made(panel, reading(0.001)).state == "ok"
 
 
+def test_what_has_no_limit_shows_its_use_and_is_not_judged():
+    memory = ERRORS._replace(
+        otherwise="no limit", otherwise_expr="c", otherwise_unit="bytes"
+    )
+    shown = made(memory, reading(None, otherwise=412.0 * (1 << 20)))
+    assert (shown.state, shown.words) == ("not applicable", "no limit")
+    assert (str(shown.value), shown.plain, shown.limit) == (
+        "412 MiB",
+        False,
+        "no limit",
+    )
+    assert made(memory, reading(0.5)).state == "close"
+    # Nothing is known at all: that is blind, and no statement about limits.
+    assert made(memory, reading(None, present=False, newest_ms=None)).state == "blind"
+
+
 def test_the_panel_is_read_from_the_dashboard_file():
     def steps(*pairs):
         return grafana.Thresholds(steps=[grafana.Step(c, v) for c, v in pairs])

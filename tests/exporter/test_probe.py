@@ -13,7 +13,7 @@ import pytest
 
 from watchroom.errors import FormatError
 from watchroom.exporter import probe as probe_module
-from watchroom.exporter.certificates import not_after
+from watchroom.exporter.certificates import validity
 from watchroom.exporter.probe import patience
 from watchroom.formats import exposition
 
@@ -272,6 +272,8 @@ def test_a_trusted_certificate_is_dated(sites, look, openssl):
     found, _ = look(f"{sites(served)}/status/200", context=trusting)
     assert (found["probe_success"], found["probe_http_ssl"]) == (1, 1)
     assert found["probe_ssl_earliest_cert_expiry"] == moment(NOW[1])
+    lifetime = moment(NOW[1]) - moment(NOW[0])
+    assert found["probe_ssl_earliest_cert_lifetime_seconds"] == lifetime
     assert found["probe_failed_due_to_certificate"] == 0
     assert found['probe_http_duration_seconds{phase="tls"}'] > 0
 
@@ -296,10 +298,10 @@ def test_an_expired_certificate_fails_and_is_dated(sites, look, openssl):
 def test_a_certificate_beyond_2049_is_dated(openssl, tmp_path):
     openssl(*LONG)
     der = ssl.PEM_cert_to_DER_cert((tmp_path / "cert.pem").read_text())
-    assert not_after(der) == moment(LONG[1])
+    assert validity(der) == (moment(LONG[1]), moment(LONG[0]))
     for cut in range(0, len(der), 7):
         with pytest.raises(FormatError):
-            not_after(der[:cut])
+            validity(der[:cut])
 
 
 def test_only_the_projects_sites_are_probed(exporters):

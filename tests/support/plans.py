@@ -15,7 +15,10 @@ def planned(
     overrides=None,
     metrics=(),
     receivers=(OPS, CHAT),
-    has=("sites", "database", "cache", "celery", "broker", "beat"),
+    has=(
+        *("sites", "https", "database", "asked_database", "postgresql", "cache"),
+        *("celery", "broker", "beat"),
+    ),
     exporter="127.0.0.1:9000",
     **inputs,
 ):

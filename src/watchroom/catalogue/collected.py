@@ -20,6 +20,12 @@ CHILD_RESTARTS = Metric(
     "Restarts of a process that asks for the exporter, by group.",
     ("group",),
 )
+EXPORTER_ERRORS = Metric(
+    "watchroom_exporter_errors_total", "counter", "Failures, by part.", ("part",)
+)
+GAUGE_ERRORS = Metric(
+    "watchroom_gauge_errors_total", "counter", "Failures, by gauge.", ("gauge",)
+)
 MEMORY_USED = Metric(
     "container_memory_working_set_bytes",
     "gauge",
@@ -134,6 +140,8 @@ CELERY = (BROKER_UP, QUEUE_LENGTH, QUEUE_OLDEST)
 BEAT = (BEAT_OVERDUE, BEAT_LAST_RUN, BEAT_LAST_PUBLISHED)
 COLLECTED = (
     EXPORTER_INFO,
+    EXPORTER_ERRORS,
+    GAUGE_ERRORS,
     EXPORTER_ERRORS,
     CHILD_RESTARTS,
     MEMORY_USED,

@@ -135,6 +135,21 @@ class Alert:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """What a tile says when there is nothing to judge, although nothing is missing.
+
+    Attributes:
+        words: ``no limit``.
+        expr: PromQL of the number that is shown then.
+        unit: Grafana's name of its unit.
+    """
+
+    words: str
+    expr: str
+    unit: str = "short"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
     """The tile of a vital: one number against its limit.
@@ -144,6 +159,7 @@ class Panel:
         presence: PromQL ``count(…)`` of the series behind `expr`: none is blindness,
             some without a value is idleness. Where they appear with the first event,
             ``or`` says what else is calm.
+        otherwise: What it says where its subject has no limit here.
         unit: Grafana's name of the unit: ``percentunit``, ``s``, ``short``.
         bad: On which side of the limit trouble lies.
         limit: Template of the number where it turns red; the vital's own by default.
@@ -152,6 +168,7 @@ class Panel:
 
     expr: str
     presence: str
+    otherwise: Otherwise | None = None
     unit: str = "short"
     bad: Bad = "above"
     limit: str = "$limit"

@@ -17,6 +17,7 @@ from watchroom.catalogue.model import Vital
 from watchroom.catalogue.standard import VITALS
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.exporter import celery_app
+from watchroom.exporter.collect import groups
 from watchroom.registry import declared
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ class Project(NamedTuple):
         settings: WATCHROOM and the environment.
         vitals: Its own, in the order of its apps.
         metrics: Its own.
-        has: What of ``sites``, ``database``, ``cache``, ``celery``, ``broker`` and
-            ``beat`` is configured.
+        has: What is configured of ``sites``, ``https``, ``database``,
+            ``asked_database`` (one that answers to others), ``postgresql``, ``cache``,
+            ``celery``, ``broker`` and ``beat``.
     """
 
     module: str
@@ -200,9 +202,16 @@ def _from_manage(root: Path) -> str | None:
 def _has(django_settings: object, settings: conf.Settings) -> Iterator[str]:
     if settings.sites:
         yield "sites"
+    if any(site.startswith("https:") for site in settings.sites):
+        yield "https"
     databases = getattr(django_settings, "DATABASES", {})
     if any(one.get("ENGINE", "") not in _DUMMY_DATABASE for one in databases.values()):
         yield "database"
+    kinds = {kind for _, kind in groups.databases(django_settings)}
+    if kinds:
+        yield "asked_database"
+    if groups.POSTGRESQL in kinds:
+        yield groups.POSTGRESQL
     caches = getattr(django_settings, "CACHES", {})
     if any(one.get("BACKEND") != _DUMMY_CACHE for one in caches.values()):
         yield "cache"

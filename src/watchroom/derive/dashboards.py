@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watchroom.derive.charts import datasource
 from watchroom.formats.grafana import (
@@ -29,6 +29,9 @@ _WHY = {
     "sites": "WATCHROOM['SITES'] is empty",
     "database": "no database is configured",
     "cache": "no cache is configured",
+    "postgresql": "no PostgreSQL database is configured, and others have no limit",
+    "asked_database": "no database of a server or file is configured",
+    "https": "no https URL is in WATCHROOM['SITES']",
     "celery": "no Celery app is configured",
     "broker": "no broker that other processes can see is configured",
     "beat": "no schedule is configured",
@@ -58,6 +61,7 @@ def _panel(vital: PlannedVital, panel: PlannedPanel, at: int, plan: Plan) -> Pan
     good, bad = Step("green"), Step("red")
     first, second = (good, bad) if panel.bad == "above" else (bad, good)
     applies = vital.applicable
+    otherwise = panel.otherwise if applies else None
     reason = "" if applies else f" Not applicable: {_WHY.get(vital.vital.needs, '')}."
     name = vital.alerts[0].name
     base = plan.site.monitor_url.rstrip("/")
@@ -75,8 +79,11 @@ def _panel(vital: PlannedVital, panel: PlannedPanel, at: int, plan: Plan) -> Pan
                 thresholds=Thresholds(
                     steps=[first, Step(second.color, _red_from(panel))]
                 ),
-                noValue="idle" if applies else NOT_APPLICABLE,
-            )
+                noValue=otherwise.words
+                if otherwise
+                else ("idle" if applies else NOT_APPLICABLE),
+            ),
+            overrides=[] if otherwise is None else [_unit_of("C", otherwise.unit)],
         ),
         options={
             "colorMode": "value",
@@ -85,10 +92,22 @@ def _panel(vital: PlannedVital, panel: PlannedPanel, at: int, plan: Plan) -> Pan
         },
         targets=[
             Target("A", panel.expr, legendFormat=vital.vital.title),
-            Target("B", panel.presence, hide=True, instant=True, range=False),
+            _hidden("B", panel.presence),
+            *([] if otherwise is None else [_hidden("C", otherwise.expr)]),
         ],
         links=[Link(f"Runbook {name}", f"{base}/runbooks/{name}")],
     )
+
+
+def _hidden(name: str, expr: str) -> Target:
+    return Target(name, expr, hide=True, instant=True, range=False)
+
+
+def _unit_of(query: str, unit: str) -> dict[str, Any]:
+    return {
+        "matcher": {"id": "byFrameRefID", "options": query},
+        "properties": [{"id": "unit", "value": unit}],
+    }
 
 
 def _red_from(panel: PlannedPanel) -> float:

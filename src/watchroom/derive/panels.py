@@ -11,7 +11,7 @@ from watchroom.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from watchroom.catalogue.model import Chart, Vital
+    from watchroom.catalogue.model import Chart, Otherwise, Vital
 
 # Stands for Grafana's range while an expression is parsed.
 _RANGE = "7777777s"
@@ -23,6 +23,7 @@ class PlannedPanel(NamedTuple):
     id: int
     expr: str
     presence: str
+    otherwise: Otherwise | None
     unit: str
     bad: str
     limit: float
@@ -57,6 +58,12 @@ def panel(
         id=at,
         expr=query(parameters.fill(tile.expr, values, where), where),
         presence=query(parameters.fill(tile.presence, values, where), where),
+        otherwise=None
+        if tile.otherwise is None
+        else replace(
+            tile.otherwise,
+            expr=query(parameters.fill(tile.otherwise.expr, values, where), where),
+        ),
         unit=tile.unit,
         bad=tile.bad,
         limit=number,

@@ -30,6 +30,7 @@ BUILT_IN = frozenset({
     "scrape_samples_post_metric_relabeling", "scrape_series_added",
     "ALERTS_FOR_STATE", "probe_success", "probe_duration_seconds",
     "probe_ssl_earliest_cert_expiry", "probe_http_status_code",
+    "probe_ssl_earliest_cert_lifetime_seconds", "probe_failed_due_to_certificate",
 })  # fmt: skip
 _EVERYWHERE = ("__name__", "job", "instance")
 _OWN_RESULTS = frozenset({"ALERTS", "ALERTS_FOR_STATE"})

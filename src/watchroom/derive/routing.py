@@ -30,7 +30,16 @@ DRILLS = 'job=~"drill-.+"'
 NO_DRILLS = 'job!~"drill-.+"'
 BLACKHOLE = "blackhole"
 FAILING = "NotificationFailing"
-_SYMPTOMS = "HighErrorRate|HighLatency|DatabaseQuerySlow|CacheHitRateLow"
+# What explains which other alerts, and the labels that both must share.
+_EXPLAINS = (
+    ("AppDown", "HighErrorRate|HighLatency|DatabaseQuerySlow|CacheHitRateLow", ()),
+    (
+        "DatabaseDown",
+        "HighErrorRate|HighLatency|DatabaseQuerySlow|DatabaseConnectionsHigh",
+        (),
+    ),
+    ("CertificateExpiringSoon", "CertificateExpiring", ("instance",)),
+)
 
 
 def routing(plan: Plan) -> Alertmanager:
@@ -82,13 +91,14 @@ def routing(plan: Plan) -> Alertmanager:
             routes=routes,
         ),
         inhibit_rules=[
-            # A dead app explains its symptoms. `env` is an external label: missing on
-            # both sides it would count as equal, and staging would mute production.
+            # `env` is an external label: missing on both sides it would count as
+            # equal, and staging would mute production. A drill mutes nothing.
             InhibitRule(
-                source_matchers=['alertname="AppDown"', NO_DRILLS],
-                target_matchers=[f'alertname=~"{_SYMPTOMS}"', NO_DRILLS],
-                equal=["env", "project", "job", *plan.labels],
-            ),
+                source_matchers=[f'alertname="{cause}"', NO_DRILLS],
+                target_matchers=[f'alertname=~"{symptoms}"', NO_DRILLS],
+                equal=["env", "project", "job", *more, *plan.labels],
+            )
+            for cause, symptoms, more in _EXPLAINS
         ],
         receivers=[
             Receiver(name=BLACKHOLE),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from watchroom.errors import FormatError
 
@@ -16,8 +17,15 @@ _SEQUENCE, _INTEGER, _VERSION = 0x30, 0x02, 0xA0
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 
 
-def not_after(der: bytes) -> float:
-    """Return the end of a certificate's validity, in seconds since the epoch.
+class Validity(NamedTuple):
+    """From when until when a certificate is good, in seconds since the epoch."""
+
+    end: float
+    start: float
+
+
+def validity(der: bytes) -> Validity:
+    """Return a certificate's validity.
 
     Raises:
         FormatError: It is no X.509 certificate.
@@ -31,29 +39,34 @@ def not_after(der: bytes) -> float:
         # serialNumber, signature, issuer stand before the validity.
         for tag in (_INTEGER, _SEQUENCE, _SEQUENCE):
             _, at = _content(fields, at, tag)
-        validity, _ = _content(fields, at, _SEQUENCE)
-        _, at = _content(validity, 0, validity[0])
-        text, _ = _content(validity, at, validity[at])
-        pattern = "%y%m%d%H%M%SZ" if validity[at] == _UTC_TIME else "%Y%m%d%H%M%SZ"
-        moment = datetime.strptime(text.decode("ascii"), pattern)  # noqa: DTZ007 - set below
+        dates, _ = _content(fields, at, _SEQUENCE)
+        start, at = _moment(dates, 0)
+        end, _ = _moment(dates, at)
     except (IndexError, ValueError) as error:
         raise FormatError(f"no X.509 certificate: {error}") from None
-    return moment.replace(tzinfo=UTC).timestamp()
+    return Validity(end, start)
 
 
-def earliest_expiry(peer: ssl.SSLSocket) -> float | None:
-    """Return the earliest end among the certificates the peer sent, or None.
+def _moment(dates: bytes, at: int) -> tuple[float, int]:
+    text, after = _content(dates, at, dates[at])
+    pattern = "%y%m%d%H%M%SZ" if dates[at] == _UTC_TIME else "%Y%m%d%H%M%SZ"
+    moment = datetime.strptime(text.decode("ascii"), pattern)  # noqa: DTZ007 - set below
+    return moment.replace(tzinfo=UTC).timestamp(), after
+
+
+def earliest(peer: ssl.SSLSocket) -> Validity | None:
+    """Return the validity that ends first among the peer's certificates, or None.
 
     The whole chain where Python tells it (3.13, or its internals before), else the
     leaf: an expired intermediate is as much an outage as an expired leaf.
     """
-    ends = []
+    found = []
     for der in _chain(peer):
         try:
-            ends.append(not_after(der))
+            found.append(validity(der))
         except FormatError:
             continue
-    return min(ends, default=None)
+    return min(found, default=None)
 
 
 def _chain(peer: ssl.SSLSocket) -> list[bytes]:

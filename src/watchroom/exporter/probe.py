@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from watchroom import exporter
 from watchroom.errors import ConfigError
-from watchroom.exporter.certificates import earliest_expiry
+from watchroom.exporter.certificates import earliest
 from watchroom.formats.exposition import Family, Sample
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ _HELP = {
     "probe_http_duration_seconds": "Where the time went, over all hops.",
     "probe_ssl_earliest_cert_expiry": "The earliest end of a certificate sent, "
     "trusted or not.",
+    "probe_ssl_earliest_cert_lifetime_seconds": "How long that certificate is good for "
+    "in all.",
     "probe_failed_due_to_certificate": "Whether the certificate did not verify.",
 }
 
@@ -291,8 +293,10 @@ class Probe:
                 self._expiry(secured)
 
     def _expiry(self, peer: ssl.SSLSocket) -> None:
-        if (end := earliest_expiry(peer)) is not None:
-            self._set("probe_ssl_earliest_cert_expiry", end)
+        if (validity := earliest(peer)) is not None:
+            lifetime = validity.end - validity.start
+            self._set("probe_ssl_earliest_cert_expiry", validity.end)
+            self._set("probe_ssl_earliest_cert_lifetime_seconds", lifetime)
 
     def _set(self, name: str, value: float) -> None:
         with self._lock:

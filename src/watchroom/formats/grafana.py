@@ -26,7 +26,11 @@ class Datasource(msgspec.Struct, **_STRICT):
 
 
 class Target(msgspec.Struct, **_STRICT):
-    """One query of a panel; ``B``, hidden, counts the series behind ``A``."""
+    """One query of a panel.
+
+    Hidden, ``B`` counts the series behind ``A``, and ``C`` is what to show where ``A``
+    has nothing to judge.
+    """
 
     refId: str  # noqa: N815 - Grafana's name, as in all of this module
     expr: str = ""
@@ -64,7 +68,10 @@ class Defaults(msgspec.Struct, **_STRICT):
 
 
 class FieldConfig(msgspec.Struct, **_STRICT):
-    """`defaults`, and overrides by field, which the monitor does not read."""
+    """`defaults`, and overrides by field or query.
+
+    Of these the monitor reads only the unit of query ``C``.
+    """
 
     defaults: Defaults = msgspec.field(default_factory=Defaults)
     overrides: list[dict[str, Any]] = []

@@ -7,16 +7,26 @@ from watchroom.catalogue.standard import (
     celery,
     celery_queues,
     celery_schedule,
+    certificate,
     database,
+    database_server,
+    disk,
     http,
+    memory,
     watch,
 )
 
+# The nine rows of the guide's table first, in its order, then everything else.
 VITALS = (
     *http.VITALS,
     *database.VITALS,
+    *database_server.TABLE,
     *cache.VITALS,
     *celery.TABLE,
+    *memory.VITALS,
+    *disk.VITALS,
+    *certificate.VITALS,
+    *database_server.VITALS,
     *celery_queues.VITALS,
     *celery.VITALS,
     *celery_schedule.VITALS,

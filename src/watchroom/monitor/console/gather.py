@@ -36,6 +36,7 @@ class Reading(NamedTuple):
         present: Whether the series it is made from exist; None when unknown.
         newest_ms: The newest sample under it, None without any.
         error: Why it could not be evaluated, or "".
+        otherwise: What to show where there is nothing to judge; None without it.
     """
 
     value: float | None = None
@@ -44,6 +45,7 @@ class Reading(NamedTuple):
     present: bool | None = None
     newest_ms: int | None = None
     error: str = ""
+    otherwise: float | None = None
 
 
 class Processes(NamedTuple):
@@ -79,12 +81,16 @@ def _read(engine: Engine, queryable: Queryable, panel: Panel, at_ms: int) -> Rea
             found = _samples(engine, queryable, panel.presence, at_ms)
             present = any(value > 0 for _, value in found)
         newest = newest_ms(queryable, panel.presence or panel.expr, at_ms)
+        other = None
+        if not samples and panel.otherwise_expr:
+            found = _samples(engine, queryable, panel.otherwise_expr, at_ms)
+            other = next((value for _, value in found), None)
     except QueryError as error:
         return Reading(error=str(error))
     real = [(labels, value) for labels, value in samples if not math.isnan(value)]
     if not real:
         value = math.nan if samples else None
-        return Reading(value, (), len(samples), present, newest)
+        return Reading(value, (), len(samples), present, newest, otherwise=other)
     worst = max if panel.above_is_bad else min
     labels, value = worst(real, key=lambda sample: sample[1])
     return Reading(value, labels, len(real), present, newest)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from watchroom.formats import grafana
 
@@ -24,6 +24,9 @@ class Panel(NamedTuple):
         presence: Counts the series it is made from; "" when not given.
         runbook: The name of its runbook page, or "".
         applicable: False when the build knows that there is nothing to watch.
+        otherwise: What to say when there is nothing to judge: ``no limit``; or "".
+        otherwise_expr: The value to show then.
+        otherwise_unit: Grafana's name of its unit.
     """
 
     id: int
@@ -36,6 +39,9 @@ class Panel(NamedTuple):
     presence: str
     runbook: str
     applicable: bool
+    otherwise: str = ""
+    otherwise_expr: str = ""
+    otherwise_unit: str = ""
 
 
 def panels_of(dashboard: grafana.Dashboard | None) -> list[Panel]:
@@ -61,9 +67,24 @@ def panels_of(dashboard: grafana.Dashboard | None) -> list[Panel]:
                 presence=exprs.get("B", ""),
                 runbook=_runbook(panel.links),
                 applicable="not applicable" not in (defaults.noValue or ""),
+                otherwise=(defaults.noValue or "") if "C" in exprs else "",
+                otherwise_expr=exprs.get("C", ""),
+                otherwise_unit=_unit_of("C", panel.fieldConfig.overrides),
             )
         )
     return found
+
+
+def _unit_of(query: str, overrides: Sequence[Mapping[str, Any]]) -> str:
+    """Return the unit that an override gives the results of one query, or ""."""
+    for override in overrides:
+        matcher = override.get("matcher", {})
+        if (matcher.get("id"), matcher.get("options")) != ("byFrameRefID", query):
+            continue
+        for each in override.get("properties", ()):
+            if each.get("id") == "unit":
+                return str(each.get("value", ""))
+    return ""
 
 
 def _limit(steps: Sequence[grafana.Step]) -> tuple[float | None, bool]:

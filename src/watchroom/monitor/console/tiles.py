@@ -96,7 +96,9 @@ def tile(
         value=value,
         plain=plain,
         detail=_detail(reading),
-        limit=say_limit(panel.limit, panel.unit, above_is_bad=panel.above_is_bad),
+        limit=panel.otherwise
+        if reading.otherwise is not None
+        else say_limit(panel.limit, panel.unit, above_is_bad=panel.above_is_bad),
         spark=spark(trend, panel.limit),
         age=_age(reading, state, now_ms),
         runbook=_runbook(panel, alerts),
@@ -125,6 +127,8 @@ def state_of(
     blind = _blind(reading, now_ms, stale_ms)
     if blind:
         return "blind", blind
+    if reading.otherwise is not None:
+        return "not applicable", panel.otherwise
     if reading.value is None or math.isnan(reading.value):
         return "idle", "idle"
     return _against_limit(panel, reading.value)
@@ -168,6 +172,8 @@ def _value(panel: Panel, reading: Reading, state: str) -> tuple[Said, bool]:
     """Return what stands large in the tile, and whether it is words."""
     if state == "blind":
         return Said("no data", ""), True
+    if reading.otherwise is not None:
+        return say(reading.otherwise, panel.otherwise_unit), False
     if reading.value is None or math.isnan(reading.value):
         if state == "not applicable":
             return Said("not configured", ""), True

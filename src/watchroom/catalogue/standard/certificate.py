@@ -1,0 +1,229 @@
+"""How long the certificates of the public sites are still good, and whether they are."""
+
+# ruff: noqa: E501 - commands and queries of a runbook are copied as one line
+
+from __future__ import annotations
+
+from watchroom.catalogue.model import (
+    Alert,
+    Blind,
+    Chart,
+    Drill,
+    Panel,
+    Query,
+    Record,
+    Runbook,
+    Vital,
+)
+
+_EXPIRY = "probe_ssl_earliest_cert_expiry"
+_LIFETIME = "probe_ssl_earliest_cert_lifetime_seconds"
+_LEFT = "job_instance:certificate:seconds_left"
+_WARN = "job_instance:certificate:warn_below_seconds"
+_PAGE = "job_instance:certificate:page_below_seconds"
+_BY = "by (job, instance)"
+_DAY = 86400
+
+
+def _below(share: str, most: str) -> str:
+    """Return the PromQL of the smaller of a share of the lifetime and a constant.
+
+    A certificate of 47 days that is renewed at a third of its life would otherwise warn
+    every month, and one of six days always. Where no lifetime is told (blackbox_exporter
+    does not) the constant stands alone.
+    """
+    return (
+        f"clamp_max(max {_BY} (last_over_time({_LIFETIME}[1h])) * {share}, {most})"
+        f" or on (job, instance) {_LEFT} * 0 + {most}"
+    )
+
+
+_LOOK = f"""\
+How many days, by site:
+
+```promql
+({_EXPIRY} - time()) / 86400
+```
+
+What is served now, from outside; the chain counts, not only the leaf:
+
+```sh
+echo | openssl s_client -connect YOUR-HOST:443 -servername YOUR-HOST 2>/dev/null | openssl x509 -noout -subject -issuer -dates
+```
+
+What the renewal says:
+
+```sh
+systemctl list-timers --no-pager | grep -i -E 'certbot|acme|lego'
+journalctl -n 50 --no-pager -u certbot.service
+```
+"""
+_RENEW = """\
+- Renew it by hand once (`certbot renew`), reload the proxy, and look again from outside.
+- It was renewed and the old one is served: the proxy was not reloaded, or another one
+  stands in front.
+- The renewal fails: DNS, port 80 or the account changed; its log says which.
+- An intermediate ends first: serve the new chain of your authority."""
+
+CERTIFICATE_EXPIRING = Vital(
+    title="Certificate, time left",
+    metrics=(_EXPIRY, _LIFETIME, "probe_failed_due_to_certificate"),
+    group="certificate",
+    unit="seconds",
+    limit=30 * _DAY,
+    needs="https",
+    parameters={"page_below": str(7 * _DAY), "page_words": "7 days"},
+    records=(
+        # A probe that fails for an hour does not hide what was known before.
+        Record(_LEFT, f"min {_BY} (last_over_time({_EXPIRY}[1h])) - time()"),
+        Record(_WARN, _below("1 / 3", "$limit")),
+        Record(_PAGE, _below("1 / 6", "$page_below")),
+    ),
+    alerts=(
+        Alert(
+            name="CertificateExpiring",
+            expr=f"{_LEFT} < on (job, instance) {_WARN}",
+            for_="15m",
+            severity="warning",
+            priority="P3",
+            summary=(
+                "The certificate of {{ $labels.instance }} ends in "
+                "{{ $value | humanizeDuration }}"
+            ),
+            description=(
+                "Less than $limit_words are left, or less than a third of its lifetime "
+                "if that is shorter: it should have been renewed by now."
+            ),
+            runbook=Runbook(
+                meaning=(
+                    "The earliest end among the certificates that the site sends is "
+                    "nearer than $limit_words, or than a third of the certificate's "
+                    "lifetime. It is read from whatever is served, trusted or not."
+                ),
+                impact=(
+                    "None yet. On the day it ends browsers refuse the site and clients "
+                    "of the API fail, all at once."
+                ),
+                diagnosis=_LOOK,
+                mitigation=_RENEW,
+            ),
+            drill=Drill(
+                fault=(f"{_EXPIRY} 86400+0x$steps",),
+                recovery=(f"{_EXPIRY} 9999999999+0x$steps",),
+                # 20 days left of 47: a third of its life is less.
+                calm=(
+                    f"{_EXPIRY} 1728000+0x$steps",
+                    f"{_LIFETIME} 4060800+0x$steps",
+                ),
+            ),
+        ),
+        Alert(
+            name="CertificateExpiringSoon",
+            expr=f"{_LEFT} < on (job, instance) {_PAGE}",
+            for_="15m",
+            severity="critical",
+            priority="P1",
+            summary=(
+                "The certificate of {{ $labels.instance }} ends in "
+                "{{ $value | humanizeDuration }}"
+            ),
+            description=(
+                "Less than $page_words are left, or less than a sixth of its lifetime "
+                "if that is shorter: the renewal does not work."
+            ),
+            runbook=Runbook(
+                meaning=(
+                    "The earliest end among the certificates that the site sends is "
+                    "nearer than $page_words, or than a sixth of the certificate's "
+                    "lifetime. CertificateExpiring has fired before."
+                ),
+                impact=(
+                    "Within days browsers refuse the site and clients of the API fail, "
+                    "all at once. If it has ended already they do now, and SiteDown "
+                    "fires."
+                ),
+                diagnosis=_LOOK,
+                mitigation=_RENEW,
+            ),
+            drill=Drill(
+                fault=(f"{_EXPIRY} 86400+0x$steps",),
+                recovery=(f"{_EXPIRY} 9999999999+0x$steps",),
+                calm=(f"{_EXPIRY} 700000+0x$steps",),
+            ),
+        ),
+        Alert(
+            name="CertificateUntrusted",
+            expr=f"max {_BY} (probe_failed_due_to_certificate) == 1",
+            for_="2m",
+            severity="warning",
+            priority="P2",
+            summary="The certificate of {{ $labels.instance }} is not trusted",
+            description=(
+                "For $for_words the certificate has not verified: expired, for another "
+                "name, or from an authority that this machine does not know."
+            ),
+            runbook=Runbook(
+                meaning=(
+                    "The TLS handshake of the probe failed for the certificate alone. "
+                    "SiteDown fires beside it, because visitors are refused alike; this "
+                    "alert names the cause."
+                ),
+                impact="Browsers show a warning instead of the site; API clients fail.",
+                diagnosis=f"""\
+Why, in the probe's own words (the last line):
+
+```sh
+curl -s "$exporter/probe?target=YOUR-SITE&module=http_2xx" | grep '^# certificate'
+```
+
+{_LOOK}""",
+                mitigation=(
+                    _RENEW
+                    + """
+- An authority of your own: install it on the exporter's machine, where
+  `SSL_CERT_FILE` or the system's store is read."""
+                ),
+            ),
+            drill=Drill(
+                fault=("probe_failed_due_to_certificate 1+0x$steps",),
+                recovery=("probe_failed_due_to_certificate 0+0x$steps",),
+                calm=("probe_failed_due_to_certificate 0+0x$steps",),
+            ),
+        ),
+    ),
+    panel=Panel(
+        expr=f"min({_LEFT}{{$real}})",
+        presence=f"count(last_over_time({_EXPIRY}{{$real}}[1h]))",
+        unit="s",
+        bad="below",
+        decimals=0,
+    ),
+    blind=Blind(
+        name="CertificateUnobserved",
+        job="site",
+        for_="15m",
+        why=(
+            "No probe of a public site has seen a certificate for an hour: the sites "
+            "do not answer (SiteDown), or the job `site` is missing (SiteUnobserved)."
+        ),
+        remedy="- Bring the site back, or the job; certificates are read by its probes.",
+        seen=(f"{_EXPIRY} 9999999999+0x$steps",),
+    ),
+    charts=(
+        Chart(
+            title="Certificates, days left",
+            description="Until the first certificate of each site's chain ends.",
+            row="Disks and certificates",
+            queries=(
+                Query(
+                    f"(min by (instance) ({_EXPIRY}{{$targets}}) - time()) / 86400",
+                    "{{instance}}",
+                ),
+            ),
+            unit="d",
+            decimals=0,
+        ),
+    ),
+)
+
+VITALS = (CERTIFICATE_EXPIRING,)

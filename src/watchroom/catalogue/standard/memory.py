@@ -1,0 +1,210 @@
+"""Memory of the app against its container's limit, and what takes it."""
+
+# ruff: noqa: E501 - commands and queries of a runbook are copied as one line
+
+from __future__ import annotations
+
+from watchroom.catalogue.model import (
+    Alert,
+    Blind,
+    Chart,
+    Drill,
+    Otherwise,
+    Panel,
+    Query,
+    Record,
+    Runbook,
+    Vital,
+)
+
+_USED, _LIMIT = (
+    "container_memory_working_set_bytes",
+    "container_spec_memory_limit_bytes",
+)
+_BY = "by (job, instance, name)"
+_RATIO = "job_instance_name:container_memory:used_ratio"
+_RESIDENT = "process_resident_memory_bytes"
+
+MEMORY_HIGH = Vital(
+    title="Memory",
+    metrics=(_USED, _LIMIT, _RESIDENT),
+    group="host",
+    unit="share",
+    limit=0.8,
+    records=(
+        Record(
+            _RATIO,
+            # Without a limit there is no series of it, and nothing to divide by.
+            f"max {_BY} ({_USED}) / on (job, instance, name) max {_BY} ({_LIMIT} > 0)",
+        ),
+    ),
+    alerts=(
+        Alert(
+            name="MemoryHigh",
+            expr=f"{_RATIO} > $limit",
+            for_="5m",
+            severity="warning",
+            priority="P2",
+            summary=(
+                "{{ $labels.name }} on {{ $labels.instance }} uses "
+                "{{ $value | humanizePercentage }} of its memory limit"
+            ),
+            description=(
+                "The working set of {{ $labels.name }} has been more than $limit_words "
+                "of its limit for $for_words. At 100% the kernel kills a process of it."
+            ),
+            runbook=Runbook(
+                meaning=(
+                    "Memory that the kernel cannot take back (use less idle file cache) "
+                    "of the container or service in which the app's processes run, "
+                    "against the limit that is nearest on the way up: more than "
+                    "$limit_words for $for_words. Where nothing limits it, this alert "
+                    "does not exist."
+                ),
+                impact=(
+                    "None yet. At the limit the kernel kills a worker in the middle of "
+                    "its request; the requests it held count as `lost`."
+                ),
+                diagnosis=f"""\
+How much, of how much:
+
+```promql
+{_USED}
+```
+
+```promql
+{_LIMIT}
+```
+
+Which kind of process, and is it one or all of them?
+
+```promql
+sum by (role) ({_RESIDENT})
+```
+
+```promql
+max by (role) (watchroom_process_resident_memory_max_bytes)
+```
+
+```promql
+sum by (role) (watchroom_processes)
+```
+
+Rising for days is a leak; a step is a deploy or more workers:
+
+```promql
+deriv({_USED}[1h])
+```
+
+The largest processes of this machine:
+
+```sh
+ps -eo pid,rss,etime,args --sort=-rss | head -n 15
+```
+""",
+                mitigation="""\
+- One process far above the others: restart it; look at what its requests load at once.
+- All of them grow: recycle workers (`--max-requests` of gunicorn,
+  `--max-memory-per-child` of Celery) until the leak is found.
+- More workers than the limit allows: start fewer, or raise the limit.
+- Killed already? `dmesg --ctime | grep -i 'killed process'`.""",
+            ),
+            drill=Drill(
+                labels={"name": "drill"},
+                fault=(
+                    f'{_USED}{{name="drill"}} 950000000+0x$steps',
+                    f'{_LIMIT}{{name="drill"}} 1000000000+0x$steps',
+                ),
+                recovery=(
+                    f'{_USED}{{name="drill"}} 100000000+0x$steps',
+                    f'{_LIMIT}{{name="drill"}} 1000000000+0x$steps',
+                ),
+                calm=(
+                    f'{_USED}{{name="drill"}} 790000000+0x$steps',
+                    f'{_LIMIT}{{name="drill"}} 1000000000+0x$steps',
+                    f'{_USED}{{name="unlimited"}} 9000000000+0x$steps',
+                    f'{_USED}{{name="zero"}} 9000000000+0x$steps',
+                    f'{_LIMIT}{{name="zero"}} 0+0x$steps',
+                ),
+            ),
+        ),
+    ),
+    panel=Panel(
+        expr=f"max({_RATIO}{{$real}})",
+        presence=(
+            f"count({_USED}{{$real}} or {_RESIDENT}{{$real}}"
+            ' or sum by (job) (watchroom_processes{$real,role=~"web|worker"}) == 0)'
+        ),
+        otherwise=Otherwise(
+            "no limit",
+            f"sum({_USED}{{$real}}) or sum({_RESIDENT}{{$real}})",
+            unit="bytes",
+        ),
+        unit="percentunit",
+        decimals=0,
+    ),
+    blind=Blind(
+        name="MemoryUnobserved",
+        why=(
+            "The app's processes live, and the exporter cannot look them up in /proc. "
+            "It runs in another container, whose pids are others."
+        ),
+        remedy=(
+            "- Run the exporter in the app's container, or let both share their pids "
+            "(`shareProcessNamespace: true` of a pod, `pid: service:web` of Compose).\n"
+            "- /proc is mounted with `hidepid`: run the exporter as the app's user."
+        ),
+    ),
+    charts=(
+        Chart(
+            title="Memory against the limit",
+            description=(
+                "The working set of the app's containers or services, and the limit "
+                "where there is one."
+            ),
+            row="Memory and CPU",
+            queries=(
+                Query(f"max by (name) ({_USED}{{$targets}})", "{{name}}"),
+                Query(f"max by (name) ({_LIMIT}{{$targets}})", "{{name}} limit"),
+            ),
+            unit="bytes",
+        ),
+        Chart(
+            title="Memory by kind of process",
+            description=(
+                "Resident memory of all processes of a role together, and of its "
+                "largest one; pages shared since a fork count for each."
+            ),
+            row="Memory and CPU",
+            queries=(
+                Query(f"sum by (role) ({_RESIDENT}{{$targets}})", "{{role}}, all"),
+                Query(
+                    "max by (role)"
+                    " (watchroom_process_resident_memory_max_bytes{$targets})",
+                    "{{role}}, largest",
+                ),
+            ),
+            unit="bytes",
+        ),
+        Chart(
+            title="CPU by kind of process",
+            description="Cores in use; where a limit is set, the limit.",
+            row="Memory and CPU",
+            queries=(
+                Query(
+                    "sum by (role)"
+                    " (rate(process_cpu_seconds_total{$targets}[$rate_interval]))",
+                    "{{role}}",
+                ),
+                Query(
+                    "max by (name) (container_cpu_limit_cores{$targets})",
+                    "{{name}} limit",
+                ),
+            ),
+            unit="suffix:cores",
+            decimals=2,
+        ),
+    ),
+)
+
+VITALS = (MEMORY_HIGH,)
