@@ -18,6 +18,7 @@ __all__ = [
     "gauge",
     "health_check",
     "job",
+    "logging",
 ]
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from watchroom.catalogue.model import Top as Top
     from watchroom.catalogue.model import Vital as Vital
     from watchroom.health.checks import health_check as health_check
+    from watchroom.logs.config import logging as logging
     from watchroom.middleware import Middleware as Middleware
     from watchroom.registry.declared import counter as counter
     from watchroom.registry.declared import gauge as gauge
@@ -58,6 +60,7 @@ else:
         "gauge": "watchroom.registry.declared",
         "health_check": "watchroom.health.checks",
         "job": "watchroom.registry.roles",
+        "logging": "watchroom.logs.config",
     }
 
     def __getattr__(name: str) -> object:

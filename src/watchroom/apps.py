@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig
@@ -47,6 +48,10 @@ def install() -> None:
         database.install()
     cache.install()
     celery.install()
+    if "watchroom.logs.console" in sys.modules:
+        from watchroom.logs import tasks
+
+        tasks.install()
 
 
 def check_settings(

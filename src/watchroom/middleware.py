@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -39,12 +41,15 @@ class Middleware:
     sync_capable = True
     async_capable = True
 
-    def __new__(cls, get_response: Callable[[HttpRequest], Any]) -> Any:  # noqa: D102 - the class says it
-        if conf.enabled(os.environ):
-            return super().__new__(cls)
-        from watchroom.health.early import HealthOnly
+    def __new__(cls, get_response: Callable[[HttpRequest], Any]) -> Any:
+        """Return what this project needs; a class each, so that it pays no more."""
+        if not conf.enabled(os.environ):
+            from watchroom.health.early import HealthOnly
 
-        return HealthOnly(get_response, PROBED)
+            return HealthOnly(get_response, PROBED)
+        if cls is Middleware and _trails_wanted():
+            return super().__new__(_with_trails())
+        return super().__new__(cls)
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
@@ -116,3 +121,16 @@ def _endpoint(request: HttpRequest) -> Endpoint | None:
     if ours is not None:
         http.probed()
     return ours
+
+
+@cache
+def _with_trails() -> type[Middleware]:
+    from watchroom.trailing import Trailing
+
+    return type("TrailingMiddleware", (Trailing, Middleware), {})
+
+
+def _trails_wanted() -> bool:
+    """Return whether watchroom writes the project's logs."""
+    console = sys.modules.get("watchroom.logs.console")
+    return console is not None and console.active()

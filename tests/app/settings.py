@@ -60,3 +60,15 @@ if os.environ.get("TESTS_APP_STRICT"):
     MIDDLEWARE += ["tests.app.views.no_session"]
 if "TESTS_APP_HEALTH" in os.environ:
     WATCHROOM["HEALTH"] = json.loads(os.environ["TESTS_APP_HEALTH"])
+# Names what `watchroom.logging` is told, as JSON; a DSN switches errors on.
+LOGS = os.environ.get("TESTS_APP_LOGS")
+if LOGS is not None:
+    import json
+
+    import watchroom
+
+    INSTALLED_APPS += ["tests.app"]
+    PLANTED = "planted-in-settings-4711"
+    PAYMENT_API_KEY = PLANTED
+    WATCHROOM["REDACT"] = ["kontonummer"]
+    LOGGING = watchroom.logging(**json.loads(LOGS))

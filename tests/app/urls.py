@@ -17,4 +17,9 @@ urlpatterns = [
     path("", include("watchroom.urls")),
     path("inner/", include("watchroom.urls")),
     path("own/health/", views.fine),
+    path("note/", views.note),
+    path("anote/", views.anote),
+    path("leak/", views.leak),
+    path("aleak/", views.aleak),
+    path("metrics", views.fine),
 ]

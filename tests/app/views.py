@@ -1,8 +1,11 @@
 # ruff: noqa: ARG001 - a view is given its request
 import asyncio
+import logging
 import os
 import time
 
+from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
@@ -81,3 +84,44 @@ def no_session(get_response):
         return get_response(request)
 
     return middleware
+
+
+def note(request):
+    logging.getLogger("tests.app").debug("noted")
+    return work(request)
+
+
+async def anote(request):
+    await asyncio.sleep(0.01)
+    logging.getLogger("tests.app").debug("noted in the loop")
+    await sync_to_async(note)(request)
+    return HttpResponse("noted")
+
+
+def leak(request):
+    """Say and raise every secret that a request can bring along."""
+    body = request.body.decode()
+    local = {"password": "planted-in-locals", "inner": {"api_token": "planted-deeper"}}
+    log = logging.getLogger("tests.app")
+    log.warning(
+        "asked %s", request.get_full_path(), extra={"headers": dict(request.headers)}
+    )
+    log.warning("got %s and %r", body, request.COOKIES, extra={"data": local})
+    log.warning(
+        "key %s", settings.PAYMENT_API_KEY, extra={"kontonummer": "planted-own"}
+    )
+    connect(password="planted-in-source")
+    raise RuntimeError(
+        f"no card 4111 1111 1111 1111 of jo@planted.example"
+        f" at {request.get_full_path()} with {settings.PAYMENT_API_KEY}"
+        f" and Bearer {request.headers['X-Planted']}"
+    )
+
+
+async def aleak(request):
+    await asyncio.sleep(0)
+    return leak(request)
+
+
+def connect(password):
+    """Take it and forget it."""

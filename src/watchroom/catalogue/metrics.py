@@ -126,6 +126,11 @@ SERIES_DROPPED = Metric(
     "New series that found no room and are kept in their process' memory, unexported.",
     ("metric",),
 )
+LOG_DROPPED = Metric(
+    "watchroom_log_records_dropped_total",
+    "counter",
+    "Log records that stdout did not take: closed, full, or not read from.",
+)
 COUNTER_RESETS = Metric(
     "watchroom_counter_resets_total",
     "counter",
@@ -147,6 +152,7 @@ METRICS = (
     PROCESSES,
     INSTRUMENT_ERRORS,
     SERIES_DROPPED,
+    LOG_DROPPED,
     COUNTER_RESETS,
 )
 

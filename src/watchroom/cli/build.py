@@ -98,6 +98,8 @@ def _plan(found: project.Project, inputs: Inputs) -> Plan:
         inputs=msgspec.structs.replace(inputs, settings=found.module),
         has=found.has,
         heartbeat=tuple(map(_told, settings.heartbeat)),
+        logs_url=settings.logs_url,
+        sentry_url=settings.sentry_url,
     )
     return plan(
         catalogue.catalogue(found.vitals, overrides),

@@ -44,6 +44,10 @@ class Settings(NamedTuple):
         queues: Celery queues that its configuration does not name.
         health: How the app is checked; None when nothing is said.
         enabled: False when the environment says WATCHROOM_ENABLED=0.
+        release: As the project says it; empty: what the environment tells.
+        redact: Names of values that logs and error reports leave out, beside the usual.
+        logs_url: Template of the address of the logs; see `watchroom.formats.links`.
+        sentry_url: Template of the address of the errors.
     """
 
     project: str = "django"
@@ -61,6 +65,10 @@ class Settings(NamedTuple):
     queues: tuple[str, ...] = ()
     health: "Health | None" = None
     enabled: bool = True
+    release: str = ""
+    redact: tuple[str, ...] = ()
+    logs_url: str = ""
+    sentry_url: str = ""
 
     @property
     def limits(self) -> dict[str, float]:
@@ -107,6 +115,22 @@ def enabled(env: Mapping[str, str]) -> bool:
 def runtime_dir(settings: Settings) -> Path:
     """Return the directory of the process files; it need not exist yet."""
     return rundir.locate(settings.project, settings.runtime_dir)
+
+
+def release() -> str:
+    """Return the release that this process runs; empty when nothing tells it."""
+    try:
+        said = settings().release
+    except Exception:  # noqa: BLE001 - the system check tells it to people
+        said = ""
+    return said or _release()
+
+
+@cache
+def _release() -> str:
+    from watchroom.conf.release import detect
+
+    return detect(os.environ, Path.cwd())
 
 
 @cache

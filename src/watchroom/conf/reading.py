@@ -32,6 +32,10 @@ KEYS = (
     "DISKS",
     "MAX_SERIES",
     "QUEUES",
+    "RELEASE",
+    "REDACT",
+    "LOGS_URL",
+    "SENTRY_URL",
 )
 
 
@@ -65,6 +69,10 @@ def read(raw: object, env: Mapping[str, str]) -> Settings:
         queues=tuple(_queues(given.get("QUEUES", ()))),
         health=_health(given.get("HEALTH")),
         enabled=defaults.enabled,
+        release=text(given, "RELEASE"),
+        redact=_redact(given.get("REDACT", ())),
+        logs_url=_template(given, "LOGS_URL"),
+        sentry_url=_template(given, "SENTRY_URL"),
     )
 
 
@@ -100,6 +108,26 @@ def _health(value: object) -> "Health | None":
     from watchroom.conf.health import health
 
     return health(value)
+
+
+def _redact(value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, list | tuple):
+        raise wrong("REDACT", "is not a list", 'write ["iban"]')
+    if not all(isinstance(name, str) and name.strip() for name in value):
+        raise wrong("REDACT", "has a name that is no text", 'write ["iban"]')
+    return tuple(value)
+
+
+def _template(given: Mapping[object, object], key: str) -> str:
+    if not text(given, key):
+        return ""
+    from watchroom.formats import links
+
+    template = http_url(text(given, key), key)
+    unknown = links.unknown(template)
+    if unknown:
+        raise wrong(key, f"has no {unknown}", "it has " + ", ".join(links.PLACEHOLDERS))
+    return template
 
 
 def _path(given: Mapping[object, object]) -> str | None:

@@ -58,6 +58,8 @@ class Site(NamedTuple):
         monitor_url: Where people open the monitor.
         receivers: Who is told, in one environment or another.
         inputs: What `build` was told.
+        logs_url: Template of the address of the logs; see `watchroom.formats.links`.
+        sentry_url: Template of the address of the errors.
         has: What of ``sites``, ``database``, ``cache``, ``celery``, ``broker`` and
             ``beat`` is configured.
         heartbeat: Who is told every minute that the watch lives: one or nobody.
@@ -72,6 +74,8 @@ class Site(NamedTuple):
     inputs: Inputs
     has: frozenset[str]
     heartbeat: tuple[Receiver, ...] = ()
+    logs_url: str = ""
+    sentry_url: str = ""
 
     @property
     def told(self) -> tuple[Receiver, ...]:

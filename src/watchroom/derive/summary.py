@@ -65,6 +65,8 @@ def summary(plan: Plan, version: str, files: Mapping[str, str]) -> manifest.Mani
         ],
         receivers=[receiver.name for receiver in site.told],
         files=dict(sorted(files.items())),
+        logs_url=site.logs_url,
+        sentry_url=site.sentry_url,
     )
 
 

@@ -114,6 +114,8 @@ class Manifest(msgspec.Struct, **_STRICT):
     checklist: list[ChecklistItem] = []
     receivers: list[str] = []
     files: dict[str, str] = {}
+    logs_url: str = ""
+    sentry_url: str = ""
 
 
 def load(text: str, file: str) -> Manifest:

@@ -15,6 +15,7 @@ from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 
 from watchroom.catalogue.metrics import CACHE_ERRORS, CACHE_GETS
+from watchroom.context.trail import current
 from watchroom.registry.guard import fault, guarded
 from watchroom.registry.process import LOCKED, PROCESS, add
 
@@ -61,6 +62,9 @@ class Counted:
         try:
             # `_read`, written out for a hit: amid cold caches a call costs half a µs.
             if PROCESS.on:
+                trail = current()
+                if trail is not None:
+                    trail.hits += 1
                 key = self._watchroom_key
                 cells: Read = PROCESS.cells.get(key) or _cells(key)
                 view, at = cells[0]
@@ -251,6 +255,10 @@ def _read(cache: Counted, hits: int, misses: int) -> None:
     try:
         if not PROCESS.on:
             return
+        trail = current()
+        if trail is not None:
+            trail.hits += hits
+            trail.misses += misses
         key = cache._watchroom_key  # noqa: SLF001 - ours
         cells: Read = PROCESS.cells.get(key) or _cells(key)
         if hits:

@@ -1,0 +1,106 @@
+"""What must not be written anywhere, as the project's settings know it."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from watchroom import conf
+from watchroom.errors import ConfigError
+from watchroom.redact import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Narrower than what is taken out of logs: SESSION_COOKIE_NAME is no secret.
+_SECRET = re.compile(
+    r"PASSW|SECRET|TOKEN|(?:^|_)(?:PASS|PWD|DSN|CREDENTIALS?|SIGNATURE"
+    r"|(?:ACCESS|API|ENCRYPTION|PRIVATE|SIGNING)_?KEYS?)(?:_|$)"
+)
+_NO_SECRET = frozenset(
+    ("AUTH_PASSWORD_VALIDATORS", "PASSWORD_HASHERS", "PASSWORD_RESET_TIMEOUT")
+)
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+# Passwords that are words of every log.
+_WORDS = frozenset(("password", "postgres", "postgresql", "changeme"))
+_MOST = 50
+_DEPTH = 4
+
+
+def redactor() -> Redactor | None:
+    """Return what knows the project's secrets; None while its settings are unread."""
+    from django.conf import settings as django_settings
+
+    return _redactor() if django_settings.configured else None
+
+
+def service() -> dict[str, str]:
+    """Return whose a line is: project, environment and, if known, release."""
+    said = _settings()
+    found = {"project": said.project, "environment": said.environment}
+    version = conf.release()
+    return {**found, "release": version} if version else found
+
+
+def secrets(settings: Iterable[tuple[str, object]]) -> list[str]:
+    """Return the secrets among settings: values of secret names, passwords in URLs.
+
+    Args:
+        settings: Names and values.
+    """
+    found: list[str] = []
+    for name, value in settings:
+        if name not in _NO_SECRET:
+            found += _within(name, value, _DEPTH)
+    return [one for one in dict.fromkeys(found) if one.lower() not in _WORDS][:_MOST]
+
+
+@cache
+def _redactor() -> Redactor:
+    from django.conf import settings as django_settings
+    from django.core.signals import setting_changed
+
+    setting_changed.connect(_forget, dispatch_uid="watchroom.redaction")
+    names = [name for name in dir(django_settings) if name.isupper()]
+    values = [(name, getattr(django_settings, name, None)) for name in names]
+    return Redactor(_settings().redact, secrets(values))
+
+
+def _forget(**_: object) -> None:
+    _redactor.cache_clear()
+
+
+def _settings() -> conf.Settings:
+    try:
+        return conf.settings()
+    except ConfigError:  # the system check tells it to people
+        return conf.fallback(os.environ)
+
+
+def _within(name: str, value: Any, depth: int) -> Iterable[str]:
+    if isinstance(value, dict) and depth:
+        for key, inner in value.items():
+            yield from _within(str(key), inner, depth - 1)
+    elif isinstance(value, list | tuple) and depth:
+        for inner in value[:_MOST]:
+            yield from _within(name, inner, depth - 1)
+    elif isinstance(value, str) and "://" in value:
+        yield from _password(value)
+    elif (
+        isinstance(value, str)
+        and _SECRET.search(name.upper())
+        and not _DOTTED.fullmatch(value)
+    ):
+        yield value
+
+
+def _password(url: str) -> Iterable[str]:
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return
+    if password:
+        yield from {password, unquote(password)}

@@ -1,0 +1,1 @@
+"""Which request, or task, the code that runs now belongs to."""

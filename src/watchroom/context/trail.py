@@ -1,0 +1,119 @@
+"""The trail of one request or task: its ids, and what it has asked of others.
+
+A context variable carries it: through threads that asgiref starts, and through tasks of
+asyncio, which all share the one object.
+"""
+
+from __future__ import annotations
+
+import re
+from contextvars import ContextVar
+from os import urandom
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# What a stranger sends is taken only if it is a plain word.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# W3C Trace Context: version, trace, parent span, flags; later versions may add more.
+_TRACEPARENT = re.compile(
+    r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.{1,256})?"
+)
+_ZEROS = "0" * 32
+
+
+class Trail:
+    """One request or task under way.
+
+    Attributes:
+        request_id: Of the request, or of the request that a task stems from.
+        trace_id: 32 hexadecimal digits.
+        task_id: Of the task, or an empty text.
+        start: `time.perf_counter` at its begin.
+        queries: Database queries so far.
+        query_seconds: What they took.
+        hits: Cache keys found.
+        misses: Cache keys not found.
+        told: Whether a line of its own will tell of it, so that Django's need not.
+        exc_info: What Django said was raised, for that line.
+        tail: What its lines of the log end in: a schema's name, and bytes.
+    """
+
+    __slots__ = (
+        "exc_info",
+        "hits",
+        "misses",
+        "queries",
+        "query_seconds",
+        "request_id",
+        "start",
+        "tail",
+        "task_id",
+        "told",
+        "trace_id",
+    )
+
+    def __init__(self, request_id: str, trace_id: str, task_id: str = "") -> None:
+        self.request_id = request_id
+        self.trace_id = trace_id
+        self.task_id = task_id
+        self.queries = self.hits = self.misses = 0
+        self.query_seconds = 0.0
+        self.told = False
+        self.exc_info: Any = None
+        self.tail: tuple[str, bytes] | None = None
+        self.start = perf_counter()
+
+
+CURRENT: ContextVar[Trail | None] = ContextVar("watchroom_trail", default=None)
+current = CURRENT.get
+
+
+def of_request(meta: Mapping[str, Any]) -> Trail:
+    """Return the trail of a request, with the ids that it came with or new ones.
+
+    Args:
+        meta: The request's META.
+    """
+    made = urandom(16).hex()
+    given, parent = meta.get("HTTP_X_REQUEST_ID"), meta.get("HTTP_TRACEPARENT")
+    if given is None and parent is None:
+        return Trail(made, made)
+    return Trail(request_id(given) or made, trace_id(parent) or made)
+
+
+def of_task(task_id: str, given: Mapping[str, Any]) -> Trail:
+    """Return the trail of a task: that of its publisher, or one that begins with it.
+
+    Args:
+        task_id: Celery's.
+        given: The ids that came with the message, or nothing.
+    """
+    trace = given.get("trace_id")
+    known = isinstance(trace, str) and re.fullmatch(r"[0-9a-f]{32}", trace)
+    return Trail(
+        request_id(given.get("request_id")) or request_id(task_id) or urandom(16).hex(),
+        trace if known else urandom(16).hex(),  # type: ignore[arg-type]  # a str then
+        task_id,
+    )
+
+
+def request_id(given: object) -> str | None:
+    """Return an X-Request-ID from outside if it is a plain word."""
+    if isinstance(given, str) and _REQUEST_ID.fullmatch(given):
+        return given
+    return None
+
+
+def trace_id(parent: object) -> str | None:
+    """Return the trace of a W3C ``traceparent``, or None when it is not one."""
+    if not isinstance(parent, str) or len(parent) > 512:
+        return None
+    match = _TRACEPARENT.fullmatch(parent.strip())
+    if match is None or match[2] == _ZEROS or match[3] == _ZEROS[:16]:
+        return None
+    if match[1] == "00" and match[4]:
+        return None
+    return match[2]

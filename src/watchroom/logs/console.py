@@ -1,0 +1,146 @@
+"""Writes each record as one line to stdout, and never lets stdout reach the app."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from typing import Any
+
+from watchroom.catalogue.metrics import LOG_DROPPED
+from watchroom.context.trail import current
+from watchroom.logs.formatter import Formatter
+
+# What they say of a request or a task is in the line that tells of it.
+_TOLD = frozenset(("django.request", "celery.app.trace"))
+
+
+class Console(logging.Handler):
+    """The handler that ``watchroom.logging()`` names.
+
+    Written past the text layer, in one system call a line, so that lines of several
+    processes do not mix, and that what a full disk refused is not kept to fail again
+    at exit.
+    """
+
+    def __init__(self, schema: str = "guide", form: str = "") -> None:
+        super().__init__()
+        self._lines = Formatter(schema)
+        self._form = form or os.environ.get("WATCHROOM_LOGS", "")
+        self._text: logging.Formatter | None = None
+        self._stream: Any = None
+        self._fd = -1
+        self._torn = False
+        self._dropped = 0
+        _STANDING.append(self)
+        own_apps_to_debug()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, unless a line of its request or task tells the same."""
+        if record.name in _TOLD and _told_elsewhere(record):
+            return
+        try:
+            if sys.stdout is not self._stream:
+                self._adopt(sys.stdout)
+            if self._text is None:
+                line = self._lines.line(record) + b"\n"
+            else:
+                line = f"{self._text.format(record)}\n".encode("utf-8", "replace")
+            self._write(line)
+        except Exception:  # noqa: BLE001 - the app's answer comes first
+            self._drop()
+
+    def close(self) -> None:
+        """Stand no more for the project's logs."""
+        if self in _STANDING:
+            _STANDING.remove(self)
+        super().close()
+
+    def _adopt(self, stream: Any) -> None:
+        """Find out where stdout leads, which a test or a server may have changed."""
+        fd = _descriptor(stream)
+        if fd is None:  # closed, absent, or one that logs what is printed
+            stream, fd = sys.__stdout__, _descriptor(sys.__stdout__)
+        terminal = fd is not None and fd >= 0 and os.isatty(fd)
+        text = self._form == "text" or (terminal and self._form != "json")
+        if text:
+            from watchroom.logs.readable import Readable, coloured
+
+            self._text = Readable(colours=coloured(os.environ, terminal=terminal))
+        else:
+            self._text = None
+        self._stream, self._fd = sys.stdout, -1 if fd is None else fd
+        self._target = stream
+
+    def _write(self, line: bytes) -> None:
+        if self._fd < 0:
+            if self._target is None:
+                raise OSError("there is no stdout")
+            self._target.write(line.decode())
+            self._target.flush()
+            return
+        if self._torn:  # the last line ended in the middle
+            line = b"\n" + line
+        done = 0
+        try:
+            while done < len(line):
+                done += os.write(self._fd, line[done:] if done else line)
+        finally:
+            self._torn = (self._torn and not done) or 0 < done < len(line)
+
+    def _drop(self) -> None:
+        """Count a record that nobody will read; logging it would fail as well."""
+        from watchroom.registry.process import PROCESS, add
+
+        if PROCESS.on:
+            add(*PROCESS.cell(LOG_DROPPED, ()), 1.0)
+
+
+_STANDING: list[Console] = []
+
+
+def active() -> bool:
+    """Return whether the project's logs are written here."""
+    return bool(_STANDING)
+
+
+def own_apps_to_debug() -> None:
+    """Have the project's own apps log from DEBUG on; explicit levels come later."""
+    from django.conf import settings as django_settings
+
+    from watchroom.logs.apps import own_roots
+
+    if django_settings.configured:
+        for root in own_roots(django_settings.INSTALLED_APPS):
+            logging.getLogger(root).setLevel(logging.DEBUG)
+
+
+def _told_elsewhere(record: logging.LogRecord) -> bool:
+    """Return whether a line of its request or task tells it, exception and all."""
+    trail = current()
+    if record.name == "django.request":
+        # Also after the middleware: then the line stands already.
+        told = getattr(getattr(record, "request", None), "_watchroom_told", False)
+    else:
+        data = getattr(record, "data", None)
+        told = (
+            trail is not None
+            and trail.told
+            and isinstance(data, dict)
+            and data.get("id") == trail.task_id
+        )
+    if told and trail is not None and record.exc_info:
+        trail.exc_info = record.exc_info
+    return bool(told)
+
+
+def _descriptor(stream: Any) -> int | None:
+    """Return a stream's descriptor; -1 when it keeps text; None when it is unusable."""
+    if stream is None or getattr(stream, "closed", False):
+        return None
+    try:
+        fd = stream.fileno()
+    except (AttributeError, OSError, ValueError, io.UnsupportedOperation):
+        return -1 if isinstance(stream, io.TextIOBase) else None
+    return fd if isinstance(fd, int) else None

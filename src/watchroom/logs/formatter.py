@@ -1,0 +1,271 @@
+"""One record, one line of JSON: whatever is in the record, and without its secrets.
+
+Two ways. The quick one hands what it finds to the encoder and looks at the line for
+anything that may be a secret; nine lines of ten end there. The careful one walks
+through every value, cuts, redacts and replaces; it takes what the quick one refuses.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from watchroom.context.trail import current
+from watchroom.logs.schemas import LINE, OWN, SCHEMAS
+from watchroom.redact import REDACTED, Limits, Redactor, clip, speakable, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from watchroom.context.trail import Trail
+    from watchroom.logs.schemas import Schema
+
+MAX_LINE = 65536
+MAX_MESSAGE = 16384
+MAX_STACK = 32768
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+_BARE = vars(logging.LogRecord("", 0, "", 0, "", None, None))
+# What a logger's `extra` adds comes after these; `message` and `asctime` other
+# formatters leave behind.
+_STANDARD = frozenset((*_BARE, "message", "asctime", "taskName"))
+_FIRST_EXTRA = len(_BARE)
+_KNOWN_KEYS = 2048
+
+
+def encoder() -> Callable[[Any], bytes]:
+    """Return orjson's encoder when it is installed, or one of the standard library."""
+    try:
+        from orjson import dumps
+    except ImportError:
+        encode = json.JSONEncoder(
+            ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        ).encode
+        return lambda value: encode(value).encode()
+    return dumps
+
+
+class Formatter(logging.Formatter):
+    """Makes lines of one schema.
+
+    Attributes:
+        schema: What fields are called.
+    """
+
+    def __init__(self, schema: str = "guide") -> None:
+        super().__init__()
+        self.schema: Schema = SCHEMAS[schema]
+        self._dumps = encoder()
+        names = self.schema.names
+        self._time, self._logger, self._level, self._message = (
+            names.get(ours, ours) for ours in ("time", "logger", "level", "message")
+        )
+        self._second = (0, "")
+        self._redactor: Redactor | None = None
+        self._plain: dict[str, str] = {}
+        self._reserved = frozenset(names.get(ours, ours) for ours in OWN)
+        self._constants: dict[str, str] = dict(self.schema.constants)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without its end."""
+        return self.line(record).decode()
+
+    def line(self, record: logging.LogRecord) -> bytes:
+        """Return the line as UTF-8, without its end; never raises an Exception."""
+        if not record.exc_info and not record.stack_info:
+            try:
+                line = self._quick(record)
+            except Exception:  # noqa: BLE001 - the careful way takes anything
+                line = None
+            if line is not None:
+                return line
+        try:
+            return self._dumps(self.fields(record))
+        except Exception as error:  # noqa: BLE001 - a record is never lost
+            return self._last_resort(record, error)
+
+    def fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        """Return what the line says, by the schema's names; plain and without secrets.
+
+        Shape: one flat dict, but for values of the project's own.
+        """
+        names, redactor = self.schema.names, self.redactor()
+        found: dict[str, Any] = {
+            self._time: self.time(record.created),
+            self._logger: redactor.plain(record.name),
+            self._level: redactor.plain(record.levelname),
+            self._message: self._text(redactor, _message(record), MAX_MESSAGE),
+            **self._constants,
+        }
+        extras = {
+            key: value
+            for key, value in list(record.__dict__.items())
+            if key not in _STANDARD
+        }
+        plain = redactor.plain(extras, Limits(chars=MAX_LINE))
+        for key, value in plain.items():
+            if key == LINE:
+                self._own(found, value)
+            else:
+                self._other(found, key, value)
+        if record.exc_info:
+            for ours, text in _error(record).items():
+                found[names.get(ours, ours)] = self._text(redactor, text, MAX_STACK)
+        if record.stack_info:
+            stack = told(record.stack_info)
+            found[names.get("stack", "stack")] = self._text(redactor, stack, MAX_STACK)
+        trail = current()
+        if trail is not None:
+            for ours, value in _ids(trail).items():
+                found[names.get(ours, ours)] = value
+        return found
+
+    def redactor(self) -> Redactor:
+        """Return what knows the project's secrets, once its settings can be read."""
+        if self._redactor is None:
+            from watchroom.conf import redaction
+
+            found = redaction.redactor()
+            if found is None:  # a line while the settings are still being read
+                return Redactor()
+            self._redactor = found
+            if self.schema.service:
+                names = self.schema.names
+                for ours, value in redaction.service().items():
+                    self._constants[names.get(ours, ours)] = value
+        return self._redactor
+
+    def time(self, created: float) -> str:
+        """Return a moment in UTC as RFC 3339 has it, to the microsecond."""
+        second = int(created)
+        known = self._second
+        if known[0] != second:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            known = self._second = (second, text)
+        return f"{known[1]}.{int((created - second) * 1e6):06d}Z"
+
+    def _quick(self, record: logging.LogRecord) -> bytes | None:  # noqa: C901 - hot
+        redactor = self._redactor or self.redactor()
+        message = record.getMessage() if record.args else record.msg
+        if type(message) is not str:
+            message = str(message)
+        line: dict[str, Any] = {
+            self._time: self.time(record.created),
+            self._logger: record.name,
+            self._level: record.levelname,
+            self._message: message,
+        }
+        if self._constants:
+            line.update(self._constants)
+        plain, rest = self._plain, record.__dict__
+        if len(rest) > _FIRST_EXTRA:
+            for key, value in islice(rest.items(), _FIRST_EXTRA, None):
+                name = plain.get(key)
+                if type(value) not in _SCALARS:
+                    if key == LINE:
+                        self._own(line, value)
+                    else:
+                        self._other(line, key, redactor.plain(value))
+                elif name is not None:
+                    line[name] = value
+                elif key not in _STANDARD:
+                    self._other(line, key, value)
+        raw = self._dumps(line)
+        # 2 colons stand in the time.
+        if len(raw) > MAX_LINE or redactor.suspects(raw, len(line) + 2):
+            return None
+        trail = current()
+        if trail is not None:
+            raw = raw[:-1] + self._tail(trail)
+        return raw
+
+    def _own(self, line: dict[str, Any], fields: Any) -> None:
+        """Write what a line of watchroom's own tells."""
+        names, units = self.schema.names, self.schema.units
+        for ours, value in fields.items():
+            unit = units.get(ours)
+            line[names.get(ours, ours)] = value if unit is None else unit(value)
+
+    def _other(self, line: dict[str, Any], key: str, value: Any) -> None:
+        """Write a field of the project's own; what is ours stays ours."""
+        secret = self.redactor().secret(key)
+        if secret and value is not None:
+            value = REDACTED
+        others = self.schema.others
+        if others:
+            if type(value) not in _SCALARS:
+                value = json.dumps(value, ensure_ascii=False)
+            line.setdefault(others, {})[key] = value
+            return
+        name = f"extra_{key}" if key in self._reserved else key
+        line[name] = value
+        if not secret and len(self._plain) < _KNOWN_KEYS:
+            self._plain[key] = name
+
+    def _tail(self, trail: Trail) -> bytes:
+        """Return the end of each line of a trail, encoded once."""
+        tail = trail.tail
+        if tail is None or tail[0] != self.schema.name:
+            names = self.schema.names
+            ids = {names.get(ours, ours): value for ours, value in _ids(trail).items()}
+            tail = trail.tail = (self.schema.name, b"," + self._dumps(ids)[1:])
+        return tail[1]
+
+    @staticmethod
+    def _text(redactor: Redactor, text: str, most: int) -> str:
+        return speakable(redactor.text(clip(text, most)))
+
+    def _last_resort(self, record: logging.LogRecord, error: Exception) -> bytes:
+        from watchroom.registry.process import PROCESS
+
+        if PROCESS.on:
+            PROCESS.failed("logs")
+        said = {
+            self._time: self.time(record.created),
+            self._logger: str(record.name)[:256],
+            self._level: str(record.levelname)[:64],
+            # Its arguments are left out: one of them is the reason.
+            self._message: Redactor().text(clip(told(record.msg), 4096)),
+            "log_error": type(error).__name__,
+        }
+        return json.dumps(said).encode()
+
+
+def _ids(trail: Trail) -> dict[str, str]:
+    found = {"request_id": trail.request_id, "trace_id": trail.trace_id}
+    if trail.task_id:
+        found["task_id"] = trail.task_id
+    return found
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return str(record.getMessage())
+    except Exception:  # noqa: BLE001 - arguments that do not fit, or cannot be told
+        return f"{told(record.msg)} % {_arguments(record.args)}"
+
+
+def _arguments(args: object) -> str:
+    many = args if isinstance(args, tuple) else (args,)
+    return "(" + ", ".join(clip(told(one), 1024) for one in many[:20]) + ")"
+
+
+def _error(record: logging.LogRecord) -> dict[str, str]:
+    import traceback
+
+    given: Any = record.exc_info
+    error = given[1] if isinstance(given, tuple) else given
+    if not isinstance(error, BaseException):
+        return {}
+    kind = type(error)
+    name = kind.__qualname__
+    if kind.__module__ not in {"builtins", "__main__"}:
+        name = f"{kind.__module__}.{name}"
+    found = {"error_type": name, "error_message": told(error)}
+    try:
+        lines = traceback.format_exception(kind, error, error.__traceback__)
+    except Exception:  # noqa: BLE001 - an exception that cannot be told
+        lines = traceback.format_tb(error.__traceback__)
+    return {**found, "error_stack": "".join(lines).rstrip("\n")}

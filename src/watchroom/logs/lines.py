@@ -1,0 +1,106 @@
+"""The one line that tells of a request, and of a task."""
+
+from __future__ import annotations
+
+import logging
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from watchroom.logs.schemas import LINE
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from watchroom.context.trail import Trail
+
+REQUESTS = logging.getLogger("watchroom.request")
+TASKS = logging.getLogger("watchroom.task")
+# Asked every few seconds by machines that keep their own books.
+QUIET = frozenset(
+    path + end
+    for path in ("/health", "/livez", "/readyz", "/startupz", "/metrics")
+    for end in ("", "/")
+)
+_UNRESOLVED = "unresolved"
+_STATES = {"SUCCESS": logging.INFO, "IGNORED": logging.INFO, "FAILURE": logging.ERROR}
+
+
+def request(trail: Trail, request: HttpRequest, status: int) -> None:
+    """Tell of a request that has been answered."""
+    seconds = perf_counter() - trail.start
+    if status < 400:
+        level = logging.INFO
+    else:
+        level = logging.WARNING if status < 500 else logging.ERROR
+    path = request.path_info
+    if path in QUIET and (status < 400 or status == 503):
+        return
+    if not REQUESTS.isEnabledFor(level):
+        return
+    match = request.resolver_match
+    route = _UNRESOLVED if match is None else match.route or "/"
+    method, duration = request.method or "", round(seconds * 1000, 3)
+    fields: dict[str, Any] = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "duration_ms": duration,
+    }
+    if match is None:  # a path that is a route may hold an id, or a secret
+        fields["path"] = path[:512]
+    _with_tallies(fields, trail)
+    user = _user_id(request)
+    if user is not None:
+        fields["user_id"] = user
+    _tell(REQUESTS, level, f"{method} {route} {status}", fields, trail)
+
+
+def task(trail: Trail, name: str, state: str, **more: object) -> None:
+    """Tell of a task that has come to an end."""
+    seconds = perf_counter() - trail.start
+    level = _STATES.get(state, logging.WARNING)
+    if not TASKS.isEnabledFor(level):
+        return
+    fields: dict[str, Any] = {
+        "task_name": name,
+        "task_state": state,
+        "duration_ms": round(seconds * 1000, 3),
+        **more,
+    }
+    _with_tallies(fields, trail)
+    _tell(TASKS, level, f"{name} {state}", fields, trail)
+
+
+def _with_tallies(fields: dict[str, Any], trail: Trail) -> None:
+    fields["db_count"] = trail.queries
+    fields["db_ms"] = round(trail.query_seconds * 1000, 3)
+    if trail.hits or trail.misses:
+        fields["cache_hits"] = trail.hits
+        fields["cache_misses"] = trail.misses
+
+
+def _tell(
+    logger: logging.Logger,
+    level: int,
+    message: str,
+    fields: dict[str, Any],
+    trail: Trail,
+) -> None:
+    # Made by hand: a logger would look for the line of code that called it.
+    record = logging.getLogRecordFactory()(
+        logger.name, level, "", 0, message, None, trail.exc_info
+    )
+    record.__dict__[LINE] = fields
+    trail.exc_info = None
+    logger.handle(record)
+
+
+def _user_id(request: HttpRequest) -> str | None:
+    """Return the key of who is known to ask; looking must not load a session."""
+    known = request.__dict__
+    user = known.get("_cached_user", known.get("_acached_user"))
+    if user is None and "user" in known:
+        user = known["user"]
+        user = vars(user).get("_wrapped", user)  # where a lazy one keeps what it loaded
+    key = getattr(user, "pk", None)
+    return None if key is None else str(key)

@@ -1,0 +1,82 @@
+"""The trail through Celery: put on with the message, taken up where the task runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from watchroom.context.trail import CURRENT, current, of_task
+from watchroom.logs import console, lines
+from watchroom.registry.guard import guarded
+
+REQUEST_ID = "watchroom_request_id"
+TRACE_ID = "watchroom_trace_id"
+_TRAIL = "watchroom_trail"
+
+
+def install() -> bool:
+    """Follow tasks, if Celery is here already; asking again changes nothing."""
+    signals = sys.modules.get("celery.signals")
+    if signals is None:
+        return False
+    signals.before_task_publish.connect(_on_publish, weak=False)
+    signals.task_prerun.connect(_on_begin, weak=False)
+    signals.task_postrun.connect(_on_end, weak=False)
+    if console.active():
+        # With somebody connected Celery leaves the root logger and stdout alone.
+        signals.setup_logging.connect(_on_logging, weak=False)
+    return True
+
+
+def _on_logging(**_: object) -> None:
+    pass
+
+
+def _on_publish(headers: Any = None, **_: object) -> None:
+    _publish(headers)
+
+
+def _on_begin(task_id: Any = None, task: Any = None, **_: object) -> None:
+    _begin(task_id, task)
+
+
+def _on_end(task: Any = None, state: Any = None, **_: object) -> None:
+    _end(task, state)
+
+
+@guarded("logs")
+def _publish(headers: Any) -> None:
+    trail = current()
+    if trail is not None and isinstance(headers, dict):
+        headers[REQUEST_ID] = trail.request_id
+        headers[TRACE_ID] = trail.trace_id
+
+
+@guarded("logs")
+def _begin(task_id: Any, task: Any) -> None:
+    asked = vars(task.request)
+    given = {"request_id": asked.get(REQUEST_ID), "trace_id": asked.get(TRACE_ID)}
+    above = current()
+    if above is not None and given["request_id"] is None:  # run on the spot
+        given = {"request_id": above.request_id, "trace_id": above.trace_id}
+    trail = of_task(str(task_id), given)
+    trail.told = console.active()
+    asked[_TRAIL] = (trail, CURRENT.set(trail))
+
+
+@guarded("logs")
+def _end(task: Any, state: Any) -> None:
+    asked = vars(task.request)
+    found = asked.pop(_TRAIL, None)
+    if found is None:
+        return
+    trail, token = found
+    try:
+        if trail.told:
+            queue = (asked.get("delivery_info") or {}).get("routing_key")
+            more = {"queue": queue} if queue else {}
+            retries = asked.get("retries")
+            more |= {"task_retries": retries} if retries else {}
+            lines.task(trail, str(task.name), str(state), **more)
+    finally:
+        CURRENT.reset(token)

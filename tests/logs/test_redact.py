@@ -1,0 +1,153 @@
+"""Secrets are taken out by name, by shape and by value; the rest stays as it is."""
+
+import json
+import random
+import time
+
+import pytest
+
+from watchroom.redact import REDACTED, Limits, Redactor
+
+OWN = Redactor(names=["kontoNummer"], values=["s3cret-of-settings", "short"])
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("GET https://u:p@ss@host/x?token=abc&b=2", f"GET https://{REDACTED}@host/x?token={REDACTED}&b={REDACTED}"),
+        ("GET /x?justatoken HTTP/1.1", f"GET /x?{REDACTED} HTTP/1.1"),
+        ("what? really=yes", "what? really=yes"),
+        ("Authorization: Bearer abc.DEF", f"Authorization: {REDACTED}"),
+        ("Cookie: a=b; c=d\nnext", f"Cookie: {REDACTED}\nnext"),
+        ("Bearer dXNlcjpwYXNz", f"Bearer {REDACTED}"),
+        ("Basic authentication failed", "Basic authentication failed"),
+        ("--password=hunter2 -v", f"--password={REDACTED} -v"),
+        ("{'password': 'hun\\'ter', 'a': 1}", f"{{'password': '{REDACTED}', 'a': 1}}"),
+        ('{\\"apiKey\\": \\"x\\"}', f'{{\\"apiKey\\": \\"{REDACTED}\\"}}'),
+        ("b'secret=1&x=2'", f"b'secret={REDACTED}&x=2'"),
+        ("KeyError: 'token'", "KeyError: 'token'"),
+        ("Key (email)=(abc) exists", f"Key (email)=({REDACTED}) exists"),
+        ("mail a.b+c@ex.ample.com now", f"mail {REDACTED} now"),
+        ("4111 1111 1111 1111 4111111111111112", f"{REDACTED} 4111111111111112"),
+        ("dsn https://0123@o0.ingest.example/5", f"dsn https://{REDACTED}@o0.ingest.example/5"),
+        ("redis://:pa/ss@cache:6379/0", f"redis://{REDACTED}@cache:6379/0"),
+        ("sk_live_4eC39HqLyjWD", REDACTED),
+        ("eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl", REDACTED),
+        ("kontonummer=17", f"kontonummer={REDACTED}"),
+        ("is s3cret-of-settings", f"is {REDACTED}"),
+        ("author=jo keyboard=de passenger=3", "author=jo keyboard=de passenger=3"),
+        ("a short word", "a short word"),
+    ],
+)  # fmt: skip
+def test_what_is_written_of_a_text(said, written):
+    assert OWN.text(said) == written
+    assert OWN.text(written) == written
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["password", "PASSWORD1", "X-Api-Key", "apiKey", "accessToken",
+     "csrfmiddlewaretoken",
+     "HTTP_AUTHORIZATION", "Set-Cookie", "db_passwd", "client_secret", "kontonummer",
+     "sessionid", "iban", "card", "Stripe-Signature", "meine_kontonummer"],
+)  # fmt: skip
+def test_names_that_are_nobodys_business(name):
+    assert OWN.plain({name: {"x": 1}}) == {name: REDACTED}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["author", "key", "keyboard", "passenger", "tokens_used", "cache_key", "monkey",
+     "sessions", "pinned", "cardinal", "design", "status"],
+)  # fmt: skip
+def test_names_that_only_look_like_it(name):
+    assert OWN.plain({name: 1}) == {name: 1}
+
+
+def test_a_walk_has_an_end():
+    deep: dict = {}
+    inner = deep
+    for _ in range(5000):
+        inner["a"] = {}
+        inner = inner["a"]
+    circular: list = []
+    circular.append(circular)
+
+    found = OWN.plain(
+        {"deep": deep, "self": circular, "wide": list(range(9999)), "long": "x" * 10**6}
+    )
+
+    assert found["self"] == ["[circular]"]
+    assert len(json.dumps(found)) < 20_000
+    assert len(OWN.plain(["y" * 9000] * 99)) <= 100
+    assert len(json.dumps(OWN.plain(["y" * 9000] * 99, Limits(chars=10_000)))) < 12_000
+
+
+def test_whoever_raises_when_read_is_named():
+    class Awkward:
+        def __str__(self):
+            raise ValueError("no")
+
+    class Broken(dict):
+        def items(self):
+            raise ValueError("no")
+
+    found = OWN.plain([Awkward(), Broken(a=1)])
+
+    assert found == [
+        "[Awkward: its text raised ValueError]",
+        "[Broken: reading it raised ValueError]",
+    ]
+
+
+PIECES = (
+    *(
+        "password",
+        "token",
+        "Bearer ",
+        "basic ",
+        "=",
+        ":",
+        ": ",
+        "?",
+        "/",
+        "&",
+        "@",
+        " ",
+    ),
+    *("abcD1234efgh", "4111111111111111", "4111-1111-1111-1111", ".example", '"', "'"),
+    *("s3cret-of-settings", "sk_live_4eC39HqLy", "eyJhbGciOiJI.eyJzdWIiOiIx.", "\n"),
+    *(
+        "kontonummer",
+        "X-Api-Key",
+        "cookie",
+        "iban",
+        ")=(",
+        "-----BEGIN PRIVATE KEY-----",
+    ),
+    *("ghp_0123456789012345678901", "AKIA0123456789ABCDEF", "é", "{", "}", "word"),
+)
+
+
+def test_the_quick_look_misses_nothing():
+    chance = random.Random(7)
+    for _ in range(4000):
+        text = "".join(chance.choices(PIECES, k=chance.randint(1, 8)))
+        line = json.dumps({"m": text}, separators=(",", ":"), ensure_ascii=False)
+        if OWN.text(text) != text:
+            assert OWN.suspects(line.encode(), 1), text
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize(
+    "piece",
+    ["a", "a=", "://", "@", "a@", "1 ", "?a", "b\\", "://a@", "eyJ", "a.b@c.", "-",
+     "authorization:", "password:", "b\"'", 'password="', "4", "4-", "Bearer "],
+)  # fmt: skip
+def test_no_text_takes_long(piece):
+    text = (piece * 32768)[:32768]
+    begun = time.perf_counter()
+
+    OWN.text(text)
+
+    assert time.perf_counter() - begun < 0.5

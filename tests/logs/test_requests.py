@@ -1,0 +1,201 @@
+"""One line a request: in full, in the right context, and of nothing else."""
+
+import json
+import re
+
+import pytest
+from tests.support.lines import BODY, HEADERS, PLANTED, QUERY, lines, output
+
+CLIENT = """
+from django.test import Client
+client = Client(raise_request_exception=False)
+"""
+ASGI = """
+from asgiref.testing import ApplicationCommunicator
+from django.core.asgi import get_asgi_application
+served = get_asgi_application()
+
+async def ask(path, query="", body="", **headers):
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1",
+        "method": "POST" if body else "GET", "path": path, "raw_path": path.encode(),
+        "query_string": query.encode(), "root_path": "", "scheme": "http",
+        "headers": [
+            (k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()
+        ],
+        "server": ("localhost", 80), "client": ("127.0.0.1", 1),
+    }
+    told = ApplicationCommunicator(served, scope)
+    await told.send_input({"type": "http.request", "body": body.encode()})
+    start = await told.receive_output(30)
+    while (await told.receive_output(30)).get("more_body"):
+        pass
+    await told.wait(30)
+    return {k.decode().lower(): v.decode() for k, v in start["headers"]}
+"""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """What the project wrote of a few requests in turn, by route."""
+    found = lines(
+        tmp_path_factory.mktemp("runtime"),
+        CLIENT
+        + """
+client.get("/work/")
+client.get("/note/", headers={"X-Request-ID": "from-outside_1"})
+client.get("/nowhere/planted", headers={"X-Request-ID": "bad id\\x00"})
+client.get("/boom/")
+list(client.get("/stream/"))
+client.get("/health/")
+client.get("/metrics")
+trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+client.get("/fine/1/", headers={"traceparent": trace})
+client.get("/fine/2/", headers={"traceparent": "00-" + 32 * "0" + trace[35:]})
+""",
+    )
+    return {
+        (one["name"], one.get("route"), one.get("status")): one for one in found
+    } | {"all": found}
+
+
+def test_the_line_tells_route_status_duration_and_tallies(told):
+    line = told["watchroom.request", "work/", 200]
+
+    assert line["levelname"] == "INFO"
+    assert line["message"] == "GET work/ 200"
+    assert line["method"] == "GET"
+    assert line["duration_ms"] > line["db_ms"] > 0
+    assert line["db_count"] == 3
+    assert (line["cache_hits"], line["cache_misses"]) == (2, 0)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", line["asctime"])
+
+
+def test_an_id_from_outside_is_on_every_line_of_the_request(told):
+    noted = told["tests.app", None, None]
+
+    assert noted["request_id"] == "from-outside_1"
+    assert noted["levelname"] == "DEBUG"
+    assert told["watchroom.request", "note/", 200]["request_id"] == "from-outside_1"
+
+
+def test_an_id_that_is_no_plain_word_is_replaced(told):
+    line = told["watchroom.request", "unresolved", 404]
+
+    assert re.fullmatch("[0-9a-f]{32}", line["request_id"])
+    assert line["levelname"] == "WARNING"
+    assert line["path"] == "/nowhere/planted"
+
+
+def test_a_failure_is_one_line_with_its_traceback(told):
+    line = told["watchroom.request", "boom/", 500]
+
+    assert line["levelname"] == "ERROR"
+    assert line["error_type"] == "RuntimeError"
+    assert line["exc_info"].endswith("RuntimeError: boom")
+    assert not [one for one in told["all"] if one["name"] == "django.request"]
+
+
+def test_a_stream_is_told_when_it_has_ended(told):
+    assert told["watchroom.request", "stream/", 200]["duration_ms"] >= 50
+
+
+def test_health_and_metrics_are_quiet(told):
+    assert not [
+        one for one in told["all"] if one.get("route") in {"health/", "metrics"}
+    ]
+
+
+def test_the_trace_from_outside_is_kept_if_it_is_one(told):
+    found = [one["trace_id"] for one in told["all"] if "fine" in one.get("route", "")]
+
+    assert found[0] == "0af7651916cd43dd8448eb211c80319c"
+    assert re.fullmatch("(?!0{32})[0-9a-f]{32}", found[1])
+
+
+def test_the_answer_carries_the_id_through_threads_and_loop(tmp_path):
+    found = lines(
+        tmp_path,
+        ASGI
+        + """
+async def both():
+    return await asyncio.gather(
+        *(ask("/anote/", x_request_id=f"n-{n}") for n in range(5)), ask("/astream/")
+    )
+show([answer["x-request-id"] for answer in asyncio.run(both())])
+""",
+    )
+
+    *told, answers = found
+    for number in range(5):
+        mine = [one for one in told if one.get("request_id") == f"n-{number}"]
+        assert [one["message"] for one in mine] == [
+            "noted in the loop",
+            "noted",
+            "GET anote/ 200",
+        ]
+        assert mine[-1]["db_count"] == 3
+    assert answers[:5] == [f"n-{number}" for number in range(5)]
+    streamed = [one for one in told if one.get("route") == "astream/"]
+    assert [one["request_id"] for one in streamed] == [answers[5]]
+
+
+@pytest.mark.parametrize(
+    ("server", "logs"),
+    [("wsgi", {"form": "text"}), ("wsgi", {}), ("asgi", {"schema": "ecs"})],
+    ids=["text", "guide", "ecs"],
+)
+def test_no_secret_of_a_request_is_in_any_line(tmp_path, server, logs):
+    asked = json.dumps({key.lower(): value for key, value in HEADERS.items()})
+    wsgi = f"""
+client.cookies["sessionid"] = "planted-in-cookie"
+client.post("/leak/?{QUERY}", {BODY!r}, "application/json", headers={HEADERS!r})
+"""
+    asgi = f"asyncio.run(ask('/aleak/', {QUERY!r}, {BODY!r}, **json.loads({asked!r})))"
+
+    text = output(tmp_path, CLIENT + wsgi if server == "wsgi" else ASGI + asgi, logs)
+
+    assert text.count("asked /") == 1
+    assert text.count("RuntimeError") >= 1
+    for secret in PLANTED:
+        assert secret not in text
+
+
+def test_a_project_without_these_logs_pays_nothing(tmp_path):
+    from tests.support.app import run
+
+    found = run(
+        tmp_path,
+        """
+status = call("/work/")
+ours = ("watchroom.logs", "watchroom.trailing", "watchroom.redact")
+show([name for name in sys.modules if name.startswith(ours)])
+""",
+    )
+    assert found == []
+
+
+def test_a_user_who_is_not_loaded_stays_so(tmp_path):
+    found = lines(
+        tmp_path,
+        """
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+from types import SimpleNamespace
+from watchroom.context.trail import of_request
+from watchroom.logs import lines
+
+def never():
+    raise AssertionError("loaded")
+
+for user in (SimpleLazyObject(never), SimpleNamespace(pk=7), SimpleNamespace(pk=None)):
+    request = HttpRequest()
+    request.method, request.user = "GET", user
+    lines.request(of_request({}), request, 200)
+loaded = SimpleLazyObject(lambda: SimpleNamespace(pk=8))
+loaded.pk
+request.user = loaded
+lines.request(of_request({}), request, 200)
+""",
+    )
+    assert [one.get("user_id") for one in found] == [None, "7", None, "8"]

@@ -1,0 +1,59 @@
+"""The test project with its logs on, in a process of its own: what it wrote."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.app import PRELUDE, ROOT, SERVE, environ
+
+# What `leak` says and what comes with its request.
+PLANTED = (
+    *("planted-in-settings-4711", "planted-in-locals", "planted-deeper", "planted-own"),
+    *(
+        "planted-in-source",
+        "planted-in-query",
+        "planted-in-cookie",
+        "planted-in-header",
+    ),
+    *("planted-in-body", "4111 1111 1111 1111", "jo@planted.example", "planted-basic"),
+)
+HEADERS = {
+    "Authorization": "Bearer planted-basic-A1",
+    "Cookie": "sessionid=planted-in-cookie",
+    "X-Api-Key": "planted-in-header-1",
+    "X-Planted": "planted-in-header-A2",
+}
+QUERY = "token=planted-in-query&page=planted-in-query-2"
+BODY = '{"password": "planted-in-body", "card": {"number": "planted-in-body-2"}}'
+
+
+def output(runtime: Path, script: str, logs: dict | None = None, **more: str) -> str:
+    """Run a script in the test project; return what stood on stdout."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PRELUDE + SERVE + script],
+        env=environ(
+            runtime,
+            PYTHONPATH=f"{ROOT / 'src'}{os.pathsep}{ROOT}",
+            TESTS_APP_LOGS=json.dumps(logs or {}),
+            **more,
+        ),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not done.stderr, done.stderr
+    return done.stdout
+
+
+def lines(runtime: Path, script: str, logs: dict | None = None, **more: str) -> list:
+    """Run a script in the test project; return its lines of JSON."""
+    return [
+        json.loads(line)
+        for line in output(runtime, script, logs, **more).split("\n")
+        if line
+    ]
