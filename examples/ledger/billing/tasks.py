@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 from celery import shared_task
 from django.core.mail import EmailMessage
+from django.db import OperationalError
 from django.template.loader import render_to_string
 from django.utils import timezone
 
@@ -52,6 +53,13 @@ def send_missed() -> int:
 def build_report(year: int, month: int) -> None:
     """Build the report of a month."""
     reports.build(date(year, month, 1))
+
+
+@shared_task(autoretry_for=(OperationalError,), retry_backoff=30, max_retries=5)
+def build_last_report() -> None:
+    """Build the report of the month before this one, also of what came in late."""
+    last = timezone.localdate().replace(day=1) - timedelta(days=1)
+    reports.build(last.replace(day=1))
 
 
 @shared_task

@@ -7,6 +7,7 @@ a known key, loopback hosts, plain HTTP.
 import os
 from pathlib import Path
 
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from ledger.environment import database, flag, words
@@ -109,11 +110,19 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+# On one's own machine half a minute stands for five, and a minute for an hour.
 CELERY_BEAT_SCHEDULE = {
-    "send what was missed": {"task": "billing.tasks.send_missed", "schedule": 300},
+    "send what was missed": {
+        "task": "billing.tasks.send_missed",
+        "schedule": 30 if LOCAL else 300,
+    },
     "this month's report": {
         "task": "billing.tasks.build_current_report",
-        "schedule": 3600,
+        "schedule": 60 if LOCAL else 3600,
+    },
+    "nightly report": {
+        "task": "billing.tasks.build_last_report",
+        "schedule": crontab(hour=2, minute=30),
     },
 }
 

@@ -110,7 +110,10 @@ class Broker:
         """Return what waits by queue, or None when the broker does not answer."""
         connection = self._app.connection_for_read()
         try:
-            connection.connect()
+            # connect() would try for two seconds; the next question comes soon.
+            connection.ensure_connection(
+                max_retries=1, interval_start=0, interval_step=0
+            )
             found = {queue: self._look(connection, queue) for queue in self._queues}
         except Exception as error:  # noqa: BLE001 - each transport has its own errors
             # Without its text: some have the password in it.
@@ -131,7 +134,11 @@ class Broker:
         except errors as error:
             if getattr(error, "reply_code", None) != 404 and "404" not in str(error):
                 raise
-            length, since = 0, None  # nobody has declared it yet: nothing waits
+            # Nobody has declared it yet, so nothing waits; but kombu looks for Redis'
+            # lists without their global_keyprefix, and finds none ever.
+            size = getattr(channel, "_size", None)
+            length = int(size(queue)) if size is not None else 0
+            since = self._since(connection, channel, queue) if length else None
         finally:
             with suppress(Exception):
                 channel.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from copy import copy
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,7 +56,7 @@ class Schedule:
         self._now = now
         self._awaited: dict[str, runs.Run] = {}
         self._schedules = {
-            name: _schedule(app, entry)
+            name: self._schedule(app, entry)
             for name, entry in list(entries.items())[: runs.MOST_ENTRIES]
         }
 
@@ -76,6 +77,18 @@ class Schedule:
             published.at if published else None,
         )
 
+    def _schedule(self, app: Any, entry: Any) -> Any:
+        from celery.schedules import maybe_schedule
+
+        given = entry["schedule"] if isinstance(entry, dict) else entry.schedule
+        relative = bool(entry.get("relative")) if isinstance(entry, dict) else False
+        # A copy, whose clock is ours; it forgets whose time zone it is in.
+        made = copy(maybe_schedule(given, relative, app=app))
+        made.app = app
+        if made.nowfun is None:
+            made.nowfun = lambda: datetime.fromtimestamp(self._now(), UTC)
+        return made
+
     def _waits_since(self, name: str, schedule: str) -> float:
         """Return since when this entry is awaited under this very schedule."""
         known = self._awaited.get(name) or runs.read(self._notes, runs.AWAITED, name)
@@ -85,11 +98,3 @@ class Schedule:
                 runs.note(self._notes, runs.AWAITED, known)
         self._awaited[name] = known
         return known.at
-
-
-def _schedule(app: Any, entry: Any) -> Any:
-    from celery.schedules import maybe_schedule
-
-    given = entry["schedule"] if isinstance(entry, dict) else entry.schedule
-    relative = bool(entry.get("relative")) if isinstance(entry, dict) else False
-    return maybe_schedule(given, relative, app=app)

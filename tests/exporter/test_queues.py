@@ -1,0 +1,187 @@
+"""Queues are read from the configuration, and what waits in them from the broker."""
+
+import os
+import socket
+import time
+
+import pytest
+from celery import Celery
+from kombu import Queue
+from tests.support.celery_project import Shop
+from tests.support.redis_server import redis_server
+
+from watchroom.exporter.celery_app import schedule, unseen
+from watchroom.exporter.collect.groups import GROUPS
+from watchroom.exporter.faults import Faults
+from watchroom.exporter.queues import Broker, Waiting, configured
+from watchroom.exporter.supervision import Child
+from watchroom.instrument import celery as instrument
+
+
+def made(broker="memory://", **conf):
+    app = Celery("shop", broker=broker, set_as_current=False)
+    app.conf.update(conf)
+    return app
+
+
+@pytest.fixture(scope="module")
+def redis():
+    with redis_server() as url:
+        yield url
+
+
+def routed(name, *_, **__):
+    return {"queue": "by-hand"} if name == "shop.routed" else None
+
+
+def nothing():
+    pass
+
+
+def less():
+    pass
+
+
+@pytest.mark.filterwarnings("ignore::celery.exceptions.CDeprecationWarning")
+def test_every_queue_that_the_configuration_names_is_known_without_a_worker():
+    app = made(
+        task_default_queue="usual",
+        task_queues=[Queue("one"), Queue("two")],
+        task_routes=[
+            {"a.*": {"queue": "three"}, "b.*": "four"},
+            [("c.*", {"queue": Queue("five")})],
+            routed,
+        ],
+        beat_schedule={
+            "e": {"task": "t", "schedule": 1, "options": {"queue": "six"}},
+            "celery.own": {"task": "t", "schedule": 1},
+        },
+    )
+    app.task(name="shop.routed", shared=False)(nothing)
+    app.task(name="shop.own", queue="seven", shared=False)(less)
+    app.finalize()
+    assert set(configured(app, ["urgent"])) == {
+        *("one", "two", "usual", "three", "four", "five", "six", "seven"),
+        *("by-hand", "urgent"),
+    }
+    assert set(schedule(app)) == {"e"}
+    assert configured(made()) == ("celery",)
+
+
+def test_lengths_and_ages_are_those_of_the_broker_with_no_worker_alive(redis):
+    app = made(redis, broker_transport_options={"global_keyprefix": "shop:"})
+    broker = Broker(app, ("celery", "nobody-declared"))
+    assert broker.ask() == {
+        "celery": Waiting(0, 0.0),
+        "nobody-declared": Waiting(0, 0.0),
+    }
+    hour_ago = time.time() - 3600
+    app.send_task("t", headers={instrument.PUBLISHED: hour_ago})
+    app.send_task("t", headers={instrument.PUBLISHED: hour_ago + 1800}, priority=9)
+    found = broker.ask()["celery"]
+    assert found.length == 2
+    assert found.oldest == pytest.approx(3600, abs=60)
+    with app.connection_for_write() as connection:
+        app.amqp.queues["celery"](connection).purge()
+    assert broker.ask()["celery"] == Waiting(0, 0.0)
+
+
+def test_a_message_that_says_no_time_waits_since_it_was_first_seen(redis):
+    app, now = made(redis), time.time()
+    clock = [now]
+    broker = Broker(app, ("unstamped",), lambda: clock[0])
+    app.send_task("t", queue="unstamped")
+    assert broker.ask()["unstamped"] == Waiting(1, 0.0)
+    clock[0] += 400
+    assert broker.ask()["unstamped"] == Waiting(1, 400.0)
+
+
+def test_a_folder_of_messages_is_as_old_as_its_oldest_file(tmp_path):
+    options = {
+        "data_folder_in": str(tmp_path),
+        "data_folder_out": str(tmp_path),
+        "control_folder": str(tmp_path / "control"),
+    }
+    (tmp_path / "control").mkdir()
+    app = made("filesystem://", broker_transport_options=options)
+    for _ in range(3):
+        app.send_task("t")
+    app.send_task("t", queue="other")
+    file = min(tmp_path.glob("*.celery.msg"))
+    then = time.time() - 600
+    os.utime(file, (then, then))
+    found = Broker(app, ("celery", "other", "empty")).ask()
+    assert found["celery"].length == 3
+    assert found["celery"].oldest == pytest.approx(600, abs=30)
+    assert found["other"].oldest < 30
+    assert found["empty"] == Waiting(0, 0.0)
+
+
+def test_a_broker_that_is_gone_answers_nothing_and_its_password_is_not_said(capsys):
+    with redis_server() as url:
+        app = made(url.replace("//", "//user:hunter2@"))
+        away = made(url)
+        broker = Broker(away, ("celery",))
+        assert broker.ask() is not None
+    assert broker.ask() is None
+    assert Broker(app, ("celery",)).ask() is None
+    said = capsys.readouterr().err
+    assert "does not answer: " in said
+    assert "hunter2" not in said
+
+
+def test_what_no_other_process_can_see_is_refused_with_the_reason():
+    assert "lives inside one process" in unseen(made())
+    assert "task_always_eager" in unseen(made("redis://x", task_always_eager=True))
+    assert not unseen(made("redis://x"))
+
+
+def asked(shop, faults):
+    (group,) = [group for group in GROUPS if group.name == "celery"]
+    return Child(group, shop.environ, faults)
+
+
+def values(child):
+    return {
+        (sample.name, *(value for _, value in sample.labels)): sample.value
+        for family in child.families()
+        for sample in family.samples
+    }
+
+
+def until(child, key, wanted):
+    end = time.monotonic() + 40
+    while values(child).get(key) != wanted:
+        assert time.monotonic() < end, (key, wanted, values(child))
+        time.sleep(0.05)
+    return values(child)
+
+
+def test_the_exporters_child_knows_queues_and_schedule_of_a_project(redis, tmp_path):
+    shop = Shop(tmp_path, redis)
+    shop.python("tasks.report.delay(); tasks.report.delay()")
+    child = asked(shop, Faults())
+    child.start()
+    try:
+        found = until(child, ("celery_beat_overdue_seconds", "nightly"), 0)
+        found |= until(child, ("celery_queue_length", "reports"), 2)
+    finally:
+        child.stop()
+    assert found["celery_broker_up",] == 1
+    assert found["celery_queue_length", "urgent"] == 0
+    assert 0 <= found["celery_queue_oldest_seconds", "reports"] < 60
+    assert ("celery_beat_overdue_seconds", "often") in found
+
+
+def test_a_broker_that_takes_the_connection_and_never_answers_is_down(tmp_path):
+    # The kernel takes connections for it, and nobody ever reads.
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        port = mute.getsockname()[1]
+        child = asked(Shop(tmp_path, f"redis://127.0.0.1:{port}/0"), Faults())
+        child.start()
+        try:
+            found = until(child, ("celery_broker_up",), 0)
+        finally:
+            child.stop()
+    assert not [key for key in found if key[0] == "celery_queue_length"]
+    assert found["watchroom_gauge_errors_total", "celery_broker"] >= 1
