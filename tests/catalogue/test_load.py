@@ -30,6 +30,7 @@ STANDARD = (
     "CeleryWorkersDown",
     "CeleryBrokerDown",
     "ScheduledTaskOverdue",
+    "HealthCheckFailing",
     "AppDown",
     "SiteDown",
     "TargetDown",

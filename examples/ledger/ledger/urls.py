@@ -4,6 +4,7 @@ from django.conf import settings
 from django.urls import include, path
 
 urlpatterns = [
+    path("", include("watchroom.urls")),
     path("", include("billing.urls")),
     path("journal/", include("journal.urls")),
     path("api/", include("billing.api_urls")),

@@ -136,6 +136,22 @@ BEAT_LAST_PUBLISHED = Metric(
     ("entry",),
 )
 
+HEALTH_STATUS = Metric(
+    "health_check_status",
+    "gauge",
+    "Whether a health check of the app passes, as the app says.",
+    ("check", "kind"),
+)
+HEALTH_DURATION = Metric(
+    "health_check_duration_seconds",
+    "gauge",
+    "How long a health check of the app took.",
+    ("check",),
+)
+HEALTH_LIVEZ = Metric(
+    "health_livez", "gauge", "Whether the app answers /livez at its own address."
+)
+
 CELERY = (BROKER_UP, QUEUE_LENGTH, QUEUE_OLDEST)
 BEAT = (BEAT_OVERDUE, BEAT_LAST_RUN, BEAT_LAST_PUBLISHED)
 COLLECTED = (
@@ -160,4 +176,7 @@ COLLECTED = (
     DB_CONNECTIONS_LIMIT,
     *CELERY,
     *BEAT,
+    HEALTH_STATUS,
+    HEALTH_DURATION,
+    HEALTH_LIVEZ,
 )

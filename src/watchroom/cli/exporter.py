@@ -21,6 +21,7 @@ from watchroom.exporter.collect.groups import configured
 from watchroom.exporter.disks import Disks
 from watchroom.exporter.drills import Drills
 from watchroom.exporter.faults import Faults
+from watchroom.exporter.health import AppHealth, address
 from watchroom.exporter.merge import Merger
 from watchroom.exporter.places import places
 from watchroom.exporter.probe import Sites
@@ -125,7 +126,11 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
     merger = Merger(directory, settings.project)
     children = list(_children(faults)) if scope.shared else []
     sources = Sources(
-        [*(_host(settings, merger, faults) if scope.local else ()), *children], faults
+        [
+            *(_host(settings, merger, token, faults) if scope.local else ()),
+            *children,
+        ],
+        faults,
     )
     app = merger if scope.local else None
 
@@ -174,12 +179,14 @@ def _children(faults: Faults) -> Iterator[Child]:
 
 
 def _host(
-    settings: conf.Settings, merger: Merger, faults: Faults
-) -> Iterator[Workload | Disks]:
+    settings: conf.Settings, merger: Merger, token: Token, faults: Faults
+) -> Iterator[Workload | Disks | AppHealth]:
     from django.conf import settings as django_settings
 
     yield Workload(merger.live)
     yield Disks(places(django_settings, settings), faults)
+    if where := address(settings.health, settings.sites):
+        yield AppHealth(where, settings.health, token.current, faults)
 
 
 def _log_in_utc() -> None:

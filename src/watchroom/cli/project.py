@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import sysconfig
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -215,6 +216,16 @@ def _has(django_settings: object, settings: conf.Settings) -> Iterator[str]:
     caches = getattr(django_settings, "CACHES", {})
     if any(one.get("BACKEND") != _DUMMY_CACHE for one in caches.values()):
         yield "cache"
+    asked = settings.sites or (settings.health and settings.health.url)
+    if asked and _includes_health(getattr(django_settings, "ROOT_URLCONF", "")):
+        yield "health"
+
+
+def _includes_health(urls: str) -> bool:
+    """Say whether a project's URLs include watchroom's; broken ones include nothing."""
+    with suppress(Exception):  # the project's own code, which may want a database
+        importlib.import_module(urls)
+    return "watchroom.urls" in sys.modules
 
 
 def _has_celery(module: str) -> Iterator[str]:

@@ -35,6 +35,8 @@ _WHY = {
     "celery": "no Celery app is configured",
     "broker": "no broker that other processes can see is configured",
     "beat": "no schedule is configured",
+    "health": "watchroom.urls is not included, or WATCHROOM has neither HEALTH['url'] "
+    "nor SITES",
 }
 
 

@@ -11,6 +11,7 @@ from watchroom.catalogue.standard import (
     database,
     database_server,
     disk,
+    health,
     http,
     memory,
     watch,
@@ -30,5 +31,6 @@ VITALS = (
     *celery_queues.VITALS,
     *celery.VITALS,
     *celery_schedule.VITALS,
+    *health.VITALS,
     *watch.VITALS,
 )

@@ -20,7 +20,7 @@ _PROCESSES = "sum by (job, instance) (watchroom_processes"
 APP_DOWN = Vital(
     title="Web processes",
     charts=watch_charts.PROCESSES,
-    metrics=("watchroom_processes",),
+    metrics=("watchroom_processes", "health_livez"),
     group="watch",
     limit=1,
     alerts=(
@@ -31,19 +31,22 @@ APP_DOWN = Vital(
                 f'{_PROCESSES}{{role="web"}}) == 0 unless on (job, instance)'
                 f' ({_PROCESSES}{{role="worker"}}) > 0 and on (job)'
                 ' sum by (job) (watchroom_processes{role="web"}) > 0)'
+                # Processes may live and serve nothing.
+                " or min by (job, instance) (health_livez) == 0"
             ),
             for_="1m",
             severity="critical",
             priority="P1",
-            summary="No web process of {{ $labels.job }} runs on {{ $labels.instance }}",
+            summary="No web process of {{ $labels.job }} serves on {{ $labels.instance }}",
             description=(
-                "The exporter is alive and counts no web process for $for_words: the "
-                "app server is dead or was never started."
+                "The exporter is alive and for $for_words counts no web process, or gets "
+                "no answer to /livez: the app server is dead, hangs or was never started."
             ),
             runbook=Runbook(
                 meaning=(
-                    "The exporter answers, and the files of the app's processes say "
-                    "that no web process lives, for $for_words."
+                    "The exporter answers, and for $for_words the files of the app's "
+                    "processes say that no web process lives, or /livez at "
+                    'WATCHROOM["HEALTH"]["url"] is refused, times out or is a 5xx.'
                 ),
                 impact="Nobody is served. The proxy answers 502 or nothing at all.",
                 diagnosis="""\
@@ -53,8 +56,14 @@ Which processes live, by role and host:
 watchroom_processes
 ```
 
+Do they serve? 0 beside living processes: all of them hang or are busy.
+
+```promql
+health_livez
+```
+
 ```sh
-curl -s $exporter/metrics | grep watchroom_processes
+curl -s $exporter/metrics | grep -E 'watchroom_processes|health_livez'
 pgrep -af 'gunicorn|uvicorn|uwsgi|granian' || echo none
 ```
 
@@ -70,6 +79,7 @@ directories (another user, PrivateTmp, another WATCHROOM_RUNTIME_DIR), or
 WATCHROOM_ENABLED=0 is set.""",
                 mitigation="""\
 - Start the app server; if it will not start, roll back the last deploy.
+- They live and do not answer: restart them; `py-spy dump --pid PID` before it says why.
 - Killed for memory: start it with fewer workers, then find what grew.
 - Put up a maintenance page at the proxy while it takes longer than minutes.""",
             ),
@@ -79,6 +89,7 @@ WATCHROOM_ENABLED=0 is set.""",
                 calm=(
                     'watchroom_processes{role="web"} 1+0x$steps',
                     'watchroom_processes{role="worker"} 0+0x$steps',
+                    "health_livez 1+0x$steps",
                 ),
             ),
         ),
@@ -103,7 +114,6 @@ WATCHROOM_ENABLED=0 is set.""",
             "prometheus.yml."
         ),
     ),
-    checklist=ChecklistItem("health-endpoint", "Health endpoint deployed and tested"),
 )
 
 SITE_DOWN = Vital(

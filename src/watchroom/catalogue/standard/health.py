@@ -1,0 +1,162 @@
+"""Health as the app tells it: the checks behind /health/, hard and soft."""
+
+# ruff: noqa: E501 - commands and queries of a runbook are copied as one line
+
+from __future__ import annotations
+
+from watchroom.catalogue.model import (
+    Alert,
+    Blind,
+    Chart,
+    ChecklistItem,
+    Drill,
+    Panel,
+    Query,
+    Runbook,
+    Vital,
+)
+
+_STATUS = "health_check_status"
+_DURATION = "health_check_duration_seconds"
+
+
+def _drill(kind: str) -> Drill:
+    name = f'{_STATUS}{{check="drill",kind="{kind}"}}'
+    other = {"hard": "soft", "soft": "hard"}[kind]
+    return Drill(
+        labels={"check": "drill", "kind": kind},
+        fault=(f"{name} 0+0x$steps",),
+        recovery=(f"{name} 1+0x$steps",),
+        calm=(
+            f"{name} 1+0x$steps",
+            f'{_STATUS}{{check="other",kind="{other}"}} 0+0x$steps',
+        ),
+    )
+
+
+_RUNBOOK = Runbook(
+    meaning=(
+        "The app itself says for $for_words that a check behind /health/ fails. A hard "
+        "check is something without which it cannot work (its databases, and what the "
+        "project declared so): /health/ and /readyz answer 503. A soft one (caches, the "
+        "Celery broker) makes it slower or late."
+    ),
+    impact=(
+        "Hard: the balancer takes the processes out, and visitors get errors or "
+        "nothing. Soft: pages are slow, or background work waits."
+    ),
+    diagnosis=f"""\
+Which checks, and since when:
+
+```promql
+{_STATUS} == 0
+```
+
+How long they take; one that stays at its time-out hangs instead of failing:
+
+```promql
+{_DURATION}
+```
+
+What the app says now, with the class of the error:
+
+```sh
+curl -s $exporter/metrics | grep -E '^health_(check|livez)'
+curl -s -H "Authorization: Bearer $(cat YOUR-TOKEN-FILE)" YOUR-APP/health/ | python3 -m json.tool
+```
+
+The logger `watchroom.health` has a line for each change; at level DEBUG with the
+traceback.""",
+    mitigation="""\
+- The database or broker is down: its own alerts and runbooks come first.
+- Only the app cannot reach it: look for changed credentials, limits on connections, the
+  network between, a certificate.
+- `timeout` or `stuck`: the other side accepts and never answers; restart that, not the
+  app. The check sees it come back by itself.
+- A check of your own is wrong: switch it off with
+  `WATCHROOM["HEALTH"]["checks"][NAME] = False` and deploy.""",
+)
+
+HEALTH_CHECK_FAILING = Vital(
+    title="Health checks that fail",
+    metrics=(_STATUS,),
+    group="health",
+    limit=0,
+    needs="health",
+    alerts=(
+        Alert(
+            name="HealthCheckFailing",
+            expr=f'min by (job, instance, check, kind) ({_STATUS}{{kind="hard"}}) == 0',
+            for_="1m",
+            severity="critical",
+            priority="P1",
+            summary="The app's health check {{ $labels.check }} fails",
+            description=(
+                "The app on {{ $labels.instance }} has said for $for_words that its "
+                "hard check {{ $labels.check }} fails: /readyz answers 503."
+            ),
+            runbook=_RUNBOOK,
+            drill=_drill("hard"),
+        ),
+        Alert(
+            name="HealthCheckFailing",
+            expr=f'min by (job, instance, check, kind) ({_STATUS}{{kind="soft"}}) == 0',
+            for_="5m",
+            severity="warning",
+            priority="P2",
+            summary="The app's health check {{ $labels.check }} fails, and it goes on",
+            description=(
+                "The app on {{ $labels.instance }} has said for $for_words that its "
+                "soft check {{ $labels.check }} fails: it works, worse than it should."
+            ),
+            runbook=_RUNBOOK,
+            drill=_drill("soft"),
+        ),
+    ),
+    panel=Panel(
+        expr=f"sum(1 - {_STATUS}{{$real}})",
+        presence=f"count({_STATUS}{{$real}})",
+        decimals=0,
+    ),
+    blind=Blind(
+        name="HealthUnobserved",
+        priority="P2",
+        why=(
+            "The exporter asks the app for /health/ at each scrape and gets no answer "
+            "that it can read. When no process serves at all, AppDown says so too; "
+            "otherwise the address is another one, watchroom.urls is not included there, "
+            "or something in front answers in its place:\n\n"
+            "```sh\n"
+            "curl -s $exporter/metrics | grep 'exporter_errors_total{part=\"health\"}'\n"
+            "```\n\n"
+            "The exporter's log says which, once."
+        ),
+        remedy=(
+            '- Say where the app itself answers: `WATCHROOM["HEALTH"]["url"]`, such as '
+            "`http://127.0.0.1:8000` or `unix:/run/shop.sock`.\n"
+            '- Include it there: `path("", include("watchroom.urls"))`.\n'
+            "- A proxy or firewall answers instead: let the exporter ask past it."
+        ),
+        seen=(f'{_STATUS}{{check="drill",kind="hard"}} 1+0x$steps',),
+    ),
+    charts=(
+        Chart(
+            title="Health checks, how long they take",
+            description=(
+                "The checks behind /health/, as the app tells them; a line at its "
+                "time-out hangs."
+            ),
+            row="Health",
+            queries=(
+                Query(
+                    f"max by (check) ({_DURATION}{{$targets}})",
+                    "{{check}}",
+                ),
+            ),
+            unit="s",
+        ),
+    ),
+    checklist=ChecklistItem("health-endpoint", "Health endpoint deployed and tested"),
+)
+
+VITALS = (HEALTH_CHECK_FAILING,)

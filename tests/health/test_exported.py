@@ -1,0 +1,210 @@
+"""What the exporter says of the app's health: the app's word, or none."""
+
+import contextlib
+import json
+import socketserver
+import threading
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+from tests.support.hole import Hole
+from tests.support.ports import free_port
+from tests.support.watched import until
+
+from watchroom.conf.health import CheckSettings, Health
+from watchroom.exporter.faults import Faults
+from watchroom.exporter.health import AppHealth, address
+
+DETAILS = {
+    "database": {"kind": "hard", "error": "", "seconds": 0.012, "age_seconds": 1.0},
+    "cache": {"kind": "soft", "error": "timeout", "seconds": 1.0, "age_seconds": 0.0},
+    "cache_other": {"kind": "soft", "error": "", "seconds": 0.0, "age_seconds": 0.0},
+}
+CHECKS = {"database": "ok", "cache": "error", "cache_other": "dummy"}
+
+
+class App:
+    """Answers /livez and /health/ as it is told, and keeps what it was asked."""
+
+    def __init__(self, make, where):
+        self.live = 200
+        self.body = {"status": "degraded", "checks": CHECKS}
+        self.asked = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.asked.append((self.path, self.headers.get("Authorization")))
+                body = dict(outer.body)
+                if self.headers.get("Authorization") == "Bearer t0ken":
+                    body["details"] = DETAILS
+                live = self.path.endswith("/livez")
+                raw = b"{}" if live else json.dumps(body).encode()
+                self.send_response(outer.live if live else 200)
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    self.wfile.write(raw)
+
+            def log_message(self, *args):
+                pass
+
+            def address_string(self):
+                return ""
+
+        self.server = make(where, Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def app():
+    made = App(socketserver.ThreadingTCPServer, ("127.0.0.1", 0))
+    yield made
+    made.close()
+
+
+def asking(url, *, token="t0ken", sites=(), now=None, **settings):
+    settings = Health(url=url, **settings)
+    where = address(settings, sites)
+    faults = Faults()
+    more = {} if now is None else {"now": now}
+    return AppHealth(where, settings, lambda: token, faults, **more), faults
+
+
+def shown(source, wanted=lambda values: values):
+    """Return the values by name and labels, once they are there."""
+
+    def look():
+        values = {
+            (one.name, *(value for _, value in one.labels)): one.value
+            for family in source.families()
+            for one in family.samples
+        }
+        return values if wanted(values) else None
+
+    return until(look, 30, "health is shown")
+
+
+def url_of(app):
+    return f"http://127.0.0.1:{app.server.server_address[1]}"
+
+
+def test_every_check_that_the_app_names_has_a_series(app):
+    source, faults = asking(url_of(app) + "/ops")
+    assert shown(source) == {
+        ("health_livez",): 1.0,
+        ("health_check_status", "database", "hard"): 1.0,
+        ("health_check_status", "cache", "soft"): 0.0,
+        ("health_check_duration_seconds", "database"): 0.012,
+        ("health_check_duration_seconds", "cache"): 1.0,
+        ("health_check_duration_seconds", "cache_other"): 0.0,
+    }
+    assert app.asked[:2] == [("/ops/livez", None), ("/ops/health/", "Bearer t0ken")]
+    assert not faults.family().samples
+
+
+def test_without_the_token_kinds_come_from_the_settings_and_it_says_so(app):
+    app.body["checks"] = {**CHECKS, "mail": "ok", "disk": "ok"}
+    source, faults = asking(
+        url_of(app), token="other", checks={"mail": CheckSettings(hard=False)}
+    )
+    found = shown(source)
+    assert found == {
+        ("health_livez",): 1.0,
+        ("health_check_status", "database", "hard"): 1.0,
+        ("health_check_status", "cache", "soft"): 0.0,
+        ("health_check_status", "mail", "soft"): 1.0,
+        ("health_check_status", "disk", "hard"): 1.0,
+    }
+    assert faults.family().samples[0].value >= 1
+
+
+def test_it_follows_the_app_down_and_up(app):
+    source, _ = asking(url_of(app))
+    shown(source)
+    app.live = 503
+    assert shown(source, lambda v: v.get(("health_livez",)) == 0) == {
+        ("health_livez",): 0.0
+    }
+    app.live = 200
+    shown(source, lambda v: ("health_check_status", "database", "hard") in v)
+
+
+def test_an_app_that_is_not_there_or_hangs_is_not_live():
+    source, faults = asking(f"http://127.0.0.1:{free_port()}")
+    assert shown(source) == {("health_livez",): 0.0}
+    assert faults.family().samples[0].value >= 1
+    clock = [100.0]
+    with Hole() as hole:
+        source, _ = asking(f"http://127.0.0.1:{hole.port}", now=lambda: clock[0])
+        assert source.families() == []
+        until(lambda: hole.taken, 30)
+        clock[0] += 9.0
+        assert shown(source) == {("health_livez",): 0.0}
+
+
+def test_whoever_else_answers_is_neither_up_nor_down(app):
+    app.live = 404
+    source, faults = asking(url_of(app))
+    source.families()
+    until(lambda: faults.family().samples, 30)
+    assert source.families() == []
+
+
+def test_a_site_tells_checks_and_not_whether_the_app_lives(app):
+    clock = [100.0]
+    source, faults = asking(
+        "", sites=(url_of(app) + "/shop/?x=1",), now=lambda: clock[0]
+    )
+    found = shown(source)
+    assert ("health_livez",) not in found
+    assert found["health_check_status", "database", "hard"] == 1.0
+    assert app.asked[0][0] == "/shop/livez"
+    # Without our addresses it is left alone for a while.
+    app.live = 404
+    shown(source, lambda values: not values or True)
+    until(lambda: faults.family().samples, 30)
+    many = len(app.asked)
+    for _ in range(5):
+        clock[0] += 10.0
+        assert source.families() == []
+    assert len(app.asked) == many
+
+
+def test_an_old_answer_is_no_answer(app):
+    clock = [100.0]
+    source, _ = asking(url_of(app), now=lambda: clock[0])
+    shown(source)
+    until(lambda: source._began == 0.0, 30)  # the next question is answered too
+    clock[0] += 31.0
+    assert source.families() == []
+
+
+def test_a_unix_socket_will_do(tmp_path):
+    class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+        daemon_threads = True
+
+    made = App(Server, str(tmp_path / "app.sock"))
+    try:
+        source, _ = asking(f"unix:{tmp_path}/app.sock")
+        assert shown(source)["health_check_status", "cache", "soft"] == 0.0
+    finally:
+        made.close()
+
+
+def test_an_answer_that_is_none_is_told_and_shows_nothing(app):
+    app.body = {"status": "ok"}
+    source, faults = asking(url_of(app))
+    assert shown(source) == {("health_livez",): 1.0}
+    assert faults.family().samples[0].value >= 1
+
+
+def test_nowhere_to_ask_is_nowhere():
+    assert address(None, ()) is None
+    assert address(Health(), ("https://shop.example",)).url == "https://shop.example"
+    assert not address(Health(), ("http://shop.example/",)).private
