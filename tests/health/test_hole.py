@@ -6,6 +6,8 @@ import signal
 import sys
 import threading
 import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,8 +27,9 @@ SERVERS = {
         *("--log-level", "warning", "--port", "{port}"),
     ),
 }
-# Threads that the server, or Django under it (one a request), adds by itself.
-POOLS = {"sync": 0, "gthread": 4, "uvicorn": 16}
+# Threads that the server adds by itself. Under ASGI Django makes one for the signals of
+# each request, so that nothing can be said of their number.
+POOLS = {"sync": 0, "gthread": 4, "uvicorn": 1000}
 HEALTH = {
     "drain": "1s",
     "checks": {
@@ -44,6 +47,7 @@ class App:
         self.process = process
         self.cache = cache
         self.pool = pool
+        self.metrics = None
 
     def get(self, path):
         """Return the status, the JSON body if it is one, and the seconds it took."""
@@ -72,6 +76,31 @@ class App:
         return len(list((serving / "task").iterdir()))
 
 
+def export(children, settings):
+    """Start an exporter; return what asks it for its metrics of health."""
+    address = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "watchroom", "exporter", "--listen", address]
+    children.start("exporter", command, env=settings, cwd=ROOT)
+
+    def metrics():
+        url = f"http://{address}/metrics"
+        with suppress(OSError), urllib.request.urlopen(url, timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+            found = dict(line.rsplit(" ", 1) for line in lines if line[0] != "#")
+            return {k: v for k, v in found.items() if k.startswith("health_")}
+        return {}
+
+    return metrics
+
+
+def becomes(ask, wanted):
+    until = time.monotonic() + 30
+    while not wanted.items() <= (found := ask()).items():
+        assert time.monotonic() < until, found
+        time.sleep(0.2)
+    return found
+
+
 @pytest.fixture(params=SERVERS)
 def app(request, tmp_path):
     port = free_port()
@@ -82,15 +111,21 @@ def app(request, tmp_path):
                 *(sys.executable, "-m"),
                 *(word.format(port=port) for word in SERVERS[request.param]),
             ],
-            env=environ(
-                tmp_path / "run",
-                TESTS_APP_POSTGRES_PORT=str(database.port),
-                TESTS_APP_REDIS_PORT=str(cache.port),
-                TESTS_APP_HEALTH=json.dumps(HEALTH),
+            env=(
+                settings := environ(
+                    tmp_path / "run",
+                    TESTS_APP_POSTGRES_PORT=str(database.port),
+                    TESTS_APP_REDIS_PORT=str(cache.port),
+                    TESTS_APP_HEALTH=json.dumps(
+                        HEALTH | {"url": f"http://127.0.0.1:{port}"}
+                    ),
+                )
             ),
             cwd=ROOT,
         )
         app = App(port, process, cache, POOLS[request.param])
+        if request.param == "gthread":  # once is enough
+            app.metrics = export(children, settings)
         children.wait_until(app.answers, "the server starts", 60, alive=process)
         yield app
 
@@ -119,11 +154,20 @@ def test_a_hole_holds_up_nobody_then_heals_and_the_end_is_announced(app):
     # One thread a check is all that an outage costs.
     assert app.threads() <= before + 2 + app.pool
 
+    database = 'health_check_status{check="database",kind="hard"}'
+    cache = 'health_check_status{check="cache",kind="hard"}'
+    if app.metrics:
+        found = becomes(app.metrics, {database: "0", cache: "0", "health_livez": "1"})
+        took = [value for name, value in found.items() if "_duration_" in name]
+        assert len(took) == len(found) // 2 == 5
+
     app.cache.close()
     with redis_server(app.cache.port):
         until = time.monotonic() + 30
         while app.get("/readyz")[1]["checks"]["cache"] != "ok":
             assert time.monotonic() < until
+        if app.metrics:
+            becomes(app.metrics, {database: "0", cache: "1", "health_livez": "1"})
 
     began = time.monotonic()
     app.process.send_signal(signal.SIGTERM)
@@ -133,5 +177,8 @@ def test_a_hole_holds_up_nobody_then_heals_and_the_end_is_announced(app):
     assert app.get("/livez")[0] == 200
     app.process.wait(30)
     assert app.process.returncode in {0, -signal.SIGTERM}
+    ended = time.monotonic()
+    if app.metrics:
+        assert becomes(app.metrics, {"health_livez": "0"}) == {"health_livez": "0"}
     # A second of it is the drain that the settings ask for.
-    assert 0.9 < time.monotonic() - began < SOON + 5
+    assert 0.9 < ended - began < SOON + 5

@@ -35,6 +35,7 @@ class Ledger:
             "LEDGER_DEMO": "1",
             "LEDGER_FAULTS": "1",
             "LEDGER_BIND": f"127.0.0.1:{self.port}",
+            "LEDGER_HEALTH_URL": self.url,
             "LEDGER_SITES": f"{self.url}/",
             "LEDGER_EXPORTER": self.exporter,
             "WATCHROOM_RUNTIME_DIR": str(data / "run"),

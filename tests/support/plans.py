@@ -17,7 +17,7 @@ def planned(
     receivers=(OPS, CHAT),
     has=(
         *("sites", "https", "database", "asked_database", "postgresql", "cache"),
-        *("celery", "broker", "beat"),
+        *("celery", "broker", "beat", "health"),
     ),
     exporter="127.0.0.1:9000",
     **inputs,

@@ -183,6 +183,8 @@ WATCHROOM = {
     "MONITOR_URL": os.environ.get("LEDGER_MONITOR_URL", "http://127.0.0.1:9700"),
     "EXPORTER": os.environ.get("LEDGER_EXPORTER", "127.0.0.1:9000"),
     "RECEIVERS": {},
+    # Where the exporter reaches gunicorn itself; without it, by the public road.
+    "HEALTH": {"url": os.environ.get("LEDGER_HEALTH_URL", "")},
 }
 for number, url in enumerate(words("LEDGER_PAGE_URLS"), 1):
     # Who puts an address into the environment in clear declares it no secret.

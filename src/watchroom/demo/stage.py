@@ -236,6 +236,7 @@ class Stage:
             "LEDGER_ENVIRONMENT": "demo",
             "LEDGER_EXPORTER": f"127.0.0.1:{self.ports.exporter}",
             "LEDGER_FAULTS": "1",
+            "LEDGER_HEALTH_URL": f"http://127.0.0.1:{self.ports.app}",
             "LEDGER_MONITOR_URL": self.monitor_url,
             "LEDGER_PAGE_URLS": " ".join(page_urls),
             "LEDGER_SITES": self.site_url,
