@@ -58,11 +58,11 @@ How long they take; one that stays at its time-out hangs instead of failing:
 {_DURATION}
 ```
 
-What the app says now, with the class of the error:
+What the app says now (with the exporter's token as bearer also the class of the error):
 
 ```sh
 curl -s $exporter/metrics | grep -E '^health_(check|livez)'
-curl -s -H "Authorization: Bearer $(cat YOUR-TOKEN-FILE)" YOUR-APP/health/ | python3 -m json.tool
+curl -s YOUR-APP/health/ | python3 -m json.tool
 ```
 
 The logger `watchroom.health` has a line for each change; at level DEBUG with the
