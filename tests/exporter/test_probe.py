@@ -1,15 +1,14 @@
 """Probes of real local servers: good, bad, slow, redirecting, with bad certificates."""
 
 import http.server
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from datetime import UTC, datetime
 
 import pytest
+from tests.support.certificates import Certificate
 
 from watchroom.errors import FormatError
 from watchroom.exporter import probe as probe_module
@@ -17,22 +16,6 @@ from watchroom.exporter.certificates import validity
 from watchroom.exporter.probe import patience
 from watchroom.formats import exposition
 
-AUTHORITY = """
-[ca]
-default_ca = own
-[own]
-database = index.txt
-new_certs_dir = .
-rand_serial = yes
-default_md = sha256
-policy = any
-copy_extensions = copy
-x509_extensions = authority
-[any]
-commonName = supplied
-[authority]
-basicConstraints = critical,CA:TRUE
-"""
 PAST = ("20200101000000Z", "20200201123456Z")
 NOW = ("20200101000000Z", "20491231235959Z")
 LONG = ("20200101000000Z", "20630102030405Z")
@@ -145,30 +128,10 @@ def look(exporters):
 @pytest.fixture
 def openssl(tmp_path):
     """Return a function that makes a self-signed certificate for localhost."""
-    binary = shutil.which("openssl")
-    if binary is None:
-        pytest.skip("needs openssl")
-
-    def run(*command):
-        done = subprocess.run(
-            [binary, *command], cwd=tmp_path, capture_output=True, check=False
-        )
-        assert done.returncode == 0, done.stderr.decode()
 
     def make(start, end):
-        (tmp_path / "ca.cnf").write_text(AUTHORITY)
-        (tmp_path / "index.txt").write_text("")
-        san = "subjectAltName=DNS:localhost"
-        run("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem",
-            "-subj", "/CN=localhost", "-addext", san, "-out", "csr.pem")  # fmt: skip
-        # `openssl req` takes no moment in the past; its authority does.
-        run("ca", "-batch", "-config", "ca.cnf", "-selfsign", "-keyfile", "key.pem",
-            "-in", "csr.pem", "-out", "cert.pem", "-notext",
-            "-startdate", start, "-enddate", end)  # fmt: skip
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-        trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
-        return context, trusting
+        made = Certificate(tmp_path, start, end)
+        return made.served, made.trusted()
 
     return make
 
