@@ -1,17 +1,20 @@
 """Take the README's pictures from a running demo: `make screenshots`.
 
-Starts the demo's own stage, lets traffic run, photographs the monitor's page when all
-is calm and again when the fault has fired, and stops everything. Needs chromium.
+Starts the demo's own stage, lets traffic run, photographs the first page when all is
+calm and again when the fault has fired, then every page that the navigation leads to,
+and stops everything. Needs chromium.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +33,16 @@ QUIET = (
     *("--no-first-run", "--disable-background-networking", "--disable-quic"),
     *("--disable-component-update", "--disable-sync", "--virtual-time-budget=3000"),
 )
+
+
+# By the entry of the navigation that they are behind; their paths beside the root.
+PAGES = {
+    "dashboards/": ("dashboard", "dashboards/watchroom-charts?from=now-15m&to=now"),
+    "alerts": ("alerts", "alerts"),
+    "incidents/": ("incidents", "incidents/"),
+    "runbooks/": ("runbook", "runbooks/HighErrorRate"),
+    "checklist": ("checklist", "checklist"),
+}
 
 
 def shoot(url: str, name: str, size: str, *, dark: bool = False) -> None:
@@ -63,6 +76,17 @@ def photograph(site: Site, story: Story, seconds: float) -> None:
     for device, size in SIZES.items():
         shoot(site.monitor, f"firing-{device}", size)
         shoot(site.monitor, f"firing-{device}-dark", size, dark=True)
+    root = site.monitor.rstrip("/")
+    for name, path in pages(root):
+        shoot(f"{root}/{path}", f"{name}-desktop", SIZES["desktop"])
+        shoot(f"{root}/{path}", f"{name}-phone-dark", SIZES["phone"], dark=True)
+
+
+def pages(root: str) -> list[tuple[str, str]]:
+    """Return name and path of every page that the navigation leads to."""
+    with urllib.request.urlopen(f"{root}/", timeout=20) as answer:
+        links = re.findall(r'<a href="([^"]+)"', answer.read().decode())
+    return [PAGES[link] for link in dict.fromkeys(links) if link in PAGES]
 
 
 def _after(seconds: float) -> Callable[[], bool]:

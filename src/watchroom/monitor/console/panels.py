@@ -28,6 +28,7 @@ class Panel(NamedTuple):
         otherwise: What to say when there is nothing to judge: ``no limit``; or "".
         otherwise_expr: The value to show then.
         otherwise_unit: Grafana's name of its unit.
+        row: The title of the row it stands in, or "".
     """
 
     id: int
@@ -43,14 +44,17 @@ class Panel(NamedTuple):
     otherwise: str = ""
     otherwise_expr: str = ""
     otherwise_unit: str = ""
+    row: str = ""
 
 
 def panels_of(dashboard: grafana.Dashboard | None) -> list[Panel]:
     """Return the dashboard's panels that have an expression, in its order."""
     if dashboard is None:
         return []
-    found = []
+    found, row = [], ""
     for panel in dashboard.panels:
+        if panel.type == "row":
+            row = panel.title
         exprs = {target.refId: target.expr for target in panel.targets}
         if "A" not in exprs:
             continue
@@ -74,6 +78,7 @@ def panels_of(dashboard: grafana.Dashboard | None) -> list[Panel]:
                 otherwise=(defaults.noValue or "") if "C" in exprs else "",
                 otherwise_expr=exprs.get("C", ""),
                 otherwise_unit=_unit_of("C", panel.fieldConfig.overrides),
+                row=row,
             )
         )
     return found

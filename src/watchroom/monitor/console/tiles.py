@@ -54,6 +54,7 @@ class Tile(NamedTuple):
     spark: Spark
     age: str
     runbook: str
+    row: str = ""
 
 
 def tile(
@@ -102,6 +103,7 @@ def tile(
         spark=spark(trend, panel.limit),
         age=_age(reading, state, now_ms),
         runbook=_runbook(panel, alerts),
+        row=panel.row,
     )
 
 
