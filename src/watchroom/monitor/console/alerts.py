@@ -97,7 +97,7 @@ class AlertsPage:
 def muted_of(views: Iterable[AlertStatusView]) -> dict[Labels, str]:
     """Return why nobody is told of an alert, by its labels; only of those muted."""
     return {
-        view.alert.labels: {"suppressed": "inhibited"}.get(view.state, view.state)
+        view.alert.labels: "silenced" if view.silenced_by else "inhibited by another"
         for view in views
         if view.state != "active"
     }
