@@ -30,7 +30,7 @@ UNITS = {
         "bool_yes_no",
         "dtdurations",
     ),
-    *("none", "percent", "binBps", "d"),
+    *("none", "percent", "binBps", "d", "suffix:cores"),
 }
 
 
@@ -205,6 +205,20 @@ def test_what_a_project_does_not_have_is_left_out():
     assert "Database" not in rows
     assert "Cache" not in rows
     assert rows[:2] == list(ROWS[:2])
+
+
+def test_the_nine_signals_of_the_guides_table_come_first(boards):
+    panels = boards["grafana/watchroom-overview.json"].panels
+    assert [p.type for p in panels[:11]] == ["row", *["stat"] * 9, "row"]
+    named = [link.title for p in panels[1:10] for link in p.links]
+    assert named == [
+        f"Runbook {name}"
+        for name in (
+            *("HighErrorRate", "HighLatency", "DatabaseQuerySlow"),
+            *("DatabaseConnectionsHigh", "CacheHitRateLow", "CeleryTaskFailed"),
+            *("MemoryHigh", "DiskSpaceLow", "CertificateExpiring"),
+        )
+    ]
 
 
 def test_links_of_panels_lead_to_runbooks_there_are(made, boards):

@@ -189,6 +189,8 @@ def test_tiles_stand_apart_and_are_told_apart():
     assert max(x for x, _ in cells) < 24
     assert len({p.id for p in board.panels}) == len(board.panels)
     for panel in board.panels:
+        if panel.type == "row":
+            continue
         has_more = panel.fieldConfig.overrides  # what to show without a limit
         assert [t.refId for t in panel.targets] == ["A", "B", *(["C"] * len(has_more))]
         assert panel.description

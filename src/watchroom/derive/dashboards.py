@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from watchroom.catalogue.standard import TABLE
 from watchroom.derive.charts import datasource
 from watchroom.formats.grafana import (
     Dashboard,
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 UID = "watchroom-overview"
 NOT_APPLICABLE = "not applicable"
 _WIDTH, _HEIGHT, _COLUMNS = 6, 4, 24
+# Row title: whether the guide's table has its vitals.
+_ROWS = (("The nine signals", True), ("Beside them", False))
+# Tiles have their vitals' numbers; rows begin where none ever comes.
+_FIRST_ROW = 1001
 _WHY = {
     "sites": "WATCHROOM['SITES'] is empty",
     "database": "no database is configured",
@@ -41,8 +46,24 @@ _WHY = {
 
 
 def dashboard(plan: Plan) -> Dashboard:
-    """Return the overview of a plan."""
-    shown = [vital for vital in plan.vitals if vital.panel is not None]
+    """Return the overview of a plan: the guide's nine signals, then the others."""
+    panels: list[Panel] = []
+    table = {vital.name for vital in TABLE}
+    for number, (title, nine) in enumerate(_ROWS):
+        shown = [
+            (vital, vital.panel)
+            for vital in plan.vitals
+            if vital.panel is not None and (vital.name in table) is nine
+        ]
+        if not shown:
+            continue
+        top = max((one.gridPos.y + one.gridPos.h for one in panels), default=0)
+        row = GridPos(1, _COLUMNS, 0, top)
+        panels.append(Panel(_FIRST_ROW + number, title, "row", gridPos=row))
+        panels += [
+            _panel(vital, panel, at, top + 1, plan)
+            for at, (vital, panel) in enumerate(shown)
+        ]
     return Dashboard(
         uid=UID,
         title=f"{plan.site.project}: overview",
@@ -50,15 +71,13 @@ def dashboard(plan: Plan) -> Dashboard:
         tags=["watchroom", plan.site.environment],
         time={"from": "now-6h", "to": "now"},
         templating=Templating([datasource()]),
-        panels=[
-            _panel(vital, vital.panel, at, plan)
-            for at, vital in enumerate(shown)
-            if vital.panel is not None
-        ],
+        panels=panels,
     )
 
 
-def _panel(vital: PlannedVital, panel: PlannedPanel, at: int, plan: Plan) -> Panel:
+def _panel(
+    vital: PlannedVital, panel: PlannedPanel, at: int, top: int, plan: Plan
+) -> Panel:
     per_row = _COLUMNS // _WIDTH
     good, bad = Step("green"), Step("red")
     first, second = (good, bad) if panel.bad == "above" else (bad, good)
@@ -72,7 +91,7 @@ def _panel(vital: PlannedVital, panel: PlannedPanel, at: int, plan: Plan) -> Pan
         title=vital.vital.title,
         description=vital.alerts[0].runbook.meaning + reason,
         gridPos=GridPos(
-            _HEIGHT, _WIDTH, _WIDTH * (at % per_row), _HEIGHT * (at // per_row)
+            _HEIGHT, _WIDTH, _WIDTH * (at % per_row), top + _HEIGHT * (at // per_row)
         ),
         fieldConfig=FieldConfig(
             Defaults(

@@ -17,8 +17,8 @@ from watchroom.catalogue.standard import (
     watch,
 )
 
-# The nine rows of the guide's table first, in its order, then everything else.
-VITALS = (
+# The nine rows of the guide's table, in its order.
+TABLE = (
     *http.VITALS,
     *database.VITALS,
     *database_server.TABLE,
@@ -27,6 +27,9 @@ VITALS = (
     *memory.VITALS,
     *disk.VITALS,
     *certificate.VITALS,
+)
+VITALS = (
+    *TABLE,
     *database_server.VITALS,
     *celery_queues.VITALS,
     *celery.VITALS,
