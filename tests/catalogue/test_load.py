@@ -56,7 +56,7 @@ def test_a_limit_of_a_histograms_vital_is_an_edge_of_its_buckets():
         for vital, default in metric.limits:
             assert defaults[vital] == default
             assert default in metrics.edges(metric, {})
-            assert 0.123 in metrics.edges(metric, {vital: 0.123})
+            assert 0.123 in metrics.edges(metric, {vital: (0.123,)})
 
 
 def test_every_p1_may_page_and_every_page_is_p1():

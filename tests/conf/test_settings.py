@@ -31,9 +31,9 @@ URL = "https://hooks.example/T0/B0/very-secret"
             "not a limit",
         ),
         (
-            {"VITALS": {"HighLatency": {"ignore": {}}}},
+            {"VITALS": {"HighLatency": {"ignored": {}}}},
             "WATCHROOM.VITALS.HighLatency",
-            "unknown key 'ignore'",
+            "unknown key 'ignored'",
         ),
     ],
 )
@@ -58,7 +58,7 @@ def test_the_environment_wins_over_the_setting_and_names_the_project():
 def test_a_limit_reaches_the_edges():
     found = conf.load({"VITALS": {"HighLatency": {"limit": "3s"}}}, {})
 
-    assert found.limits == {"HighLatency": 3.0}
+    assert found.limits == {"HighLatency": (3.0,)}
 
 
 def test_a_runtime_directory_of_another_user_is_refused(tmp_path, monkeypatch):

@@ -6,17 +6,22 @@ import difflib
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
+from watchroom.catalogue import scopes
 from watchroom.catalogue.blind import sibling
 from watchroom.catalogue.collected import COLLECTED
-from watchroom.catalogue.metrics import METRICS, Metric
+from watchroom.catalogue.metrics import METRICS, Metric, edges
 from watchroom.catalogue.model import Priority, Severity, Vital
 from watchroom.catalogue.standard import VITALS
 from watchroom.errors import ConfigError
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+_RESTART = (
+    " This limit is a bucket edge of its own, which the app's processes have from "
+    "their next start: until then it is blind."
+)
 _PRIORITY: dict[str, Priority] = {"critical": "P1", "info": "P3", "none": "none"}
 
 
@@ -28,12 +33,16 @@ class Override(NamedTuple):
         window: A duration.
         for_: A duration, of every alert of the vital.
         severity: Of the vital's first alert.
+        ignore: Label values that are not judged, as patterns by label.
+        limits: Label values with a limit of their own: limits by pattern by label.
     """
 
     limit: float | None = None
     window: str | None = None
     for_: str | None = None
     severity: str | None = None
+    ignore: Mapping[str, tuple[str, ...]] = {}
+    limits: Mapping[str, Mapping[str, float]] = {}
 
 
 def catalogue(
@@ -64,7 +73,55 @@ def catalogue(
                 else f"there are {', '.join(found)}",
             )
         found[name] = overridden(found[name], override)
-    return tuple(map(_with_sibling, found.values()))
+    for name, override in overrides.items():
+        found[name], *variants = _scoped(found[name], override)
+        for vital in variants:
+            if vital.name in found:
+                raise ConfigError(
+                    f"there would be two vitals {vital.name}",
+                    field=f"VITALS[{name!r}]['limits']",
+                    hint="their patterns differ in no letter or digit; join them",
+                )
+            # At the end: the tiles that everybody has keep their places.
+            found[vital.name] = vital
+    return tuple(_with_sibling(_with_restart(vital)) for vital in found.values())
+
+
+def _with_restart(vital: Vital) -> Vital:
+    """Return the vital, saying so if its limit is no bucket edge by default.
+
+    The tile shows the meaning, and it is the tile that stays blind.
+    """
+    if vital.limit is None or not _uses(vital, "$limit_le"):
+        return vital
+    known = {
+        edge
+        for metric in METRICS
+        if metric.kind == "histogram" and metric.name in vital.metrics
+        for edge in edges(metric, {})
+    }
+    if not known or vital.limit in known:
+        return vital
+    return scopes.saying(vital, _RESTART)
+
+
+def _scoped(vital: Vital, override: Override) -> Iterator[Vital]:
+    """Yield a vital without what is ignored or has limits of its own, then those."""
+    taken = {label: tuple(each) for label, each in override.ignore.items()}
+    variants = []
+    for label, limits in override.limits.items():
+        for pattern, limit in limits.items():
+            _check_limit(
+                vital,
+                limit,
+                f"VITALS[{vital.name!r}]['limits'][{label!r}][{pattern!r}]",
+            )
+            made = scopes.variant(vital, label, pattern, limit)
+            # The first pattern that matches decides.
+            variants.append(scopes.ignoring(made, taken))
+            taken[label] = (*taken.get(label, ()), pattern)
+    yield scopes.ignoring(vital, taken)
+    yield from variants
 
 
 def _with_sibling(vital: Vital) -> Vital:
@@ -97,19 +154,20 @@ def overridden(vital: Vital, override: Override) -> Vital:
         _duration(override.window, f"{field}['window']")
         vital = replace(vital, window=override.window)
     if override.limit is not None:
-        if vital.limit is None or not _uses_limit(vital):
-            raise ConfigError(
-                f"the vital {vital.name} has no limit to change",
-                field=f"{field}['limit']",
-            )
-        if override.limit <= 0 or (vital.unit == "share" and override.limit > 1):
-            raise ConfigError(
-                f"{override.limit:g} is no {vital.unit}",
-                field=f"{field}['limit']",
-                hint="write a share as '1%' or 0.01" if vital.unit == "share" else None,
-            )
+        _check_limit(vital, override.limit, f"{field}['limit']")
         vital = replace(vital, limit=override.limit)
     return replace(vital, alerts=tuple(alerts))
+
+
+def _check_limit(vital: Vital, limit: float, field: str) -> None:
+    if vital.limit is None or not _uses_limit(vital):
+        raise ConfigError(f"the vital {vital.name} has no limit to change", field=field)
+    if limit <= 0 or (vital.unit == "share" and limit > 1):
+        raise ConfigError(
+            f"{limit:g} is no {vital.unit}",
+            field=field,
+            hint="write a share as '1%' or 0.01" if vital.unit == "share" else None,
+        )
 
 
 def series_labels(own: Iterable[Metric] = ()) -> dict[str, frozenset[str]]:
@@ -131,9 +189,13 @@ def series_labels(own: Iterable[Metric] = ()) -> dict[str, frozenset[str]]:
 
 
 def _uses_limit(vital: Vital) -> bool:
+    return _uses(vital, "$limit")
+
+
+def _uses(vital: Vital, parameter: str) -> bool:
     exprs = [record.expr for record in vital.records]
     exprs += [alert.expr for alert in vital.alerts]
-    return any("$limit" in expr for expr in exprs)
+    return any(parameter in expr for expr in exprs)
 
 
 def _severity(text: str, field: str) -> Severity:

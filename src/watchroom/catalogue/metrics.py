@@ -5,7 +5,7 @@ started Django and NamedTuples 1.6 (measured); the whole app side may cost 5. An
 annotations are evaluated: of a string NamedTuple compiles each, at every import.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -157,8 +157,8 @@ METRICS = (
 )
 
 
-def edges(metric: Metric, limits: Mapping[str, float]) -> tuple[float, ...]:
-    """Return a histogram's edges: its own, each vital's default and overridden limit.
+def edges(metric: Metric, limits: Mapping[str, Iterable[float]]) -> tuple[float, ...]:
+    """Return a histogram's edges: its own, each vital's default and overridden limits.
 
     Args:
         metric: A histogram.
@@ -167,6 +167,5 @@ def edges(metric: Metric, limits: Mapping[str, float]) -> tuple[float, ...]:
     wanted = set(metric.edges)
     for vital, default in metric.limits:
         wanted.add(default)
-        if limits.get(vital, 0.0) > 0.0:
-            wanted.add(float(limits[vital]))
+        wanted.update(float(limit) for limit in limits.get(vital, ()) if limit > 0.0)
     return tuple(sorted(wanted))

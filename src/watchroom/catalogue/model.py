@@ -269,6 +269,21 @@ class ChecklistItem:
     title: str
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which series a vital judges, by one label.
+
+    Attributes:
+        label: The label, or a word for it: ``route``, ``task``, ``queue``, ``alias``.
+        patterns: Its values; ``*`` stands for anything.
+        inside: Whether only those are judged, or all but those.
+    """
+
+    label: str
+    patterns: tuple[str, ...]
+    inside: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vital:
     """One thing worth knowing about a running app, defined once.
@@ -288,6 +303,7 @@ class Vital:
         window: The range of its rates, a duration.
         needs: What must be configured for it to apply: ``sites``; empty is nothing.
         parameters: More names for its templates.
+        scopes: What of its series it judges; a project's overrides make them.
     """
 
     title: str
@@ -304,6 +320,7 @@ class Vital:
     window: str = "5m"
     needs: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    scopes: tuple[Scope, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.alerts:

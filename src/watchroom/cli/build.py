@@ -85,8 +85,7 @@ def _labels(given: Iterable[str]) -> dict[str, str]:
 def _plan(found: project.Project, inputs: Inputs) -> Plan:
     settings = found.settings
     overrides = {
-        name: catalogue.Override(each.limit, each.window, each.for_, each.severity)
-        for name, each in settings.vitals.items()
+        name: catalogue.Override(*each) for name, each in settings.vitals.items()
     }
     site = sites.Site(
         project=settings.project,

@@ -71,13 +71,9 @@ class Settings(NamedTuple):
     sentry_url: str = ""
 
     @property
-    def limits(self) -> dict[str, float]:
+    def limits(self) -> dict[str, tuple[float, ...]]:
         """The overridden limits by vital, for bucket edges."""
-        return {
-            name: vital.limit
-            for name, vital in self.vitals.items()
-            if vital.limit is not None
-        }
+        return {name: vital.every_limit for name, vital in self.vitals.items()}
 
 
 def load(raw: object, env: Mapping[str, str]) -> Settings:

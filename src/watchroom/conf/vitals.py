@@ -1,12 +1,15 @@
 """VITALS: what a project changes of the catalogue's."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from watchroom.conf.values import SEVERITIES, check_keys, mapping, one_of, text, wrong
 from watchroom.errors import ConfigError
 from watchroom.units import parse_duration, parse_limit
 
-_KEYS = ("limit", "window", "for", "severity")
+_KEYS = ("limit", "window", "for", "severity", "ignore", "limits")
+_LONGEST_PATTERN = 200
+_MOST_PATTERNS = 50
 
 
 class Override(NamedTuple):
@@ -17,12 +20,22 @@ class Override(NamedTuple):
         window: A Prometheus duration such as ``5m``.
         for_: A Prometheus duration such as ``10m``.
         severity: ``critical`` or ``warning``.
+        ignore: Label values that the vital does not judge, as patterns by label.
+        limits: Label values with a limit of their own: limits by pattern by label.
     """
 
     limit: float | None = None
     window: str | None = None
     for_: str | None = None
     severity: str | None = None
+    ignore: Mapping[str, tuple[str, ...]] = {}
+    limits: Mapping[str, Mapping[str, float]] = {}
+
+    @property
+    def every_limit(self) -> tuple[float, ...]:
+        """All limits, for bucket edges."""
+        found = [limit for each in self.limits.values() for limit in each.values()]
+        return (*(() if self.limit is None else (self.limit,)), *found)
 
 
 def override(name: str, value: object) -> Override:
@@ -35,13 +48,6 @@ def override(name: str, value: object) -> Override:
     given = mapping(value, field)
     check_keys(given, _KEYS, field)
     limit = given.get("limit")
-    if limit is not None:
-        if not isinstance(limit, str | int | float):
-            raise wrong(f"{field}.limit", "is not a limit", "write 5, '2s' or '80%'")
-        try:
-            limit = parse_limit(limit)
-        except ConfigError as error:
-            raise wrong(f"{field}.limit", error.what, error.hint) from None
     for key in ("window", "for"):
         if key in given:
             try:
@@ -52,5 +58,62 @@ def override(name: str, value: object) -> Override:
     if severity is not None and severity not in SEVERITIES:
         raise wrong(f"{field}.severity", "is not a severity", one_of(SEVERITIES))
     return Override(
-        limit, text(given, "window") or None, text(given, "for") or None, severity
+        None if limit is None else _limit(limit, f"{field}.limit"),
+        text(given, "window") or None,
+        text(given, "for") or None,
+        severity,
+        _ignore(given.get("ignore"), f"{field}.ignore"),
+        _limits(given.get("limits"), f"{field}.limits"),
     )
+
+
+def _limit(value: object, field: str) -> float:
+    if not isinstance(value, str | int | float):
+        raise wrong(field, "is not a limit", "write 5, '2s' or '80%'")
+    try:
+        return parse_limit(value)
+    except ConfigError as error:
+        raise wrong(field, error.what, error.hint) from None
+
+
+def _ignore(value: object, field: str) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for label, patterns in mapping(value, field).items():
+        at = f"{field}.{label}"
+        if isinstance(patterns, str) or not isinstance(patterns, list | tuple):
+            raise wrong(at, "is not a list", 'write {"route": ["reports/*"]}')
+        if len(patterns) > _MOST_PATTERNS:
+            raise wrong(at, f"has more than {_MOST_PATTERNS} patterns")
+        found[str(label)] = tuple(_pattern(one, at) for one in patterns)
+    return found
+
+
+def _limits(value: object, field: str) -> dict[str, dict[str, float]]:
+    found = {}
+    for label, limits in mapping(value, field).items():
+        at = f"{field}.{label}"
+        by_pattern = mapping(limits, at)
+        if len(by_pattern) > _MOST_PATTERNS:
+            raise wrong(at, f"has more than {_MOST_PATTERNS} patterns")
+        found[str(label)] = {
+            _pattern(pattern, at): _limit(limit, f"{at}[{pattern!r}]")
+            for pattern, limit in by_pattern.items()
+        }
+    return found
+
+
+def _pattern(value: object, field: str) -> str:
+    """Return a pattern that may stand in rules, in pages and in Go templates."""
+    if not isinstance(value, str) or not value.strip():
+        raise wrong(field, "holds an empty pattern", "write 'reports/*'")
+    if (
+        len(value) > _LONGEST_PATTERN
+        or not value.isprintable()
+        or any(sign in value for sign in ("`", '"', "{{", "}}", "$", "\n"))
+    ):
+        raise wrong(
+            field,
+            "holds a pattern with quotes, $, {{ or line breaks, or a very long one",
+            "write the route as Django shows it, and * for what may be anything",
+        )
+    return value

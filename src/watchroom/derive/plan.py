@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.catalogue import blind, parameters
+from watchroom.catalogue import blind, parameters, scopes
 from watchroom.derive import panels, selectors
 from watchroom.derive.site import rule_labels, select_labels
 from watchroom.errors import ConfigError, FormatError
@@ -108,26 +108,58 @@ def plan(
     ours = {*labels, *select_labels(site.inputs)}
     names = {*known, *BUILT_IN, *records}
 
-    def extra(name: str) -> str:
-        if name in records or name in _OWN_RESULTS:
-            return own
-        return site.inputs.select
+    def query_of(vital: Vital) -> Callable[[str, str], str]:
+        scoped = scopes.matchers(vital, known)
 
-    def query(expr: str, where: str) -> str:
-        for selector in selectors.names(expr, where):
-            name = selectors.metric(selector)
-            _check_known(name, names, where)
-            if name in known:
-                _check_labels(selector, {*known[name], *_EVERYWHERE, *ours}, where)
-        return selectors.narrow(expr, extra, where)
+        def extra(name: str) -> str:
+            if name in records or name in _OWN_RESULTS:
+                return own
+            return ",".join(filter(None, (site.inputs.select, scoped.get(name))))
+
+        def query(expr: str, where: str) -> str:
+            for selector in selectors.names(expr, where):
+                name = selectors.metric(selector)
+                _check_known(name, names, where)
+                if name in known:
+                    _check_labels(selector, {*known[name], *_EVERYWHERE, *ours}, where)
+            return selectors.narrow(expr, extra, where)
+
+        return query
 
     taken: dict[str, tuple[str, str]] = {}
     planned = tuple(
-        _vital(vital, at, site, labels, query, taken)
+        _seen(
+            _vital(
+                scopes.drilled(vital, known), at, site, labels, query_of(vital), taken
+            ),
+            site,
+            query_of,
+        )
         for at, vital in enumerate(chosen, 1)
     )
     _check_names(planned)
     return Plan(site, planned, labels, select_labels(site.inputs))
+
+
+def _seen(
+    found: PlannedVital,
+    site: Site,
+    query_of: Callable[[Vital], Callable[[str, str], str]],
+) -> PlannedVital:
+    """Return a vital of some label values that is blind only when all are missing.
+
+    A route that nobody has asked for yet is calm.
+    """
+    vital, panel = found.vital, found.panel
+    if panel is None or not any(scope.inside for scope in vital.scopes):
+        return found
+    whole = panels.panel(
+        replace(vital, scopes=()),
+        panel.id,
+        _values(vital, None, site),
+        query_of(replace(vital, scopes=())),
+    )
+    return found._replace(panel=whole and panel._replace(presence=whole.presence))
 
 
 def _with_inputs(vital: Vital, site: Site) -> Vital:

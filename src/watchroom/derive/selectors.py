@@ -65,8 +65,10 @@ def narrow(expr: str, extra: Callable[[str], str], where: str) -> str:
     wanted = []
     for selector in before:
         more = extra(metric(selector))
-        added = names(f"{{{more}}}", where)[0].matchers if more else ()
-        wanted.append({*selector.matchers, *added})
+        # With a name before it: a negative matcher alone is no selector.
+        added = names(f"up{{{more}}}", where)[0].matchers if more else ()
+        mine = {matcher for matcher in added if matcher.name != "__name__"}
+        wanted.append({*selector.matchers, *mine})
     narrowed = "".join(_rewritten(expr, extra))
     after = [set(selector.matchers) for selector in names(narrowed, where)]
     if after != wanted:

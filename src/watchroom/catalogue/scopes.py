@@ -1,0 +1,260 @@
+"""What of its series a vital judges: all but what is ignored, or only what matches.
+
+``ignore`` takes label values out of a vital. ``limits`` takes them out too and makes a
+vital of its own of them, with its own limit, rule, tile, runbook and drill: one rule
+compares with one limit only, and one bucket edge.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from watchroom.catalogue.model import Scope
+from watchroom.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from watchroom.catalogue.model import Alert, Drill, Panel, Record, Runbook, Vital
+
+    Moved = Callable[[str], str]
+
+# What people call a label, where the metric's own name for it is the field's.
+WORDS = {"task": "name", "queue": "queue_name"}
+_WORD = re.compile(r"[A-Za-z0-9]+")
+_SPECIAL = re.compile(r"([.+?()\[\]{}|^$\\])")
+
+
+def ignoring(vital: Vital, patterns: Mapping[str, Iterable[str]]) -> Vital:
+    """Return a vital that does not judge the label values that match.
+
+    Args:
+        vital: Of the catalogue.
+        patterns: By label; ``*`` stands for anything.
+    """
+    added = tuple(
+        Scope(label, tuple(values), inside=False)
+        for label, values in patterns.items()
+        if values
+    )
+    if not added:
+        return vital
+    return saying(
+        replace(vital, scopes=(*vital.scopes, *added)),
+        f" Not counted: {_words(added)}.",
+    )
+
+
+def variant(vital: Vital, label: str, pattern: str, limit: float) -> Vital:
+    """Return the vital that judges only what matches, by a limit of its own."""
+    scope = Scope(label, (pattern,), inside=True)
+    suffix = "".join(word[:1].upper() + word[1:] for word in _WORD.findall(pattern))
+    slug = "_".join(_WORD.findall(pattern)).lower() or "all"
+    names = {alert.name: alert.name + (suffix or "All") for alert in vital.alerts}
+
+    def moved(text: str) -> str:
+        """Read the records of the variant, not the vital's own."""
+        for record in sorted(vital.records, key=lambda one: -len(one.name)):
+            text = re.sub(
+                rf"(?<![\w:]){re.escape(record.name)}(?![\w:$])",
+                lambda found: f"{slug}:{found[0]}",
+                text,
+            )
+        return text
+
+    made = replace(
+        vital,
+        title=f"{vital.title}: {pattern}",
+        limit=limit,
+        scopes=(scope,),
+        records=tuple(_record(record, slug, moved) for record in vital.records),
+        alerts=tuple(
+            _alert(alert, names[alert.name], scope, moved) for alert in vital.alerts
+        ),
+        panel=None if vital.panel is None else _panel(vital.panel, moved),
+        blind=None,
+        charts=(),
+        checklist=None,
+    )
+    return saying(made, f" Only {_words((scope,))} counts here.")
+
+
+def matchers(vital: Vital, known: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Return what a vital's scopes add to the selectors of each metric.
+
+    Args:
+        vital: Whose.
+        known: The labels of every series, by its name.
+
+    Raises:
+        ConfigError: None of the vital's series has a label of that name, or its drill
+            would be ignored.
+    """
+    found: dict[str, list[str]] = {}
+    for scope in vital.scopes:
+        label = _label(vital, scope.label, known)
+        text = _matcher(label, scope)
+        for name, labels in known.items():
+            if label in labels and _of(vital, name):
+                found.setdefault(name, []).append(text)
+        _check_drills(vital, label, scope)
+    return {name: ",".join(texts) for name, texts in found.items()}
+
+
+def drilled(vital: Vital, known: Mapping[str, Collection[str]]) -> Vital:
+    """Return the vital with drills whose series its scopes let through.
+
+    Raises:
+        ConfigError: There are none: what it would judge is taken by another pattern.
+    """
+    for scope in vital.scopes:
+        if scope.inside:
+            label = _label(vital, scope.label, known)
+            example = scope.patterns[0].replace("*", "drill")
+            _check_reached(vital, label, example, known)
+            alerts = tuple(
+                replace(alert, drill=_drill(alert.drill, label, example))
+                for alert in vital.alerts
+            )
+            vital = replace(vital, alerts=alerts)
+    return vital
+
+
+def _drill(drill: Drill, label: str, example: str) -> Drill:
+    quoted = example.replace("\\", "\\\\")
+    old, new = f'{label}="drill"', f'{label}="{quoted}"'
+
+    def moved(lines: Iterable[str]) -> tuple[str, ...]:
+        return tuple(line.replace(old, new) for line in lines)
+
+    return replace(
+        drill,
+        fault=moved(drill.fault),
+        recovery=moved(drill.recovery),
+        calm=moved(drill.calm),
+        labels={
+            name: example if (name, value) == (label, "drill") else value
+            for name, value in drill.labels.items()
+        },
+    )
+
+
+def _check_reached(
+    vital: Vital, label: str, example: str, known: Mapping[str, Collection[str]]
+) -> None:
+    for other in vital.scopes:
+        if other.inside or _label(vital, other.label, known) != label:
+            continue
+        if re.fullmatch("|".join(map(regex, other.patterns)), example):
+            raise ConfigError(
+                f"{vital.name} would judge nothing: {example!r} is ignored, or a "
+                "pattern before it matches",
+                field="VITALS",
+                hint="write the narrower pattern first",
+            )
+
+
+def regex(pattern: str) -> str:
+    """Return a pattern as a regular expression: ``reports/*`` is ``reports/.*``."""
+    return _SPECIAL.sub(r"\\\1", pattern).replace("*", ".*")
+
+
+def _matcher(label: str, scope: Scope) -> str:
+    sign = "=~" if scope.inside else "!~"
+    text = "|".join(map(regex, scope.patterns))
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{label}{sign}"{quoted}"'
+
+
+def _label(vital: Vital, word: str, known: Mapping[str, Collection[str]]) -> str:
+    there = sorted(
+        {
+            label
+            for name, labels in known.items()
+            if _of(vital, name)
+            for label in labels
+            if label != "le"
+        }
+    )
+    for label in (word, WORDS.get(word, word)):
+        if label in there:
+            return label
+    words = {label: word for word, label in WORDS.items()}
+    names = ", ".join(words.get(label, label) for label in there)
+    raise ConfigError(
+        f"what {vital.name} is made from has no label {word!r}",
+        field=f"VITALS[{vital.name!r}]",
+        hint=f"there is {names}" if names else "it has no labels to choose by",
+    )
+
+
+def _of(vital: Vital, series: str) -> bool:
+    return any(
+        series == name or series.removeprefix(name) in {"_bucket", "_count", "_sum"}
+        for name in vital.metrics
+    )
+
+
+def _check_drills(vital: Vital, label: str, scope: Scope) -> None:
+    if scope.inside:
+        return
+    ignored = re.compile("|".join(map(regex, scope.patterns)))
+    for alert in vital.alerts:
+        for line in (*alert.drill.fault, *alert.drill.recovery):
+            for value in re.findall(rf'[{{,]{label}="([^"]*)"', line):
+                if ignored.fullmatch(value):
+                    raise ConfigError(
+                        f"{vital.name} would ignore its own drill: a pattern matches "
+                        f"{value!r}",
+                        field=f"VITALS[{vital.name!r}]",
+                        hint="write a narrower pattern, such as 'reports/*'",
+                    )
+
+
+def _words(scopes: Iterable[Scope]) -> str:
+    return "; ".join(
+        f"{scope.label} " + ", ".join(f"`{pattern}`" for pattern in scope.patterns)
+        for scope in scopes
+    )
+
+
+def saying(vital: Vital, words: str) -> Vital:
+    """Return a vital whose runbooks, and so its tile, end with `words`."""
+    return replace(
+        vital,
+        alerts=tuple(
+            replace(
+                alert,
+                runbook=replace(alert.runbook, meaning=alert.runbook.meaning + words),
+            )
+            for alert in vital.alerts
+        ),
+    )
+
+
+def _record(record: Record, slug: str, moved: Moved) -> Record:
+    return replace(record, name=f"{slug}:{record.name}", expr=moved(record.expr))
+
+
+def _alert(alert: Alert, name: str, scope: Scope, moved: Moved) -> Alert:
+    words = f" ({scope.label} {scope.patterns[0]})"
+    top = alert.top
+    return replace(
+        alert,
+        name=name,
+        expr=moved(alert.expr),
+        summary=alert.summary + words,
+        description=alert.description + f" Only {scope.label} {scope.patterns[0]}.",
+        top=None if top is None else replace(top, expr=moved(top.expr)),
+        runbook=_runbook(alert.runbook, moved),
+    )
+
+
+def _runbook(book: Runbook, moved: Moved) -> Runbook:
+    return replace(book, diagnosis=moved(book.diagnosis))
+
+
+def _panel(panel: Panel, moved: Moved) -> Panel:
+    return replace(panel, expr=moved(panel.expr), presence=moved(panel.presence))
