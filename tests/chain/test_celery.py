@@ -7,10 +7,13 @@ import re
 import signal
 import sys
 import urllib.request
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.chain import LEDGER, chain, get, until
+from tests.support.ports import free_port
+from tests.support.redis_server import redis_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,14 +45,15 @@ TILES = {
 MINE = {*TILES, "CeleryQueueStuck", "CeleryBrokerDown"}
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Chain]:
+@contextmanager
+def hasty(tmp_path: Path, **environ: str) -> Iterator[Chain]:
+    """Yield a chain whose exporter and monitor run."""
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "ledger_hasty.py").write_text(HASTY)
     path = os.pathsep.join(
         [str(tmp_path / "more"), str(LEDGER), os.environ.get("PYTHONPATH", "")]
     )
-    with chain(tmp_path, PYTHONPATH=path) as made:
+    with chain(tmp_path, PYTHONPATH=path, **environ) as made:
         made.manage("migrate")
         made.environ["DJANGO_SETTINGS_MODULE"] = "ledger_hasty"
         made.processes.environ["DJANGO_SETTINGS_MODULE"] = "ledger_hasty"
@@ -59,6 +63,12 @@ def ledger(tmp_path: Path) -> Iterator[Chain]:
         )
         made.start_exporter()
         made.start_monitor()
+        yield made
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Chain]:
+    with hasty(tmp_path) as made:
         yield made
 
 
@@ -74,11 +84,16 @@ def firing(ledger: Chain) -> set[str]:
     } & MINE
 
 
+def page(ledger: Chain, name: str) -> str:
+    with urllib.request.urlopen(f"{ledger.monitor}/{name}", timeout=10) as answer:
+        return answer.read().decode()
+
+
 def red(ledger: Chain) -> set[str]:
     """Return which of the tiles are shown as firing."""
-    with urllib.request.urlopen(f"{ledger.monitor}/board", timeout=10) as answer:
-        page = answer.read().decode()
-    tiles = re.findall(r'class="tile (\w+)"[^>]*>\s*<h3>([^<]+)</h3>', page)
+    tiles = re.findall(
+        r'class="tile (\w+)"[^>]*>\s*<h3>([^<]+)</h3>', page(ledger, "board")
+    )
     shown = {title: css for css, title in tiles}
     assert shown.keys() >= set(TILES.values())
     return {name for name, title in TILES.items() if shown[title] == "fire"}
@@ -142,3 +157,30 @@ def test_what_celery_does_wrong_is_seen_paged_shown_and_over(ledger: Chain) -> N
     ledger.hook.wait("watchroom", "CeleryWorkersDown", "resolved", 60)
     for name in ("worker", "beat"):  # a warm stop would take its time
         ledger.kill(name)
+
+
+def test_redis_stopped_is_a_broker_that_does_not_answer_until_it_is_back(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    said = "The Celery broker does not answer"
+    with ExitStack() as stack:
+        with redis_server(port) as url:
+            ledger = stack.enter_context(hasty(tmp_path, REDIS_URL=url))
+
+            def up(answer: str) -> bool:
+                found = ledger.query(ledger.monitor, "celery_broker_up")
+                return [one["value"][1] for one in found] == [answer]
+
+            until(lambda: up("1"), 60, "the broker is seen")
+            assert value(ledger, "celery_queue_length") == 0
+            assert said not in page(ledger, "alerts")
+        until(lambda: up("0"), 60, "the broker is gone")
+        ledger.hook.wait("watchroom", "CeleryBrokerDown", "firing", 60)
+        until(lambda: said in page(ledger, "alerts"), 30, "the page says so")
+        # What is not known is not 0.
+        assert ledger.query(ledger.monitor, "celery_queue_length") == []
+        with redis_server(port):
+            until(lambda: up("1"), 60, "the broker is back")
+            ledger.hook.wait("watchroom", "CeleryBrokerDown", "resolved", 60)
+            until(lambda: said not in page(ledger, "alerts"), 30, "the page forgets it")
