@@ -1,4 +1,4 @@
-"""What every test shares: the list of skips, and when the slow ones begin."""
+"""What every test shares: the tree under test, skips, when the slow ones begin."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
+# Children run the code that stands here, wherever another checkout is installed from.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -12,13 +12,16 @@ from watchroom.errors import MissingExtraError, WatchroomError
 # command: (module under watchroom.cli, the extra its imports need, one line of help).
 # The line is here so that `watchroom --help` imports no command.
 COMMANDS = {
+    "ack": ("ack", "monitor", "Acknowledge an incident, or list those that wait."),
     "build": ("build", "monitor", "Write the monitoring files from the catalogue."),
     "demo": ("demo", "monitor", "Watch a sample app fail and be paged for it."),
+    "deploy": ("deploy", "monitor", "Mark that a release goes live."),
     "drill": ("drill", "monitor", "Prove an alert: fault, rule, route, page."),
     "exporter": ("exporter", None, "Serve the app's metrics, probes and drills."),
     "login": ("login", "monitor", "Print a link that logs a browser in, once."),
     "query": ("query", "monitor", "Ask a monitor or a Prometheus one question."),
     "reload": ("reload", "monitor", "Make a running monitor read its files again."),
+    "silence": ("silence", "monitor", "Keep alerts from everybody for a while."),
     "run": ("run", "monitor", "Run the embedded monitor over built files."),
 }
 

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.monitor.storage_dir import read_token, state_path
@@ -38,9 +38,15 @@ class Answer(NamedTuple):
 
 
 def ask(
-    url: str, path: str, *, project: str = "", data: dict[str, str] | None = None
+    url: str,
+    path: str,
+    *,
+    project: str = "",
+    data: dict[str, str] | None = None,
+    body: Any = None,
+    method: str | None = None,
 ) -> Answer:
-    """Return the answer of GET, or POST with `data`.
+    """Return the answer of GET, of POST with `data`, or with `body` as JSON.
 
     Raises:
         AskError: Nobody answers there.
@@ -49,8 +55,13 @@ def ask(
     base = url.rstrip("/")
     if urllib.parse.urlsplit(base).scheme not in {"http", "https"}:
         raise ConfigError(f"{url!r} is not an HTTP URL", field="--url")
-    body = None if data is None else urllib.parse.urlencode(data).encode()
-    request = urllib.request.Request(base + path, data=body)  # noqa: S310 - checked above
+    sent = None if data is None else urllib.parse.urlencode(data).encode()
+    kind = "application/x-www-form-urlencoded"
+    if body is not None:
+        sent, kind = json.dumps(body).encode(), "application/json"
+    request = urllib.request.Request(base + path, data=sent, method=method)  # noqa: S310 - checked above
+    if sent is not None:
+        request.add_header("Content-Type", kind)
     token = token_for(base, project)
     if token:
         request.add_header("Authorization", f"Bearer {token}")

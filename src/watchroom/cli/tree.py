@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchroom.derive.files import MANIFEST, fingerprint
 from watchroom.derive.local import README
 from watchroom.errors import ConfigError
-from watchroom.formats import manifest
+from watchroom.formats import contacts, manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_FRAGMENTS = ("local/prometheus.yml", "local/alertmanager.yml")
+_FRAGMENTS = ("local/prometheus.yml", "local/alertmanager.yml", contacts.PATH)
 _MOST_LINES = 60
 
 

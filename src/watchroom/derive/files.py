@@ -14,7 +14,14 @@ from watchroom.derive.routing import routing
 from watchroom.derive.rules import rules
 from watchroom.derive.scrape import scrape
 from watchroom.derive.summary import summary
-from watchroom.formats import alertmanager, grafana, manifest, prometheus, rulefile
+from watchroom.formats import (
+    alertmanager,
+    contacts,
+    grafana,
+    manifest,
+    prometheus,
+    rulefile,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +44,7 @@ def files(plan: Plan, version: str, fragments: Mapping[str, str]) -> dict[str, s
         plan: What to build.
         version: Of watchroom.
         fragments: Texts of the team's files by path: ``local/prometheus.yml``,
-            ``local/alertmanager.yml``, ``local/rules/*.yml``.
+            ``local/alertmanager.yml``, ``local/contacts.yml``, ``local/rules/*.yml``.
 
     Raises:
         ConfigError: One of the team's files is wrong; it names the file and line.
@@ -52,6 +59,9 @@ def files(plan: Plan, version: str, fragments: Mapping[str, str]) -> dict[str, s
         routing(plan), fragments.get(local.ALERTMANAGER), local.ALERTMANAGER
     )
     accelerated = drill_rules(plan)
+    if contacts.PATH in fragments:
+        names = [receiver.name for receiver in routes.receivers]
+        contacts.load(fragments[contacts.PATH], contacts.PATH, names)
     found = {
         "prometheus.yml": _HEAD + prometheus.dump(jobs),
         RULES: _HEAD + rulefile.dump(rules(plan)),

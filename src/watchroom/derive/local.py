@@ -25,6 +25,20 @@ it again.
   them with `url_file: secrets/NAME`.
 - `grafana/*.json`: dashboards that you exported from Grafana; the monitor draws what it
   knows of them and says what it does not.
+- `contacts.yml`: who answers, how each is told, who is called next; for the embedded
+  monitor:
+
+      contacts:
+        - name: Anna
+          role: on call
+          reach: "+49 30 1234567"
+          receivers: [ops]
+        - name: Ben
+          role: on call, second
+          receivers: [ben]
+      escalation: [Anna, Ben]  # the default: all with receivers, in their order
+      repeat: 5m               # an unacknowledged P1 is said again
+      escalate_after: 10m      # and the next in the order is called
 
 Run `watchroom build` again after a change here, and `watchroom reload`.
 """

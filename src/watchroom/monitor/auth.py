@@ -23,7 +23,7 @@ FORM_FIELD = "form_token"
 _PROXIED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "X-Forwarded-Host")
 _OPEN_PATHS = ("/login", "/static/console.css")
 # What follows is a secret of its own: who has it may open it, and POST to it.
-_SIGNED = ("/login/",)
+_SIGNED = ("/login/", "/answer/")
 # Programs speak to these; browsers are kept off by the origin.
 _MACHINES = ("/api/", "/-/")
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -108,6 +108,7 @@ class Access:
                 hint="set WATCHROOM_TOKEN or WATCHROOM_TOKEN_FILE, "
                 "or listen on 127.0.0.1",
             )
+        self.token = token
         self._token = token.encode()
         self._loopback = listen.loopback
         self._named = frozenset(hosts)

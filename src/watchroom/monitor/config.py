@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from watchroom.errors import ConfigError
 from watchroom.formats import (
     alertmanager,
+    contacts,
     grafana,
     grafana_import,
     manifest,
@@ -42,6 +43,7 @@ class Loaded(NamedTuple):
         alertmanager_text: ``alertmanager.yml`` as it stands.
         sheets: Dashboards by uid: ours, then the team's.
         refused_sheets: Why a dashboard of the team's is none; that stops nothing.
+        contacts: Who answers; nobody when ``local/contacts.yml`` is not there.
         digest: Changes when any file read does.
     """
 
@@ -58,6 +60,7 @@ class Loaded(NamedTuple):
     external_labels: Mapping[str, str]
     text: str
     alertmanager_text: str
+    contacts: contacts.Contacts
     digest: str
 
     @property
@@ -145,6 +148,7 @@ def load(root: Path) -> Loaded:
     config = prometheus.load(text, str(main))
     routes = root / "alertmanager.yml"
     routes_text = reader.text(routes)
+    routing = _routes(routes_text, routes)
     manifest_path = root / "watchroom.json"
     known = None
     if manifest_path.exists():
@@ -157,7 +161,7 @@ def load(root: Path) -> Loaded:
             (_job(config, entry, main), entry) for entry in config.scrape_configs
         ),
         rules=_rules(reader, config),
-        alertmanager=_routes(routes_text, routes),
+        alertmanager=routing,
         dashboard=sheets[OVERVIEW].dashboard if OVERVIEW in sheets else None,
         sheets=sheets,
         refused_sheets=refused,
@@ -166,6 +170,7 @@ def load(root: Path) -> Loaded:
         external_labels=dict(config.global_.external_labels),
         text=text,
         alertmanager_text=routes_text,
+        contacts=_contacts(reader, routing),
         digest=reader.digest(),
     )
 
@@ -192,6 +197,14 @@ def _sheets(reader: _Reader) -> tuple[dict[str, Sheet], tuple[str, ...]]:
     if len(paths) > _MOST_SHEETS:
         refused.append(f"{len(paths)} dashboards; the first {_MOST_SHEETS} are read")
     return found, tuple(refused)
+
+
+def _contacts(reader: _Reader, routing: alertmanager.Alertmanager) -> contacts.Contacts:
+    path = reader.root / contacts.PATH
+    if not path.exists():
+        return contacts.Contacts()
+    names = [receiver.name for receiver in routing.receivers]
+    return contacts.load(reader.text(path), str(path), names)
 
 
 def _routes(text: str, file: Path) -> alertmanager.Alertmanager:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from watchroom.monitor.aggregation import (
     AggregationGroup,
@@ -14,11 +14,13 @@ from watchroom.monitor.aggregation import (
     order,
 )
 from watchroom.monitor.inhibit import Inhibitor, Rule, compile_rules
+from watchroom.monitor.oncall.book import Place
+from watchroom.monitor.oncall.paging import USUAL, Standing
 from watchroom.monitor.route import Node, compile_route
 from watchroom.monitor.silences import Silences
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from watchroom.formats.alertmanager import Alertmanager
     from watchroom.monitor.alerts import Alert
@@ -82,6 +84,35 @@ def _plan(config: Alertmanager) -> _Plan:
     )
 
 
+class StandingOf(Protocol):
+    """What on-call says of the alerts of a group."""
+
+    def __call__(
+        self, fingerprints: Iterable[str], now_ms: int, *, firing: bool
+    ) -> Standing:
+        """Return what holds besides the route."""
+
+
+def _usual(fingerprints: Iterable[str], now_ms: int, *, firing: bool) -> Standing:
+    del fingerprints, now_ms, firing
+    return USUAL
+
+
+def _repeat_before(
+    key: DeliveryKey, route: Node, standing: Standing, now_ms: int
+) -> int:
+    """Return the moment before which what was said is said again."""
+    if standing.quiet:
+        return 0
+    often = route.repeat_interval_ms
+    if standing.repeat_ms is not None and (
+        standing.repeat_to is None or key.receiver in standing.repeat_to
+    ):
+        # The group's timer rings in steps: the nearest ring, not the next one.
+        often = min(often, standing.repeat_ms - route.group_interval_ms // 2)
+    return now_ms - often
+
+
 MOST_ALERTS = 20_000
 """Alerts at once beyond which none is taken from outside; our own rules have limits."""
 
@@ -120,6 +151,15 @@ class Dispatcher:
         self._groups: dict[_GroupId, AggregationGroup] = {}
         self._lock = threading.RLock()
         self.refused = 0
+        self.standing: StandingOf = _usual
+
+    def place(self, labels: Labels, now_ms: int) -> Place:
+        """Return the group of an alert that is known here, and whether it is muted."""
+        with self._lock:
+            route = self._plan.tree.match(labels)[0]
+            muted = self._inhibitor(now_ms).muted_by(labels)
+            silenced = self._silences.muted_by(labels, now_ms)
+            return Place(route.group_labels(labels), bool(muted or silenced))
 
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
         """Take news of alerts: new, still firing, or ended."""
@@ -181,11 +221,11 @@ class Dispatcher:
             and not self._silences.muted_by(alert.labels, now_ms)
         ]
         said: list[Notification] = []
-        receiver = group.route.receiver
-        wants = self._plan.send_resolved.get(receiver, {}) if alerts else {}
-        for integration, send_resolved in wants.items():
-            key = DeliveryKey(receiver, integration, group.key)
-            found = self._decide(key, group, alerts, send_resolved, now_ms)
+        standing = self._standing(group, alerts, now_ms)
+        for key, send_resolved in self._conversations(group, standing):
+            if not alerts:
+                break
+            found = self._decide(key, group, alerts, send_resolved, standing, now_ms)
             if found is not None:
                 said.append(found)
                 self._open.pop(key, None)
@@ -198,12 +238,40 @@ class Dispatcher:
         group.forget_ended()
         return said
 
+    def _standing(
+        self, group: AggregationGroup, alerts: Sequence[Alert], now_ms: int
+    ) -> Standing:
+        """Return what on-call adds: to the first route that takes an alert only."""
+        if not alerts:
+            return USUAL
+        firing = any(alert.ends_at_ms is None for alert in alerts)
+        names = [alert.fingerprint for alert in alerts]
+        found = self.standing(names, now_ms, firing=firing)
+        routes = self._plan.tree.match(alerts[0].labels)
+        first = routes and routes[0].key == group.route.key
+        told = {route.receiver for route in routes}
+        more = [name for name in found.receivers if name not in told]
+        return found._replace(receivers=tuple(more) if first else ())
+
+    def _conversations(
+        self, group: AggregationGroup, standing: Standing
+    ) -> list[tuple[DeliveryKey, bool]]:
+        """Return whom this group is said to, and whether they hear of ends."""
+        return [
+            (DeliveryKey(receiver, integration, group.key), send_resolved)
+            for receiver in (group.route.receiver, *standing.receivers)
+            for integration, send_resolved in self._plan.send_resolved.get(
+                receiver, {}
+            ).items()
+        ]
+
     def _decide(
         self,
         key: DeliveryKey,
         group: AggregationGroup,
         alerts: Sequence[Alert],
         send_resolved: bool,  # noqa: FBT001 - internal
+        standing: Standing,
         now_ms: int,
     ) -> Notification | None:
         """Return what to say to one integration, if anything."""
@@ -216,7 +284,7 @@ class Dispatcher:
             firing,
             resolved,
             send_resolved=send_resolved,
-            repeat_before_ms=now_ms - group.route.repeat_interval_ms,
+            repeat_before_ms=_repeat_before(key, group.route, standing, now_ms),
         )
         kind: Literal["send", "note", "cancel"] = "send"
         if open_ is not None:
@@ -317,6 +385,12 @@ class Dispatcher:
             for group in self._groups.values():
                 group.waiting &= self._open.keys()
             return dropped
+
+    def told_of(self, fingerprints: Iterable[str]) -> list[DeliveryKey]:
+        """Return the conversations in which any of these alerts is known to fire."""
+        wanted = frozenset(fingerprints)
+        with self._lock:
+            return [key for key, told in self._told.items() if told.firing & wanted]
 
     def known(self) -> dict[str, dict[str, int]]:
         """Return alert name → receiver → since when it knows that this fires (ms)."""

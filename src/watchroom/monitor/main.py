@@ -19,6 +19,7 @@ from watchroom.monitor.fetch import session
 from watchroom.monitor.jobs import Jobs
 from watchroom.monitor.ledger import Ledger
 from watchroom.monitor.notify import Notifier
+from watchroom.monitor.oncall.service import OnCall
 from watchroom.monitor.proofs import Proofs
 from watchroom.monitor.queries import Queries
 from watchroom.monitor.reload import Reloader, load_rules
@@ -130,6 +131,14 @@ class _Monitor:
             tasks = [
                 asyncio.create_task(services.notifier.run(), name="notifier"),
                 asyncio.create_task(self._maintain(), name="maintenance"),
+                asyncio.create_task(
+                    services.oncall.watch(
+                        services.queries,
+                        lambda: services.config.evaluation_seconds,
+                        services.notifier.acknowledge,
+                    ),
+                    name="on call",
+                ),
             ]
             if self._options.project is not None:
                 tasks.append(asyncio.create_task(self._exporter(env).run()))
@@ -160,6 +169,15 @@ class _Monitor:
             open_=ledger.open(),
             silences=silences,
         )
+        oncall = OnCall(
+            self._state,
+            token=self._access.token,
+            url=self._public,
+            place=dispatcher.place,
+            silences=silences,
+        )
+        oncall.contacts = loaded.contacts
+        dispatcher.standing = oncall.standing
         notifier = Notifier(
             loaded.alertmanager,
             config_dir=loaded.root,
@@ -168,6 +186,7 @@ class _Monitor:
             session=pages,
             external_url=self._public,
             now=time.time,
+            oncall=oncall,
         )
         rules = RuleManager(
             state=self._state,
@@ -176,6 +195,7 @@ class _Monitor:
             sink=notifier.submit,
             external_url=self._public,
         )
+        oncall.views = rules.views
         scrapers = Scrapers(self._schedule, scrapes, store, self._parse_pool)
         jobs = Jobs(scrapes, scrapers)
         pulse = Pulse()
@@ -193,6 +213,7 @@ class _Monitor:
             ledger=ledger,
             proofs=Proofs(self._state),
             notifier=notifier,
+            oncall=oncall,
             silences=silences,
             scrapers=scrapers,
             access=self._access,

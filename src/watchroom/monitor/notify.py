@@ -14,9 +14,10 @@ from watchroom.errors import StoreError
 from watchroom.monitor import webhook
 from watchroom.monitor.integration import Attempt, Told, Wire
 from watchroom.monitor.integrations import integrations
+from watchroom.monitor.pagerduty import PagerDuty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.dispatch import Dispatcher
     from watchroom.monitor.integration import Integration, Links
     from watchroom.monitor.ledger import Ledger
+    from watchroom.monitor.oncall.service import OnCall
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_SLEEP = 60.0
@@ -83,8 +85,8 @@ class Notifier:
         external_url: What payloads name as externalURL.
         now: Seconds since the epoch.
         pace: How hard to try.
-        links: What a message leads to beside its alerts' own links: where it can be
-            acknowledged.
+        links: What a message leads to beside its alerts' own links.
+        oncall: Keeps incidents, and puts links to them into messages.
 
     Raises:
         ConfigError: A template of a receiver does not parse.
@@ -102,6 +104,7 @@ class Notifier:
         now: Callable[[], float],
         pace: Pace | None = None,
         links: Callable[[Notification], Links] = lambda _: (),
+        oncall: OnCall | None = None,
     ) -> None:
         self._integrations = integrations(config, config_dir)
         self._config_dir = config_dir
@@ -112,6 +115,7 @@ class Notifier:
         self._now = now
         self._pace = pace or Pace()
         self._links = links
+        self._oncall = oncall
         self._deliveries: dict[DeliveryKey, _Delivery] = {}
         self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self._wake = asyncio.Event()
@@ -169,14 +173,22 @@ class Notifier:
 
     def submit(self, alerts: Sequence[Alert]) -> None:
         """Hand alerts to the dispatcher and wake the loop: from any thread."""
-        self._dispatcher.receive(alerts, self._now_ms())
+        now_ms = self._now_ms()
+        self._dispatcher.receive(alerts, now_ms)
+        self._news(alerts, now_ms)
         self.wake()
 
     def take(self, alerts: Sequence[Alert]) -> int:
         """Hand over alerts from outside; return how many found no room."""
-        refused = self._dispatcher.take(alerts, self._now_ms())
+        now_ms = self._now_ms()
+        refused = self._dispatcher.take(alerts, now_ms)
+        self._news(alerts, now_ms)
         self.wake()
         return refused
+
+    def _news(self, alerts: Sequence[Alert], now_ms: int) -> None:
+        if self._oncall is not None:
+            self._oncall.receive(alerts, now_ms)
 
     def wake(self) -> None:
         """Have the dispatcher asked again: from any thread."""
@@ -232,6 +244,9 @@ class Notifier:
             await self._written(self._ledger.note(notification, now_ms))
             return
         links = self._links(notification)
+        if self._oncall is not None:
+            notification = self._oncall.dressed(notification, now_ms)
+            links += self._oncall.links(notification)
         text = integration.compose(notification, self._external_url, links)
         where = integration.destination
         intent = self._ledger.intend(notification, text, where, now_ms)
@@ -299,6 +314,31 @@ class Notifier:
             why = f"failed inside the monitor: {type(error).__name__}"
             return Told(where, Attempt(False, True, None, why, 0.0))
 
+    async def acknowledge(
+        self, fingerprints: Iterable[str], skip: Collection[str]
+    ) -> list[tuple[str, Attempt]]:
+        """Tell pagers with incidents of their own that somebody is on these alerts.
+
+        Args:
+            fingerprints: Of the alerts.
+            skip: Conversations that need not be told.
+
+        Returns the conversation, by name, and how the attempt went.
+        """
+        found = []
+        wire = Wire(self._session, self._secret, self._pace.timeout)
+        for key in self._dispatcher.told_of(fingerprints):
+            name, pager = f"{key.receiver}/{key.integration}", self._integration(key)
+            if not isinstance(pager, PagerDuty) or name in skip:
+                continue
+            try:
+                told = await pager.send(pager.acknowledgement(key.group_key), wire)
+                found.append((name, told.attempt))
+            except (OSError, UnicodeError) as error:
+                why = getattr(error, "strerror", None) or type(error).__name__
+                found.append((name, Attempt(False, True, None, why, 0.0)))
+        return found
+
     async def _secret(self, name: str) -> str:
         """Return a secret file's text; read at every send, so it can be renewed."""
         path = self._config_dir / name
@@ -328,6 +368,8 @@ class Notifier:
         if again:
             return False
         self._dispatcher.settle(notification, accepted=attempt.accepted, now_ms=now_ms)
+        if self._oncall is not None:
+            self._oncall.delivered(notification, attempt, delivery.attempts)
         if self._deliveries.get(notification.key) is delivery:
             del self._deliveries[notification.key]
         return True

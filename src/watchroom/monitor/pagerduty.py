@@ -64,6 +64,12 @@ class PagerDuty:
         )
         return json.dumps(event, ensure_ascii=False)
 
+    @staticmethod
+    def acknowledgement(group_key: str) -> str:
+        """Return the JSON that acknowledges the incident of a group."""
+        key = pagerduty.dedup_key(group_key)
+        return json.dumps(pagerduty.event(action="acknowledge", key=key))
+
     async def send(self, body: str, wire: Wire) -> Told:
         """Post it once, with the key."""
         key = await wire.secret(self._config.routing_key_file)

@@ -48,6 +48,7 @@ class Reloader:
         services = self._services
         services.config = loaded
         services.access.allow_hosts({loaded.monitor_host} - {""})
+        services.oncall.contacts = loaded.contacts
         await services.notifier.reload(loaded.alertmanager, loaded.root)
         await self._jobs.apply(loaded)
         await self._evaluator.apply()

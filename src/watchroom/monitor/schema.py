@@ -137,5 +137,35 @@ ALTER TABLE delivery_2 RENAME TO delivery;
 CREATE INDEX delivery_open ON delivery (receiver, integration, group_key)
     WHERE state = 'open';
 """,
+    # incidents with their timelines, deployments, the releases last seen running
+    """
+CREATE TABLE incident (
+    id INTEGER PRIMARY KEY,
+    state TEXT NOT NULL,         -- firing, acknowledged, mitigated, resolved, reviewed
+    opened_ms INTEGER NOT NULL,
+    body TEXT NOT NULL           -- JSON: the rest
+) STRICT;
+CREATE TABLE incident_event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    incident INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    source TEXT NOT NULL,        -- alert, notifier, person, deploy, monitor
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    author TEXT NOT NULL
+) STRICT;
+CREATE INDEX incident_event_of ON incident_event (incident, id);
+CREATE TABLE deploy (
+    id INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    version TEXT NOT NULL,
+    author TEXT NOT NULL,        -- empty: seen on processes, nobody said it
+    seen_ms INTEGER              -- when processes were first seen to run it
+) STRICT;
+CREATE TABLE release_seen (
+    release TEXT PRIMARY KEY,
+    last_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+""",
 )
 FORMAT = len(SCRIPTS)

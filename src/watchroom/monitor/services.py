@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.dispatch import Dispatcher
     from watchroom.monitor.ledger import Ledger
     from watchroom.monitor.notify import Notifier
+    from watchroom.monitor.oncall.service import OnCall
     from watchroom.monitor.proofs import Proofs
     from watchroom.monitor.queries import Queries
     from watchroom.monitor.rules import RuleManager
@@ -59,6 +60,7 @@ class Services:
     ledger: Ledger
     proofs: Proofs
     notifier: Notifier
+    oncall: OnCall
     silences: Silences
     scrapers: Scrapers
     access: Access

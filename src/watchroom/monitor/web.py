@@ -8,6 +8,7 @@ from aiohttp import web
 
 from watchroom.errors import ConfigError
 from watchroom.monitor.api.alertmanager import AlertmanagerAPI
+from watchroom.monitor.api.oncall import OnCallAPI
 from watchroom.monitor.api.own import OwnAPI
 from watchroom.monitor.api.prometheus import QueryAPI
 from watchroom.monitor.api.proofs import ProofsAPI
@@ -16,6 +17,7 @@ from watchroom.monitor.api.status import StatusAPI
 from watchroom.monitor.console.alerts import AlertsPage
 from watchroom.monitor.console.checklist import Checklist
 from watchroom.monitor.console.dashboards import Dashboards
+from watchroom.monitor.console.incidents import IncidentPages
 from watchroom.monitor.console.login import Logins
 from watchroom.monitor.console.nav import PATHS, paths_of
 from watchroom.monitor.console.pages import Console
@@ -26,8 +28,16 @@ if TYPE_CHECKING:
     from watchroom.monitor.services import Services
 
 _LARGEST_REQUEST = 1024 * 1024
-_APIS = (QueryAPI, StatusAPI, AlertmanagerAPI, SilencesAPI, OwnAPI, ProofsAPI)
-_PAGES = (Console, Dashboards, AlertsPage, Checklist, Logins)
+_APIS = (
+    QueryAPI,
+    StatusAPI,
+    AlertmanagerAPI,
+    OnCallAPI,
+    SilencesAPI,
+    OwnAPI,
+    ProofsAPI,
+)
+_PAGES = (Console, Dashboards, AlertsPage, IncidentPages, Checklist, Logins)
 
 
 def application(services: Services) -> web.Application:

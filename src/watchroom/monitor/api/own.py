@@ -73,6 +73,7 @@ def families(services: Services) -> list[Family]:
         ),
         *_stats("watchroom_store_", services.store.stats()),
         *_paging(services),
+        *_stats("watchroom_incidents_", services.oncall.stats()),
     ]
 
 

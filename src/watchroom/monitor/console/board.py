@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.monitor.console import runbooks
+from watchroom.monitor.console import people, runbooks
 from watchroom.monitor.console.changes import Change, changes
 from watchroom.monitor.console.checklist import Run, last_run
 from watchroom.monitor.console.gather import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _QUERY_SECONDS = 10.0
 _LAST = {300: "last 5 min", 900: "last 15 min", 3600: "last hour"}
 _LEDGER_ENTRIES = 60
+_BACK_MS = HISTORY_SECONDS * 1000
 _MOST_WARNINGS = 3
 
 
@@ -99,6 +100,7 @@ class _Read(NamedTuple):
     entries: Sequence[Entry]
     runbooks: frozenset[str]
     drilled: Run | None
+    people: Sequence[Change]
 
 
 class Boards:
@@ -141,14 +143,16 @@ class Boards:
         kept = self._trends
 
         def work(engine: Engine, queryable: Queryable) -> _Read:
+            history = read_history(queryable, at_ms, gap_ms)
             return _Read(
                 read_panels(engine, queryable, panels, at_ms),
                 read_trends(engine, queryable, panels, at_ms) if stale_trends else kept,
                 read_processes(engine, queryable, at_ms),
-                read_history(queryable, at_ms, gap_ms),
+                history,
                 services.ledger.recent(_LEDGER_ENTRIES),
                 runbooks.names(services.config.root),
                 last_run(services.proofs.all(), now),
+                people.lately(services.oncall, history, at_ms - _BACK_MS, at_ms),
             )
 
         read = await services.queries.run(work, _QUERY_SECONDS)
@@ -194,6 +198,7 @@ def _compose(
             fired=fired,
             runbooks=read.runbooks,
             known=services.dispatcher.known(),
+            answers=people.answers(services.oncall),
             watching=trust.watching,
         ),
         trust=trust,
@@ -204,7 +209,8 @@ def _compose(
             read.history,
             read.entries,
             _marks(services),
-            since_ms=at_ms - HISTORY_SECONDS * 1000,
+            read.people,
+            since_ms=at_ms - _BACK_MS,
         ),
     )
 

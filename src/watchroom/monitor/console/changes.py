@@ -35,6 +35,7 @@ def changes(
     history: Sequence[Transition],
     entries: Sequence[Entry],
     marks: Sequence[tuple[float, str, str]],
+    more: Sequence[Change] = (),
     *,
     since_ms: int,
     limit: int = 14,
@@ -45,6 +46,7 @@ def changes(
         history: Alerts' changes, newest first.
         entries: Deliveries, newest first.
         marks: (epoch seconds, tag, text) of the watch's own events.
+        more: What people did: deployments, acknowledgements.
         since_ms: Nothing older.
         limit: How many at most.
     """
@@ -53,6 +55,7 @@ def changes(
     found += [
         Change(round(at * 1000), "·", tag, "", text, "") for at, tag, text in marks
     ]
+    found += more
     recent = [change for change in found if change.at_ms >= since_ms]
     order = {"✓": 0, "▲": 1, "◆": 2}
     recent.sort(key=lambda change: (-change.at_ms, order.get(change.symbol, 3)))

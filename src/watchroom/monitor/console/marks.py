@@ -59,11 +59,15 @@ def read_marks(
 
 
 def own_marks(services: Services, span: Range) -> list[Mark]:
-    """Return the watch's own events within the time."""
+    """Return deployments and the watch's own events within the time."""
     found = [Mark("watch", services.started, services.started, "monitor started", "")]
     reloads = services.reloads
     if reloads.good_at > services.started + 5:
         found.append(Mark("watch", reloads.good_at, reloads.good_at, "files read", ""))
+    for one in services.oncall.deploys.between(span.start_ms, span.end_ms):
+        by = f" by {one.author}" if one.author else ""
+        at = one.at_ms / 1000
+        found.append(Mark("deploy", at, at, f"{one.version}{by}", ""))
     return [
         mark
         for mark in found

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from watchroom.monitor.auth import FORM_FIELD, cookie_of
 from watchroom.monitor.console.nav import PATHS, entries
-from watchroom.monitor.console.values import ago, clock, iso, span
+from watchroom.monitor.console.values import ago, clock, day, iso, span
 
 if TYPE_CHECKING:
     from watchroom.monitor.services import Services
@@ -37,6 +37,7 @@ class Renderer:
             "ago": ago,
             "span": span,
             "clock": clock,
+            "day": day,
             "iso": iso,
             "form_field": FORM_FIELD,
         }

@@ -48,6 +48,18 @@ def read(root: Path, name: str) -> Runbook | None:
     return Runbook(name, title, render(text))
 
 
+def section(root: Path, name: str, title: str) -> Markup | None:
+    """Return one section of a runbook, or None when it has none of that title."""
+    if not _NAME.fullmatch(name):
+        return None
+    try:
+        text = (root / "runbooks" / f"{name}.md").read_text()[:_LARGEST]
+    except (OSError, UnicodeDecodeError):
+        return None
+    _, found, rest = text.partition(f"\n## {title}\n")
+    return render(rest.partition("\n## ")[0]) if found else None
+
+
 def render(text: str) -> Markup:
     """Return Markdown as HTML: its own tags escaped, script links refused."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")

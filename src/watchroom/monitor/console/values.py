@@ -6,6 +6,22 @@ import math
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from watchroom.monitor.spans import ago, span
+
+__all__ = [
+    "Said",
+    "ago",
+    "clock",
+    "day",
+    "digits",
+    "is_count",
+    "is_yes_or_no",
+    "iso",
+    "say",
+    "say_limit",
+    "span",
+]
+
 _THIN = "\u202f"  # narrow no-break space, between thousands
 _SCALES = {
     "s": (
@@ -127,31 +143,14 @@ def is_yes_or_no(unit: str) -> bool:
     return unit in _BOOLS
 
 
-def span(seconds: float) -> str:
-    """Return a length of time in its largest two units: 3 d 4 h, 6 min, 12 s."""
-    left = max(0, round(seconds))
-    if left < 60:
-        return f"{left} s"
-    if left < 600:
-        minutes, rest = divmod(left, 60)
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    if left < 3600:
-        return f"{left // 60} min"
-    hours, rest = divmod(left, 3600)
-    if hours < 24:
-        return f"{hours} h {rest // 60} min" if rest >= 60 else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
-
-
-def ago(seconds: float) -> str:
-    """Return how long ago something was."""
-    return "now" if seconds < 0.5 else f"{span(seconds)} ago"
-
-
 def clock(at_ms: int) -> str:
     """Return an instant as this machine's wall clock shows it."""
     return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S")
+
+
+def day(at_ms: int) -> str:
+    """Return an instant as this machine's wall clock and calendar show it."""
+    return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%d %b %H:%M")
 
 
 def iso(at_ms: int) -> str:

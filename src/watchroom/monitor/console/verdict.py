@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.console.values import span
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from watchroom.monitor.console.tiles import Tile
     from watchroom.monitor.ledger import Entry
+    from watchroom.monitor.oncall.incident import Incident
     from watchroom.monitor.rule_views import AlertView
 
 _RANK = {"critical": 0, "warning": 1, "info": 2}
@@ -24,12 +26,14 @@ class Note(NamedTuple):
         text: What it says; an instant in it stands in `at_ms` instead.
         at_ms: An instant to show after the text, or None.
         runbook: A runbook page to link to, or "".
+        incident: An incident's page to link to, or 0.
         bad: Whether it is itself a problem.
     """
 
     text: str
     at_ms: int | None = None
     runbook: str = ""
+    incident: int = 0
     bad: bool = False
 
 
@@ -78,6 +82,7 @@ def verdict(
     runbooks: frozenset[str],
     known: Mapping[str, Mapping[str, int]],
     watching: bool,
+    answers: Mapping[str, Incident] = MappingProxyType({}),
 ) -> Verdict:
     """Return what to say first.
 
@@ -92,6 +97,7 @@ def verdict(
         runbooks: Names of the pages there are.
         known: Alert name → receiver → since when it knows that this fires (ms).
         watching: Whether rules are evaluated on time.
+        answers: Alert name → its open incident.
     """
     pages = worst_first([alert for alert in alerts if is_page(alert)])
     firing = [alert for alert in pages if alert.state == "firing"]
@@ -100,7 +106,7 @@ def verdict(
         note = Note("Nothing on this page can be trusted until it does; see its log.")
         return Verdict("fire", "▲", "The watch does not evaluate its rules", [note])
     if firing:
-        return _firing(firing, entries, now_ms, fired, runbooks, known)
+        return _firing(firing, entries, now_ms, fired, runbooks, known, answers)
     if pending:
         return _pending(pending, now_ms, waits, runbooks)
     blind = [tile for tile in tiles if tile.state == "blind"]
@@ -129,6 +135,7 @@ def _firing(
     fired: Mapping[str, int],
     runbooks: frozenset[str],
     known: Mapping[str, Mapping[str, int]],
+    answers: Mapping[str, Incident],
 ) -> Verdict:
     worst = firing[0]
     name = _name(worst)
@@ -147,9 +154,22 @@ def _firing(
         others = [n if k == 1 else f"{n} ({k})" for n, k in counts.items()]
         notes.append(Note(f"{more} more firing: {', '.join(others[:4])}"))
     notes += told(name, worst.active_at_ms, since, entries, known.get(name, {}))
+    notes += _answered(answers.get(name))
     if name in runbooks:
         notes.append(Note("runbook", runbook=name))
     return Verdict("fire", "▲", sentence, notes, _description(worst))
+
+
+def _answered(incident: Incident | None) -> list[Note]:
+    """Return whether somebody is on it, and where to say so."""
+    if incident is None:
+        return []
+    page = Note(f"incident {incident.id}", incident=incident.id)
+    if incident.acknowledged_by:
+        return [Note(f"{incident.acknowledged_by} is on it"), page]
+    if incident.priority == "P1":
+        return [Note("not acknowledged", bad=True), page]
+    return [page]
 
 
 def told(

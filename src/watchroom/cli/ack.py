@@ -1,0 +1,89 @@
+"""`watchroom ack [INCIDENT]`: say that somebody is on it."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from watchroom.cli.oncall import Monitor, fail, say, where
+from watchroom.monitor.spans import ago
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@click.argument("incident", required=False, type=click.IntRange(1))
+@click.option(
+    "--as",
+    "who",
+    metavar="NAME",
+    default=lambda: os.environ.get("USER", ""),
+    help="Who you are, as contacts.yml has it. [the user of this shell]",
+)
+@click.option("--reason", help="What you do about it; needed to acknowledge.")
+@where
+def ack(
+    *,
+    incident: int | None,
+    who: str,
+    reason: str | None,
+    directory: Path | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Acknowledge an incident: repeats and escalation stop until it is over.
+
+    Without INCIDENT it takes the only one that waits; when several do, it lists them.
+    Without --reason it lists what is open and changes nothing.
+
+    \b
+    Examples:
+      watchroom ack
+      watchroom ack --as Anna --reason "looking at the last deploy"
+      watchroom ack 31 --as Anna --reason "rolling back"
+
+    Exit codes: 0 acknowledged or listed, 1 refused or not clear which, 2 nobody
+    answers.
+    """  # noqa: D301 - click reads \b as the control character
+    monitor = Monitor(directory, url)
+    if reason is None:
+        found = monitor.get("/incidents")
+        say(found, lines(found), as_json=as_json)
+        return
+    number = incident or _the_one(monitor.get("/incidents"))
+    said = {"as": who, "reason": reason}
+    done = monitor.post(f"/incidents/{number}/acknowledge", **said)
+    by = done["acknowledged"]["by"]
+    text = f"incident {number} ({done['title']}) is acknowledged by {by}"
+    say(done, text, as_json=as_json)
+
+
+def _the_one(found: list[dict[str, Any]]) -> int:
+    waiting = [one for one in found if one["state"] == "firing"]
+    if len(waiting) == 1:
+        return int(waiting[0]["id"])
+    if not waiting:
+        fail("nothing waits for an acknowledgement")
+    fail(f"{len(waiting)} incidents wait, say which:\n{lines(waiting)}")
+    return 0
+
+
+def lines(found: list[dict[str, Any]]) -> str:
+    """Return incidents for people, one a line."""
+    if not found:
+        return "no incident is open"
+    now = time.time()
+    return "\n".join(
+        f"{one['id']:>5}  {one['priority']}  {_state(one):<24}  "
+        f"{ago(now - one['opened']):<14}  {one['title']}"
+        for one in found
+    )
+
+
+def _state(one: dict[str, Any]) -> str:
+    by = (one.get("acknowledged") or {}).get("by", "")
+    return f"{one['state']} by {by}" if one["state"] == "acknowledged" else one["state"]

@@ -1,0 +1,41 @@
+"""`watchroom deploy VERSION`: mark that a release goes live."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from watchroom.cli.oncall import Monitor, say, where
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@click.argument("version")
+@click.option(
+    "--by",
+    metavar="NAME",
+    default=lambda: os.environ.get("USER", ""),
+    help="Who or what deploys. [the user of this shell]",
+)
+@where
+def deploy(
+    *, version: str, by: str, directory: Path | None, url: str | None, as_json: bool
+) -> None:
+    """Mark a deployment in charts, on the first page and in incidents.
+
+    The monitor marks releases by itself when the processes report a new one; this says
+    it earlier, and by whom. Both together make one mark.
+
+    \b
+    Examples:
+      watchroom deploy 2026.11.24-3
+      watchroom deploy "$GIT_SHA" --by CI --url https://watch.example.org
+
+    Exit codes: 0 marked, 1 refused, 2 nobody answers.
+    """  # noqa: D301 - click reads \b as the control character
+    done = Monitor(directory, url).post("/deploys", version=version, by=by)
+    say(done, f"marked: {done['version']} by {done['by']}", as_json=as_json)

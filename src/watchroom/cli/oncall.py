@@ -1,0 +1,76 @@
+"""What the commands of on-call share: ask the monitor's API, say what it said."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from watchroom.cli.ask import Answer, AskError, ask, url_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BASE = "/api/v1/watchroom"
+
+
+def where(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which monitor it asks."""
+    built = click.option(
+        "--dir",
+        "directory",
+        metavar="DIRECTORY",
+        help="The built files of the monitor on this machine that is meant.",
+        type=click.Path(path_type=Path, file_okay=False),
+    )
+    url = click.option(
+        "--url", help="The monitor. [the one on this machine, port 9700]"
+    )
+    as_json = click.option(
+        "--json", "as_json", is_flag=True, help="Print the answer as it came."
+    )
+    return built(url(as_json(command)))
+
+
+class Monitor:
+    """The monitor a command talks to."""
+
+    def __init__(self, directory: Path | None, url: str | None) -> None:
+        self._url, self._project = url_of(directory, url)
+
+    def get(self, path: str) -> Any:
+        """Return what the API answers; exit with 1 when it refuses."""
+        return self._data(ask(self._url, BASE + path, project=self._project))
+
+    def post(self, path: str, **data: str) -> Any:
+        """Return what the API answers; exit with 1 when it refuses."""
+        return self._data(ask(self._url, BASE + path, project=self._project, data=data))
+
+    def raw(self, path: str, *, body: Any = None, method: str | None = None) -> Answer:
+        """Return the answer of another part of the API, to a JSON body."""
+        return ask(self._url, path, project=self._project, body=body, method=method)
+
+    def _data(self, answer: Answer) -> Any:
+        try:
+            found: dict[str, Any] = json.loads(answer.body)
+        except ValueError as error:
+            raise AskError(
+                f"{self._url} answered HTTP {answer.status}, not JSON"
+            ) from error
+        if found.get("status") != "success":
+            fail(str(found.get("error", answer.body)))
+        return found["data"]
+
+
+def fail(why: str) -> None:
+    """Say why not, and exit with 1."""
+    click.echo(f"watchroom: {why}", err=True)
+    sys.exit(1)
+
+
+def say(data: Any, text: str, *, as_json: bool) -> None:
+    """Print an answer for programs or for people."""
+    click.echo(json.dumps(data, ensure_ascii=False) if as_json else text)

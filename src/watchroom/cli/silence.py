@@ -1,0 +1,170 @@
+"""`watchroom silence MATCHER…`: keep alerts from everybody for a while."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from watchroom.cli.ask import AskError
+from watchroom.cli.oncall import Monitor, fail, say, where
+from watchroom.formats.alertmanager import parse_matcher
+from watchroom.monitor.spans import span
+from watchroom.units import parse_duration
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_API = "/api/v2/silences"
+
+
+@click.command()
+@click.argument("matchers", nargs=-1, metavar="[MATCHER]...")
+@click.option(
+    "--for",
+    "length",
+    default="1h",
+    metavar="DURATION",
+    show_default=True,
+    help="How long.",
+)
+@click.option("--reason", default="", help="Why; needed to make one.")
+@click.option(
+    "--as",
+    "who",
+    metavar="NAME",
+    default=lambda: os.environ.get("USER", ""),
+    help="Who says so. [the user of this shell]",
+)
+@click.option(
+    "--list", "listing", is_flag=True, help="List those in force and to come."
+)
+@click.option("--expire", metavar="ID", help="End one now.")
+@where
+def silence(
+    *,
+    matchers: tuple[str, ...],
+    length: str,
+    reason: str,
+    who: str,
+    listing: bool,
+    expire: str | None,
+    directory: Path | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Keep alerts that meet every MATCHER from everybody, for a while.
+
+    MATCHER is the name of an alert, or as in alertmanager.yml: job="app",
+    route=~"reports/.*". Rules go on being evaluated, and the page shows what is
+    silenced.
+
+    \b
+    Examples:
+      watchroom silence HighLatency --for 1h --reason "the nightly export"
+      watchroom silence 'alertname=~"Celery.*"' 'env="staging"' --reason "no broker"
+      watchroom silence --list
+      watchroom silence --expire 6f1c2a5e-8f4e-4f39-9a39-0d2f4f3a2a11
+
+    Exit codes: 0 done, 1 refused, 2 the input is wrong or nobody answers.
+    """  # noqa: D301 - click reads \b as the control character
+    monitor = Monitor(directory, url)
+    if expire is not None:
+        _expire(monitor, expire)
+        say({"expired": expire}, f"{expire} has ended", as_json=as_json)
+    elif listing:
+        found = _found(monitor)
+        say(found, lines(found), as_json=as_json)
+    elif not matchers:
+        raise click.UsageError("name an alert or a matcher, or give --list")
+    elif not reason.strip():
+        raise click.UsageError("--reason is missing: others will ask why")
+    else:
+        name = _make(monitor, matchers, parse_duration(length), reason, who)
+        text = f"silenced for {length}; to end it: watchroom silence --expire {name}"
+        say({"silenceID": name}, text, as_json=as_json)
+
+
+def _make(
+    monitor: Monitor, matchers: tuple[str, ...], seconds: float, reason: str, who: str
+) -> str:
+    now = datetime.now(UTC)
+    body = {
+        "matchers": [_matcher(text) for text in matchers],
+        "startsAt": now.isoformat(),
+        "endsAt": (now + timedelta(seconds=seconds)).isoformat(),
+        "createdBy": who or "somebody",
+        "comment": reason,
+    }
+    return str(_answer(monitor, _API, body=body)["silenceID"])
+
+
+def _matcher(text: str) -> dict[str, Any]:
+    """Return a matcher as the API takes it; a bare word is an alert's name."""
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        text = f'alertname="{text}"'
+    found = parse_matcher(text)
+    return {
+        "name": found.name,
+        "value": found.value,
+        "isRegex": "~" in found.op,
+        "isEqual": not found.op.startswith("!"),
+    }
+
+
+def _found(monitor: Monitor) -> list[dict[str, Any]]:
+    found = _answer(monitor, _API)
+    return [one for one in found if one["status"]["state"] != "expired"]
+
+
+def _expire(monitor: Monitor, name: str) -> None:
+    answer = monitor.raw(f"/api/v2/silence/{name}", method="DELETE")
+    if not answer.ok:
+        fail(f"there is no silence {name} in force: watchroom silence --list")
+
+
+def _answer(monitor: Monitor, path: str, *, body: Any = None) -> Any:
+    answer = monitor.raw(path, body=body)
+    try:
+        found = json.loads(answer.body)
+    except ValueError as error:
+        raise AskError(
+            f"the monitor answered HTTP {answer.status}, not JSON"
+        ) from error
+    if not answer.ok:
+        fail(str(found.get("message", found) if isinstance(found, dict) else found))
+    return found
+
+
+def lines(found: list[dict[str, Any]]) -> str:
+    """Return silences for people: id, until when, matchers, who and why."""
+    if not found:
+        return "nothing is silenced"
+    return "\n".join(
+        f"{one['id']}  {_when(one):<22}  {', '.join(map(_written, one['matchers']))}  "
+        f"{one['createdBy']}: {one['comment']}"
+        for one in found
+    )
+
+
+def _when(one: dict[str, Any]) -> str:
+    start, end = (_epoch(one[key]) for key in ("startsAt", "endsAt"))
+    now = time.time()
+    if start > now:
+        return f"begins in {span(start - now)}"
+    return f"{span(end - now)} left"
+
+
+def _epoch(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _written(one: dict[str, Any]) -> str:
+    op = ("=" if one.get("isEqual", True) else "!") + ("~" if one["isRegex"] else "")
+    op = {"!": "!=", "=~": "=~", "!~": "!~", "=": "="}[op]
+    return f"{one['name']}{op}{json.dumps(one['value'], ensure_ascii=False)}"

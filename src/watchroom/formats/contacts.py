@@ -1,0 +1,158 @@
+"""local/contacts.yml: who answers, how each is told, and who comes next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from watchroom.errors import ConfigError
+from watchroom.formats import yamlfile
+from watchroom.units import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+PATH = "local/contacts.yml"
+_STRICT: dict[str, Any] = {"frozen": True, "forbid_unknown_fields": True}
+_LONGEST_NAME = 80
+
+
+class Contact(msgspec.Struct, **_STRICT):
+    """One person, or a group that answers as one.
+
+    Attributes:
+        name: How people sign here.
+        receivers: Names of receivers of alertmanager.yml by which they are told.
+        role: In words: "incident commander", "support".
+        reach: In words, for people: "+49 30 …", "#war-room".
+    """
+
+    name: str
+    receivers: list[str] = []
+    role: str = ""
+    reach: str = ""
+
+
+class Contacts(msgspec.Struct, **_STRICT):
+    """A contacts.yml.
+
+    Attributes:
+        contacts: Everybody who may acknowledge.
+        escalation: Names in the order in which they are told of a P1; by default all
+            who have a receiver, in the order of the file.
+        repeat: How often an unacknowledged P1 is said again.
+        escalate_after: After how long without an acknowledgement the next is told.
+    """
+
+    contacts: list[Contact] = []
+    escalation: list[str] = []
+    repeat: str = "5m"
+    escalate_after: str = "10m"
+
+    @property
+    def repeat_ms(self) -> int:
+        """`repeat` in milliseconds."""
+        return round(parse_duration(self.repeat) * 1000)
+
+    @property
+    def escalate_ms(self) -> int:
+        """`escalate_after` in milliseconds."""
+        return round(parse_duration(self.escalate_after) * 1000)
+
+    def named(self, name: str) -> Contact | None:
+        """Return the contact of that name; case does not matter."""
+        wanted = name.strip().casefold()
+        for contact in self.contacts:
+            if contact.name.casefold() == wanted:
+                return contact
+        return None
+
+    def order(self) -> list[Contact]:
+        """Return who is told of a P1, in order."""
+        if not self.escalation:
+            return [contact for contact in self.contacts if contact.receivers]
+        found = [self.named(name) for name in self.escalation]
+        return [contact for contact in found if contact is not None]
+
+
+def load(text: str, file: str, receivers: Collection[str]) -> Contacts:
+    """Return the contacts in `text`.
+
+    Args:
+        text: YAML.
+        file: What errors name.
+        receivers: The receivers that alertmanager.yml has.
+
+    Raises:
+        ConfigError: It is not YAML, a key is unknown, a name stands twice or is not
+            known, a duration is none; with file, line and field.
+    """
+    data, node = yamlfile.parse(text, file)
+    found = yamlfile.convert(data, node, file, Contacts)
+    try:
+        _check_contacts(found, receivers)
+        _check_escalation(found)
+        for name in ("repeat", "escalate_after"):
+            _check_duration(getattr(found, name), name)
+    except ConfigError as error:
+        path = yamlfile.steps(error.field or "")
+        raise ConfigError(
+            error.what,
+            file=file,
+            line=yamlfile.line_of(node, path),
+            field=error.field,
+            hint=error.hint,
+        ) from None
+    return found
+
+
+def _check_contacts(found: Contacts, receivers: Collection[str]) -> None:
+    seen: set[str] = set()
+    for i, contact in enumerate(found.contacts):
+        field = f"contacts[{i}]"
+        name = contact.name.strip()
+        if not name or name != contact.name or len(name) > _LONGEST_NAME:
+            raise ConfigError(
+                f"{contact.name!r} is not a name",
+                field=f"{field}.name",
+                hint=f"1 to {_LONGEST_NAME} characters, no space around them",
+            )
+        if name.casefold() in seen:
+            raise ConfigError(f"two contacts are named {name!r}", field=f"{field}.name")
+        seen.add(name.casefold())
+        for j, receiver in enumerate(contact.receivers):
+            if receiver not in receivers:
+                raise ConfigError(
+                    f"no receiver is named {receiver!r}",
+                    field=f"{field}.receivers[{j}]",
+                    hint=f"there are {', '.join(sorted(receivers)) or 'none'}",
+                )
+
+
+def _check_escalation(found: Contacts) -> None:
+    names = ", ".join(contact.name for contact in found.contacts) or "none"
+    for i, name in enumerate(found.escalation):
+        contact = found.named(name)
+        field = f"escalation[{i}]"
+        if contact is None:
+            raise ConfigError(
+                f"no contact is named {name!r}", field=field, hint=f"there are {names}"
+            )
+        if not contact.receivers:
+            raise ConfigError(
+                f"{name} has no receivers, so nobody can be told",
+                field=field,
+                hint=f"give contacts an entry receivers: [NAME] for {name}",
+            )
+        if name in found.escalation[:i]:
+            raise ConfigError(f"{name!r} stands twice", field=field)
+
+
+def _check_duration(text: str, field: str) -> None:
+    try:
+        seconds = parse_duration(text)
+    except ConfigError as error:
+        raise ConfigError(error.what, field=field, hint=error.hint) from None
+    if seconds <= 0:
+        raise ConfigError("must be longer than 0", field=field, hint="write 5m")

@@ -1,0 +1,270 @@
+"""On call over HTTP: incidents, acknowledgements, deployments, contacts."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import TYPE_CHECKING, Any
+
+from watchroom.errors import ConfigError, StoreError
+from watchroom.monitor.api.answers import failure, success_of
+from watchroom.monitor.api.params import BadDataError, duration, read, time_ms
+from watchroom.monitor.oncall.desk import BadActError
+from watchroom.monitor.oncall.incident import RefusedStepError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from concurrent.futures import Future
+
+    from aiohttp import web
+    from multidict import MultiMapping
+
+    from watchroom.monitor.oncall.desk import Desk, Done
+    from watchroom.monitor.oncall.incident import Incident
+    from watchroom.monitor.oncall.records import Deploy
+    from watchroom.monitor.oncall.service import OnCall
+    from watchroom.monitor.services import Services
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+BASE = "/api/v1/watchroom"
+DISK_SECONDS = 10.0
+_MOST = 500
+_LONGEST_VERSION = 200
+
+
+async def on_disk(written: Future[Any]) -> Any:
+    """Wait until an act is on disk.
+
+    Raises:
+        StoreError: It is not, for ten seconds or for good.
+    """
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(written), DISK_SECONDS)
+    except TimeoutError as error:
+        raise StoreError(f"the disk took over {DISK_SECONDS:g} s") from error
+
+
+def act_of(desk: Desk, act: str, number: int, params: MultiMapping[str]) -> Done | None:
+    """Do what a form or a command asks of an incident; None for an unknown act.
+
+    Raises:
+        BadActError, RefusedStepError, KeyError: As `Desk`.
+    """
+    who, text = params.get("as", ""), params.get("reason", "") or params.get("text", "")
+    if act == "priority":
+        return desk.prioritise(number, who, params.get("priority", ""))
+    if act == "silence":
+        return desk.silence(number, who, text, duration(params, "for", 3600.0))
+    acts: dict[str, Callable[[int, str, str], Done]] = {
+        "acknowledge": desk.acknowledge,
+        "mitigate": desk.mitigate,
+        "resolve": desk.resolve,
+        "review": desk.review,
+        "note": desk.note,
+    }
+    return acts[act](number, who, text) if act in acts else None
+
+
+def answered(handler: Handler) -> Handler:
+    """Turn what may go wrong into the API's error answers."""
+
+    @functools.wraps(handler)
+    async def wrapped(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except (BadActError, BadDataError, ConfigError) as error:
+            return failure(400, "bad_data", str(error))
+        except RefusedStepError as error:
+            return failure(409, "conflict", str(error))
+        except KeyError:
+            number = request.match_info.get("number", "")
+            return failure(404, "not_found", f"there is no incident {number}")
+        except StoreError as error:
+            return failure(503, "unavailable", f"not written: {error}")
+
+    return wrapped
+
+
+class OnCallAPI:
+    """Handlers under /api/v1/watchroom."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    @property
+    def _oncall(self) -> OnCall:
+        return self._services.oncall
+
+    def routes(self, app: web.Application) -> None:
+        """Add the handlers to `app`."""
+        one = f"{BASE}/incidents/{{number:[0-9]{{1,9}}}}"
+        add = app.router
+        add.add_get(f"{BASE}/incidents", answered(self.incidents))
+        add.add_post(f"{BASE}/incidents", answered(self.create))
+        add.add_get(one, answered(self.incident))
+        add.add_post(f"{one}/{{act:[a-z]+}}", answered(self.act))
+        add.add_get(f"{BASE}/deploys", answered(self.deploys))
+        add.add_post(f"{BASE}/deploys", answered(self.deploy))
+        add.add_get(f"{BASE}/contacts", answered(self.contacts))
+
+    async def incidents(self, request: web.Request) -> web.Response:
+        """List the open incidents, or with ``state=all`` the last ones."""
+        state = request.query.get("state", "open")
+        if state == "open":
+            found = self._oncall.book.open()
+        elif state == "all":
+            limit = _number(request.query.get("limit", "100"), "limit", _MOST)
+            before = request.query.get("before")
+            number = None if before is None else _number(before, "before", 2**53)
+            records = self._oncall.records
+            found = await asyncio.to_thread(records.incidents, limit, number)
+        else:
+            raise BadDataError('invalid parameter "state": it is open or all')
+        return success_of([self._shown(one) for one in found], request)
+
+    async def incident(self, request: web.Request) -> web.Response:
+        """Answer with one incident and its timeline."""
+        number = int(request.match_info["number"])
+        found = await asyncio.to_thread(self._oncall.book.get, number)
+        if found is None:
+            raise KeyError(number)
+        return await self._whole(found, request)
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Open an incident by hand; gives the link by which it can be answered."""
+        params = await read(request)
+        desk = self._oncall.desk
+        incident, written = desk.open(
+            params.get("title", ""), params.get("priority", "P1"), params.get("as", "")
+        )
+        await on_disk(written)
+        shown = self._shown(incident)
+        shown["ack_url"] = self._oncall.answer_url(incident)
+        return success_of(shown, request)
+
+    async def act(self, request: web.Request) -> web.Response:
+        """Do what `act_of` knows: acknowledge, mitigate, resolve, review and so on."""
+        params = await read(request)
+        name, number = request.match_info["act"], int(request.match_info["number"])
+        done = await asyncio.to_thread(act_of, self._oncall.desk, name, number, params)
+        if done is None:
+            return failure(404, "not_found", f"{name!r} is nothing to do here")
+        await on_disk(done[1])
+        return await self._whole(done[0], request)
+
+    async def deploys(self, request: web.Request) -> web.Response:
+        """List deployments between ``start`` and ``end``, newest first."""
+        now = self._services.now()
+        start = time_ms(request.query, "start", 0.0)
+        end = time_ms(request.query, "end", now + 60)
+        limit = _number(request.query.get("limit", "100"), "limit", _MOST)
+        found = await asyncio.to_thread(self._oncall.deploys.all, start, end, limit)
+        return success_of([deploy_shown(one) for one in found], request)
+
+    async def deploy(self, request: web.Request) -> web.Response:
+        """Mark a deployment."""
+        params = await read(request)
+        version, by = params.get("version", "").strip(), params.get("by", "").strip()
+        if not version or len(version) > _LONGEST_VERSION or not version.isprintable():
+            raise BadDataError(
+                f'invalid parameter "version": 1 to {_LONGEST_VERSION} characters'
+            )
+        if len(by) > _LONGEST_VERSION or not by.isprintable():
+            raise BadDataError('invalid parameter "by": it is too long')
+        made = self._oncall.deploys.said(
+            version, by or "somebody", self._oncall.now_ms()
+        )
+        return success_of(deploy_shown(await on_disk(made)), request)
+
+    async def contacts(self, request: web.Request) -> web.Response:
+        """List who answers, in the order in which they are called."""
+        known = self._oncall.contacts
+        return success_of(
+            {
+                "contacts": [
+                    {
+                        "name": one.name,
+                        "role": one.role,
+                        "reach": one.reach,
+                        "receivers": one.receivers,
+                    }
+                    for one in known.contacts
+                ],
+                "escalation": [one.name for one in known.order()],
+                "repeat_seconds": known.repeat_ms / 1000,
+                "escalate_after_seconds": known.escalate_ms / 1000,
+            },
+            request,
+        )
+
+    async def _whole(self, incident: Incident, request: web.Request) -> web.Response:
+        events = await asyncio.to_thread(self._oncall.records.events, incident.id)
+        shown = self._shown(incident)
+        shown["timeline"] = [
+            {
+                "at": event.at_ms / 1000,
+                "source": event.source,
+                "kind": event.kind,
+                "text": event.text,
+                "author": event.author,
+            }
+            for event in events
+        ]
+        return success_of(shown, request)
+
+    def _shown(self, incident: Incident) -> dict[str, Any]:
+        acknowledged = None
+        if incident.acknowledged_ms is not None:
+            acknowledged = {
+                "by": incident.acknowledged_by,
+                "at": incident.acknowledged_ms / 1000,
+                "reason": incident.reason,
+            }
+        return {
+            "id": incident.id,
+            "title": incident.title,
+            "priority": incident.priority,
+            "state": incident.state,
+            "opened": incident.opened_ms / 1000,
+            "first_failure": incident.failed_ms / 1000,
+            "acknowledged": acknowledged,
+            "mitigated": _seconds(incident.mitigated_ms),
+            "resolved": _seconds(incident.resolved_ms),
+            "reviewed": _seconds(incident.reviewed_ms),
+            "escalated_to": incident.escalated_to or None,
+            "times": incident.times,
+            "group": incident.group,
+            "alerts": [
+                {
+                    "labels": alert.labels,
+                    "began": alert.began_ms / 1000,
+                    "ended": _seconds(alert.ended_ms),
+                    "series_missing": bool(alert.gone),
+                }
+                for alert in incident.alerts.values()
+            ],
+            "timeline_dropped": incident.dropped,
+            "url": self._oncall.incident_url(incident),
+        }
+
+
+def deploy_shown(deploy: Deploy) -> dict[str, Any]:
+    """Return a deployment as JSON."""
+    return {
+        "id": deploy.id,
+        "at": deploy.at_ms / 1000,
+        "version": deploy.version,
+        "by": deploy.author or None,
+        "seen_on_processes": _seconds(deploy.seen_ms),
+    }
+
+
+def _seconds(at_ms: int | None) -> float | None:
+    return None if at_ms is None else at_ms / 1000
+
+
+def _number(text: str, name: str, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 16:
+        raise BadDataError(f'invalid parameter "{name}": {text!r} is not a number')
+    return max(1, min(int(text), most))

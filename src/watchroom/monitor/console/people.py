@@ -1,0 +1,87 @@
+"""What people did, for the list of what changed: deployments, incidents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watchroom.monitor.console.changes import Change
+from watchroom.monitor.spans import span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watchroom.monitor.console.gather import Transition
+    from watchroom.monitor.oncall.incident import Event, Incident
+    from watchroom.monitor.oncall.records import Deploy
+    from watchroom.monitor.oncall.service import OnCall
+
+_NEAR_MS = 3_600_000
+_MOST = 60
+_ACTS = {
+    "acknowledged": ("✓", "ok"),
+    "mitigated": ("✓", "ok"),
+    "resolved": ("✓", "ok"),
+    "reviewed": ("✓", "ok"),
+    "silenced": ("–", "warn"),
+    "opened": ("▲", "fire"),
+}
+
+
+def lately(
+    oncall: OnCall, history: Sequence[Transition], start_ms: int, end_ms: int
+) -> list[Change]:
+    """Return what people did in a time; reads state.db."""
+    acts = oncall.records.recent_events(start_ms, _MOST)
+    return done(oncall.deploys.between(start_ms, end_ms), acts, history)
+
+
+def answers(oncall: OnCall) -> dict[str, Incident]:
+    """Return the open incident of each alert name: the most urgent one."""
+    found: dict[str, Incident] = {}
+    for incident in oncall.book.open():
+        for name in incident.names:
+            found.setdefault(name, incident)
+    return found
+
+
+def done(
+    deploys: Sequence[Deploy],
+    acts: Sequence[tuple[int, Event]],
+    history: Sequence[Transition],
+) -> list[Change]:
+    """Return deployments and what was done to incidents.
+
+    Args:
+        deploys: Newest first.
+        acts: (incident, what a person did to it).
+        history: Alerts' changes, newest first: what came after a deployment.
+    """
+    return [_deploy(one, history) for one in deploys] + [
+        Change(
+            event.at_ms,
+            *_sign(event.kind),
+            f"{event.author}: incident {number}",
+            event.text[:160],
+        )
+        for number, event in acts
+        if event.kind in _ACTS
+    ]
+
+
+def _sign(kind: str) -> tuple[str, str, str]:
+    symbol, css = _ACTS[kind]
+    return symbol, kind, css
+
+
+def _deploy(deploy: Deploy, history: Sequence[Transition]) -> Change:
+    """Return a deployment with the first alert that came within an hour of it."""
+    by = f" by {deploy.author}" if deploy.author else ", seen on the processes"
+    small = ""
+    for change in history:  # newest first: the last that fits is the first failure
+        gap = change.at_ms - deploy.at_ms
+        real = not dict(change.labels).get("job", "").startswith("drill-")
+        trouble = dict(change.labels).get("severity", "none") != "none"
+        began = change.state in {"pending", "firing"} and real and trouble
+        if began and 0 <= gap <= _NEAR_MS:
+            small = f"{span(gap / 1000)} before {change.alert} began"
+    return Change(deploy.at_ms, "⬆", "deploy", "accent", f"{deploy.version}{by}", small)

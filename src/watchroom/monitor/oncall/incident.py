@@ -1,0 +1,175 @@
+"""What an incident is, and which steps lead from one of its states to another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import msgspec
+
+from watchroom.errors import WatchroomError
+
+if TYPE_CHECKING:
+    from watchroom.promql.model import Labels
+
+State = Literal["firing", "acknowledged", "mitigated", "resolved", "reviewed"]
+Source = Literal["alert", "notifier", "person", "deploy", "monitor"]
+
+OPEN: frozenset[str] = frozenset({"firing", "acknowledged", "mitigated"})
+PRIORITIES = ("P1", "P2", "P3")
+_FROM: dict[str, frozenset[str]] = {
+    "acknowledged": frozenset({"firing"}),
+    "mitigated": frozenset({"firing", "acknowledged"}),
+    "resolved": OPEN,
+    "reviewed": frozenset({"resolved"}),
+}
+_FROZEN: dict[str, Any] = {"frozen": True, "omit_defaults": True}
+
+
+class RefusedStepError(WatchroomError):
+    """What somebody asked of an incident cannot be done as it stands: HTTP 409."""
+
+
+class Firing(msgspec.Struct, **_FROZEN):
+    """An alert as an incident holds it.
+
+    Attributes:
+        labels: With the external labels.
+        annotations: As of the last time it was heard of.
+        began_ms: When it began to fire.
+        ended_ms: When its rule stopped giving it.
+        gone: It ended because its series are missing, which proves nothing; None
+            while nobody has looked.
+    """
+
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    began_ms: int
+    ended_ms: int | None = None
+    gone: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """The alert's name."""
+        return self.labels.get("alertname", "an alert")
+
+
+class Incident(msgspec.Struct, **_FROZEN):
+    """One incident, without its timeline.
+
+    Attributes:
+        id: Counts from 1.
+        group: The labels by which its alerts are grouped; empty for one made by hand.
+        title: In one line.
+        priority: P1, P2 or P3.
+        state: Where it stands.
+        opened_ms: When it was opened.
+        failed_ms: When the first of its alerts began, at the earliest.
+        unanswered_ms: Since when it has waited for an acknowledgement, while it does.
+        alerts: By fingerprint.
+        priority_by: Who changed the priority; empty while it is the alerts' own.
+        acknowledged_by, acknowledged_ms, reason: The acknowledgement in force.
+        mitigated_ms, resolved_ms, reviewed_ms: When it came to these states.
+        escalated_ms, escalated_to: When the next was told, and who that is.
+        called: Receivers that contacts.yml added to those of the routes.
+        passed: Pagers that took the acknowledgement.
+        times: How often it fired; more than one is flapping.
+        events: Entries of its timeline.
+        dropped: Entries that were over the bound.
+        by: Who opened it by hand.
+    """
+
+    id: int
+    group: dict[str, str]
+    title: str
+    priority: str
+    state: State
+    opened_ms: int
+    failed_ms: int
+    unanswered_ms: int
+    alerts: dict[str, Firing] = {}
+    priority_by: str = ""
+    acknowledged_by: str = ""
+    acknowledged_ms: int | None = None
+    reason: str = ""
+    mitigated_ms: int | None = None
+    resolved_ms: int | None = None
+    reviewed_ms: int | None = None
+    escalated_ms: int | None = None
+    escalated_to: str = ""
+    called: list[str] = []
+    passed: list[str] = []
+    times: int = 1
+    events: int = 0
+    dropped: int = 0
+    by: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether it is not over."""
+        return self.state in OPEN
+
+    @property
+    def firing(self) -> list[Firing]:
+        """Its alerts that fire, the longest first."""
+        found = [alert for alert in self.alerts.values() if alert.ended_ms is None]
+        return sorted(found, key=lambda alert: alert.began_ms)
+
+    @property
+    def unseen(self) -> list[Firing]:
+        """Its alerts that ended only because their series are missing."""
+        return [alert for alert in self.alerts.values() if alert.gone]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its alerts, in the order in which they came."""
+        return list(dict.fromkeys(alert.name for alert in self.alerts.values()))
+
+
+class Event(NamedTuple):
+    """An entry of a timeline."""
+
+    at_ms: int
+    source: Source
+    kind: str
+    text: str
+    author: str = ""
+
+
+def group_of(labels: Labels) -> dict[str, str]:
+    """Return group labels as an incident keeps them."""
+    return dict(labels)
+
+
+def priority_of(labels: dict[str, str]) -> str:
+    """Return an alert's priority: its label, else from its severity."""
+    found = labels.get("priority", "")
+    if found in PRIORITIES:
+        return found
+    return {"critical": "P1", "warning": "P2"}.get(labels.get("severity", ""), "P3")
+
+
+def worst(alerts: dict[str, Firing]) -> str:
+    """Return the most urgent priority among alerts."""
+    return min((priority_of(one.labels) for one in alerts.values()), default="P3")
+
+
+def check(incident: Incident, to: str) -> None:
+    """Raise unless `to` can follow the state of `incident`.
+
+    Raises:
+        RefusedStepError: It says why.
+    """
+    if incident.state == to:
+        who = incident.acknowledged_by
+        by = f" by {who}" if to == "acknowledged" and who else ""
+        raise RefusedStepError(f"incident {incident.id} is already {to}{by}")
+    if incident.state not in _FROM[to]:
+        raise RefusedStepError(
+            f"incident {incident.id} is {incident.state}, which cannot become {to}"
+        )
+    if to == "resolved" and incident.firing:
+        names = ", ".join(dict.fromkeys(one.name for one in incident.firing))
+        raise RefusedStepError(
+            f"{names} still fires: incident {incident.id} resolves by itself when "
+            "it ends; mark it mitigated meanwhile, or silence it"
+        )

@@ -1,0 +1,119 @@
+"""What alerts make of an incident: the next one from the one before, pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from watchroom.monitor.oncall import texts
+from watchroom.monitor.oncall.incident import (
+    Event,
+    Firing,
+    Incident,
+    priority_of,
+    worst,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from watchroom.monitor.alerts import Alert
+    from watchroom.promql.model import Labels
+
+
+def opened(
+    number: int, alert: Alert, group: Labels, *, began_ms: int | None, now_ms: int
+) -> Incident:
+    """Return the incident that an alert opens."""
+    firing = firing_of(alert)
+    return Incident(
+        id=number,
+        group=dict(group),
+        title=texts.summary(firing) or firing.name,
+        priority=priority_of(firing.labels),
+        state="firing",
+        opened_ms=now_ms,
+        failed_ms=min(began_ms or firing.began_ms, firing.began_ms),
+        unanswered_ms=now_ms,
+        alerts={alert.fingerprint: firing},
+    )
+
+
+def by_hand(number: int, title: str, priority: str, by: str, now_ms: int) -> Incident:
+    """Return an incident that a person opens."""
+    return Incident(
+        id=number,
+        group={},
+        title=title,
+        priority=priority,
+        state="firing",
+        opened_ms=now_ms,
+        failed_ms=now_ms,
+        unanswered_ms=now_ms,
+        by=by,
+    )
+
+
+def firing_of(alert: Alert) -> Firing:
+    """Return an alert as an incident holds it."""
+    return Firing(dict(alert.labels), dict(alert.annotations), alert.starts_at_ms)
+
+
+def joined(known: Incident, alert: Alert) -> tuple[Incident, Event]:
+    """Return an open incident with one more alert, or one of its own firing again."""
+    before = alert.fingerprint in known.alerts
+    firing = firing_of(alert)
+    alerts = {**known.alerts, alert.fingerprint: firing}
+    changed = replace(
+        known,
+        alerts=alerts,
+        priority=known.priority if known.priority_by else worst(alerts),
+        times=known.times + before,
+    )
+    return changed, texts.fired(firing, "fires again" if before else "also fires")
+
+
+def reopened(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Event]:
+    """Return a resolved incident whose group fires again: nobody has answered that."""
+    firing = firing_of(alert)
+    changed = replace(
+        known,
+        state="firing",
+        alerts={**known.alerts, alert.fingerprint: firing},
+        unanswered_ms=now_ms,
+        times=known.times + 1,
+        acknowledged_by="",
+        acknowledged_ms=None,
+        reason="",
+        mitigated_ms=None,
+        resolved_ms=None,
+        escalated_ms=None,
+        escalated_to="",
+        called=[],
+        passed=[],
+    )
+    return changed, texts.fired(firing, "fires again, reopened")
+
+
+def judged(
+    known: Incident, gone: Mapping[str, bool], now_ms: int
+) -> tuple[Incident, list[Event]]:
+    """Return an incident after a look at its ended alerts: fingerprint → no series.
+
+    It is resolved when all have ended with their series there.
+    """
+    alerts, events = dict(known.alerts), []
+    for name, missing in gone.items():
+        firing = alerts.get(name)
+        if firing is None or firing.ended_ms is None or firing.gone is missing:
+            continue
+        events.append(texts.ended(firing, missing=missing, now_ms=now_ms))
+        alerts[name] = replace(firing, gone=missing)
+    changed = replace(known, alerts=alerts)
+    if events and all(one.gone is False for one in alerts.values()):
+        changed = replace(changed, state="resolved", resolved_ms=now_ms)
+        events.append(
+            Event(now_ms, "monitor", "resolved", "every alert of it has ended")
+        )
+    return changed, events

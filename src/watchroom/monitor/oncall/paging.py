@@ -1,0 +1,112 @@
+"""Who is told of an incident, how often again, until when: repeat, escalation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
+
+from watchroom.monitor.oncall.incident import Event
+from watchroom.monitor.spans import span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from watchroom.formats.contacts import Contacts
+    from watchroom.monitor.oncall.book import Book
+    from watchroom.monitor.oncall.incident import Incident
+
+
+class Standing(NamedTuple):
+    """What holds for the messages of one group, besides its route.
+
+    Attributes:
+        quiet: Somebody is on it: nothing is said again.
+        repeat_ms: Say it again this often, or None: as the route says.
+        repeat_to: To these receivers; None is all of the group.
+        receivers: Tell these as well.
+    """
+
+    quiet: bool = False
+    repeat_ms: int | None = None
+    repeat_to: frozenset[str] | None = None
+    receivers: tuple[str, ...] = ()
+
+
+USUAL = Standing()
+
+
+class Paging:
+    """Answers for each group of alerts, and writes down whom it calls.
+
+    Asked by routing whenever a group's timer rings, so that repeats, retries and ends
+    to whoever was called go the way of every other message, and a new process goes on
+    from what the last one wrote.
+
+    Args:
+        book: The incidents.
+        contacts: Who comes after whom.
+    """
+
+    def __init__(self, book: Book, contacts: Callable[[], Contacts]) -> None:
+        self._book = book
+        self._contacts = contacts
+
+    def standing(
+        self, fingerprints: Iterable[str], now_ms: int, *, firing: bool
+    ) -> Standing:
+        """Return what holds for the group of these alerts."""
+        contacts = self._contacts()
+
+        def step(incident: Incident) -> tuple[Incident, Event] | None:
+            if not firing or not _waits(incident):
+                return None
+            return _call(incident, contacts, now_ms)
+
+        incident = self._book.update(fingerprints, step)
+        if incident is None:
+            return USUAL
+        receivers = tuple(incident.called)
+        if incident.state in {"acknowledged", "mitigated"}:
+            return Standing(quiet=True, receivers=receivers)
+        if not _waits(incident):
+            return Standing(receivers=receivers)
+        return Standing(
+            repeat_ms=contacts.repeat_ms,
+            # Whoever only reads along (a chat) hears it as often as its route says.
+            repeat_to=frozenset(receivers) if receivers else None,
+            receivers=receivers,
+        )
+
+
+def _waits(incident: Incident) -> bool:
+    return incident.state == "firing" and incident.priority == "P1"
+
+
+def _call(
+    incident: Incident, contacts: Contacts, now_ms: int
+) -> tuple[Incident, Event] | None:
+    """Call the first contact at once, and the second after a while."""
+    order = contacts.order()
+    if order and not incident.called:
+        first = order[0]
+        text = f"{first.name} is called first, by {', '.join(first.receivers)}"
+        event = Event(now_ms, "monitor", "called", text)
+        return replace(incident, called=list(first.receivers)), event
+    waited = now_ms - incident.unanswered_ms
+    escalated = incident.escalated_ms is not None
+    if len(order) < 2 or escalated or waited < contacts.escalate_ms:
+        return None
+    following = order[1]
+    more = [one for one in following.receivers if one not in incident.called]
+    text = (
+        f"nobody acknowledged it in {span(waited / 1000)}: {following.name} is "
+        f"called, by {', '.join(following.receivers)}"
+    )
+    changed = replace(
+        incident,
+        called=[*incident.called, *more],
+        escalated_ms=now_ms,
+        escalated_to=following.name,
+    )
+    return changed, Event(now_ms, "monitor", "escalated", text)

@@ -1,0 +1,276 @@
+"""On call as one part: what routing, delivery, the pages and the API see of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.errors import WatchroomError
+from watchroom.formats.contacts import Contacts
+from watchroom.monitor.oncall import texts
+from watchroom.monitor.oncall.book import Book, concerns
+from watchroom.monitor.oncall.deploys import EXPR, Deploys
+from watchroom.monitor.oncall.desk import Desk
+from watchroom.monitor.oncall.incident import Event
+from watchroom.monitor.oncall.judge import missing
+from watchroom.monitor.oncall.links import Signer
+from watchroom.monitor.oncall.paging import USUAL, Paging, Standing
+from watchroom.monitor.oncall.passing import Passing
+from watchroom.monitor.oncall.records import Records
+from watchroom.promql.model import Vector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from watchroom.monitor.aggregation import Notification
+    from watchroom.monitor.alerts import Alert
+    from watchroom.monitor.integration import Attempt, Links
+    from watchroom.monitor.oncall.book import Place
+    from watchroom.monitor.oncall.incident import Incident
+    from watchroom.monitor.oncall.passing import Tell
+    from watchroom.monitor.oncall.records import Deploy
+    from watchroom.monitor.queries import Queries
+    from watchroom.monitor.rule_views import GroupView
+    from watchroom.monitor.silences import Silences
+    from watchroom.monitor.state import StateDB
+    from watchroom.promql.engine import Engine
+    from watchroom.promql.model import Labels, Queryable
+
+_LOG = logging.getLogger(__name__)
+_LOOK_SECONDS = 10.0
+
+
+class _Looked(NamedTuple):
+    releases: list[str]
+    gone: dict[int, dict[str, bool]]
+
+
+class OnCall:
+    """Incidents, who is called, links, deployments.
+
+    Args:
+        state: state.db.
+        token: The monitor's; links are signed with a key made from it.
+        url: Where people reach this monitor.
+        place: Asks routing about an alert.
+        silences: Who is not to be told of what.
+        now: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        state: StateDB,
+        *,
+        token: str,
+        url: str,
+        place: Callable[[Labels, int], Place],
+        silences: Silences,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.records = Records(state)
+        self.signer = Signer(token)
+        self.contacts = Contacts()
+        self.views: Callable[[], Sequence[GroupView]] = tuple  # the rules, once loaded
+        self._now = now
+        self.deploys = Deploys(self.records, self._deployed)
+        self.book = Book(
+            self.records,
+            place=place,
+            began=self._began,
+            deploys=self.deploys.between,
+            now_ms=self.now_ms,
+        )
+        self.desk = Desk(
+            self.book,
+            contacts=lambda: self.contacts,
+            now_ms=self.now_ms,
+            silences=silences,
+        )
+        self.passing = Passing(self.book, self.now_ms)
+        self.paging = Paging(self.book, lambda: self.contacts)
+        self.looks_failed = 0
+
+    def now_ms(self) -> int:
+        """Return now in milliseconds."""
+        return round(self._now() * 1000)
+
+    def incident_url(self, incident: Incident) -> str:
+        """Return the address of an incident's page."""
+        return f"{self.url}/incidents/{incident.id}"
+
+    def answer_url(self, incident: Incident) -> str:
+        """Return a signed link by which its reader can answer."""
+        return f"{self.url}/answer/{self.signer.name(incident.id, self._now())}"
+
+    # What routing and delivery ask.
+
+    def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
+        """Take news of alerts, once routing has them."""
+        try:
+            self.book.receive(alerts, now_ms)
+        except Exception:  # noqa: BLE001 - a page goes out whatever fails about it
+            _LOG.exception("an incident could not be kept")
+
+    def standing(
+        self, fingerprints: Iterable[str], now_ms: int, *, firing: bool
+    ) -> Standing:
+        """Return what holds for the messages of a group, besides its route."""
+        try:
+            return self.paging.standing(fingerprints, now_ms, firing=firing)
+        except Exception:  # noqa: BLE001 - it is told as its route says
+            _LOG.exception("who is to be called could not be found out")
+            return USUAL
+
+    def dressed(self, notification: Notification, now_ms: int) -> Notification:
+        """Return a message with the links to its incident in its alerts' annotations.
+
+        ``incident_url`` in all of them; ``ack_url`` in those that fire, while nobody
+        has acknowledged.
+        """
+        try:
+            return self._dressed(notification, now_ms)
+        except Exception:  # noqa: BLE001 - a page without its links is a page
+            _LOG.exception("a message goes out without the links to its incident")
+            return notification
+
+    def _dressed(self, notification: Notification, now_ms: int) -> Notification:
+        firing = [alert for alert in notification.alerts if alert.ends_at_ms is None]
+        mine = [alert for alert in firing if concerns(dict(alert.labels))]
+        incident = None
+        for alert in mine:
+            incident = self.book.fires(alert, notification.group_labels, now_ms)
+        names = [alert.fingerprint for alert in notification.alerts]
+        incident = incident or self.book.holding(names)
+        if incident is None:
+            return notification
+        links = {"incident_url": self.incident_url(incident)}
+        if incident.state == "firing":
+            links["ack_url"] = self.answer_url(incident)
+        return notification._replace(
+            alerts=tuple(
+                _with(alert, links)
+                if alert.ends_at_ms is None
+                else _with(alert, {"incident_url": links["incident_url"]})
+                for alert in notification.alerts
+            )
+        )
+
+    @staticmethod
+    def links(notification: Notification) -> Links:
+        """Return text and address of what a dressed message leads to."""
+        shared = dict(notification.alerts[0].annotations) if notification.alerts else {}
+        names = (("Acknowledge", "ack_url"), ("Incident", "incident_url"))
+        return tuple((text, shared[name]) for text, name in names if name in shared)
+
+    def delivered(
+        self, notification: Notification, attempt: Attempt, attempts: int
+    ) -> None:
+        """Take how a message ended: accepted by its receiver, or given up."""
+        tries = f" at attempt {attempts}" if attempts > 1 else ""
+        if attempt.accepted:
+            took = f"{attempt.latency_ms:.0f} ms"
+            text = f"{notification.status}, accepted in {took}{tries}"
+        else:
+            text = f"{notification.status}, not accepted{tries}: {attempt.error}"
+        receiver = notification.key.receiver
+        people = [
+            contact.name
+            for contact in self.contacts.contacts
+            if receiver in contact.receivers
+        ]
+        who = f"{receiver} ({', '.join(people)})" if people else receiver
+        kind = "told" if attempt.accepted else "refused"
+        event = Event(self.now_ms(), "notifier", kind, f"{who}: {text}")
+        try:
+            self.book.add(notification.firing | notification.resolved, event)
+        except Exception:  # noqa: BLE001 - the ledger knows of the delivery
+            _LOG.exception("a delivery is missing in its incident")
+
+    def stats(self) -> dict[str, float]:
+        """Return counts for the monitor's own metrics."""
+        return {**self.book.stats(), "looks_failed_total": float(self.looks_failed)}
+
+    # What is looked at while time passes.
+
+    async def watch(
+        self, queries: Queries, every: Callable[[], float], tell: Tell
+    ) -> None:
+        """Judge ended alerts, look for releases, pass on answers, until cancelled.
+
+        Args:
+            queries: Answers.
+            every: Seconds between two looks.
+            tell: Tells pagers of an acknowledgement: `Notifier.acknowledge`.
+        """
+        while True:
+            await asyncio.sleep(max(0.5, every()))
+            try:
+                await self.look(queries)
+                await self.passing.all(tell)
+            except WatchroomError:
+                self.looks_failed += 1  # too many queries, or the store is closing
+            except Exception:  # noqa: BLE001 - looked again in a moment, and counted
+                self.looks_failed += 1
+                _LOG.exception("looking after incidents failed")
+
+    async def look(self, queries: Queries) -> None:
+        """Look once."""
+        at_ms = self.now_ms()
+        waiting = self.book.unjudged()
+        exprs = self._exprs() if waiting else {}
+
+        def work(engine: Engine, queryable: Queryable) -> _Looked:
+            found = engine.instant(queryable, EXPR, at_ms)
+            samples = found.samples if isinstance(found, Vector) else []
+            return _Looked(
+                [dict(labels).get("release", "") for labels, _ in samples],
+                {
+                    incident.id: {
+                        name: missing(
+                            queryable, exprs.get(firing.name, ()), firing, at_ms
+                        )
+                        for name, firing in incident.alerts.items()
+                        if firing.ended_ms is not None and firing.gone is not False
+                    }
+                    for incident in waiting
+                },
+            )
+
+        looked = await queries.run(work, _LOOK_SECONDS)
+        self.deploys.observed(looked.releases, at_ms)
+        for number, gone in looked.gone.items():
+            self.book.judge(number, gone, at_ms)
+
+    def _exprs(self) -> dict[str, list[str]]:
+        """Return alert name → the expressions of its rules."""
+        found: dict[str, list[str]] = {}
+        for group in self.views():
+            for rule in group.rules:
+                if rule.type == "alerting":
+                    found.setdefault(rule.name, []).append(rule.query)
+        return found
+
+    def _began(self, labels: Labels) -> int | None:
+        """Return since when an alert was pending; its views lack external labels."""
+        pairs = set(labels)
+        starts = [
+            alert.active_at_ms
+            for group in self.views()
+            for rule in group.rules
+            for alert in rule.alerts
+            if pairs.issuperset(alert.labels)
+        ]
+        return min(starts, default=None)
+
+    def _deployed(self, deploy: Deploy) -> None:
+        self.book.add_to_open(
+            lambda incident: texts.deployed(deploy, incident.failed_ms)
+        )
+
+
+def _with(alert: Alert, links: dict[str, str]) -> Alert:
+    annotations = tuple(sorted({**dict(alert.annotations), **links}.items()))
+    return alert._replace(annotations=annotations)

@@ -1,0 +1,73 @@
+"""Entries of a timeline in words: what fired, what ended, what was deployed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watchroom.monitor.oncall.incident import Event, Firing
+from watchroom.monitor.spans import span
+
+if TYPE_CHECKING:
+    from watchroom.monitor.oncall.records import Deploy
+
+_HIDDEN = frozenset(
+    {"alertname", "severity", "priority", "vital", "environment", "env", "project"}
+)
+_LONGEST = 300
+
+
+def where(firing: Firing) -> str:
+    """Return the labels that tell an alert from others of its name."""
+    pairs = [
+        f"{name}={value}"
+        for name, value in sorted(firing.labels.items())
+        if name not in _HIDDEN
+    ]
+    return ", ".join(pairs)[:_LONGEST]
+
+
+def who(firing: Firing) -> str:
+    """Return an alert as people tell it from others."""
+    found = where(firing)
+    return f"{firing.name} ({found})" if found else firing.name
+
+
+def summary(firing: Firing) -> str:
+    """Return an alert's summary in one line, or nothing."""
+    return " ".join(firing.annotations.get("summary", "").split())[:_LONGEST]
+
+
+def fired(firing: Firing, verb: str) -> Event:
+    """Return the entry of an alert that fires."""
+    said = summary(firing)
+    text = f"{who(firing)} {verb}{f': {said}' if said else ''}"
+    return Event(firing.began_ms, "alert", "firing", text)
+
+
+def ended(firing: Firing, *, missing: bool, now_ms: int) -> Event:
+    """Return the entry of an alert that its rule gives no more."""
+    if missing:
+        why = "ended because its series are missing: that proves no recovery"
+        return Event(now_ms, "alert", "unseen", f"{who(firing)} {why}")
+    if firing.gone:
+        back = "its series are back, and it does not fire"
+        return Event(now_ms, "alert", "ended", f"{who(firing)}: {back}")
+    return Event(
+        firing.ended_ms or now_ms, "alert", "ended", f"{who(firing)} has ended"
+    )
+
+
+def gap(at_ms: int, first_ms: int) -> str:
+    """Return how an instant lies to the first failure."""
+    seconds = (first_ms - at_ms) / 1000
+    if seconds >= 1:
+        return f"{span(seconds)} before the first failure"
+    if seconds <= -1:
+        return f"{span(-seconds)} after the first failure"
+    return "as the first failure came"
+
+
+def deployed(deploy: Deploy, first_ms: int) -> Event:
+    """Return the entry of a deployment, with how it hangs together with a failure."""
+    text = f"{deploy.version} went live, {gap(deploy.at_ms, first_ms)}"
+    return Event(deploy.at_ms, "deploy", "deploy", text, deploy.author)

@@ -1,0 +1,167 @@
+"""Routing and on-call over a real state.db, on a clock of the test's own."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+from tests.support.listener import listening
+from tests.support.oncall import Watched
+from tests.support.watched import until
+
+from watchroom.formats import alertmanager, contacts
+from watchroom.monitor.alerts import Alert
+from watchroom.monitor.dispatch import Dispatcher
+from watchroom.monitor.ledger import Ledger
+from watchroom.monitor.oncall.service import OnCall
+from watchroom.monitor.silences import Silences
+from watchroom.monitor.state import StateDB
+from watchroom.promql.model import labels_of
+
+ROUTES = """
+route:
+  receiver: chat
+  group_by: [alertname, job]
+  group_wait: 0s
+  group_interval: 30s
+  repeat_interval: 1h
+  routes:
+    - {receiver: pager, matchers: ['severity="critical"'], continue: true}
+    - {receiver: chat, matchers: ['severity="critical"'], continue: true}
+receivers:
+  - {name: chat, webhook_configs: [{url: "http://127.0.0.1:1/chat"}]}
+  - {name: pager, webhook_configs: [{url: "http://127.0.0.1:1/pager"}]}
+  - {name: ben, webhook_configs: [{url: "http://127.0.0.1:1/ben"}]}
+"""
+CONTACTS = """
+contacts:
+  - {name: Anna, receivers: [pager], role: on call, reach: "+49 30 1"}
+  - {name: Ben, receivers: [ben]}
+  - {name: Sue, role: support}
+"""
+SECOND = 1000
+MINUTE = 60_000
+
+
+class Night:
+    """A monitor's on-call without its sockets: every message is accepted at once."""
+
+    def __init__(self, directory, *, with_contacts=True):
+        self.directory = directory
+        self.with_contacts = with_contacts
+        self.ms = 1_700_000_000_000
+        self.accepts = True
+        self.start()
+
+    def start(self):
+        self.state = StateDB(self.directory)
+        self.ledger = Ledger(self.state)
+        routes = alertmanager.load(textwrap.dedent(ROUTES), "am.yml")
+        self.silences = Silences(self.state)
+        self.dispatcher = Dispatcher(
+            routes,
+            told=self.ledger.told(),
+            open_=self.ledger.open(),
+            silences=self.silences,
+        )
+        self.oncall = OnCall(
+            self.state,
+            token="a token of the tests",
+            url="https://watch.example/w/",
+            place=self.dispatcher.place,
+            silences=self.silences,
+            now=lambda: self.ms / 1000,
+        )
+        if self.with_contacts:
+            names = [one.name for one in routes.receivers]
+            self.oncall.contacts = contacts.load(CONTACTS, "contacts.yml", names)
+        self.dispatcher.standing = self.oncall.standing
+
+    def restart(self):
+        """Do what a kill and a new process do."""
+        self.state.close()
+        self.start()
+
+    def alert(self, name="HighErrorRate", *, ended=False, **labels):
+        labels = {"severity": "critical", "priority": "P1", "job": "app", **labels}
+        texts = (("summary", f"{name} it is"),)
+        pairs = labels_of({"alertname": name, **labels})
+        end = self.ms if ended else None
+        return Alert(pairs, texts, self.ms - SECOND, end, self.ms)
+
+    def says(self, *alerts):
+        """Let rules say these alerts now; return (receiver, message) of what leaves."""
+        self.dispatcher.receive(alerts, self.ms)
+        self.oncall.receive(alerts, self.ms)
+        return self.rings()
+
+    def rings(self):
+        said = []
+        for note in self.dispatcher.advance(self.ms):
+            if note.kind != "send":
+                continue
+            dressed = self.oncall.dressed(note, self.ms)
+            said.append((note.key.receiver, dressed))
+            self.state.write(
+                lambda db, note=note: db.execute(
+                    "INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        *note.key,
+                        str(sorted(note.firing)).replace("'", '"'),
+                        str(sorted(note.resolved)).replace("'", '"'),
+                        self.ms,
+                    ),
+                )
+            ).result()
+            self.dispatcher.settle(note, accepted=self.accepts, now_ms=self.ms)
+        return said
+
+    def goes_on(self, ms, step=10 * SECOND):
+        """Let time pass, rings and all; return (ms since now, receiver) of messages."""
+        began, said = self.ms, []
+        while self.ms < began + ms:
+            self.ms += step
+            said += [(self.ms - began, who) for who, _ in self.rings()]
+        return said
+
+    def recovers(self, *alerts):
+        """Let alerts end with their series there."""
+        said = self.says(*[a._replace(ends_at_ms=self.ms) for a in alerts])
+        for incident in self.oncall.book.unjudged():
+            gone = dict.fromkeys(incident.alerts, False)
+            self.oncall.book.judge(incident.id, gone, self.ms)
+        return said
+
+    def only(self):
+        """Return the one open incident."""
+        (found,) = self.oncall.book.open()
+        return found
+
+    def timeline(self, number=1):
+        self.state.write(lambda _: None).result()  # everything before is on disk
+        return self.oncall.records.events(number)
+
+
+@pytest.fixture
+def night(tmp_path):
+    found = Night(tmp_path)
+    yield found
+    found.state.close()
+
+
+@pytest.fixture(scope="session")
+def watched(tmp_path_factory):
+    with listening() as pages:
+        found = Watched(tmp_path_factory.mktemp("oncall"), pages)
+        found.monitor.start().ready()
+        yield found
+        found.monitor.stop()
+        found.target.close()
+
+
+@pytest.fixture
+def calm(watched):
+    """Every incident over, nothing firing."""
+    watched.target.paths["/metrics"] = "m 1\n"
+    until(lambda: watched.incidents() == [], what="calm")
+    return watched

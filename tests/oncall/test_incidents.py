@@ -1,0 +1,191 @@
+"""From firing groups to incidents and through their states."""
+
+from __future__ import annotations
+
+import pytest
+
+from watchroom.monitor.oncall import book as books
+from watchroom.monitor.oncall.desk import BadActError
+from watchroom.monitor.oncall.incident import RefusedStepError
+from watchroom.monitor.oncall.records import KEPT_INCIDENTS
+
+MINUTE = 60_000
+
+
+def test_a_group_has_one_open_incident_however_many_alerts_and_receivers(night):
+    said = night.says(night.alert(route="a"), night.alert(route="b"))
+    assert {receiver for receiver, _ in said} == {"pager", "chat"}
+    incident = night.only()
+    assert (incident.id, incident.state, incident.priority) == (1, "firing", "P1")
+    assert incident.title == "HighErrorRate it is"
+    assert len(incident.alerts) == 2
+    night.says(night.alert("HighLatency"))
+    assert len(night.oncall.book.open()) == 2
+
+
+def test_drills_and_what_is_for_the_record_open_none(night):
+    night.says(
+        night.alert(job="drill-abc"),
+        night.alert("Watchdog", severity="none"),
+        night.alert("Info", severity="info"),
+    )
+    assert night.oncall.book.open() == []
+
+
+def test_the_priority_is_the_worst_of_the_alerts_until_somebody_changes_it(night):
+    night.says(night.alert(priority="P2", route="a"))
+    assert night.only().priority == "P2"
+    night.says(night.alert(priority="P1", route="b"))
+    assert night.only().priority == "P1"
+    night.oncall.desk.prioritise(1, "anna", "P3")
+    night.says(night.alert(priority="P1", route="c"))
+    assert (night.only().priority, night.only().priority_by) == ("P3", "Anna")
+
+
+def test_every_state_and_who_did_what_when_stays_in_the_timeline(night):
+    alert = night.alert()
+    night.says(alert)
+    desk = night.oncall.desk
+    desk.acknowledge(1, "anna", "looking")
+    with pytest.raises(RefusedStepError, match="already acknowledged by Anna"):
+        desk.acknowledge(1, "Ben", "me too")
+    desk.note(1, "Ben", "the payment provider answers 500")
+    desk.mitigate(1, "Anna", "rolled back")
+    with pytest.raises(RefusedStepError, match="HighErrorRate still fires"):
+        desk.resolve(1, "Anna", "done")
+    with pytest.raises(RefusedStepError, match="cannot become reviewed"):
+        desk.review(1, "Anna", "too early")
+    night.ms += MINUTE
+    night.recovers(alert)
+    assert night.oncall.book.get(1).state == "resolved"
+    desk.review(1, "Sue", "the runbook names the provider now")
+    told = [(e.source, e.kind, e.author) for e in night.timeline()]
+    assert told == [
+        ("alert", "firing", ""),
+        ("monitor", "called", ""),
+        ("person", "acknowledged", "Anna"),
+        ("person", "note", "Ben"),
+        ("person", "mitigated", "Anna"),
+        ("alert", "ended", ""),
+        ("monitor", "resolved", ""),
+        ("person", "reviewed", "Sue"),
+    ]
+
+
+def test_only_contacts_act_and_they_give_a_reason(night):
+    night.says(night.alert())
+    with pytest.raises(BadActError, match=r"nobody is called 'Eve'.*Anna, Ben, Sue"):
+        night.oncall.desk.acknowledge(1, "Eve", "x")
+    with pytest.raises(BadActError, match="a reason is missing"):
+        night.oncall.desk.acknowledge(1, "Anna", "  ")
+    with pytest.raises(KeyError):
+        night.oncall.desk.acknowledge(7, "Anna", "x")
+    assert night.only().state == "firing"
+
+
+def test_a_vanished_series_ends_no_incident(night):
+    alert = night.alert()
+    night.says(alert)
+    night.ms += MINUTE
+    night.says(alert._replace(ends_at_ms=night.ms))
+    (name,) = night.only().alerts
+    night.oncall.book.judge(1, {name: True}, night.ms)
+    assert night.only().state == "firing"
+    assert "proves no recovery" in night.timeline()[-1].text
+    night.oncall.book.judge(1, {name: True}, night.ms + 1)
+    assert len(night.timeline()) == 3, "said once"
+    night.restart()
+    assert [one.id for one in night.oncall.book.unjudged()] == [1]
+    night.oncall.book.judge(1, {name: False}, night.ms + 2)
+    assert night.oncall.book.open() == []
+
+
+def test_somebody_may_close_what_only_lost_its_series(night):
+    alert = night.alert()
+    night.says(alert)
+    night.says(alert._replace(ends_at_ms=night.ms))
+    night.oncall.book.judge(1, dict.fromkeys(night.only().alerts, True), night.ms)
+    night.oncall.desk.resolve(1, "Anna", "the database was moved on purpose")
+    assert night.oncall.book.open() == []
+
+
+def test_a_flapping_group_continues_its_incident_and_has_to_be_answered_again(night):
+    for _ in range(20):
+        alert = night.alert()
+        night.says(alert)
+        assert night.only().state == "firing"
+        night.oncall.desk.acknowledge(1, "Anna", "again")
+        night.ms += MINUTE
+        night.recovers(alert)
+        night.ms += MINUTE
+    incident = night.oncall.book.get(1)
+    assert (incident.id, incident.times) == (1, 20)
+    night.ms += books.REOPEN_MS
+    night.says(night.alert())
+    assert night.only().id == 2
+    assert night.only().acknowledged_by == ""
+
+
+def test_incidents_survive_a_kill_as_they_were(night):
+    night.says(night.alert(), night.alert("HighLatency"))
+    night.oncall.desk.acknowledge(1, "Anna", "on it")
+    night.timeline()
+    before = night.oncall.book.open()
+    night.restart()
+    assert night.oncall.book.open() == before
+    night.says(night.alert(), night.alert("HighLatency"))
+    assert night.oncall.book.open() == before, "what fires on opens nothing new"
+    night.says(night.alert("Third"))
+    assert [one.id for one in night.oncall.book.open()] == [2, 3, 1]
+
+
+def test_an_alert_that_another_mutes_opens_none_until_it_is_heard(night):
+    place = night.oncall.book._place
+    night.oncall.book._place = lambda labels, ms: place(labels, ms)._replace(muted=True)
+    night.oncall.receive([night.alert()], night.ms)
+    assert night.oncall.book.open() == []
+    night.oncall.book._place = place
+    night.oncall.receive([night.alert()], night.ms)
+    assert night.only().id == 1
+
+
+def test_a_timeline_is_bounded_and_people_have_room_left_in_it(night, monkeypatch):
+    monkeypatch.setattr(books, "MOST_EVENTS", 5)
+    monkeypatch.setattr(books, "MOST_NOTES", 7)
+    for n in range(9):
+        night.says(night.alert(route=str(n)))
+    assert night.only().dropped == 5  # nine alerts, and who was called first
+    night.oncall.desk.note(1, "Anna", "one")
+    night.oncall.desk.note(1, "Anna", "two")
+    with pytest.raises(RefusedStepError, match="full"):
+        night.oncall.desk.note(1, "Anna", "three")
+    assert len(night.timeline()) == 7
+    assert night.oncall.stats()["events_dropped_total"] == 5
+
+
+def test_open_incidents_are_bounded_and_counted(night, monkeypatch):
+    monkeypatch.setattr(books, "MOST_OPEN", 3)
+    said = night.says(*[night.alert(f"A{n}") for n in range(5)])
+    assert len(said) == 10, "all are told of, to the pager and the chat"
+    assert len(night.oncall.book.open()) == 3
+    assert night.oncall.stats()["not_opened_total"] >= 2
+
+
+def test_old_incidents_are_forgotten_and_counted(night, monkeypatch):
+    monkeypatch.setattr("watchroom.monitor.oncall.records.KEPT_INCIDENTS", 3)
+    assert KEPT_INCIDENTS == 1000
+    for n in range(6):
+        alert = night.alert(f"A{n}")
+        night.says(alert)
+        night.recovers(alert)
+    night.timeline()
+    assert [one.id for one in night.oncall.records.incidents(10)] == [6, 5, 4, 3]
+    assert night.oncall.stats()["forgotten_total"] == 2
+    assert night.oncall.records.events(1) == []
+
+
+def test_an_incident_made_by_hand_waits_for_somebody_to_end_it(night):
+    night.oncall.desk.open("the office has no power", "P2", "Sue")
+    assert (night.only().title, night.only().by) == ("the office has no power", "Sue")
+    night.oncall.desk.resolve(1, "Sue", "it has again")
+    assert night.oncall.book.open() == []

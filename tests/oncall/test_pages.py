@@ -1,0 +1,180 @@
+"""Pages of incidents and the answer to a link, at a running monitor."""
+
+from __future__ import annotations
+
+import html
+import re
+import urllib.parse
+
+from tests.support.oncall import API
+from tests.support.watched import request, until
+
+HTML = {"Accept": "text/html"}
+EVIL = "<script>alert(1)</script>"
+
+
+def page_of(calm, name="TooHigh"):
+    """Return the annotations of the last page that fires."""
+    found = until(
+        lambda: [
+            m
+            for m in calm.messages()
+            if m["status"] == "firing" and m["commonLabels"]["alertname"] == name
+        ],
+        what="a page",
+    )
+    return found[-1]["alerts"][0]["annotations"]
+
+
+def here(calm, url):
+    return url.replace("http://watch.example.org", calm.monitor.url)
+
+
+def text(page):
+    return html.unescape(" ".join(re.sub(r"<[^>]+>", " ", page).split()))
+
+
+def form_token(page):
+    return re.search(r'name="form_token" value="(\w+)"', page)[1]
+
+
+def post(url, **form):
+    data = urllib.parse.urlencode({k.rstrip("_"): v for k, v in form.items()})
+    return request(url, data=data.encode(), **HTML)
+
+
+def links(body):
+    found = re.findall(r'(?:href|src|action|formaction)="([^"]+)"', body)
+    return [html.unescape(link) for link in found]
+
+
+def urls(value):
+    """Yield every URL in a message, in whatever field it stands."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from urls(one)
+    elif isinstance(value, str):
+        yield from re.findall(r"https?://[^\s\"'<>|]+", value)
+
+
+def test_a_crawler_that_follows_every_link_of_every_message_acknowledges_nothing(calm):
+    number = calm.fires()["id"]
+    answer = here(calm, page_of(calm)["ack_url"])
+    waiting = {here(calm, url) for message in calm.messages() for url in urls(message)}
+    seen = set()
+    while waiting and len(seen) < 150:
+        url = waiting.pop().partition("#")[0]
+        if url in seen or not url.startswith(calm.monitor.url):
+            continue
+        seen.add(url)
+        # As strangers do, as a proxy passes them on, and as this machine does.
+        for headers in ({}, {"X_Forwarded_For": "203.0.113.9"}):
+            found = request(url, **HTML, **headers)
+            waiting |= {urllib.parse.urljoin(url, link) for link in links(found.body)}
+    assert answer in seen
+    assert f"{calm.monitor.url}/incidents/{number}" in seen
+    assert f"{calm.monitor.url}/incidents/{number}/acknowledge" in seen
+    incident = calm.incident(number)
+    assert incident["state"] == "firing"
+    assert "person" not in {event["source"] for event in incident["timeline"]}
+    calm.recovers(number)
+
+
+def test_a_link_asks_who_it_is_and_answers_when_told(calm):
+    number = calm.fires()["id"]
+    url = here(calm, page_of(calm)["ack_url"])
+    stranger = {"X_Forwarded_For": "203.0.113.9"}
+    page = request(url, **stranger)
+    assert page.status == 200
+    assert "Anna" in text(page.body)
+    assert "Sue" in text(page.body)
+    assert "Log out" not in page.body
+    nobody = post(url, as_="Eve", reason="hi")
+    assert (nobody.status, "nobody is called 'Eve'" in text(nobody.body)) == (400, True)
+    assert post(url, as_="Anna", reason=" ").status == 400
+    assert calm.incident(number)["state"] == "firing"
+    done = post(url, as_="Anna", reason="looking into it", x="y")
+    assert (done.status, done.headers["Location"]) == (303, url.rpartition("/")[2])
+    assert calm.incident(number)["acknowledged"]["by"] == "Anna"
+    again = request(url, **stranger)
+    assert "Anna is on it" in text(again.body)
+    assert "<button" not in again.body, "there is nothing left to answer"
+    assert post(url, as_="Sue", reason="me too", silence="1h").status == 303
+    assert calm.command("silence", "--list").stdout == "nothing is silenced\n"
+    assert calm.incident(number)["acknowledged"]["by"] == "Anna"
+    other = url.replace(f"/{number}-", f"/{number + 1}-")
+    assert request(other).status == 404
+    assert post(other, as_="Anna", reason="x").status == 404
+    evil = request(url, data=b"as=Anna&reason=x", Origin="https://evil.example")
+    assert evil.status == 403
+    calm.recovers(number)
+
+
+def test_the_page_of_an_incident_has_the_seven_steps_and_acts(calm):
+    number = calm.fires()["id"]
+    page_of(calm)
+    url = f"{calm.monitor.url}/incidents/{number}"
+    page = request(url, **HTML).body
+    steps = re.findall(r"<li><h3>(\w+)", page)
+    assert steps == [
+        *("Look", "Triage", "Call", "Investigate", "Mitigate", "Tell", "Learn"),
+    ]
+    assert 'href="../runbooks/TooHigh"' in page
+    assert "+49 30 1" in text(page)
+    until(lambda: "no answer yet" in request(url).body, what="who was told")
+    token = form_token(page)
+    # Without the form's token a POST is nobody's.
+    assert post(f"{url}/note", as_="Sue", text="x").status == 403
+    said = {"form_token": token, "as_": "Sue"}
+    assert post(f"{url}/note", text=EVIL, **said).status == 303
+    assert post(f"{url}/acknowledge", text="on it", **said).status == 303
+    assert post(f"{url}/priority", priority="P3", **said).status == 303
+    refused = post(f"{url}/resolve", text="enough", **said)
+    assert refused.status == 400
+    assert "TooHigh still fires" in text(refused.body)
+    assert 'value="enough"' in refused.body, "nothing typed is lost"
+    page = request(url).body
+    assert "Sue is on it" in text(page)
+    assert EVIL not in page
+    assert EVIL in text(page.replace("&lt;", "&lt;"))
+    assert "P3" in text(page)
+    calm.recovers(number)
+    assert post(f"{url}/review", text="learnt a lot", **said).status == 303
+    listed = text(request(f"{calm.monitor.url}/incidents/").body)
+    assert "No incident is open" in listed
+    assert "reviewed, answered by Sue" in listed
+    assert request(f"{calm.monitor.url}/incidents/999").status == 404
+
+
+def test_one_can_be_opened_by_hand(calm):
+    url = f"{calm.monitor.url}/incidents/"
+    said = {"form_token": form_token(request(url).body), "as_": "Sue"}
+    empty = post(url, title=" ", priority="P2", **said)
+    assert empty.status == 400
+    made = post(url, title="the office has no power", priority="P2", **said)
+    number = int(made.headers["Location"])
+    page = text(request(f"{url}{number}").body)
+    assert "the office has no power" in page
+    assert "Opened by Sue" in page
+    resolved = post(f"{url}{number}/resolve", text="it has again", **said)
+    assert resolved.status == 303
+
+
+def test_the_first_page_says_who_is_on_it_and_what_was_deployed(calm):
+    calm.monitor.post(f"{API}/deploys", b"version=v9&by=CI")
+    number = calm.fires()["id"]
+    front = f"{calm.monitor.url}/"
+    until(lambda: "not acknowledged" in request(front).body, what="nobody is on it")
+    page = request(front).body
+    assert f'href="incidents/{number}"' in page
+    until(
+        lambda: re.search(
+            r"v9 by CI \d+ s before TooHigh began", text(request(front).body)
+        ),
+        what="the deployment",
+    )
+    calm.act(number, "acknowledge", as_="Anna", reason="rolling back")
+    until(lambda: "Anna is on it" in request(front).body, what="Anna is on it")
+    calm.recovers(number)

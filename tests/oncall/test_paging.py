@@ -1,0 +1,100 @@
+"""Who is told how often: repeat, escalation, and the end of both."""
+
+from __future__ import annotations
+
+MINUTE = 60_000
+
+
+def first(said):
+    return sorted({receiver for receiver, _ in said})
+
+
+def test_an_unanswered_p1_repeats_every_five_minutes_and_then_the_next_is_called(night):
+    assert first(night.says(night.alert())) == ["chat", "pager"]
+    heard = night.goes_on(22 * MINUTE)
+    assert [at for at, who in heard if who == "pager"] == [
+        *(5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 20 * MINUTE),
+    ]
+    assert [at for at, who in heard if who == "ben"] == [
+        *(10 * MINUTE, 15 * MINUTE, 20 * MINUTE),
+    ]
+    assert not [who for _, who in heard if who == "chat"], "it hears as its route says"
+    assert night.only().escalated_to == "Ben"
+    (event,) = [e for e in night.timeline() if e.kind == "escalated"]
+    assert event.text == "nobody acknowledged it in 10 min: Ben is called, by ben"
+
+
+def test_an_acknowledgement_ends_both_until_it_is_over(night):
+    alert = night.alert()
+    night.says(alert)
+    night.oncall.desk.acknowledge(1, "Anna", "on it")
+    assert night.goes_on(180 * MINUTE) == []
+    said = night.recovers(alert)
+    said += [(who, None) for _, who in night.goes_on(MINUTE)]
+    assert first(said) == ["chat", "pager"], "all hear of the end"
+    night.says(night.alert())
+    assert night.only().state == "firing"
+    heard = {who for _, who in night.goes_on(11 * MINUTE)}
+    assert {"pager", "ben"} <= heard, "it came back, so it has to be answered again"
+
+
+def test_whoever_was_called_hears_of_the_end(night):
+    alert = night.alert()
+    night.says(alert)
+    night.goes_on(11 * MINUTE)
+    night.oncall.desk.acknowledge(1, "Ben", "took over")
+    said = night.recovers(alert)
+    said += [(who, None) for _, who in night.goes_on(MINUTE)]
+    assert first(said) == ["ben", "chat", "pager"]
+
+
+def test_repeats_and_escalation_go_on_over_restarts(night):
+    night.says(night.alert())
+    heard = []
+    began = night.ms
+    for _ in range(11):
+        night.goes_on(MINUTE, step=20_000)
+        night.timeline()
+        night.restart()
+        night.says(night.alert())
+        heard += [(e.at_ms - began, e.kind) for e in night.timeline()[2:]]
+    assert {kind for _, kind in heard} == {"escalated"}
+    assert night.only().called == ["pager", "ben"]
+    assert night.only().times == 1
+
+
+def test_what_is_not_p1_is_said_as_its_route_says(night):
+    night.says(night.alert(severity="warning", priority="P2"))
+    assert night.goes_on(59 * MINUTE) == []
+    assert night.only().escalated_to == ""
+
+
+def test_without_contacts_a_p1_repeats_to_all_of_its_route(tmp_path):
+    from tests.oncall.conftest import Night
+
+    night = Night(tmp_path, with_contacts=False)
+    night.says(night.alert())
+    heard = night.goes_on(11 * MINUTE)
+    assert sorted(who for _, who in heard) == ["chat", "chat", "pager", "pager"]
+    night.oncall.desk.acknowledge(1, "whoever", "there is no list yet")
+    assert night.goes_on(60 * MINUTE) == []
+    night.state.close()
+
+
+def test_every_message_that_fires_leads_to_its_incident_and_an_answer(night):
+    alert = night.alert()
+    (_, page), *_ = night.says(alert)
+    texts = dict(page.alerts[0].annotations)
+    assert texts["incident_url"] == "https://watch.example/w/incidents/1"
+    assert texts["ack_url"].startswith("https://watch.example/w/answer/1-")
+    assert texts["summary"] == "HighErrorRate it is"
+    night.oncall.desk.acknowledge(1, "Anna", "on it")
+    night.ms += MINUTE
+    ((_, page), *_) = night.says(alert, night.alert(route="b"))
+    for one in page.alerts:
+        assert "ack_url" not in dict(one.annotations), "somebody is on it"
+
+
+def test_a_drill_carries_no_link_that_acknowledges(night):
+    ((_, page), *_) = night.says(night.alert(job="drill-abc"))
+    assert "ack_url" not in dict(page.alerts[0].annotations)

@@ -1,0 +1,101 @@
+"""A monitor with contacts, whose one alert fires when told."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from typing import NamedTuple
+
+from click.testing import CliRunner
+from tests.support.watched import Files, Monitor, Target, until
+
+from watchroom.cli import watchroom
+from watchroom.errors import WatchroomError
+
+CONTACTS = """
+contacts:
+  - {name: Anna, receivers: [ops], role: on call, reach: "+49 30 1"}
+  - {name: Sue, role: support}
+"""
+API = "/api/v1/watchroom"
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Watched:
+    def __init__(self, tmp_path, pages):
+        self.target = Target()
+        self.pages = pages
+        self.files = Files(tmp_path / "monitoring", pages.url())
+        self.files.job(self.target.address).write()
+        self._duty()
+        local = self.files.path / "local"
+        local.mkdir()
+        (local / "contacts.yml").write_text(CONTACTS)
+        self.monitor = Monitor(self.files, tmp_path)
+        self.home = tmp_path / "home"
+
+    def _duty(self):
+        """Add PagerDuty, by an address of ours, to the routes."""
+        path = self.files.path / "alertmanager.yml"
+        routes = json.loads(path.read_text())
+        routes["route"]["routes"] = [
+            {"receiver": "ops", "continue": True},
+            {"receiver": "duty"},
+        ]
+        pager = {
+            "url": self.pages.url("/pagerduty"),
+            "routing_key_file": "secrets/duty",
+        }
+        routes["receivers"].append({"name": "duty", "pagerduty_configs": [pager]})
+        path.write_text(json.dumps(routes))
+        (self.files.path / "secrets").mkdir()
+        (self.files.path / "secrets" / "duty").write_text("0" * 32)
+
+    def duty(self):
+        """Return what PagerDuty heard: (action, key)."""
+        events = self.pages.messages("/pagerduty")
+        return [(one["event_action"], one["dedup_key"]) for one in events]
+
+    def fires(self):
+        self.target.paths["/metrics"] = "m 9\n"
+        return until(
+            lambda: [one for one in self.incidents() if one["state"] == "firing"],
+            what="an incident is open",
+        )[0]
+
+    def recovers(self, number):
+        self.target.paths["/metrics"] = "m 1\n"
+        until(lambda: self.incident(number)["state"] == "resolved", what="resolved")
+
+    def incidents(self, query=""):
+        return self.monitor.get(f"{API}/incidents{query}").json["data"]
+
+    def incident(self, number):
+        return self.monitor.get(f"{API}/incidents/{number}").json["data"]
+
+    def act(self, number, act, **form):
+        data = urllib.parse.urlencode({k.rstrip("_"): v for k, v in form.items()})
+        return self.monitor.post(f"{API}/incidents/{number}/{act}", data.encode())
+
+    def messages(self):
+        return self.pages.messages("/hook")
+
+    def command(self, *words):
+        """Run `watchroom …` against this monitor, without the cost of a process."""
+        token = (self.monitor.state / "token").read_text().strip()
+        done = CliRunner().invoke(
+            watchroom,
+            [*words, "--url", self.monitor.url],
+            env={"WATCHROOM_TOKEN": token, "USER": "anna"},
+        )
+        code, error = done.exit_code, done.stderr
+        if isinstance(done.exception, WatchroomError):  # as `main` says it
+            code, error = 2, str(done.exception)
+        return Done(code, done.stdout, error)
