@@ -6,7 +6,7 @@ from tests.support.plans import planned
 from tests.support.promtool import case, firing
 
 pytestmark = [pytest.mark.judge, promtool.needed]
-NAME = "HealthCheckFailing"
+NAME, SOFT = "HealthCheckFailing", "SoftHealthCheckFailing"
 JOB = 'job="app",instance="h"'
 WEB = f'watchroom_processes{{{JOB},role="web"}}'
 LIVEZ = f"health_livez{{{JOB}}}"
@@ -29,8 +29,9 @@ def test_hard_checks_page_soft_ones_tell_and_a_hanging_app_is_down(tmp_path):
         case(
             "soft",
             {check("hard"): OK, check("soft"): FAILING},
-            firing(NAME, "4m", 0),
-            firing(NAME, "6m", 1, severity="warning", priority="P2", kind="soft"),
+            firing(SOFT, "4m", 0),
+            firing(SOFT, "6m", 1, severity="warning", priority="P2", kind="soft"),
+            firing(NAME, "10m", 0),
         ),
         case(
             "processes live and do not answer",
@@ -48,6 +49,15 @@ def test_hard_checks_page_soft_ones_tell_and_a_hanging_app_is_down(tmp_path):
             {f'watchroom_exporter_info{{{JOB},version="1"}}': OK},
             firing("HealthUnobserved", "4m", 0),
             firing("HealthUnobserved", "6m", 1, severity="warning", priority="P2"),
+        ),
+        case(
+            "nobody is there to ask",
+            {
+                f'watchroom_exporter_info{{{JOB},version="1"}}': OK,
+                WEB: FAILING,
+            },
+            firing("HealthUnobserved", "10m", 0),
+            firing("AppDown", "10m", 1),
         ),
     ]
     made = planned(interval="15s")

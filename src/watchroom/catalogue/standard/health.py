@@ -99,7 +99,7 @@ HEALTH_CHECK_FAILING = Vital(
             drill=_drill("hard"),
         ),
         Alert(
-            name="HealthCheckFailing",
+            name="SoftHealthCheckFailing",
             expr=f'min by (job, instance, check, kind) ({_STATUS}{{kind="soft"}}) == 0',
             for_="5m",
             severity="warning",
@@ -115,7 +115,11 @@ HEALTH_CHECK_FAILING = Vital(
     ),
     panel=Panel(
         expr=f"sum(1 - {_STATUS}{{$real}})",
-        presence=f"count({_STATUS}{{$real}})",
+        # While no process serves there is nobody to ask: AppDown says so.
+        presence=(
+            f"count({_STATUS}{{$real}} or health_livez{{$real}} == 0"
+            ' or sum by (job) (watchroom_processes{$real,role="web"}) == 0)'
+        ),
         decimals=0,
     ),
     blind=Blind(
@@ -123,9 +127,9 @@ HEALTH_CHECK_FAILING = Vital(
         priority="P2",
         why=(
             "The exporter asks the app for /health/ at each scrape and gets no answer "
-            "that it can read. When no process serves at all, AppDown says so too; "
-            "otherwise the address is another one, watchroom.urls is not included there, "
-            "or something in front answers in its place:\n\n"
+            "that it can read, though web processes live. The address is another one, "
+            "watchroom.urls is not included there, or something in front answers in its "
+            "place:\n\n"
             "```sh\n"
             "curl -s $exporter/metrics | grep 'exporter_errors_total{part=\"health\"}'\n"
             "```\n\n"
