@@ -19,6 +19,7 @@ __all__ = [
     "health_check",
     "job",
     "logging",
+    "sentry",
 ]
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from watchroom.registry.declared import counter as counter
     from watchroom.registry.declared import gauge as gauge
     from watchroom.registry.roles import job as job
+    from watchroom.tracking import sentry as sentry
 
     __version__: str
 else:
@@ -61,6 +63,7 @@ else:
         "health_check": "watchroom.health.checks",
         "job": "watchroom.registry.roles",
         "logging": "watchroom.logs.config",
+        "sentry": "watchroom.tracking",
     }
 
     def __getattr__(name: str) -> object:

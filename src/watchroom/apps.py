@@ -48,7 +48,7 @@ def install() -> None:
         database.install()
     cache.install()
     celery.install()
-    if "watchroom.logs.console" in sys.modules:
+    if "watchroom.logs.console" in sys.modules or "watchroom.tracking" in sys.modules:
         from watchroom.logs import tasks
 
         tasks.install()

@@ -80,11 +80,11 @@ class StoreError(WatchroomError):
 
 
 class MissingExtraError(WatchroomError):
-    """A command needs packages of an extra that is not installed."""
+    """A command, or a function (``watchroom.sentry()``), needs an extra's packages."""
 
     def __init__(self, command: str, extra: str, module: str) -> None:
+        said = command if command.endswith("()") else f"watchroom {command}"
         super().__init__(
-            f"`watchroom {command}` needs the module {module!r}: "
-            f"pip install 'watchroom[{extra}]'"
+            f"`{said}` needs the module {module!r}: pip install 'watchroom[{extra}]'"
         )
         self.extra = extra

@@ -131,6 +131,11 @@ def _with_trails() -> type[Middleware]:
 
 
 def _trails_wanted() -> bool:
-    """Return whether watchroom writes the project's logs."""
+    """Return whether watchroom writes the project's logs or reports its errors."""
+    tracking = sys.modules.get("watchroom.tracking")
+    if tracking is not None:
+        tracking.tell_if_off()
+        if tracking.active():
+            return True
     console = sys.modules.get("watchroom.logs.console")
     return console is not None and console.active()

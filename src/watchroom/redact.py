@@ -24,13 +24,15 @@ MAX_CHARS = 65536
 # Shorter values are words of the language, not secrets.
 _SHORTEST_VALUE = 8
 _KNOWN_NAMES = 4096
+_SCALARS = frozenset((str, int, float, bool, type(None)))
 
 # Whole words of a name, after "X-Api-Key" and "apiKey" have become "x_api_key".
 _WORDS = (
     "auth|authorization|bearer|card|cookies?|credentials?|csrf|cvc|cvv|dsn|iban|jwt|otp"
-    "|pan|pass|passwd|passphrase|password|pin|pwd|query_string|secrets?|session|sessionid"
+    "|pan|pass|passwd|passphrase|password|pin|pwd|secrets?|session|sessionid"
     "|set_cookie|signature|sid|ssn|token|(?:access|api|auth|encryption|license|private"
     "|secret|session|sign|signing|ssh)_keys?|(?:account|card|card_holder)_number"
+    "|(?:http|url)_(?:fragment|query)|query_string"
 )
 _NAME = re.compile(
     rf"(?:^|_)(?:{_WORDS})(?:_|$)|passw|secret|token$|apikey|authoriz|creditcard"
@@ -99,9 +101,10 @@ _ANYWHERE = (
     *(b"eyj", b"privatekey", 13 * b"0"),
 )
 _BESIDE_A_VALUE = (
-    *(b"pass", b"pwd", b"secret", b"auth", b"cookie", b"sess", b"key", b"cred"),
-    *(b"sign", b"csrf", b"card", b"cvc", b"cvv", b"dsn", b"iban", b"jwt", b"otp"),
-    *(b"pan", b"pin", b"sid", b"ssn", b"number", b"query"),
+    *(b"pass", b"pwd", b"secret", b"auth", b"cookie", b"session", b"cred", b"sid"),
+    *(b"signature", b"csrf", b"card", b"cvc", b"cvv", b"dsn", b"iban", b"jwt", b"otp"),
+    *(b"pan", b"pin", b"ssn", b"accountnumber", b"query", b"fragment"),
+    *(b"skey", b"ikey", b"hkey", b"nkey", b"ekey", b"tkey", b"gkey"),
 )
 
 
@@ -225,9 +228,10 @@ class Limits:
         nodes: Values in all.
         text: Characters of one text.
         chars: Characters of all texts.
+        keep: Names whose scalars stay as they are: ids that are known to be no secret.
     """
 
-    __slots__ = ("chars", "depth", "items", "nodes", "text")
+    __slots__ = ("chars", "depth", "items", "keep", "nodes", "text")
 
     def __init__(
         self,
@@ -236,9 +240,10 @@ class Limits:
         nodes: int = MAX_NODES,
         text: int = MAX_TEXT,
         chars: int = MAX_CHARS,
+        keep: frozenset[str] = frozenset(),
     ) -> None:
         self.depth, self.items, self.nodes = depth, items, nodes
-        self.text, self.chars = text, chars
+        self.text, self.chars, self.keep = text, chars, keep
 
 
 def clip(text: str, most: int) -> str:
@@ -327,7 +332,9 @@ class _Walk:
             name = self._text(key if type(key) is str else told(key))[:256]
             if self._left <= 0:
                 break
-            if self._redactor.secret(name):
+            if name in self._limits.keep and type(value) in _SCALARS:
+                found[name] = value
+            elif self._redactor.secret(name):
                 found[name] = REDACTED if value is not None else None
             elif isinstance(value, dict) and name.lower().endswith(_HEADERS):
                 found[name] = self.plain(_known_headers(value), depth + 1)

@@ -1,8 +1,9 @@
-"""What the middleware does besides, where watchroom writes the logs."""
+"""What the middleware does besides where watchroom writes logs or reports errors."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Any, cast
 
 from watchroom.context.trail import CURRENT, of_request
@@ -37,6 +38,8 @@ class Trailing:
         super().__init__(get_response)  # type: ignore[call-arg]  # the middleware's
         self._tells = console.active()
         self._follows_tasks = tasks.install()
+        tracking = sys.modules.get("watchroom.tracking")
+        self._mark = tracking.mark if tracking and tracking.active() else None
         self.process_view = self._atrail_on if self.is_async else self._trail_on
 
     def __call__(
@@ -72,6 +75,8 @@ class Trailing:
             trail = of_request(request.META)
             trail.told = self._tells
             request._watchroom_told = self._tells  # type: ignore[attr-defined]  # noqa: SLF001 - ours
+            if self._mark is not None:
+                self._mark(trail)
             return trail, CURRENT.set(trail)
         except Exception:  # noqa: BLE001 - the guard, written out
             fault("context")

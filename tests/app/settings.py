@@ -72,3 +72,10 @@ if LOGS is not None:
     PAYMENT_API_KEY = PLANTED
     WATCHROOM["REDACT"] = ["kontonummer"]
     LOGGING = watchroom.logging(**json.loads(LOGS))
+if "TESTS_APP_SENTRY" in os.environ:
+    from django.utils.module_loading import import_string
+
+    OPTIONS = json.loads(os.environ["TESTS_APP_SENTRY"])
+    if "before_send" in OPTIONS:
+        OPTIONS["before_send"] = import_string(OPTIONS["before_send"])
+    watchroom.sentry(**OPTIONS)

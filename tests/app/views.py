@@ -125,3 +125,9 @@ async def aleak(request):
 
 def connect(password):
     """Take it and forget it."""
+
+
+def tell_more(event, hint):
+    """Be a project's own hook, that adds what should not go out."""
+    event.setdefault("extra", {}).update(added="by tell_more", password="planted-own")
+    return event

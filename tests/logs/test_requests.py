@@ -4,34 +4,11 @@ import json
 import re
 
 import pytest
-from tests.support.lines import BODY, HEADERS, PLANTED, QUERY, lines, output
+from tests.support.lines import ASGI, BODY, HEADERS, PLANTED, QUERY, lines, output
 
 CLIENT = """
 from django.test import Client
 client = Client(raise_request_exception=False)
-"""
-ASGI = """
-from asgiref.testing import ApplicationCommunicator
-from django.core.asgi import get_asgi_application
-served = get_asgi_application()
-
-async def ask(path, query="", body="", **headers):
-    scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1",
-        "method": "POST" if body else "GET", "path": path, "raw_path": path.encode(),
-        "query_string": query.encode(), "root_path": "", "scheme": "http",
-        "headers": [
-            (k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()
-        ],
-        "server": ("localhost", 80), "client": ("127.0.0.1", 1),
-    }
-    told = ApplicationCommunicator(served, scope)
-    await told.send_input({"type": "http.request", "body": body.encode()})
-    start = await told.receive_output(30)
-    while (await told.receive_output(30)).get("more_body"):
-        pass
-    await told.wait(30)
-    return {k.decode().lower(): v.decode() for k, v in start["headers"]}
 """
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
+import watchroom
 from ledger.environment import database, flag, words
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -153,26 +154,14 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 
-# Logs: lines on standard error; answers below 500 are the visitor's affair.
+# Logs and errors
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {
-        "django": {"handlers": [], "propagate": True},
-        "django.request": {"level": "ERROR"},
-        "celery.app.trace": {"level": "WARNING"},
-    },
-}
+LOGGING = watchroom.logging()
 if FAULTS:
     # A wanted failure needs no traceback, thirty a second fill the disk.
     LOGGING["filters"] = {"brief": {"()": "faults.switches.Brief"}}
-    LOGGING["handlers"]["stderr"]["filters"] = ["brief"]
+    LOGGING["handlers"]["console"]["filters"] = ["brief"]
+watchroom.sentry(environment=ENVIRONMENT)
 
 # Monitoring
 

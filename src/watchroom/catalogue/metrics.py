@@ -126,6 +126,12 @@ SERIES_DROPPED = Metric(
     "New series that found no room and are kept in their process' memory, unexported.",
     ("metric",),
 )
+RELEASE_INFO = Metric(
+    "watchroom_release_info",
+    "gauge",
+    "Constantly 1, for each release that live processes run, by role.",
+    ("release", "role"),
+)
 LOG_DROPPED = Metric(
     "watchroom_log_records_dropped_total",
     "counter",
@@ -153,6 +159,7 @@ METRICS = (
     INSTRUMENT_ERRORS,
     SERIES_DROPPED,
     LOG_DROPPED,
+    RELEASE_INFO,
     COUNTER_RESETS,
 )
 

@@ -124,7 +124,7 @@ def release() -> str:
 
 @cache
 def _release() -> str:
-    from watchroom.conf.release import detect
+    from watchroom.conf.versions import detect
 
     return detect(os.environ, Path.cwd())
 

@@ -12,6 +12,7 @@ from watchroom.catalogue.metrics import (
     INSTRUMENT_ERRORS,
     METRICS,
     PROCESSES,
+    RELEASE_INFO,
 )
 from watchroom.exporter.fleet import Fleet
 from watchroom.exporter.folded import REQUESTS, Group, group
@@ -159,4 +160,10 @@ class Merger:
             header(COUNTER_RESETS.name, COUNTER_RESETS.kind, COUNTER_RESETS.help)
         )
         lines.append(f"{COUNTER_RESETS.name} {number(resets)}\n")
+        running = {(one.release, one.role) for one in self._fleet.live.values()}
+        lines.append(header(RELEASE_INFO.name, RELEASE_INFO.kind, RELEASE_INFO.help))
+        for release, role in sorted(running):
+            if release:
+                labels = label_text([("release", release), ("role", role)])
+                lines.append(f"{RELEASE_INFO.name}{labels} 1\n")
         return "".join(lines)

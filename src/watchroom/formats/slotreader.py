@@ -97,6 +97,7 @@ class Reader:
             self.role = str(header["role"])
             self.pid = int(header["pid"])
             self.namespace = int(header.get("namespace", 0))
+            self.release = str(header.get("release", ""))
             self.started = float(header["started"])
             self.replaces: str | None = header["replaces"]
         except (ValueError, KeyError, TypeError) as error:

@@ -160,6 +160,7 @@ class ProcessFile(Arena):
         role: ``web``, ``worker`` or ``command``.
         started: Epoch seconds.
         replaces: The name of the file whose counts this one continues, if any.
+        release: Which version of the project this process runs, if known.
 
     Raises:
         OSError: No room, no permission, no directory.
@@ -172,6 +173,7 @@ class ProcessFile(Arena):
         role: str,
         started: float,
         replaces: str | None = None,
+        release: str = "",
     ) -> None:
         super().__init__()
         # pids come round again, and a file may outlive its process: hence the suffix.
@@ -196,6 +198,7 @@ class ProcessFile(Arena):
                 "namespace": pid_namespace(),
                 "started": started,
                 "replaces": replaces,
+                "release": release[:200],
             }
             self._add(HEADER, header, 0)
         except BaseException:

@@ -160,12 +160,15 @@ class Formatter(logging.Formatter):
         if self._constants:
             line.update(self._constants)
         plain, rest = self._plain, record.__dict__
+        colons = 2  # of the time
         if len(rest) > _FIRST_EXTRA:
             for key, value in islice(rest.items(), _FIRST_EXTRA, None):
                 name = plain.get(key)
                 if type(value) not in _SCALARS:
                     if key == LINE:
                         self._own(line, value)
+                        # A route with converters, and once more in the message.
+                        colons += 2 * str(value.get("route", "")).count(":")
                     else:
                         self._other(line, key, redactor.plain(value))
                 elif name is not None:
@@ -173,8 +176,7 @@ class Formatter(logging.Formatter):
                 elif key not in _STANDARD:
                     self._other(line, key, value)
         raw = self._dumps(line)
-        # 2 colons stand in the time.
-        if len(raw) > MAX_LINE or redactor.suspects(raw, len(line) + 2):
+        if len(raw) > MAX_LINE or redactor.suspects(raw, len(line) + colons):
             return None
         trail = current()
         if trail is not None:

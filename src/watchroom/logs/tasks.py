@@ -61,6 +61,9 @@ def _begin(task_id: Any, task: Any) -> None:
         given = {"request_id": above.request_id, "trace_id": above.trace_id}
     trail = of_task(str(task_id), given)
     trail.told = console.active()
+    tracking = sys.modules.get("watchroom.tracking")
+    if tracking is not None and tracking.active():
+        tracking.mark(trail)
     asked[_TRAIL] = (trail, CURRENT.set(trail))
 
 

@@ -175,6 +175,7 @@ class Process:
                 self.role,
                 time.time(),
                 replaces=old.path.name if old else None,
+                release=conf.release(),
             )
             self._series = {}
             self._adopt(file, series)

@@ -1,0 +1,226 @@
+"""``watchroom.sentry()``: errors and some transactions, to where SENTRY_DSN says.
+
+The SDK is used as it is. What watchroom adds is what must not be sent: each event with
+its breadcrumbs, each transaction, log, metric and span is walked through before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from watchroom.conf.versions import detect
+from watchroom.errors import ConfigError, MissingExtraError
+from watchroom.redact import Limits, Redactor
+from watchroom.registry.roles import in_tests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from watchroom.context.trail import Trail
+
+RATE = 0.1
+# Exactly these: /healthcare is a page like any other.
+_QUIET = frozenset(
+    path + end
+    for path in (
+        "/health",
+        "/livez",
+        "/readyz",
+        "/startupz",
+        "/metrics",
+        "/favicon.ico",
+    )
+    for end in ("", "/")
+)
+_STATIC = ("/static/", "/media/")
+# An event of the SDK's own greatest size has some thousand values.
+_MOST = {"depth": 24, "items": 2000, "nodes": 50_000, "text": 16_384, "chars": 1 << 20}
+# What the SDK writes itself: ids may look like numbers of cards, packages like secrets.
+_AS_IT_IS = frozenset(("modules", "sdk", "debug_meta", "_meta", "measurements"))
+_IDS = frozenset(
+    (
+        *("event_id", "trace_id", "span_id", "parent_span_id", "segment_id"),
+        *("timestamp", "start_timestamp", "release", "environment"),
+    )
+)
+_HOOKS = (
+    *("before_send", "before_send_transaction", "before_send_log"),
+    *("before_send_metric", "before_send_span"),
+)
+
+
+class _State:
+    """Whether errors are sent, and what has been said of it."""
+
+    active = False
+    asked = False
+    said = False
+
+
+def sentry(**options: Any) -> None:
+    """Send errors to the Sentry of SENTRY_DSN; without one, or in tests, nothing.
+
+    A tenth of the requests and tasks is traced (SENTRY_TRACES_SAMPLE_RATE), none of
+    health and metrics. Environment and release come from SENTRY_ENVIRONMENT and from
+    where the metrics have the release. Local variables, source lines and bodies are not
+    collected; what may be a secret is taken out of everything that is sent.
+
+    Args:
+        options: Of ``sentry_sdk.init``, in place of what watchroom says. A hook is
+            given what is clean already, and what it returns is cleaned again.
+
+    Raises:
+        ConfigError: SENTRY_TRACES_SAMPLE_RATE is no share of 1.
+        MissingExtraError: There is a DSN and sentry-sdk is not installed.
+
+    Example:
+        >>> watchroom.sentry(traces_sample_rate=0.5)
+    """
+    _State.asked = True
+    dsn = options.get("dsn") or os.environ.get("SENTRY_DSN", "").strip()
+    if not dsn or (not options.get("dsn") and in_tests()):
+        return
+    try:
+        import sentry_sdk
+    except ImportError:
+        raise MissingExtraError("watchroom.sentry()", "sentry", "sentry_sdk") from None
+    rate = options.pop("traces_sample_rate", _rate(os.environ))
+    theirs = options.get("traces_sampler")
+    given = {
+        "dsn": dsn,
+        "environment": os.environ.get("SENTRY_ENVIRONMENT") or "production",
+        "release": detect(os.environ, Path.cwd()) or None,
+        "max_request_body_size": "never",
+        "include_local_variables": False,
+        "include_source_context": False,
+        **options,
+        "traces_sampler": sampler(float(rate or 0.0), theirs),
+    }
+    for name in _HOOKS:
+        # The SDK warns of this one where spans are not sent one by one.
+        if name != "before_send_span" or given.get("trace_lifecycle") == "stream":
+            given[name] = _around(options.get(name))
+    sentry_sdk.init(**given)
+    _State.active = True
+
+
+def active() -> bool:
+    """Return whether errors are sent."""
+    return _State.active
+
+
+def tell_if_off() -> None:
+    """Say once that no errors are sent, where ``watchroom.sentry()`` was asked for."""
+    if _State.asked and not _State.active and not _State.said and not in_tests():
+        _State.said = True
+        logging.getLogger("watchroom").warning(
+            "SENTRY_DSN is not set: errors are in the logs only."
+        )
+
+
+def mark(trail: Trail) -> None:
+    """Put a request's ids on all that is sent of it."""
+    import sentry_sdk
+
+    scope = sentry_sdk.get_isolation_scope()
+    scope.set_tag("request_id", trail.request_id)
+    if trail.task_id:
+        scope.set_tag("task_id", trail.task_id)
+
+
+def sampler(
+    rate: float, theirs: Callable[[Any], Any] | None = None
+) -> Callable[[Any], Any]:
+    """Return the SDK's ``traces_sampler``: a share of all, none of what machines ask.
+
+    Args:
+        rate: The share, 0 to 1, of what nobody upstream has decided about.
+        theirs: The project's own, asked about all but health, metrics and static files.
+    """
+
+    def sample(context: Any) -> Any:
+        path = _path(context)
+        if path in _QUIET or path.startswith(_STATIC):
+            return 0.0
+        if theirs is not None:
+            return theirs(context)
+        parent = context.get("parent_sampled")
+        return rate if parent is None else float(parent)
+
+    return sample
+
+
+def scrub(event: Any) -> Any:
+    """Return an event, transaction, log, metric or span without its secrets.
+
+    Args:
+        event: As the SDK is about to send it.
+    """
+    if not isinstance(event, dict):
+        return None
+    kept = {key: event[key] for key in _AS_IT_IS & event.keys()}
+    rest = {key: value for key, value in event.items() if key not in _AS_IT_IS}
+    clean = _redactor().plain(_without_arguments(rest), Limits(**_MOST, keep=_IDS))
+    return {**clean, **kept}
+
+
+def _around(theirs: Callable[[Any, Any], Any] | None) -> Callable[[Any, Any], Any]:
+    def hook(event: Any, hint: Any) -> Any:
+        clean = scrub(event)
+        if theirs is None:
+            return clean
+        answer = theirs(clean, hint)
+        return None if answer is None else scrub(answer)
+
+    return hook
+
+
+def _without_arguments(event: dict[str, Any]) -> dict[str, Any]:
+    """Leave out values that came without a name: nothing says which are secret."""
+    found = dict(event)
+    for part, names in (
+        ("logentry", ("params",)),
+        ("extra", ("celery-job", "rq-job", "sys.argv")),
+    ):
+        if isinstance(found.get(part), dict):
+            found[part] = {k: v for k, v in found[part].items() if k not in names}
+    if isinstance(found.get("attributes"), dict):
+        found["attributes"] = {
+            key: value
+            for key, value in found["attributes"].items()
+            if not key.startswith("sentry.message.parameter")
+        }
+    return found
+
+
+def _redactor() -> Redactor:
+    from watchroom.conf import redaction
+
+    return redaction.redactor() or Redactor()
+
+
+def _path(context: Any) -> str:
+    environ = context.get("wsgi_environ")
+    if environ is not None:
+        return str(environ.get("PATH_INFO", ""))
+    scope = context.get("asgi_scope") or {}
+    path = str(scope.get("path", ""))
+    return path.removeprefix(str(scope.get("root_path") or ""))
+
+
+def _rate(env: Mapping[str, str]) -> float:
+    said = env.get("SENTRY_TRACES_SAMPLE_RATE", "").strip()
+    if not said:
+        return RATE
+    try:
+        rate = float(said)
+    except ValueError:
+        rate = -1.0
+    if not 0.0 <= rate <= 1.0:
+        raise ConfigError(
+            "is no share of 1", field="SENTRY_TRACES_SAMPLE_RATE", hint="write 0.1"
+        )
+    return rate

@@ -1,0 +1,208 @@
+"""What the real sentry-sdk sends: errors, some transactions, and no secret."""
+
+import json
+
+import pytest
+from sentry_sdk.envelope import Envelope
+from tests.support.envelopes import Receiver
+from tests.support.lines import ASGI, BODY, HEADERS, PLANTED, QUERY, output
+
+import watchroom
+from watchroom import tracking
+from watchroom.errors import ConfigError, MissingExtraError
+
+WSGI = """
+def ask(path, query="", body="", **headers):
+    given = {"HTTP_" + key.upper(): value for key, value in headers.items()}
+    environ = {
+        "REQUEST_METHOD": "POST" if body else "GET", "PATH_INFO": path,
+        "QUERY_STRING": query, "SERVER_NAME": "localhost", "SERVER_PORT": "80",
+        "CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body)),
+        "REMOTE_ADDR": "203.0.113.9", "wsgi.input": io.BytesIO(body.encode()),
+        "wsgi.url_scheme": "http", **given,
+    }
+    response = application(environ, lambda *_: None)
+    b"".join(response)
+    response.close()
+"""
+ASKED = {key.lower().replace("-", "_"): value for key, value in HEADERS.items()}
+SCRIPT = """
+import logging, sentry_sdk
+def asked(*args, **named):
+    done = ask(*args, **named)
+    if asyncio.iscoroutine(done):
+        asyncio.run(done)
+
+asked("/{leak}/", {query!r}, {body!r}, **json.loads({headers!r}))
+asked("/{leak}/", {query!r}, {body!r}, **json.loads({headers!r}), x_request_id="r-2")
+for path in ("/health/", "/metrics", "/fine/1/"):
+    asked(path)
+logging.getLogger("tests.app").error("got %s", {{"password": "planted-in-body"}})
+sentry_sdk.flush(10)
+"""
+
+
+def script(leak):
+    return SCRIPT.format(leak=leak, query=QUERY, body=BODY, headers=json.dumps(ASKED))
+
+
+@pytest.fixture(scope="module", params=["wsgi", "asgi"])
+def received(request, tmp_path_factory):
+    receiver = Receiver()
+    code, leak = (WSGI, "leak") if request.param == "wsgi" else (ASGI, "aleak")
+    output(
+        tmp_path_factory.mktemp("runtime"),
+        code + script(leak),
+        SENTRY_DSN=receiver.dsn,
+        SENTRY_ENVIRONMENT="staging",
+        WATCHROOM_RELEASE="v7",
+        TESTS_APP_SENTRY='{"traces_sample_rate": 1.0}',
+    )
+    receiver.stop()
+    return receiver
+
+
+def everything(receiver):
+    """All texts of all envelopes: as they came, and as a reader decodes them."""
+    decoded = json.dumps(receiver.items, ensure_ascii=False)
+    return b"".join(receiver.bodies).decode() + decoded
+
+
+def test_no_secret_is_in_any_envelope(received):
+    text = everything(received)
+
+    assert len(received.of("event")) >= 2
+    assert len(received.of("transaction")) >= 2
+    for secret in (*PLANTED, "203.0.113.9"):
+        assert secret not in text, secret
+
+
+def test_an_error_says_what_happened_where_and_in_which_release(received):
+    event = next(one for one in received.of("event") if "exception" in one)
+
+    error = event["exception"]["values"][-1]
+    assert error["type"] == "RuntimeError"
+    assert error["value"].startswith("no card [redacted] of [redacted] at /")
+    assert error["stacktrace"]["frames"][-1]["function"] == "leak"
+    assert event["environment"] == "staging"
+    assert event["release"] == "v7"
+    assert event["transaction"].strip("/") in {"leak", "aleak"}
+    assert event["request"]["headers"].get("X-Api-Key", "[redacted]") == "[redacted]"
+
+
+def test_what_is_sent_carries_the_id_of_the_request(received):
+    events = [one.get("tags", {}).get("request_id") for one in received.of("event")]
+    transactions = [one["tags"].get("request_id") for one in received.of("transaction")]
+
+    assert "r-2" in events
+    assert "r-2" in transactions
+
+
+def test_health_and_metrics_are_never_traced(received):
+    names = {one["transaction"].strip("/") for one in received.of("transaction")}
+
+    assert names & {"leak", "aleak"}
+    assert "fine/{number}" in names or "fine/<int:number>" in names
+    assert not names & {"health", "metrics"}
+
+
+def test_the_sdks_own_parser_reads_the_same(received):
+    for body in received.bodies:
+        envelope = Envelope.deserialize(body)
+        for item in envelope.items:
+            assert item.type in {"event", "transaction", "sessions", "client_report"}
+    assert sum(len(Envelope.deserialize(b).items) for b in received.bodies) == len(
+        received.items
+    )
+
+
+def test_options_and_hooks_of_the_project_cannot_undo_the_cleaning(tmp_path):
+    receiver = Receiver()
+    output(
+        tmp_path,
+        WSGI
+        + script("leak")
+        + """
+sentry_sdk.logger.warning("log of password={name}", name="planted-in-body")
+sentry_sdk.flush(10)
+""",
+        SENTRY_DSN=receiver.dsn,
+        TESTS_APP_SENTRY=json.dumps(
+            {
+                "include_local_variables": True,
+                "include_source_context": True,
+                "max_request_body_size": "always",
+                "enable_logs": True,
+                "before_send": "tests.app.views.tell_more",
+                "environment": "mine",
+            }
+        ),
+    )
+    receiver.stop()
+
+    text = everything(receiver)
+    event = next(one for one in receiver.of("event") if "exception" in one)
+    assert event["environment"] == "mine"
+    assert event["extra"]["added"] == "by tell_more"
+    assert event["extra"]["password"] == "[redacted]"
+    assert event["exception"]["values"][-1]["stacktrace"]["frames"][-1]["vars"]
+    assert receiver.of("log")
+    for secret in PLANTED:
+        assert secret not in text, secret
+
+
+def test_without_a_dsn_nothing_is_imported_and_it_is_said_once(tmp_path):
+    text = output(
+        tmp_path,
+        """
+from django.core.asgi import get_asgi_application
+get_asgi_application()
+assert "sentry_sdk" not in sys.modules
+""",
+        TESTS_APP_SENTRY="{}",
+    )
+    said = [json.loads(line)["message"] for line in text.splitlines()]
+    assert said == ["SENTRY_DSN is not set: errors are in the logs only."]
+
+
+def test_in_tests_it_is_off_and_silent(monkeypatch):
+    monkeypatch.setenv("SENTRY_DSN", "http://key@127.0.0.1:9/1")
+
+    watchroom.sentry()
+
+    assert not tracking.active()
+
+
+def test_the_missing_extra_is_named(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "sentry_sdk", None)  # as if not installed
+
+    with pytest.raises(MissingExtraError, match=r"watchroom\[sentry\]"):
+        watchroom.sentry(dsn="http://key@127.0.0.1:9/1")
+
+
+@pytest.mark.parametrize("said", ["often", "2", "-1"])
+def test_a_rate_that_is_none_is_named(monkeypatch, said):
+    monkeypatch.setenv("SENTRY_TRACES_SAMPLE_RATE", said)
+
+    with pytest.raises(ConfigError, match="SENTRY_TRACES_SAMPLE_RATE"):
+        watchroom.sentry(dsn="http://key@127.0.0.1:9/1")
+
+
+@pytest.mark.parametrize(
+    ("path", "rate"),
+    [("/health/", 0.0), ("/health", 0.0), ("/livez", 0.0), ("/startupz", 0.0),
+     ("/metrics", 0.0), ("/static/a.css", 0.0), ("/healthcare", 0.1), ("/", 0.1)],
+)  # fmt: skip
+def test_what_is_traced(path, rate):
+    sample = tracking.sampler(0.1)
+
+    assert sample({"wsgi_environ": {"PATH_INFO": path}}) == rate
+    assert sample({"asgi_scope": {"path": "/app" + path, "root_path": "/app"}}) == rate
+    assert sample({"wsgi_environ": {"PATH_INFO": path}, "parent_sampled": True}) == (
+        1.0 if rate else 0.0
+    )
+    assert tracking.sampler(0.1, lambda _: 0.7)({"asgi_scope": {"path": path}}) == (
+        0.7 if rate else 0.0
+    )
