@@ -6,6 +6,7 @@ import pytest
 
 from watchroom.catalogue.blind import LABEL, sibling
 from watchroom.catalogue.load import catalogue
+from watchroom.catalogue.metrics import Metric
 from watchroom.catalogue.model import Blind, Drill
 from watchroom.catalogue.standard import VITALS
 from watchroom.errors import ConfigError
@@ -62,3 +63,26 @@ def test_what_cannot_be_made_is_refused():
                 blind=Blind(name="XUnobserved", why="x", remedy="x"),
             )
         )
+
+
+def test_a_vital_of_a_projects_gauges_has_a_sibling_by_itself():
+    first = replace(
+        BY_NAME["DatabaseDown"].alerts[0],
+        name="TillOpen",
+        drill=Drill(fault=("till 1+0x9",), recovery=("till 0+0x9",)),
+    )
+    own = replace(
+        BY_NAME["DatabaseDown"],
+        metrics=("till",),
+        alerts=(first,),
+        blind=None,
+        panel=replace(BY_NAME["DatabaseDown"].panel, presence="count(till{$real})"),
+    )
+
+    def alerts(kind):
+        made = catalogue((own,), {}, [Metric("till", kind, "")])
+        return [alert.name for alert in made[-1].alerts]
+
+    assert alerts("gauge") == ["TillOpen", "TillOpenUnobserved"]
+    # Until the first event a counter may be absent.
+    assert alerts("counter") == ["TillOpen"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from tests.support.plans import built, planned
 
 from watchroom.formats import grafana
 from watchroom.monitor.console.gather import Reading
@@ -109,6 +110,13 @@ def test_not_applicable_is_what_the_build_says_and_only_without_data():
     nothing = reading(None, present=False, newest_ms=None)
     assert made(panel, nothing).state == "not applicable"
     assert made(panel, reading(0.001)).state == "ok"
+
+
+def test_a_share_shown_without_digits_keeps_its_limit():
+    board = grafana.load(built(planned())["grafana/watchroom-overview.json"], "g")
+    limits = {panel.title: panel.limit for panel in panels_of(board)}
+    assert (limits["Memory"], limits["Database connections"]) == (0.8, 0.8)
+    assert (limits["Disk space free"], limits["Failed tasks"]) == (0.1, 0)
 
 
 def test_what_has_no_limit_shows_its_use_and_is_not_judged():

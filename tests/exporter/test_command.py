@@ -178,3 +178,22 @@ def test_help_has_examples_and_exit_codes():
     assert "Examples:" in said
     assert "Exit codes:" in said
     assert str(Path.home()) not in said
+
+
+@pytest.mark.parametrize(
+    ("option", "here", "there"),
+    [("--local", True, False), ("--shared", False, True)],
+)
+def test_one_exporter_of_many_asks_what_all_share(
+    shop, environ, tmp_path, option, here, there
+):
+    port = free_port()
+    with Children(tmp_path / "logs") as children:
+        argv = command(shop, port, option)
+        child = children.start("exporter", argv, env=environ, cwd=shop)
+        children.wait_until(lambda: answers(port), "the exporter answers", alive=child)
+        _, text = get(port, "/metrics")
+    assert ("watchroom_processes{" in text) is here
+    assert ("node_filesystem_avail_bytes{" in text) is here
+    assert ("watchroom_exporter_child_restarts_total{" in text) is there
+    assert "watchroom_exporter_info{" in text

@@ -8,9 +8,10 @@ answers, TargetDown says so and this one does not fire.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from watchroom.catalogue.model import Alert, Drill, Runbook
+from watchroom.catalogue.model import Alert, Blind, Drill, Runbook
 from watchroom.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,6 +67,37 @@ def sibling(vital: Vital) -> Alert | None:
         runbook=_runbook(vital, series),
         drill=Drill(fault=(answers,), recovery=(answers, *seen)),
         labels={LABEL: "true"},
+    )
+
+
+def of_gauges(vital: Vital, gauges: frozenset[str]) -> Vital:
+    """Return a project's vital with a sibling, if it is made of its gauges alone.
+
+    A gauge is asked whether or not anything happens, so that its absence is a fault. A
+    counter with labels is absent until the first event, which only its author can tell.
+    """
+    panel, drill = vital.panel, vital.alerts[0].drill
+    seen = drill.calm or drill.recovery
+    made = bool(vital.metrics) and gauges.issuperset(vital.metrics)
+    counted = panel is not None and panel.presence.startswith(_COUNT)
+    if vital.blind is not None or not (made and counted and seen) or drill.exempt:
+        return vital
+    return replace(
+        vital,
+        blind=Blind(
+            name=f"{vital.name}Unobserved",
+            seen=seen,
+            why=(
+                "The exporter asks the project's gauges in a child process. The "
+                "function of this one raises, takes longer than it may, or its "
+                "vitals.py does not import:\n\n"
+                "```promql\nsum by (gauge) (watchroom_gauge_errors_total)\n```"
+            ),
+            remedy=(
+                "- The exporter's log has the error; call the function in a shell.\n"
+                "- It takes too long: ask less, or less often."
+            ),
+        ),
     )
 
 

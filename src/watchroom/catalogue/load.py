@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from watchroom.catalogue import scopes
-from watchroom.catalogue.blind import sibling
+from watchroom.catalogue.blind import of_gauges, sibling
 from watchroom.catalogue.collected import COLLECTED
 from watchroom.catalogue.metrics import METRICS, Metric, edges
 from watchroom.catalogue.model import Priority, Severity, Vital
@@ -46,16 +46,25 @@ class Override(NamedTuple):
 
 
 def catalogue(
-    own: Iterable[Vital], overrides: Mapping[str, Override]
+    own: Iterable[Vital],
+    overrides: Mapping[str, Override],
+    metrics: Iterable[Metric] = (),
 ) -> tuple[Vital, ...]:
     """Return the standard vitals, then a project's own, overrides applied.
+
+    Args:
+        own: A project's own.
+        overrides: Its changes, by vital.
+        metrics: Its own metrics: of gauges, which the exporter always asks, a vital
+            gets the sibling that fires when it is blind.
 
     Raises:
         ConfigError: Two vitals have one name, or an override names no vital or a value
             that cannot be.
     """
+    gauges = frozenset(metric.name for metric in metrics if metric.kind == "gauge")
     found: dict[str, Vital] = {}
-    for vital in (*VITALS, *own):
+    for vital in (*VITALS, *(of_gauges(each, gauges) for each in own)):
         if vital.name in found:
             raise ConfigError(
                 f"there are two vitals {vital.name}",

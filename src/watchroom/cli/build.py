@@ -101,7 +101,7 @@ def _plan(found: project.Project, inputs: Inputs) -> Plan:
         sentry_url=settings.sentry_url,
     )
     return plan(
-        catalogue.catalogue(found.vitals, overrides),
+        catalogue.catalogue(found.vitals, overrides, found.metrics),
         site,
         catalogue.series_labels(found.metrics),
     )

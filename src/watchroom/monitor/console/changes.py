@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from watchroom.monitor.ledger import Entry
     from watchroom.promql.model import Labels
 
+# Labels that say what an alert is, and not where.
+_NOT_WHERE = frozenset(
+    {"severity", "priority", "vital", "blind", "environment", "project"}
+)
 _TAGS = {
     "firing": ("▲", "firing", "fire"),
     "pending": ("◆", "pending", "warn"),
@@ -89,11 +93,7 @@ def _alert(change: Transition, times: int) -> Change:
     labels = dict(change.labels)
     if labels.get("job", "").startswith("drill-"):
         tag = f"drill {tag}"
-    where = ", ".join(
-        value
-        for name, value in change.labels
-        if name not in {"severity", "priority", "vital", "environment", "project"}
-    )
+    where = ", ".join(value for name, value in change.labels if name not in _NOT_WHERE)
     small = where[:120]
     if change.state == "resolved":
         fired = f"it fired for {span(change.lasted_ms / 1000)}"
