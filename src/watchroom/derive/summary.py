@@ -64,6 +64,7 @@ def summary(plan: Plan, version: str, files: Mapping[str, str]) -> manifest.Mani
             if vital.vital.checklist is not None
         ],
         receivers=[receiver.name for receiver in site.told],
+        sites=list(site.sites),
         files=dict(sorted(files.items())),
         logs_url=site.logs_url,
         sentry_url=site.sentry_url,

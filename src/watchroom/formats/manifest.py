@@ -113,9 +113,35 @@ class Manifest(msgspec.Struct, **_STRICT):
     drills: list[Drill] = []
     checklist: list[ChecklistItem] = []
     receivers: list[str] = []
+    sites: list[str] = []
     files: dict[str, str] = {}
     logs_url: str = ""
     sentry_url: str = ""
+
+
+def drills_by_name(manifest: Manifest) -> dict[str, Drill]:
+    """Return every drill by the name it is run and kept under.
+
+    That is its alert's; a second rule of the same alert has its severity behind it:
+    ``HealthCheckFailing/warning``.
+    """
+    found: dict[str, Drill] = {}
+    for drill in manifest.drills:
+        name, number = drill.alert, 1
+        while name in found:
+            more = drill.labels.get("severity", "") if number == 1 else str(number)
+            name, number = f"{drill.alert}/{more}", number + 1
+        found[name] = drill
+    return found
+
+
+def alert_of(manifest: Manifest, drill: Drill) -> Alert | None:
+    """Return the rule that a drill proves, as built."""
+    alerts = [a for vital in manifest.vitals for a in vital.alerts]
+    named = [alert for alert in alerts if alert.name == drill.alert]
+    severity = drill.labels.get("severity")
+    same = [alert for alert in named if alert.severity == severity]
+    return next(iter(same or named), None)
 
 
 def load(text: str, file: str) -> Manifest:

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from watchroom.prove import road
+from watchroom.prove import road, wire
 from watchroom.prove.chain import View
 from watchroom.prove.drill import DrillRun
 
@@ -115,7 +115,7 @@ class Batch:
         by_name = {one.name: one for one in self._built.config.receivers}
         arrived = sum(verdict.passed for verdict in verdicts)
         manifest = self._built.manifest
-        note = road.Note(
+        note = wire.Note(
             "every alert",
             f"[DRILL] {arrived} of {len(verdicts)} alerts of {manifest.project} "
             f"({manifest.environment}) arrived: a test of the road to you, "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import promql_parser
 
 from watchroom.errors import WatchroomError
+from watchroom.formats.manifest import alert_of
 from watchroom.prove import client, road
 
 if TYPE_CHECKING:
@@ -40,8 +41,7 @@ def check_rule(
     """
     groups = client.get(f"{prometheus}/api/v1/rules")["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
-    known = (each for vital in manifest.vitals for each in vital.alerts)
-    built = next((each for each in known if each.name == drill.alert), None)
+    built = alert_of(manifest, drill)
     _check_one(prometheus, rules, drill.alert, built.expr if built else "")
     if copy is not None:
         _check_one(prometheus, rules, copy.alert, copy.expr)
@@ -81,7 +81,7 @@ def loud_receivers(
     labels.setdefault("env", manifest.environment)
     names = road.receivers(config, labels)
     by_name = {receiver.name: receiver for receiver in config.receivers}
-    loud = [by_name[name] for name in names if by_name[name].webhook_configs]
+    loud = [by_name[name] for name in names if by_name[name].integrations()]
     if not loud:
         raise BrokenError(
             "told",

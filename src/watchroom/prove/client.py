@@ -6,12 +6,16 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from watchroom.errors import WatchroomError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _LARGEST_ANSWER = 32 << 20
+_PATIENCE_SECONDS = 10.0
 
 
 class PeerError(WatchroomError):
@@ -24,6 +28,66 @@ class PeerError(WatchroomError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class Reply(NamedTuple):
+    """What a peer answered, whatever the status.
+
+    Attributes:
+        status: HTTP's.
+        body: Its text, as far as it was read.
+        url: Where it came from in the end.
+    """
+
+    status: int
+    body: str
+    url: str
+
+    def json(self) -> Any:
+        """Return its JSON, or None when it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Answer with the redirect itself."""
+        return
+
+
+def fetch(
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    data: bytes | None = None,
+    follow: bool = True,
+    seconds: float = 0.0,
+) -> Reply:
+    """Return what `url` answers, an error status too.
+
+    Raises:
+        PeerError: There is no answer.
+    """
+    where = redacted(url)
+    handlers = () if follow else (_Stay,)
+    try:
+        request = urllib.request.Request(url, data=data, headers=dict(headers or {}))  # noqa: S310 - the user's own servers
+        opener = urllib.request.build_opener(*handlers)
+        with opener.open(request, timeout=seconds or _PATIENCE_SECONDS) as answer:
+            body = answer.read(_LARGEST_ANSWER).decode(errors="replace")
+            return Reply(answer.status, body, answer.url)
+    except urllib.error.HTTPError as error:
+        with error:
+            return Reply(error.code, error.read(65536).decode(errors="replace"), url)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise PeerError(f"{where} does not answer: {reason}") from None
+    except http.client.HTTPException as error:
+        raise PeerError(
+            f"{where} does not speak HTTP: {type(error).__name__}"
+        ) from None
 
 
 def get(url: str, query: dict[str, str] | None = None, *, token: str = "") -> Any:
@@ -66,7 +130,7 @@ def _call(
     if token:
         request.add_header("Authorization", f"Bearer {token}")
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - the user's own servers
+        with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS) as answer:  # noqa: S310 - the user's own servers
             data = answer.read(_LARGEST_ANSWER)
     except urllib.error.HTTPError as error:
         with error:

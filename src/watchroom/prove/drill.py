@@ -14,7 +14,8 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import ConfigError
-from watchroom.prove import client, road
+from watchroom.formats.manifest import alert_of, drills_by_name
+from watchroom.prove import client, road, wire
 from watchroom.prove.before import BrokenError, check_rule, loud_receivers
 from watchroom.units import format_duration, parse_duration
 
@@ -112,25 +113,18 @@ class Built(NamedTuple):
         Raises:
             ConfigError: There is none.
         """
-        for drill in self.manifest.drills:
-            if drill.alert == alert:
-                return drill
-        known = ", ".join(sorted(d.alert for d in self.manifest.drills))
+        found = drills_by_name(self.manifest)
+        if alert in found:
+            return found[alert]
+        known = ", ".join(sorted(found))
         raise ConfigError(
             f"no drill for {alert!r}", file="watchroom.json", hint=f"there are {known}"
         )
 
-    def hold(self, alert: str) -> str:
+    def hold(self, drill: Drill) -> str:
         """Return the `for` of a rule that is drilled."""
-        return next(
-            (
-                each.for_
-                for vital in self.manifest.vitals
-                for each in vital.alerts
-                if each.name == alert
-            ),
-            "0s",
-        )
+        found = alert_of(self.manifest, drill)
+        return found.for_ if found else "0s"
 
 
 class How(NamedTuple):
@@ -191,14 +185,19 @@ class DrillRun:
         self._stages: list[Stage] = []
         self._nonce = secrets.token_hex(4)
         self._begun = 0.0
+        self._fault = 0.0
         self._loud: list[Receiver] = []
         copy = self._drill.accelerated if how.accelerated else None
-        hold = built.hold(alert)
+        hold = built.hold(self._drill)
         self._copy = copy
         self._job = f"drill-{'fast-' if copy else ''}{self._nonce}"
         self.alert = alert
         self.budget = (copy or self._drill).budget_seconds * how.patience
-        self.ran = Ran(copy.alert, copy.for_, hold) if copy else Ran(alert, hold, "")
+        self.ran = (
+            Ran(copy.alert, copy.for_, hold)
+            if copy
+            else Ran(self._drill.alert, hold, "")
+        )
 
     def run(self) -> Verdict:
         """Drill it and return the verdict; the fault never outlives the call."""
@@ -214,7 +213,7 @@ class DrillRun:
         finally:
             self._stop()
         return Verdict(
-            self._drill.alert,
+            self.alert,
             self._nonce,
             self._stages,
             broken,
@@ -243,7 +242,7 @@ class DrillRun:
                 "accelerated": self._copy is not None,
             },
         )
-        self._begun = time.monotonic()
+        self._begun = self._fault = time.monotonic()
         up = "0" if drill.fault == ["down"] else "1"
         self._until("scraped", lambda: self._scraped(up), 30 + 3 * interval)
         self._until("pending", lambda: self._state({"pending", "firing"}), budget)
@@ -311,7 +310,8 @@ class DrillRun:
     def _state(self, wanted: set[str]) -> str | None:
         for alert in self._view.alerts(self._job):
             name = alert["labels"]["alertname"]
-            if name == self.ran.rule and alert["state"] in wanted:
+            same = alert["labels"].get("severity") == self._drill.labels.get("severity")
+            if name == self.ran.rule and same and alert["state"] in wanted:
                 return f"{name} is {alert['state']}"
         return None
 
@@ -337,8 +337,8 @@ class DrillRun:
 
     def _tell(self) -> None:
         """Send a [DRILL] message down the road of the real alert."""
-        alert = self._drill.alert
-        note = road.Note(
+        alert = self.alert
+        note = wire.Note(
             alert,
             f"[DRILL] {alert}: a test of the road to you, nothing is wrong",
             f"Sent by `watchroom drill {alert}`, drill {self._nonce}.",

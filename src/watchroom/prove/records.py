@@ -27,7 +27,7 @@ class Result(NamedTuple):
 
     Attributes:
         kind: ``drill`` (an alert), ``receiver``, ``wake`` (a contact), ``item`` (of the
-            launch checklist) or ``run`` (of many drills).
+            launch checklist), ``run`` (of many drills) or ``sent`` (a marked event).
         name: Of the alert, the receiver, the contact, the item.
         at: When, seconds since the epoch.
         state: `PASSED`, `FAILED` or `UNVERIFIABLE`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from watchroom.formats.manifest import alert_of, drills_by_name
 from watchroom.prove.records import FAILED, PASSED, Result, fingerprint
 
 if TYPE_CHECKING:
@@ -28,14 +29,12 @@ def of_drills(built: Built, outcome: Outcome) -> list[Result]:
 
 
 def rule_marks(manifest: Manifest) -> dict[str, str]:
-    """Return the fingerprint of each drilled rule by its alert."""
-    alerts = [alert for vital in manifest.vitals for alert in vital.alerts]
-    return {
-        drill.alert: next(
-            (fingerprint(a.expr, a.for_) for a in alerts if a.name == drill.alert), ""
-        )
-        for drill in manifest.drills
-    }
+    """Return the fingerprint of each drilled rule by the name of its drill."""
+    marks = {}
+    for name, drill in drills_by_name(manifest).items():
+        rule = alert_of(manifest, drill)
+        marks[name] = fingerprint(rule.expr, rule.for_) if rule else ""
+    return marks
 
 
 def _of_verdict(verdict: Verdict, mark: str) -> Result:
@@ -48,7 +47,7 @@ def _of_verdict(verdict: Verdict, mark: str) -> Result:
     if verdict.broken:
         detail, more = f"{verdict.broken}: {verdict.reason}", ""
     else:
-        detail, more = f"the page arrived and resolved; {how}", ""
+        detail, more = how, ""
     return Result(
         "drill",
         verdict.alert,

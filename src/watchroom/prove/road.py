@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+import contextlib
+from typing import TYPE_CHECKING, NamedTuple
 
 import re2
 
 from watchroom.errors import ConfigError
 from watchroom.formats.alertmanager import parse_matcher
-from watchroom.prove import client
+from watchroom.prove import client, wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,26 +19,8 @@ if TYPE_CHECKING:
         Alertmanager,
         Receiver,
         Route,
-        WebhookConfig,
     )
-
-
-class Note(NamedTuple):
-    """What a drill tells people.
-
-    Attributes:
-        title: What was drilled; `[DRILL]` is put before it.
-        summary: One line for a phone's screen.
-        description: Who sent it and why.
-        nonce: Which run it was.
-        url: Where the monitor is.
-    """
-
-    title: str
-    summary: str
-    description: str
-    nonce: str
-    url: str
+    from watchroom.prove.wire import Note
 
 
 class Answer(NamedTuple):
@@ -64,115 +44,62 @@ def receivers(config: Alertmanager, labels: Mapping[str, str]) -> list[str]:
 
 
 def tell(
-    loud: Sequence[Receiver], directory: Path, note: Note, *, pause: float = 0.0
+    loud: Sequence[Receiver],
+    directory: Path,
+    note: Note,
+    *,
+    statuses: Sequence[str] = ("firing", "resolved"),
 ) -> list[Answer]:
     """Send a note through each receiver, and that it is over; return what they said.
 
-    One answer a receiver: the first refusal, or that it took both.
+    One answer a receiver: the first refusal, or that it took all.
 
     Args:
         loud: Receivers, as alertmanager.yml has them.
-        directory: Where that file stands.
+        directory: Where that file stands; its ``*_file`` paths are relative to it.
         note: What to say.
-        pause: Seconds between the two.
+        statuses: What is said of it, one after the other.
     """
     answers: dict[str, Answer] = {}
-    for status in ("firing", "resolved"):
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        body = message(note, status, now)
+    for status in statuses:
         for receiver in loud:
             before = answers.get(receiver.name)
-            if before is not None and not before.accepted:
-                continue
-            said = send(receiver, directory, body)
-            refused = [answer for answer in said if not answer.accepted]
-            answers[receiver.name] = (refused or said)[0]
-        if status == "firing":
-            time.sleep(pause)
+            if before is None or before.accepted:
+                answers[receiver.name] = _told(receiver, directory, note, status)
     return list(answers.values())
 
 
-def message(note: Note, status: str, starts_at: str) -> dict[str, Any]:
-    """Return a version-4 webhook body that nobody can take for a real page."""
-    labels = {
-        "alertname": f"[DRILL] {note.title}",
-        "drill": note.nonce,
-        "severity": "info",
-    }
-    identity = blake2b(f"{note.title} {note.nonce}".encode(), digest_size=8)
-    notes = {"summary": note.summary, "description": note.description}
-    ended = starts_at if status == "resolved" else "0001-01-01T00:00:00Z"
-    alert = {
-        "status": status,
-        "labels": labels,
-        "annotations": notes,
-        "startsAt": starts_at,
-        "endsAt": ended,
-        "generatorURL": note.url,
-        "fingerprint": identity.hexdigest(),
-    }
-    return {
-        "version": "4",
-        "groupKey": f'{{}}:{{alertname="[DRILL] {note.title}", drill="{note.nonce}"}}',
-        "truncatedAlerts": 0,
-        "status": status,
-        "receiver": "drill",
-        "groupLabels": {"alertname": labels["alertname"]},
-        "commonLabels": labels,
-        "commonAnnotations": notes,
-        "externalURL": note.url,
-        "alerts": [alert],
-    }
-
-
-def send(receiver: Receiver, directory: Path, body: dict[str, Any]) -> list[Answer]:
-    """Send `body` through each webhook of `receiver`, with its own credentials.
-
-    Args:
-        receiver: As alertmanager.yml has it.
-        directory: Where that file stands; its ``*_file`` paths are relative to it.
-        body: A version-4 webhook body.
-    """
-    answers = []
-    for hook in receiver.webhook_configs:
+def _told(receiver: Receiver, directory: Path, note: Note, status: str) -> Answer:
+    where = []
+    for name, config in receiver.integrations().items():
         try:
-            url, token = _address(hook, directory)
-            client.post(url, {**body, "receiver": receiver.name}, token=token)
+            where.append(wire.send(config, directory, note, status))
         except (ConfigError, client.PeerError) as error:
-            answers.append(Answer(receiver.name, accepted=False, detail=str(error)))
-        else:
-            where = client.redacted(url)
-            answers.append(Answer(receiver.name, accepted=True, detail=where))
-    return answers
+            return Answer(receiver.name, accepted=False, detail=f"{name}: {error}")
+    return Answer(receiver.name, accepted=True, detail=", ".join(where))
 
 
 def lacking(receiver: Receiver, directory: Path) -> str:
     """Return which secret file of `receiver` cannot be read, or nothing."""
     try:
-        for hook in receiver.webhook_configs:
-            _address(hook, directory)
+        for config in receiver.integrations().values():
+            for name in config.secrets():
+                wire.secret(directory, name)
     except ConfigError as error:
         return str(error)
     return ""
 
 
-def _address(hook: WebhookConfig, directory: Path) -> tuple[str, str]:
-    """Return the URL and the token of a webhook."""
-    auth = hook.http_config.authorization if hook.http_config else None
-    return (
-        hook.url or _secret(directory, hook.url_file),
-        _secret(directory, auth.credentials_file) if auth else "",
-    )
+def urls(receiver: Receiver, directory: Path) -> list[str]:
+    """Return the addresses that a receiver's webhooks lead to: secrets, all of them.
 
-
-def _secret(directory: Path, name: str) -> str:
-    path = directory / name
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be read: {error.strerror}", file=path, hint="put the secret there"
-        ) from None
+    One that cannot be read is left out.
+    """
+    found = []
+    for hook in receiver.webhook_configs:
+        with contextlib.suppress(ConfigError):
+            found.append(hook.url or wire.secret(directory, hook.url_file))
+    return found
 
 
 def _walk(route: Route, labels: Mapping[str, str], inherited: str) -> list[str]:

@@ -1,0 +1,164 @@
+"""What a drill tells people: in each protocol, with its credentials, as a test."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.support.hook import Hook
+from tests.support.receivers import MailServer, PagerDuty, Slack, serving
+
+from watchroom.errors import ConfigError
+from watchroom.formats import alertmanager
+from watchroom.prove import road, wire
+
+SECRET = "s3cr3t-0f-ours"
+NOTE = wire.Note(
+    "HighErrorRate",
+    "[DRILL] HighErrorRate: a test of the road to you, nothing is wrong",
+    "Sent by `watchroom drill HighErrorRate`, drill ab12.",
+    "ab12",
+    "https://watch.example/",
+)
+WAKE = NOTE._replace(severity="critical", answer_url="https://watch.example/ack/1")
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Return a function that makes a receiver of one kind, its secret in a file."""
+
+    def make(kind, secret="", **config):
+        (tmp_path / "secrets").mkdir(exist_ok=True)
+        (tmp_path / "secrets" / "ops").write_text(secret)
+        text = json.dumps(
+            {
+                "route": {"receiver": "ops"},
+                "receivers": [{"name": "ops", f"{kind}_configs": [config]}],
+            }
+        )
+        return alertmanager.load(text, "alertmanager.yml").receivers[0]
+
+    return make
+
+
+def tell(receiver, directory, note=NOTE):
+    (answer,) = road.tell([receiver], directory, note)
+    assert SECRET not in answer.detail
+    return answer
+
+
+@pytest.mark.parametrize("note", [NOTE, WAKE])
+def test_slack(made, tmp_path, note):
+    with serving(Slack(SECRET)) as slack:
+        chat = made("slack", slack.url, api_url_file="secrets/ops")
+        assert tell(chat, tmp_path, note).accepted
+        (first, text), (last, _) = slack.said()
+    assert "[DRILL] HighErrorRate" in first
+    assert "Resolved: [DRILL]" in last
+    assert ("ack/1|Acknowledge" in text) is (note is WAKE)
+
+
+@pytest.mark.parametrize(("note", "severity"), [(NOTE, "info"), (WAKE, "critical")])
+def test_pagerduty_is_triggered_and_resolved(made, tmp_path, note, severity):
+    with serving(PagerDuty(SECRET)) as pager:
+        ops = made("pagerduty", SECRET, routing_key_file="secrets/ops", url=pager.url)
+        assert tell(ops, tmp_path, note).accepted
+        first, last = pager.taken
+        assert list(pager.incidents.values()) == ["resolved"]
+    assert first["payload"]["severity"] == severity
+    assert first["dedup_key"] == last["dedup_key"]
+
+
+def test_mail_with_a_password(made, tmp_path):
+    with serving(MailServer("ops", SECRET)) as server:
+        ops = made(
+            *("email", SECRET),
+            to="Ann <ann@example.com>",
+            smarthost=server.address,
+            require_tls=False,
+            auth_username="ops",
+            auth_password_file="secrets/ops",
+            **{"from": "watch@example.com"},
+        )
+        assert tell(ops, tmp_path).accepted
+        (_, to, first), (_, _, last) = server.taken
+    assert to == ["ann@example.com"]
+    assert "[DRILL] HighErrorRate" in first["Subject"]
+    assert last["Subject"].strip().startswith("Resolved: ")
+    assert last["References"] == first["References"]
+
+
+def test_webhook(made, tmp_path):
+    hook = Hook()
+    try:
+        ops = made("webhook", f"{hook.url}/{SECRET}", url_file="secrets/ops")
+        assert tell(ops, tmp_path).accepted
+        first, last = hook.messages
+    finally:
+        hook.close()
+    assert first.path == f"/page/{SECRET}"
+    assert first.name == "[DRILL] HighErrorRate"
+    assert first.labels["severity"] == "info"
+    assert "nothing is wrong" in first.annotations["summary"]
+    assert (first.status, last.status) == ("firing", "resolved")
+
+
+@pytest.mark.parametrize("status", [404, 429, 500])
+def test_a_broken_leg_is_named_without_its_secret(made, tmp_path, status):
+    with serving(Slack(SECRET)) as slack:
+        slack.answers = [status]
+        chat = made("slack", slack.url, api_url_file="secrets/ops")
+        answer = tell(chat, tmp_path)
+        assert slack.seen == 1  # nobody is told that it is over who never heard of it
+    assert not answer.accepted
+    assert "slack[0]" in answer.detail
+    assert str(status) in answer.detail
+
+
+def test_a_wrong_key_is_named_by_pagerduty(made, tmp_path):
+    with serving(PagerDuty("another")) as pager:
+        ops = made("pagerduty", SECRET, routing_key_file="secrets/ops", url=pager.url)
+        answer = tell(ops, tmp_path)
+    assert not answer.accepted
+    assert "routing_key" in answer.detail
+
+
+def test_silence_ends(made, tmp_path, monkeypatch):
+    monkeypatch.setattr("watchroom.prove.client._PATIENCE_SECONDS", 0.3)
+    with serving(Slack(SECRET)) as slack:
+        slack.answers = [5.0]
+        chat = made("slack", slack.url, api_url_file="secrets/ops")
+        answer = tell(chat, tmp_path)
+    assert not answer.accepted
+    assert "does not answer" in answer.detail
+
+
+def test_a_mail_server_that_refuses_is_named(made, tmp_path):
+    with serving(MailServer()) as server:
+        server.answers = ["554 no thanks"]
+        ops = made(
+            "email",
+            to="ann@example.com",
+            smarthost=server.address,
+            require_tls=False,
+            **{"from": "watch@example.com"},
+        )
+        answer = tell(ops, tmp_path)
+    assert not answer.accepted
+    assert "no thanks" in answer.detail
+
+
+def test_a_secret_that_is_not_there_is_named_with_its_remedy(made, tmp_path):
+    chat = made("slack", api_url_file="secrets/missing")
+    answer = tell(chat, tmp_path)
+    assert not answer.accepted
+    assert "secrets/missing" in answer.detail
+    assert "put the secret there" in road.lacking(chat, tmp_path)
+    with pytest.raises(ConfigError):
+        wire.secret(tmp_path, "secrets/missing")
+
+
+def test_a_message_is_a_version_4_webhook_body() -> None:
+    body = wire.message(NOTE, "resolved", "2026-01-01T00:00:00Z")
+    assert json.loads(json.dumps(body))["version"] == "4"
+    assert body["alerts"][0]["endsAt"] == "2026-01-01T00:00:00Z"
