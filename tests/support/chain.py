@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import urllib.error
@@ -105,6 +106,21 @@ class Chain:
             ],
             cwd=LEDGER,
         )
+
+    def watchroom(
+        self, *words: str, seconds: float = 240
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of watchroom to its end, whatever that is."""
+        done = subprocess.run(
+            [sys.executable, "-m", "watchroom", *words],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        print(done.stderr)
+        return done
 
     def start_exporter(self) -> None:
         argv = [sys.executable, "-m", "watchroom", "exporter"]

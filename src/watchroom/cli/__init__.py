@@ -14,6 +14,7 @@ from watchroom.errors import MissingExtraError, WatchroomError
 COMMANDS = {
     "ack": ("ack", "monitor", "Acknowledge an incident, or list those that wait."),
     "build": ("build", "monitor", "Write the monitoring files from the catalogue."),
+    "check": ("check", "monitor", "Verify the launch checklist, with evidence."),
     "demo": ("demo", "monitor", "Watch a sample app fail and be paged for it."),
     "deploy": ("deploy", "monitor", "Mark that a release goes live."),
     "drill": ("drill", "monitor", "Prove an alert: fault, rule, route, page."),

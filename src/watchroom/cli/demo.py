@@ -120,6 +120,7 @@ def _play(
             show = _Show(screen, pager, stage, _names(webhooks))
             show.open()
             show.tell()
+            show.check()
             screen.say("next", _NEXT)
             if stay:
                 show.stay(pressed)
@@ -178,6 +179,23 @@ class _Show:
             f"fault → pending {times.pending:.1f} s → firing {times.firing:.1f} s → "
             f"page delivered {times.delivered:.1f} s; "
             f"repaired → resolved {times.resolved:.1f} s",
+        )
+
+    def check(self) -> None:
+        """Say which items of the launch checklist are verified, and what is next."""
+        items = self._stage.check()["items"]
+        groups = {"passed": "verified", "failed": "to do", "unverifiable": "unknown"}
+        for state, word in groups.items():
+            for item in items:
+                if item["state"] == state:
+                    following = f"\nnext: {item['next']}" if item["next"] else ""
+                    text = f"{item['title']}: {item['evidence']}{following}"
+                    self._screen.say(word, text)
+        done = sum(item["state"] == "passed" for item in items)
+        self._screen.say(
+            "checked",
+            f"{done} of {len(items)} launch items are verified: watchroom check; "
+            f"{self._stage.monitor_url}checklist keeps them",
         )
 
     def stay(self, pressed: Callable[[], str]) -> NoReturn:

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 from watchroom.cli import drill_screen
-from watchroom.cli.ask import url_of
+from watchroom.cli.ask import token_for, url_of
 from watchroom.cli.records import records_of
 from watchroom.cli.token import exporter_token
 from watchroom.errors import ConfigError, WatchroomError
@@ -23,12 +23,15 @@ from watchroom.prove.batch import Batch, Outcome
 from watchroom.prove.chain import View, find_chain, real_pages
 from watchroom.prove.drill import Built, DrillRun, How
 from watchroom.prove.results import of_drills
+from watchroom.prove.wake import WakeRun, alert_for, person
+from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from watchroom.prove.chain import Chain
     from watchroom.prove.records import Records
+    from watchroom.prove.wake import Woken
 
 
 @click.command()
@@ -59,6 +62,19 @@ if TYPE_CHECKING:
     "Default: accelerated with --all.",
 )
 @click.option(
+    "--wake",
+    default="",
+    metavar="NAME",
+    help="Page this contact in earnest, and wait for the acknowledgement.",
+)
+@click.option(
+    "--within",
+    default="15m",
+    show_default=True,
+    metavar="DURATION",
+    help="How long --wake waits.",
+)
+@click.option(
     "--patience",
     default=1.0,
     show_default=True,
@@ -72,6 +88,8 @@ def drill(
     prometheus: str,
     alertmanager: str,
     exporter: str,
+    wake: str,
+    within: str,
     patience: float,
     *,
     every: bool,
@@ -89,11 +107,15 @@ def drill(
     An accelerated copy has its rule's expression and a shorter `for`; it is in
     rules/drills.yml and fires for drills only.
 
+    --wake pages a contact of local/contacts.yml as a P1 would, marked as a test, with a
+    link to acknowledge it; only that shows that somebody answers.
+
     \b
     Examples:
       watchroom drill HighErrorRate
       watchroom drill --all                  every rule, in about two minutes
       watchroom drill --all --unchanged      every rule as it is, at night
+      watchroom drill --wake Ann             until Ann has acknowledged
       watchroom drill HighErrorRate --prometheus http://127.0.0.1:9090
       watchroom drill HighErrorRate HighLatency --json | jq .passed
 
@@ -102,8 +124,11 @@ def drill(
 
     Exit codes: 0 every stage came true, 1 one did not (it is named), 2 bad input.
     """  # noqa: D301 - click's \b is a backspace
-    if bool(alerts) == every:
-        raise ConfigError("say which alerts, or --all", hint="watchroom drill --all")
+    if every + bool(wake) > 1 or (not wake and bool(alerts) == every):
+        raise ConfigError(
+            "say which alerts, or --all, or --wake NAME", hint="watchroom drill --all"
+        )
+    seconds = parse_duration(within)
     built = read_built(directory)
     token = exporter_token(built.manifest.project, os.environ)
     prometheus, _ = url_of(directory, prometheus or None)
@@ -113,10 +138,15 @@ def drill(
     _refuse_in_earnest(chain, force=force)
     console = Console(highlight=False, stderr=as_json)
     _say_windows(console, built)
+    if wake:
+        woken = _wake(console, chain, built, wake, alerts, seconds, patience)
+        if as_json:
+            click.echo(json.dumps(drill_screen.woken_document(woken), indent=2))
+        sys.exit(0 if woken.passed else 1)
     how = How(patience, every if accelerated is None else accelerated)
     begun = time.monotonic()
     if every:
-        names = list(dict.fromkeys(drill.alert for drill in built.manifest.drills))
+        names = list(manifest_file.drills_by_name(built.manifest))
         outcome = _all(console, chain, built, how, names)
     else:
         outcome = _each(console, chain, built, how, alerts)
@@ -189,6 +219,37 @@ def _all(
 ) -> Outcome:
     with drill_screen.Many(console, chain.prometheus, len(alerts)) as screen:
         return Batch(chain, built, how, screen).run(alerts)
+
+
+def _wake(
+    console: Console,
+    chain: Chain,
+    built: Built,
+    name: str,
+    alerts: Sequence[str],
+    seconds: float,
+    patience: float,
+) -> Woken:
+    if not chain.embedded:
+        raise ConfigError(
+            "--wake needs the embedded monitor, which keeps the acknowledgement",
+            field="--prometheus",
+        )
+    who = person(built, name)
+    token = token_for(chain.prometheus, built.manifest.project) or ""
+    with drill_screen.One(console, chain.prometheus) as screen:
+        run = WakeRun(
+            *(chain, built, alerts[0] if alerts else alert_for(built), who, token),
+            *(patience, screen.reached, screen.waits),
+        )
+        screen.announce(run.alert, run.ran)
+        woken = run.wake(seconds)
+    drill_screen.woken(console, woken)
+    try:
+        records_of(chain, built.manifest.project).note([woken.result()])
+    except WatchroomError as error:
+        console.print(f"[yellow]the result is not kept[/]: {drill_screen.plain(error)}")
+    return woken
 
 
 def _keep(console: Console, records: Records, built: Built, outcome: Outcome) -> str:

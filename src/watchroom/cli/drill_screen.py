@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from watchroom.prove.batch import Outcome
     from watchroom.prove.drill import Ran, Stage, Verdict
+    from watchroom.prove.wake import Woken
 
 _NAMED_AT_ONCE = 3
 
@@ -167,6 +168,33 @@ def summary(console: Console, outcome: Outcome, took: float, where: str) -> None
     )
     if where:
         console.print(f"[dim]kept: {escape(where)}[/]", soft_wrap=True)
+
+
+def woken(console: Console, woken: Woken) -> None:
+    """Say whether somebody answered, and how soon."""
+    if not woken.passed:
+        console.print(
+            f"[bold red]nobody was woken[/]: {escape(woken.reason)}", soft_wrap=True
+        )
+        return
+    console.print(
+        f"[bold green]your phone knew {woken.knew or 0:.1f} s after the fault, "
+        f"acknowledged {woken.answered or 0:.0f} s after by {escape(woken.by)}[/]",
+        soft_wrap=True,
+    )
+
+
+def woken_document(woken: Woken) -> dict[str, object]:
+    """Return how it went for `--json`."""
+    return {
+        "passed": woken.passed,
+        "name": woken.name,
+        "alert": woken.verdict.alert,
+        "knew_seconds": woken.knew,
+        "acknowledged_seconds": woken.answered,
+        "by": woken.by,
+        "reason": woken.reason,
+    }
 
 
 def plain(error: Exception) -> str:

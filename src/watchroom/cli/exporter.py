@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import signal
@@ -25,6 +26,7 @@ from watchroom.exporter.health import AppHealth, address
 from watchroom.exporter.merge import Merger
 from watchroom.exporter.places import places
 from watchroom.exporter.probe import Sites
+from watchroom.exporter.roll import roll
 from watchroom.exporter.scrape import PARTS, Scrape
 from watchroom.exporter.server import Server, Services
 from watchroom.exporter.sources import Sources
@@ -137,7 +139,8 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
     def services(refused: Callable[[], int]) -> Services:
         drills = Drills(time.monotonic, time.time)
         scrape = Scrape(app, sources, drills, faults, refused)
-        return Services(scrape, Sites(settings.sites), drills, faults, token)
+        seen = functools.partial(roll, directory, settings.project)
+        return Services(scrape, Sites(settings.sites), drills, faults, token, seen)
 
     try:
         server = Server(listen, services)

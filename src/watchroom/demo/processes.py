@@ -75,6 +75,32 @@ class Processes:
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl
             )
 
+    def ask(self, name: str, argv: Sequence[str], *, cwd: Path, **environ: str) -> str:
+        """Run a command to its end, however that is; return what it says on stdout.
+
+        Raises:
+            DemoError: It hangs.
+        """
+        with (self.logs / f"{name}.log").open("ab") as log:
+            try:
+                done = subprocess.run(  # noqa: S603 - our own argv
+                    argv,
+                    cwd=cwd,
+                    env=self.environ | environ,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    timeout=_LONGEST_STEP,
+                    check=False,
+                    preexec_fn=die_with_parent,
+                )
+            except subprocess.TimeoutExpired:
+                raise DemoError(
+                    name, f"{name} did not end in {_LONGEST_STEP} s\n{self.tail(name)}"
+                ) from None
+        return done.stdout
+
     def check(self) -> None:
         """Raise DemoError when a server has died."""
         for name, process in self._running.items():

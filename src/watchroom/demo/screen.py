@@ -26,6 +26,8 @@ _COLOURS = {
     "recovered": "green",
     "resolved": "green",
     "told": "bold green",
+    "verified": "green",
+    "to do": "yellow",
 }
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import sys
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from watchroom.demo import front
-from watchroom.demo.processes import Processes, free_port
+from watchroom.demo.processes import DemoError, Processes, free_port
 from watchroom.errors import ConfigError
 
 WINDOW = "15s"
@@ -217,6 +218,29 @@ class Stage:
             ],
             cwd=self._ledger,
         )
+
+    def check(self) -> dict[str, Any]:
+        """Return what `watchroom check` finds of the running demo.
+
+        Raises:
+            DemoError: It could not be run.
+        """
+        command = [
+            *_watchroom("check", str(self.monitoring), "--json"),
+            *("--prometheus", self.monitor_url),
+        ]
+        environ = {
+            # The monitor's token is there, and the site's certificate is the demo's.
+            "STATE_DIRECTORY": str(self.directory / "state"),
+            "SSL_CERT_FILE": str(self._certificate.authority),
+        }
+        text = self.processes.ask("check", command, cwd=self.directory, **environ)
+        try:
+            found: dict[str, Any] = json.loads(text)
+        except ValueError:
+            said = self.processes.tail("check")
+            raise DemoError("check", f"it has no result\n{said}") from None
+        return found
 
     def stop(self) -> None:
         """Stop everything and give the directory up; its files stay."""

@@ -51,6 +51,7 @@ _PATHS = {
     "/drill/stop": "POST",
     "/drill/receipt": "GET, POST",
     "/-/healthy": "GET",
+    "/-/processes": "GET",
 }
 _STEERING = frozenset({"/drill/start", "/drill/recover", "/drill/stop"})
 
@@ -64,6 +65,7 @@ class Services(NamedTuple):
         drills: ``/drill/…``.
         faults: Where failures are counted.
         token: What steering a drill needs, and everything beyond loopback.
+        roll: ``/-/processes``.
     """
 
     scrape: Scrape
@@ -71,6 +73,7 @@ class Services(NamedTuple):
     drills: Drills
     faults: Faults
     token: Token
+    roll: Callable[[], dict[str, Any]] = dict
 
 
 class _Answer(NamedTuple):
@@ -182,6 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
         ("GET", "/drill/metrics"): "_drill_metrics",
         ("GET", "/drill/receipt"): "_receipts",
         ("GET", "/-/healthy"): "_healthy",
+        ("GET", "/-/processes"): "_processes",
         ("POST", "/drill/start"): "_start",
         ("POST", "/drill/recover"): "_recover",
         ("POST", "/drill/stop"): "_stop",
@@ -299,6 +303,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _healthy(self) -> _Answer:
         return _Answer(200, "the exporter is up\n")
+
+    def _processes(self) -> _Answer:
+        return _json(self.server.services.roll())
 
     def _start(self) -> _Answer:
         self.server.services.drills.start(self._body())

@@ -176,6 +176,29 @@ class Ledger:
             for row in rows
         ]
 
+    def by_receiver(self) -> list[dict[str, Any]]:
+        """Return when each receiver last took a message, and last did not, and why."""
+        rows = self._state.read(
+            "SELECT receiver, max(finished_ms) FILTER (WHERE state = 'sent'),"
+            " max(coalesce(finished_ms, created_ms)) FILTER (WHERE error != '')"
+            " FROM delivery GROUP BY receiver ORDER BY receiver"
+        )
+        errors = dict(
+            self._state.read(
+                "SELECT receiver, error FROM delivery WHERE id IN (SELECT max(id)"
+                " FROM delivery GROUP BY receiver)"
+            )
+        )
+        return [
+            {
+                "receiver": receiver,
+                "accepted_at": None if sent is None else sent / 1000,
+                "failed_at": None if failed is None else failed / 1000,
+                "error": errors.get(receiver, ""),
+            }
+            for receiver, sent, failed in rows
+        ]
+
     def attempts(self, delivery: int) -> list[AttemptEntry]:
         """Return the attempts of one delivery, oldest first."""
         rows = self._state.read(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from watchroom.monitor.state import StateDB
 
-KINDS = ("drill", "receiver", "wake", "item", "run")
+KINDS = ("drill", "receiver", "wake", "item", "run", "sent")
 STATES = ("passed", "failed", "unverifiable")
 MOST_AT_ONCE = 1000
 MOST_OF_A_KIND = 1000

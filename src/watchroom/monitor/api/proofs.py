@@ -28,11 +28,17 @@ class ProofsAPI:
         """Add the handlers to `app`."""
         app.router.add_get("/api/v1/watchroom/proofs", answered(self.proofs))
         app.router.add_post("/api/v1/watchroom/proofs", answered(self.note))
+        app.router.add_get("/api/v1/watchroom/receivers", answered(self.receivers))
 
     async def proofs(self, request: web.Request) -> web.StreamResponse:
         """Answer with the last result of everything."""
         found = await asyncio.to_thread(self._services.proofs.all)
         return success(msgspec.json.encode(found).decode(), request)
+
+    async def receivers(self, request: web.Request) -> web.StreamResponse:
+        """Answer when each receiver last took a message, and last did not."""
+        found = await asyncio.to_thread(self._services.ledger.by_receiver)
+        return success_of(found, request)
 
     async def note(self, request: web.Request) -> web.StreamResponse:
         """Keep results; only who has the token can make a checklist green."""

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.formats.checklist import BESIDE, ITEMS, LAUNCH
+from watchroom.formats.manifest import drills_by_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -203,8 +204,7 @@ def _state(proof: Proof | None, days: int, now: float) -> str:
 
 
 def _drilled(manifest: Manifest | None) -> list[str]:
-    drills = manifest.drills if manifest else []
-    return sorted({drill.alert for drill in drills})
+    return sorted(drills_by_name(manifest)) if manifest else []
 
 
 def _receivers(manifest: Manifest | None) -> list[str]:

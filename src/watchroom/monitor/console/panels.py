@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ def panels_of(dashboard: grafana.Dashboard | None) -> list[Panel]:
             continue
         defaults = panel.fieldConfig.defaults
         limit, above = _limit(defaults.thresholds.steps if defaults.thresholds else ())
-        if limit and above and defaults.decimals == 0 and limit == int(limit):
+        if limit is not None and above and defaults.decimals == 0:
             # Of whole things red begins at the first that is one too many.
-            limit -= 1
+            limit = math.ceil(limit) - 1
         found.append(
             Panel(
                 id=panel.id,

@@ -1,0 +1,201 @@
+"""The watch: targets are scraped, rules are the built ones and were drilled."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from watchroom.prove.before import canonical
+from watchroom.prove.records import PASSED
+from watchroom.prove.results import rule_marks
+from watchroom.prove.world import Finding, green, named, red, unclear
+from watchroom.units import parse_duration
+
+if TYPE_CHECKING:
+    from watchroom.prove.world import World
+
+_DRILL_DAYS = 30
+# The sum over the app's processes is what every rule about it rests on.
+_OWN_SERIES = 'watchroom_processes{job!~"drill-.+"}'
+
+
+def scraping(world: World) -> Finding:
+    """Every target is up and was scraped lately, and the app's own series are fresh."""
+    targets = [
+        target
+        for target in world.ask("targets")["activeTargets"]
+        if not target["labels"].get("job", "").startswith("drill-")
+    ]
+    where = world.chain.prometheus
+    if not targets:
+        return red(
+            f"{where} scrapes no target",
+            "load the built prometheus.yml: watchroom reload, or restart it",
+        )
+    down = [one for one in targets if one["health"] != "up"]
+    if down:
+        said = [
+            f"{_name(one)} ({one.get('lastError') or one['health']})" for one in down
+        ]
+        return red(
+            f"{len(down)} of {len(targets)} targets are not up: {named(said, 3)}",
+            "start them, or correct their addresses; the runbook TargetDown has the "
+            "commands",
+        )
+    slowest = 3 * parse_duration(world.built.manifest.inputs.interval) + 5
+    late = [one for one in targets if _late(world, one) > slowest]
+    if late:
+        return red(
+            f"not scraped for {_late(world, late[0]):.0f} s: "
+            f"{named([_name(one) for one in late])}",
+            f"look at the log of {where}",
+        )
+    fresh = world.number(f"time() - max(timestamp({_OWN_SERIES}))")
+    if fresh is None:
+        return red(
+            f"{len(targets)} of {len(targets)} targets are up, and none serves the "
+            "app's own series (watchroom_processes)",
+            "the job `app` must scrape `watchroom exporter`",
+        )
+    return green(
+        f"{len(targets)} of {len(targets)} targets up; the app's series "
+        f"{max(0.0, fresh):.0f} s old"
+    )
+
+
+def _name(target: dict[str, Any]) -> str:
+    labels = target["labels"]
+    return f"{labels.get('job')} {labels.get('instance')}"
+
+
+def _late(world: World, target: dict[str, Any]) -> float:
+    text = target["lastScrape"]
+    # Nanoseconds are more than Python reads.
+    head, _, rest = text.partition(".")
+    zone = "+00:00" if text.endswith("Z") else text[-6:]
+    at = datetime.fromisoformat((head if rest else text.rstrip("Z")) + zone)
+    return world.now - at.timestamp()
+
+
+def rules(world: World) -> Finding:
+    """The loaded rules are the built ones, and their pages have arrived lately."""
+    problem = _loaded(world)
+    if problem is not None:
+        return problem
+    marks = rule_marks(world.built.manifest)
+    if not marks:
+        return red("no rule has a drill", "build again: watchroom build DIR")
+    ages = []
+    broken, undrilled = [], []
+    for alert, mark in sorted(marks.items()):
+        record = world.record("drill", alert)
+        if record is not None and record.result.state != PASSED:
+            broken.append(f"{alert} ({record.result.detail})")
+        at = world.passed_within("drill", alert, _DRILL_DAYS)
+        if at is None or (record is not None and record.result.of != mark):
+            undrilled.append(alert)
+        else:
+            ages.append(at)
+    if broken:
+        return red(
+            f"the last drill broke: {named(broken, 2)}",
+            f"mend it, then: watchroom drill {broken[0].split()[0]}",
+        )
+    if undrilled:
+        return red(
+            f"{len(undrilled)} of {len(marks)} rules have no drill of the last "
+            f"{_DRILL_DAYS} days as they are now: {named(undrilled)}",
+            "watchroom drill --all",
+        )
+    return green(
+        f"{len(marks)} of {len(marks)} drilled rules are loaded as built; every page "
+        f"arrived, the oldest drill {world.ago(min(ages))}"
+    )
+
+
+def _loaded(world: World) -> Finding | None:
+    loaded = [
+        rule
+        for group in world.ask("rules")["groups"]
+        for rule in group["rules"]
+        if rule["type"] == "alerting"
+    ]
+    by_name: dict[str, set[str]] = {}
+    for rule in loaded:
+        by_name.setdefault(rule["name"], set()).add(canonical(rule["query"]))
+    built = [
+        (each.name, each.expr)
+        for vital in world.built.manifest.vitals
+        for each in vital.alerts
+    ]
+    built += [
+        (drill.accelerated.alert, drill.accelerated.expr)
+        for drill in world.built.manifest.drills
+        if drill.accelerated is not None
+    ]
+    missing = sorted({name for name, _ in built if name not in by_name})
+    other = sorted(
+        {n for n, e in built if n in by_name and canonical(e) not in by_name[n]}
+    )
+    sick = sorted({rule["name"] for rule in loaded if rule.get("health") == "err"})
+    where = world.chain.prometheus
+    if missing:
+        return red(
+            f"{where} has not loaded {len(missing)} of {len(built)} rules: "
+            f"{named(missing)}",
+            "does `rule_files` name rules/*.yml? then: watchroom reload",
+        )
+    if other:
+        return red(
+            f"{where} has other rules than the built ones: {named(other)}",
+            "watchroom reload, or build again",
+        )
+    if sick:
+        return red(
+            f"these rules fail: {named(sick)}",
+            f"{where}/api/v1/rules says why in lastError",
+        )
+    return None
+
+
+def processes(world: World) -> Finding:
+    """The exporter sees the app's processes, by role and user, and no others exist."""
+    from watchroom.prove import client
+
+    exporter = world.chain.exporter
+    answer = client.fetch(f"{exporter}/-/processes", headers=_bearer(world.chain.token))
+    seen = answer.json() if answer.status == 200 else None
+    if not isinstance(seen, dict) or "processes" not in seen:
+        return unclear(
+            f"{exporter} answers {answer.status} when asked for its processes",
+            "give its token in WATCHROOM_TOKEN, and run watchroom's own exporter",
+        )
+    split = [
+        f"{place['directory']} ({_said(place['processes']) or 'not readable'})"
+        for place in seen["elsewhere"]
+    ]
+    if split:
+        return red(
+            f"processes keep to another directory than {seen['directory']}: "
+            f"{named(split, 2)}",
+            "give all of them one WATCHROOM_RUNTIME_DIR, and no PrivateTmp",
+        )
+    said = _said(seen["processes"])
+    if not any(one["role"] == "web" for one in seen["processes"]):
+        return red(
+            f"no web process is seen in {seen['directory']}"
+            + (f"; only {said}" if said else ""),
+            "start the app with watchroom in INSTALLED_APPS; is WATCHROOM_ENABLED=0 "
+            "set, or another WATCHROOM_RUNTIME_DIR?",
+        )
+    return green(f"{said}; all in {seen['directory']}")
+
+
+def _said(processes: list[dict[str, Any]]) -> str:
+    return ", ".join(
+        f"{one['count']} {one['role']} of user {one['user']}" for one in processes
+    )
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
