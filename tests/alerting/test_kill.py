@@ -17,6 +17,9 @@ import pytest
 from tests.support.listener import listening
 from tests.support.servers import eventually
 
+from watchroom.monitor.oncall.records import Records
+from watchroom.monitor.state import StateDB
+
 ROOT = Path(__file__).parents[2]
 RULES = """
 groups:
@@ -61,6 +64,7 @@ def test_twelve_kills_lose_no_page_and_no_pending_time(tmp_path):
             child.kill()
             child.wait()
         heard = _heard(listener)
+    _each_group_has_one_incident(tmp_path, heard)
     paged = [k for k, said in heard.items() if said[0]["status"] == "firing"]
     assert len(paged) > len(timetable), "most pages go out before their alert is over"
     for name, (start, end) in timetable.items():
@@ -75,6 +79,17 @@ def test_twelve_kills_lose_no_page_and_no_pending_time(tmp_path):
             # One step of 0.1 s, or the time that a new process takes to look.
             assert -50 < late < 2500, (alertname, name, late)
             assert _ms(said[-1]["endsAt"]) >= (given["epoch"] + end) * 1000 - 50
+
+
+def _each_group_has_one_incident(directory, heard):
+    """Every page leads to the incident of its alert, which no kill lost or doubled."""
+    with StateDB(directory) as state:
+        found = {one.id: one for one in Records(state).incidents(100)}
+    assert len(found) == len(heard)
+    for said in heard.values():
+        for alert in said:
+            number = int(alert["annotations"]["incident_url"].rpartition("/")[2])
+            assert alert["fingerprint"] in found[number].alerts
 
 
 def _start(given):

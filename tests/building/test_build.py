@@ -140,6 +140,11 @@ def test_the_teams_own_files_are_merged_in_and_never_written_to(shop):
             "no receiver is named 'nobody'",
         ),
         (
+            "local/contacts.yml",
+            "contacts:\n  - name: Anna\n    receivers: [nobody]\n",
+            "local/contacts.yml:3: contacts[0].receivers[0]: no receiver is named",
+        ),
+        (
             "local/rules/db.yml",
             "groups:\n  - name: x\n    rules:\n      - alert: a\n        expr: sum(\n",
             "local/rules/db.yml:4:",

@@ -40,6 +40,6 @@ var lowestContrast = () => {
 
 var smallTargets = () =>
   [...document.querySelectorAll("a, button, input")]
-    .filter((node) => !node.matches(".skip"))
+    .filter((node) => !node.matches(".skip, [type=hidden]") && node.checkVisibility())
     .map((node) => [node.textContent.trim(), node.getBoundingClientRect().height])
     .filter(([, height]) => height < 40);

@@ -13,23 +13,6 @@ HTML = {"Accept": "text/html"}
 EVIL = "<script>alert(1)</script>"
 
 
-def page_of(calm, name="TooHigh"):
-    """Return the annotations of the last page that fires."""
-    found = until(
-        lambda: [
-            m
-            for m in calm.messages()
-            if m["status"] == "firing" and m["commonLabels"]["alertname"] == name
-        ],
-        what="a page",
-    )
-    return found[-1]["alerts"][0]["annotations"]
-
-
-def here(calm, url):
-    return url.replace("http://watch.example.org", calm.monitor.url)
-
-
 def text(page):
     return html.unescape(" ".join(re.sub(r"<[^>]+>", " ", page).split()))
 
@@ -61,8 +44,8 @@ def urls(value):
 
 def test_a_crawler_that_follows_every_link_of_every_message_acknowledges_nothing(calm):
     number = calm.fires()["id"]
-    answer = here(calm, page_of(calm)["ack_url"])
-    waiting = {here(calm, url) for message in calm.messages() for url in urls(message)}
+    answer = calm.here(calm.page()["ack_url"])
+    waiting = {calm.here(url) for message in calm.messages() for url in urls(message)}
     seen = set()
     while waiting and len(seen) < 150:
         url = waiting.pop().partition("#")[0]
@@ -84,7 +67,7 @@ def test_a_crawler_that_follows_every_link_of_every_message_acknowledges_nothing
 
 def test_a_link_asks_who_it_is_and_answers_when_told(calm):
     number = calm.fires()["id"]
-    url = here(calm, page_of(calm)["ack_url"])
+    url = calm.here(calm.page()["ack_url"])
     stranger = {"X_Forwarded_For": "203.0.113.9"}
     page = request(url, **stranger)
     assert page.status == 200
@@ -114,7 +97,7 @@ def test_a_link_asks_who_it_is_and_answers_when_told(calm):
 
 def test_the_page_of_an_incident_has_the_seven_steps_and_acts(calm):
     number = calm.fires()["id"]
-    page_of(calm)
+    calm.page()
     url = f"{calm.monitor.url}/incidents/{number}"
     page = request(url, **HTML).body
     steps = re.findall(r"<li><h3>(\w+)", page)

@@ -19,7 +19,9 @@ from watchroom.formats import alertmanager, rulefile
 from watchroom.monitor.dispatch import Dispatcher
 from watchroom.monitor.ledger import Ledger
 from watchroom.monitor.notify import Notifier, Pace
+from watchroom.monitor.oncall.service import OnCall
 from watchroom.monitor.rules import RuleManager
+from watchroom.monitor.silences import Silences
 from watchroom.monitor.state import StateDB
 from watchroom.promql.engine import Engine
 
@@ -31,7 +33,18 @@ async def main(given):
     with StateDB(directory) as state:
         ledger = Ledger(state)
         async with aiohttp.ClientSession() as session:
-            dispatcher = Dispatcher(config, told=ledger.told(), open_=ledger.open())
+            silences = Silences(state)
+            dispatcher = Dispatcher(
+                config, told=ledger.told(), open_=ledger.open(), silences=silences
+            )
+            oncall = OnCall(
+                state,
+                token="of the tests",
+                url="http://watch.example",
+                place=dispatcher.place,
+                silences=silences,
+            )
+            dispatcher.standing = oncall.standing
             notifier = Notifier(
                 config,
                 config_dir=directory,
@@ -41,11 +54,13 @@ async def main(given):
                 external_url="http://watch.example",
                 now=time.time,
                 pace=Pace(first=0.1, longest=0.3, timeout=1.0),
+                oncall=oncall,
             )
             store = SampleRows()
             rules = RuleManager(
                 state=state, store=store, engine=Engine(), sink=notifier.submit
             )
+            oncall.views = rules.views
             rules.load(
                 {"r.yml": rulefile.load(given["rules"], "r.yml")},
                 at_ms=round(time.time() * 1000),

@@ -87,6 +87,18 @@ class Watched:
     def messages(self):
         return self.pages.messages("/hook")
 
+    def page(self):
+        """Return the annotations of the last page that fires."""
+        found = until(
+            lambda: [m for m in self.messages() if m["status"] == "firing"],
+            what="a page",
+        )
+        return found[-1]["alerts"][0]["annotations"]
+
+    def here(self, url):
+        """Return an address of this monitor for one of its public name."""
+        return url.replace("http://watch.example.org", self.monitor.url)
+
     def command(self, *words):
         """Run `watchroom …` against this monitor, without the cost of a process."""
         token = (self.monitor.state / "token").read_text().strip()

@@ -37,7 +37,7 @@ class Receiver(NamedTuple):
         url: The address in clear (loopback, or declared public), or None.
         secret: The name under ``secrets/`` that holds the address, PagerDuty's routing
             key or the mail server's password; None without one.
-        severity: Which severities reach it.
+        severity: Which severities reach it by themselves; empty: only when called.
         environments: Where it is told; empty is everywhere.
         channel: Slack's.
         to: Addresses of mail.
@@ -81,7 +81,8 @@ def receiver(name: str, value: object) -> Receiver:
     pager = kind == "pagerduty"
     severity = given.get("severity", SEVERITIES[:1] if pager else SEVERITIES)
     severities = _texts(severity, f"{field}.severity", "a list of severities")
-    if not severities or any(one not in SEVERITIES for one in severities):
+    # Of none: whoever hears only when contacts.yml calls them.
+    if any(one not in SEVERITIES for one in severities):
         raise wrong(
             f"{field}.severity", "is not a list of severities", one_of(SEVERITIES)
         )

@@ -52,8 +52,9 @@ def routing(plan: Plan) -> Alertmanager:
     """
     site = plan.site
     told = site.told
-    quiet = [one.name for one in told if one.kind != "pagerduty"]
-    names = [*quiet, *(one.name for one in told), BLACKHOLE]
+    asked = [one for one in told if one.severities]
+    quiet = [one.name for one in asked if one.kind != "pagerduty"]
+    names = [*quiet, *(one.name for one in asked), BLACKHOLE]
     routes = [
         # Before all others: a drill must never page (measured: it does, otherwise).
         Route(
@@ -73,7 +74,7 @@ def routing(plan: Plan) -> Alertmanager:
                 continue_=True,
                 group_wait="0s",
             )
-            for one in told
+            for one in asked
             if "critical" not in one.severities
         ),
         *(_route(one, "critical") for one in told if "critical" in one.severities),
