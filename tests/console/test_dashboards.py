@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.parse
+from xml.etree import ElementTree as ET
 
 import pytest
 from tests.support.listener import listening
@@ -163,6 +164,20 @@ def test_a_wrong_time_in_the_url_shows_the_usual_one_and_says_so(monitor):
     answer = monitor.get("/dashboards/team?from=tomorrow")
     assert answer.status == 400
     assert "is no time" in answer.body
+
+
+def test_without_scripts_a_panel_is_a_picture(monitor):
+    page = monitor.get("/dashboards/team?from=now-15m").body
+    assert '<img src="team/panels/1.svg?from=now-15m"' in page
+    answer = monitor.get("/dashboards/team/panels/1.svg?from=now-15m")
+    assert answer.headers["Content-Type"].startswith("image/svg+xml")
+    drawing = ET.fromstring(answer.body)
+    texts = [node.text for node in drawing.iter() if node.text]
+    assert f"{EVIL}: 9 B" in texts
+    assert not list(drawing.iter("{http://www.w3.org/2000/svg}script"))
+    empty = monitor.get("/dashboards/team/panels/5.svg").body
+    assert "No data in this time." in empty
+    assert monitor.get("/dashboards/team/panels/4.svg").status == 422
 
 
 def test_marks_say_when_alerts_fired(monitor):

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from aiohttp import web
 from multidict import MultiDict
 
 from watchroom.errors import WatchroomError
 from watchroom.monitor.console import charting, marks, runbooks, variables
+from watchroom.monitor.console.picture import picture
 from watchroom.monitor.console.ranges import POINTS, PRESETS, RangeError, local, parse
 from watchroom.monitor.console.values import say, say_limit
 from watchroom.monitor.queries import QueriesBusyError, QueryTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from multidict import MultiMapping
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from watchroom.promql.engine import Engine
     from watchroom.promql.model import Queryable
 
+_R = TypeVar("_R")
 _SECONDS = 20.0
 _MOST_WAITING = 80
 _SCRIPT = "vendor/uPlot.iife.min.js"
@@ -133,12 +135,14 @@ class Dashboards:
                 5, round(self._services.config.evaluation_seconds), span.step_ms // 1000
             ),
             links=_preset_links(request),
+            query=request.query_string,
         )
 
     async def panel(self, request: web.Request) -> web.Response:
-        """Answer with the data of one panel."""
+        """Answer with the data of one panel, or with its picture: ``3``, ``3.svg``."""
         sheet = self._sheet(request)
-        number = request.match_info["id"]
+        number = request.match_info["id"].removesuffix(".svg")
+        drawn = request.match_info["id"].endswith(".svg")
         panel = next(
             (one for one in sheet.dashboard.panels if str(one.id) == number), None
         )
@@ -156,12 +160,13 @@ class Dashboards:
                 for target in panel.targets
                 if not target.hide and target.expr.strip()
             ]
-            found = await self._in_turn(panel, asked, span)
+            if drawn:
+                return await self._picture(panel, asked, span)
+            return _json(await self._data(panel, asked, span))
         except WatchroomError as error:
             return _json({"error": _said(error)}, _status(error))
-        return _json(found)
 
-    async def _in_turn(
+    async def _data(
         self, panel: Panel, asked: Sequence[charting.Asked], span: Range
     ) -> dict[str, object]:
         def work(engine: Engine, queryable: Queryable) -> dict[str, object]:
@@ -172,6 +177,21 @@ class Dashboards:
             drawing = charting.draw(engine, queryable, asked, span)
             return charting.body(panel, drawing, span)
 
+        return await self._in_turn(work)
+
+    async def _picture(
+        self, panel: Panel, asked: Sequence[charting.Asked], span: Range
+    ) -> web.Response:
+        def work(engine: Engine, queryable: Queryable) -> str:
+            return picture(panel, charting.draw(engine, queryable, asked, span), span)
+
+        return web.Response(
+            text=await self._in_turn(work),
+            content_type="image/svg+xml",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    async def _in_turn(self, work: Callable[[Engine, Queryable], _R]) -> _R:
         if self._waiting >= _MOST_WAITING:
             raise QueriesBusyError("too many charts are waiting, try again")
         self._waiting += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -60,9 +59,9 @@ def panels_of(dashboard: grafana.Dashboard | None) -> list[Panel]:
             continue
         defaults = panel.fieldConfig.defaults
         limit, above = _limit(defaults.thresholds.steps if defaults.thresholds else ())
-        if limit is not None and above and defaults.decimals == 0:
+        if limit and above and defaults.decimals == 0 and limit == int(limit):
             # Of whole things red begins at the first that is one too many.
-            limit = math.ceil(limit) - 1
+            limit -= 1
         found.append(
             Panel(
                 id=panel.id,
