@@ -95,13 +95,14 @@ def test_a_checklist_from_empty_to_proven_and_back(ledger: Chain) -> None:
     ledger.start_app("--workers", "2")
     ledger.start_monitor()
 
-    def states() -> dict[str, str]:
-        return {name: item["state"] for name, item in check(ledger)[1].items()}
-
     # Nothing is proven by being configured.
-    until(lambda: states()["scraping"] == "passed", 60, "targets are scraped")
+    web = 'watchroom_processes{role="web"} == 2'
+    until(lambda: ledger.query(ledger.monitor, web), 60, "the app is scraped")
+    until(lambda: ledger.query(ledger.monitor, "probe_success == 1"), 60, "the site")
     code, items = check(ledger)
     assert code == 1
+    assert items["health-endpoint"]["state"] == "passed"
+    assert items["scraping"]["state"] == "passed"
     assert items["alerting-rules"]["next"] == "watchroom drill --all"
     assert items["integrations"]["state"] == "failed"
     assert items["on-call"]["state"] == "failed"
@@ -139,5 +140,7 @@ def test_a_checklist_from_empty_to_proven_and_back(ledger: Chain) -> None:
 
     # And what is broken afterwards is seen.
     ledger.kill("exporter", signal.SIGKILL)
-    until(lambda: states()["scraping"] == "failed", 60, "the exporter is missed")
-    assert check(ledger)[1]["processes"]["state"] == "failed"
+    down = 'up{job="app"} == 0'
+    until(lambda: ledger.query(ledger.monitor, down), 60, "the exporter is missed")
+    items = check(ledger)[1]
+    assert items["scraping"]["state"] == items["processes"]["state"] == "failed"

@@ -51,6 +51,8 @@ def test_the_story_comes_true_and_leaves_nothing_behind(tmp_path) -> None:
     assert delivered < 60
     assert "the monitor's page" in output
     assert "short for the demo" in output
+    assert re.search(r"[5-9] of \d+ launch items are verified", output)
+    assert "watchroom drill --all" in output
     assert not left_over(tmp_path)
 
 
