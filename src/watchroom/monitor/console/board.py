@@ -20,6 +20,7 @@ from watchroom.monitor.console.gather import (
     read_trends,
 )
 from watchroom.monitor.console.panels import Panel, panels_of
+from watchroom.monitor.console.spark import HEIGHT, WIDTH
 from watchroom.monitor.console.tiles import Tile, tile
 from watchroom.monitor.console.verdict import Verdict, is_page, verdict
 
@@ -38,6 +39,7 @@ _LAST = {300: "last 5 min", 900: "last 15 min", 3600: "last hour"}
 _LEDGER_ENTRIES = 60
 _BACK_MS = HISTORY_SECONDS * 1000
 _MOST_WARNINGS = 3
+_MOST_MARKS = 20
 
 
 class TargetLine(NamedTuple):
@@ -88,6 +90,7 @@ class Board(NamedTuple):
     trust: Trust
     tiles: Sequence[Tile]
     trend: str
+    deploys: str
     targets: Sequence[TargetLine]
     changes: Sequence[Change]
 
@@ -204,6 +207,7 @@ def _compose(
         trust=trust,
         tiles=tiles,
         trend=_LAST.get(read.trends.seconds, ""),
+        deploys=_deploy_marks(services, at_ms, read.trends.seconds),
         targets=_targets(services, now),
         changes=changes(
             read.history,
@@ -213,6 +217,16 @@ def _compose(
             since_ms=at_ms - _BACK_MS,
         ),
     )
+
+
+def _deploy_marks(services: Services, at_ms: int, seconds: int) -> str:
+    """Return the path of a line in every tile's trend for each deployment in it."""
+    start = at_ms - seconds * 1000
+    places = [
+        (one.at_ms - start) / (seconds * 1000) * WIDTH
+        for one in services.oncall.deploys.between(start, at_ms)
+    ]
+    return "".join(f"M{x:.1f} 0V{HEIGHT}" for x in places[:_MOST_MARKS])
 
 
 def _calm_since(services: Services, history: Sequence[Transition], now: float) -> int:
