@@ -27,7 +27,7 @@ UID = "watchroom-overview"
 NOT_APPLICABLE = "not applicable"
 _WIDTH, _HEIGHT, _COLUMNS = 6, 4, 24
 # Row title: whether the guide's table has its vitals.
-_ROWS = (("The nine signals", True), ("Beside them", False))
+_ROWS = (("The nine signals", True), ("Other vitals", False))
 # Tiles have their vitals' numbers; rows begin where none ever comes.
 _FIRST_ROW = 1001
 _WHY = {

@@ -21,7 +21,7 @@ COOKIE = "watchroom"
 FORM_FIELD = "form_token"
 # A request with one of these came through a proxy: its sender is not who connects.
 _PROXIED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "X-Forwarded-Host")
-_OPEN_PATHS = ("/login", "/static/console.css")
+_OPEN_PATHS = ("/login", "/static/console.css", "/static/icon.svg")
 # What follows is a secret of its own: who has it may open it, and POST to it.
 _SIGNED = ("/login/", "/answer/")
 # Programs speak to these; browsers are kept off by the origin.

@@ -20,6 +20,7 @@ _ASSETS = {
     "console.css": "text/css",
     "console.js": "text/javascript",
     "charts.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
     # From npm, when the package was built.
     "vendor/uPlot.iife.min.js": "text/javascript",
     "vendor/uPlot.min.css": "text/css",

@@ -30,8 +30,8 @@
     return value < 0 && text !== "0" ? `−${text}` : text;
   };
   const said = (panel, value) =>
-    value == null ? "–" : `${digits(value / panel.data.divisor)} ${panel.data.word}`.trim();
-  const plain = (panel, value) => (value == null ? "–" : digits(value / panel.data.divisor));
+    value == null ? "–" : `${digits(value)} ${panel.data.word}`.trim();
+  const plain = (value) => (value == null ? "–" : digits(value));
   // A limit far above everything would press the lines flat: then words stand for it.
   const inSight = (body) => {
     if (body.limit == null) return false;
@@ -127,6 +127,11 @@
   const draw = (panel, body) => {
     const any = body.lines.some((line) => line.values.some((v) => v != null));
     if (!any) { drop(panel); state(panel, "empty", "No data in this time."); return; }
+    // From here on in the unit that is shown, so that the axis has round numbers.
+    const scaled = (v) => (v == null ? v : v / body.divisor);
+    for (const line of body.lines) line.values = line.values.map(scaled);
+    body.limit = scaled(body.limit);
+    body.floor = scaled(body.floor);
     const shape = JSON.stringify([body.lines.map((line) => line.name), body.stacked, body.limit, body.word]);
     panel.data = body;
     panel.raw = body.lines.map((line) => line.values);
@@ -174,7 +179,7 @@
         { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 28,
           space: narrow.matches ? 60 : 76, values: (u, splits, axis, space, incr) => splits.map((at) => moment(at, incr)) },
         { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 56, space: 36,
-          values: (u, splits) => splits.map((v) => `${digits(v / body.divisor)}${body.word === "%" ? " %" : ""}`) },
+          values: (u, splits) => splits.map((v) => `${digits(v)}${body.word === "%" ? " %" : ""}`) },
       ],
       hooks: {
         draw: [(u) => over(u, panel)],
@@ -275,8 +280,8 @@
       let last = null;
       let top = null;
       for (const v of line.values) if (v != null) { last = v; if (top == null || v > top) top = v; }
-      row.cells[2].textContent = plain(panel, last);
-      row.cells[3].textContent = plain(panel, top);
+      row.cells[2].textContent = plain(last);
+      row.cells[3].textContent = plain(top);
     });
     const heads = panel.table.tHead.rows[0].cells;
     heads[0].textContent = body.word ? `Series, ${body.word}` : "Series";
@@ -287,7 +292,7 @@
     if (!panel.data) return;
     const rows = panel.table.tBodies[0].rows;
     panel.raw.forEach((row, i) => {
-      if (rows[i]) rows[i].cells[1].textContent = at == null ? "" : plain(panel, row[at]);
+      if (rows[i]) rows[i].cells[1].textContent = at == null ? "" : plain(row[at]);
     });
     panel.table.tHead.rows[0].cells[1].textContent =
       at == null ? "cursor" : calmMotion.format(new Date((panel.data.start + at * panel.data.step) * 1000));
@@ -406,7 +411,7 @@
     choices.addEventListener("change", () => choices.requestSubmit());
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    for (const panel of panels.values()) if (panel.plot) { panel.shape = ""; draw(panel, panel.data); }
+    for (const panel of panels.values()) if (panel.plot) { panel.shape = ""; build(panel, panel.plot.data); }
   });
   history();
   if (live) {
