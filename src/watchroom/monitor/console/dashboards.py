@@ -132,7 +132,9 @@ class Dashboards:
             problem=problem,
             has_script=self._has_script,
             every=max(
-                5, round(self._services.config.evaluation_seconds), span.step_ms // 1000
+                5,
+                round(self._services.config.evaluation_seconds),
+                min(60, span.step_ms // 1000),
             ),
             links=_preset_links(request),
             query=request.query_string,
@@ -169,11 +171,11 @@ class Dashboards:
     async def _data(
         self, panel: Panel, asked: Sequence[charting.Asked], span: Range
     ) -> dict[str, object]:
+        at_ms = round(self._services.now() * 1000) if span.live else span.end_ms
+
         def work(engine: Engine, queryable: Queryable) -> dict[str, object]:
             if panel.type in _NUMBERS:
-                return _numbers(
-                    panel, charting.now(engine, queryable, asked, span.end_ms)
-                )
+                return _numbers(panel, charting.now(engine, queryable, asked, at_ms))
             drawing = charting.draw(engine, queryable, asked, span)
             return charting.body(panel, drawing, span)
 
@@ -231,6 +233,9 @@ def cell(panel: Panel, sheet: Sheet) -> Cell:
     """Return what of a panel is known without its data."""
     limit, above = charting.limit_of(panel)
     html: Any = ""
+    whole = panel.fieldConfig.defaults.decimals == 0
+    if panel.type in _NUMBERS and limit and above and whole and limit == int(limit):
+        limit -= 1  # of whole things red begins at the first that is one too many
     refused = sheet.refused.get(panel.id, "")
     if panel.type == "text" and not refused:
         mode = panel.options.get("mode", "markdown")

@@ -22,6 +22,7 @@ PRESETS = {
 }
 POINTS = 300
 _LONGEST = 400 * 86400
+_GRID_MS = 60_000
 _STEPS = (
     *(1, 2, 5, 10, 15, 20, 30, 60, 90, 120, 180, 300, 600, 900, 1200, 1800),
     *(2400, 3600, 5400, 7200, 10800, 14400, 21600, 43200, 86400, 172800),
@@ -38,8 +39,7 @@ class Range(NamedTuple):
     """What a chart shows.
 
     Attributes:
-        start_ms, end_ms: Whole multiples of the step, so that each look at the same
-            time asks for the same points.
+        start_ms, end_ms: As many steps apart as there are points.
         step_ms: Between two points.
         scrape_ms: Between two samples.
         from_text, to_text: As the URL says it.
@@ -96,7 +96,9 @@ def parse(
     least = max((end - start) / points, scrape_seconds)
     step = next((s for s in _STEPS if s >= least), math.ceil(least / 86400) * 86400)
     step_ms = step * 1000
-    end_ms = math.floor(end * 1000 / step_ms) * step_ms
+    # On a grid, so that refreshing moves no point; a coarse one would hide the newest.
+    grid_ms = min(step_ms, _GRID_MS)
+    end_ms = math.floor(end * 1000 / grid_ms) * grid_ms
     count = max(1, round((end - start) / step))
     return Range(
         start_ms=end_ms - count * step_ms,
