@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 __all__ = [
     "Alert",
+    "Chart",
     "ChecklistItem",
     "Drill",
     "Middleware",
     "Panel",
+    "Query",
     "Record",
     "Runbook",
     "Top",
@@ -24,9 +26,11 @@ __all__ = [
 
 if TYPE_CHECKING:
     from watchroom.catalogue.model import Alert as Alert
+    from watchroom.catalogue.model import Chart as Chart
     from watchroom.catalogue.model import ChecklistItem as ChecklistItem
     from watchroom.catalogue.model import Drill as Drill
     from watchroom.catalogue.model import Panel as Panel
+    from watchroom.catalogue.model import Query as Query
     from watchroom.catalogue.model import Record as Record
     from watchroom.catalogue.model import Runbook as Runbook
     from watchroom.catalogue.model import Top as Top
@@ -47,9 +51,11 @@ else:
         **dict.fromkeys(
             (
                 "Alert",
+                "Chart",
                 "ChecklistItem",
                 "Drill",
                 "Panel",
+                "Query",
                 "Record",
                 "Runbook",
                 "Top",

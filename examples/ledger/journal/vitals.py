@@ -1,7 +1,7 @@
 """What only this project can know about itself: whether its books balance."""
 
 import watchroom
-from watchroom import Alert, Drill, Panel, Runbook, Vital
+from watchroom import Alert, Chart, Drill, Panel, Query, Runbook, Vital
 
 
 @watchroom.gauge("journal_unbalanced", every="10s")
@@ -65,6 +65,19 @@ backup.""",
                 recovery=("journal_unbalanced 0+0x$steps",),
                 calm=("journal_unbalanced 0+0x$steps",),
             ),
+        ),
+    ),
+    charts=(
+        Chart(
+            title="Unbalanced entries",
+            description="Journal entries whose debits and credits differ.",
+            row="Ledger",
+            queries=(
+                Query(
+                    "max by (instance) (journal_unbalanced{$targets})", "{{instance}}"
+                ),
+            ),
+            decimals=0,
         ),
     ),
     panel=Panel(
