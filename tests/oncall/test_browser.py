@@ -26,7 +26,7 @@ async def readable(browser):
 
 def test_a_phone_answers_a_page_and_the_incident_can_be_read(calm, tmp_path):
     number = calm.fires()["id"]
-    url = calm.here(calm.page()["ack_url"])
+    url = calm.here(calm.page(number)["ack_url"])
 
     async def look():
         async with browsing(tmp_path / "profile", url) as browser:

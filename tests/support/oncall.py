@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.parse
 from typing import NamedTuple
 
@@ -87,17 +88,27 @@ class Watched:
     def messages(self):
         return self.pages.messages("/hook")
 
-    def page(self):
-        """Return the annotations of the last page that fires."""
-        found = until(
-            lambda: [m for m in self.messages() if m["status"] == "firing"],
-            what="a page",
-        )
-        return found[-1]["alerts"][0]["annotations"]
+    def page(self, number):
+        """Return the annotations of the last page that an incident is open."""
+
+        def found():
+            firing = [m for m in self.messages() if m["status"] == "firing"]
+            texts = [m["alerts"][0]["annotations"] for m in firing]
+            end = f"/incidents/{number}"
+            return [one for one in texts if one["incident_url"].endswith(end)]
+
+        return until(found, what="a page")[-1]
 
     def here(self, url):
         """Return an address of this monitor for one of its public name."""
         return url.replace("http://watch.example.org", self.monitor.url)
+
+    def looks(self):
+        """Return how often the monitor has looked after incidents and releases."""
+        text = self.monitor.get("/metrics").body
+        return float(
+            re.search(r"^watchroom_incidents_looks_total (\S+)", text, re.MULTILINE)[1]
+        )
 
     def command(self, *words):
         """Run `watchroom …` against this monitor, without the cost of a process."""

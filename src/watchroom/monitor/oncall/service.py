@@ -91,7 +91,7 @@ class OnCall:
         )
         self.passing = Passing(self.book, self.now_ms)
         self.paging = Paging(self.book, lambda: self.contacts)
-        self.looks_failed = 0
+        self.looks = self.looks_failed = 0
 
     def now_ms(self) -> int:
         """Return now in milliseconds."""
@@ -191,7 +191,11 @@ class OnCall:
 
     def stats(self) -> dict[str, float]:
         """Return counts for the monitor's own metrics."""
-        return {**self.book.stats(), "looks_failed_total": float(self.looks_failed)}
+        return {
+            **self.book.stats(),
+            "looks_total": float(self.looks),
+            "looks_failed_total": float(self.looks_failed),
+        }
 
     # What is looked at while time passes.
 
@@ -243,6 +247,7 @@ class OnCall:
         self.deploys.observed(looked.releases, at_ms)
         for number, gone in looked.gone.items():
             self.book.judge(number, gone, at_ms)
+        self.looks += 1
 
     def _exprs(self) -> dict[str, list[str]]:
         """Return alert name → the expressions of its rules."""
