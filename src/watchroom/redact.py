@@ -46,7 +46,7 @@ _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1
 _QUERY = re.compile(r"(?<=[^\s?])\?([^\s\"'<>?]{1,4096})")
 _QUERY_VALUE = re.compile(r"=[^&;]*")
 _CREDENTIALS = re.compile(
-    r"(?i:\b(basic|bearer|digest|negotiate|token))(\s{1,4})"
+    r"(?i:\b(basic|bearer|token))(\s{1,4})"
     r"(?=[^\s\"',;]{0,512}[A-Z0-9=])([A-Za-z0-9._~+/=-]{8,4096})"
 )
 _HEADER = re.compile(
@@ -65,7 +65,7 @@ _OPENING = frozenset("{[(")
 _BRACKET = re.compile(r"[{}\[\]()]")
 _KEY_IS = re.compile(r"\)=\([^)]{1,4096}\)")  # PostgreSQL: Key (email)=(a@b.example)
 _KNOWN = re.compile(
-    r"\b[spr]k_(?:live|test)_\w{8,256}|\bgh[pousr]_\w{20,256}|\bxox[a-z]-[\w-]{10,256}"
+    r"\b[spr]k_live_\w{8,256}|\bgh[pousr]_\w{20,256}|\bxox[a-z]-[\w-]{10,256}"
     r"|\bAKIA[0-9A-Z]{16}|\beyJ[\w-]{8,4096}\.[\w-]{2,4096}\.[\w-]{0,4096}"
     r"|-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]{0,8192}(?:-----END[A-Z -]{0,64})?"
 )
@@ -90,22 +90,20 @@ _TELLING = frozenset(
     )
 )
 
-# For `suspects`: small letters, digits as 0, and without what parts words.
+# For `suspects`: small letters, digits as 0, and without what parts digits.
 _SMALL = bytes.maketrans(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZ123456789", b"abcdefghijklmnopqrstuvwxyz000000000"
 )
-_PARTING = b" -_"
+_PARTING = b" -"
+# Searched for one by one: ten times as fast as one pattern of them all (measured).
 _ANYWHERE = (
-    *(b"bearer", b"basic", b"digest", b"negotiate", b"token"),
-    *(b"klive", b"ktest", b"gho", b"ghp", b"ghu", b"ghs", b"ghr", b"xox", b"akia"),
-    *(b"eyj", b"privatekey", 13 * b"0"),
+    *("@", "?", 13 * "0", "bearer", "basic", "token"),
+    *("_live_", "akia", "xox", "eyj", "privatekey"),
 )
-_BESIDE_A_VALUE = (
-    *(b"pass", b"pwd", b"secret", b"auth", b"cookie", b"session", b"cred", b"sid"),
-    *(b"signature", b"csrf", b"card", b"cvc", b"cvv", b"dsn", b"iban", b"jwt", b"otp"),
-    *(b"pan", b"pin", b"ssn", b"accountnumber", b"query", b"fragment"),
-    *(b"skey", b"ikey", b"hkey", b"nkey", b"ekey", b"tkey", b"gkey"),
-)
+_FORGE = re.compile(r"gh[pousr]_")
+# Read backwards from a colon or an equals sign.
+_WORD_BACKWARDS = re.compile(r"[\w.-]{1,64}")
+_AFTER_A_NAME = " \"']"
 
 
 class Redactor:
@@ -127,11 +125,6 @@ class Redactor:
             )
         )
         self._known: dict[str, bool] = {}
-        self._encoded = tuple(_in_json(value) for value in self.values)
-        self._stems = (
-            *_BESIDE_A_VALUE,
-            *(name.replace("_", "").encode() for name in self.names),
-        )
 
     def secret(self, name: str) -> bool:
         """Return whether what is called so is nobody's business."""
@@ -166,25 +159,30 @@ class Redactor:
         text = _KNOWN.sub(REDACTED, text)
         return _DIGITS.sub(_card, text)
 
-    def suspects(self, line: bytes, colons: int) -> bool:
-        """Return whether `text` may find anything in a line of JSON; quickly.
-
-        Args:
-            line: The line as encoded.
-            colons: How many of its colons are JSON's and the time's.
-        """
-        if b"@" in line or b"?" in line:
+    def suspects(self, text: str) -> bool:
+        """Return whether the method `text` may find anything here; quickly."""
+        small = text.encode("utf-8", "replace").translate(_SMALL, _PARTING)
+        # As text again, which is searched in half the time that bytes are.
+        letters = small.decode("latin-1")
+        for word in _ANYWHERE:
+            if word in letters:
+                return True
+        for value in self.values:
+            if value in text:
+                return True
+        if _FORGE.search(letters) is not None:
             return True
-        small = line.translate(_SMALL, _PARTING)
-        for stem in _ANYWHERE:
-            if stem in small:
+        return (":" in text or "=" in text) and self._names_a_value(text)
+
+    def _names_a_value(self, text: str) -> bool:
+        if ")=(" in text:
+            return True
+        for part in text.replace("=", ":").split(":")[:-1]:
+            end = part[-80:].rstrip(_AFTER_A_NAME)
+            name = _WORD_BACKWARDS.match(end[::-1])
+            if name is not None and self.secret(name[0][::-1]):
                 return True
-        for value in self._encoded:
-            if value in line:
-                return True
-        if b"=" not in line and line.count(b":") <= colons:
-            return False
-        return b")=(" in line or any(stem in small for stem in self._stems)
+        return False
 
     def _own(self, flat: str) -> bool:
         joined = flat.replace("_", "")
@@ -365,12 +363,6 @@ def _known_headers(headers: dict[Any, Any]) -> dict[Any, Any]:
 
 def _flat(name: str) -> str:
     return _NOT_WORD.sub("_", _CAMEL.sub("_", name).lower()).strip("_")
-
-
-def _in_json(value: str) -> bytes:
-    import json
-
-    return json.dumps(value, ensure_ascii=False)[1:-1].encode("utf-8", "replace")
 
 
 def _value(text: str, at: int) -> tuple[int, int]:

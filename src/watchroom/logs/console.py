@@ -47,7 +47,10 @@ class Console(logging.Handler):
                 line = self._lines.line(record) + b"\n"
             else:
                 line = f"{self._text.format(record)}\n".encode("utf-8", "replace")
-            self._write(line)
+            if self._fd < 0 or self._torn:
+                self._write(line, 0)
+            elif (done := os.write(self._fd, line)) < len(line):
+                self._write(line, done)
         except Exception:  # noqa: BLE001 - the app's answer comes first
             self._drop()
 
@@ -73,21 +76,21 @@ class Console(logging.Handler):
         self._stream, self._fd = sys.stdout, -1 if fd is None else fd
         self._target = stream
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, line: bytes, done: int) -> None:
+        """Write what is left of a line, or a line to what takes text."""
         if self._fd < 0:
             if self._target is None:
                 raise OSError("there is no stdout")
             self._target.write(line.decode())
             self._target.flush()
             return
-        if self._torn:  # the last line ended in the middle
+        if self._torn and not done:  # the last line ended in the middle
             line = b"\n" + line
-        done = 0
         try:
             while done < len(line):
-                done += os.write(self._fd, line[done:] if done else line)
+                done += os.write(self._fd, line[done:])
         finally:
-            self._torn = (self._torn and not done) or 0 < done < len(line)
+            self._torn = done < len(line) and (done > 0 or self._torn)
 
     def _drop(self) -> None:
         """Count a record that nobody will read; logging it would fail as well."""

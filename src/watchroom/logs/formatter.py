@@ -32,7 +32,7 @@ _BARE = vars(logging.LogRecord("", 0, "", 0, "", None, None))
 # formatters leave behind.
 _STANDARD = frozenset((*_BARE, "message", "asctime", "taskName"))
 _FIRST_EXTRA = len(_BARE)
-_KNOWN_KEYS = 2048
+_KNOWN_SHAPES = 512
 
 
 def encoder() -> Callable[[Any], bytes]:
@@ -64,7 +64,8 @@ class Formatter(logging.Formatter):
         )
         self._second = (0, "")
         self._redactor: Redactor | None = None
-        self._plain: dict[str, str] = {}
+        # Which extras, in which order, go out under their own names.
+        self._shapes: set[tuple[str, ...]] = set()
         self._reserved = frozenset(names.get(ours, ours) for ours in OWN)
         self._constants: dict[str, str] = dict(self.schema.constants)
 
@@ -146,7 +147,7 @@ class Formatter(logging.Formatter):
             known = self._second = (second, text)
         return f"{known[1]}.{int((created - second) * 1e6):06d}Z"
 
-    def _quick(self, record: logging.LogRecord) -> bytes | None:  # noqa: C901 - hot
+    def _quick(self, record: logging.LogRecord) -> bytes | None:
         redactor = self._redactor or self.redactor()
         message = record.getMessage() if record.args else record.msg
         if type(message) is not str:
@@ -159,29 +160,41 @@ class Formatter(logging.Formatter):
         }
         if self._constants:
             line.update(self._constants)
-        plain, rest = self._plain, record.__dict__
-        colons = 2  # of the time
-        if len(rest) > _FIRST_EXTRA:
-            for key, value in islice(rest.items(), _FIRST_EXTRA, None):
-                name = plain.get(key)
-                if type(value) not in _SCALARS:
-                    if key == LINE:
-                        self._own(line, value)
-                        # A route with converters, and once more in the message.
-                        colons += 2 * str(value.get("route", "")).count(":")
-                    else:
-                        self._other(line, key, redactor.plain(value))
-                elif name is not None:
-                    line[name] = value
-                elif key not in _STANDARD:
-                    self._other(line, key, value)
+        strings = [message]
+        extra = dict(islice(record.__dict__.items(), _FIRST_EXTRA, None))
+        if extra:
+            if tuple(extra) in self._shapes and _SCALARS.issuperset(
+                map(type, extra.values())
+            ):
+                line.update(extra)
+            else:
+                self._extras(line, extra)
+            strings += [one for one in extra.values() if type(one) is str]
+        if redactor.suspects("\n".join(strings)):
+            return None
         raw = self._dumps(line)
-        if len(raw) > MAX_LINE or redactor.suspects(raw, len(line) + colons):
+        if len(raw) > MAX_LINE:
             return None
         trail = current()
         if trail is not None:
             raw = raw[:-1] + self._tail(trail)
         return raw
+
+    def _extras(self, line: dict[str, Any], extra: dict[str, Any]) -> None:
+        """Write what a record brings along; remember it if it needs no second look."""
+        redactor, plain = self.redactor(), not self.schema.others
+        for key, value in extra.items():
+            if key == LINE and type(value) is dict:
+                self._own(line, value)
+                plain = False
+            elif key not in _STANDARD:
+                scalar = type(value) in _SCALARS
+                self._other(line, key, value if scalar else redactor.plain(value))
+                plain = plain and not redactor.secret(key) and key not in self._reserved
+            else:
+                plain = False
+        if plain and len(self._shapes) < _KNOWN_SHAPES:
+            self._shapes.add(tuple(extra))
 
     def _own(self, line: dict[str, Any], fields: Any) -> None:
         """Write what a line of watchroom's own tells."""
@@ -192,8 +205,7 @@ class Formatter(logging.Formatter):
 
     def _other(self, line: dict[str, Any], key: str, value: Any) -> None:
         """Write a field of the project's own; what is ours stays ours."""
-        secret = self.redactor().secret(key)
-        if secret and value is not None:
+        if value is not None and self.redactor().secret(key):
             value = REDACTED
         others = self.schema.others
         if others:
@@ -201,10 +213,7 @@ class Formatter(logging.Formatter):
                 value = json.dumps(value, ensure_ascii=False)
             line.setdefault(others, {})[key] = value
             return
-        name = f"extra_{key}" if key in self._reserved else key
-        line[name] = value
-        if not secret and len(self._plain) < _KNOWN_KEYS:
-            self._plain[key] = name
+        line[f"extra_{key}" if key in self._reserved else key] = value
 
     def _tail(self, trail: Trail) -> bytes:
         """Return the end of each line of a trail, encoded once."""
