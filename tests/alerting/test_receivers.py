@@ -7,7 +7,9 @@ import contextlib
 import time
 
 import aiohttp
+import msgspec
 import pytest
+from tests.support.certificates import Certificate
 from tests.support.receivers import MailServer, PagerDuty, Slack, serving
 
 from watchroom.formats import alertmanager, texts
@@ -18,12 +20,16 @@ from watchroom.formats.alertmanager import (
     Receiver,
     Route,
     SlackConfig,
+    TlsConfig,
 )
+from watchroom.formats.manifest import Inputs, Manifest
 from watchroom.formats.pagerduty import dedup_key
+from watchroom.monitor.aggregation import DeliveryKey, Notification
 from watchroom.monitor.alerts import Alert
 from watchroom.monitor.dispatch import Dispatcher
 from watchroom.monitor.ledger import Ledger
 from watchroom.monitor.notify import Notifier, Pace
+from watchroom.monitor.outside import outside_links
 from watchroom.monitor.state import StateDB
 from watchroom.promql.model import labels_of
 
@@ -302,6 +308,37 @@ def test_a_mail_server_without_the_tls_that_is_required_gets_nothing(tmp_path):
     assert "does not offer STARTTLS" in entries[-1].error
 
 
+def test_a_mail_server_is_believed_by_its_certificate_before_it_gets_a_password(
+    tmp_path,
+):
+    made = Certificate(tmp_path / "tls", "20200101000000Z", "20990101000000Z")
+    with serving(MailServer("watch", "mail-secret", tls=made.served)) as server:
+        config = EmailConfig(
+            to="ann@example.com",
+            from_="watch@example.com",
+            smarthost=f"localhost:{server.port}",
+            auth_username="watch",
+            auth_password_file=secret(tmp_path, "password", "mail-secret"),
+        )
+        _, errors = told(
+            tmp_path,
+            receiver("email", config),
+            page(),
+            until=lambda found: found and found[0].attempts,
+        )
+        assert "certificate refused: self-signed certificate" in errors[0]
+        assert server.taken == []
+        trusting = msgspec.structs.replace(
+            config, tls_config=TlsConfig(ca_file="tls/cert.pem")
+        )
+        (tmp_path / "later").mkdir()
+        (tmp_path / "later" / "tls").symlink_to(tmp_path / "tls")
+        (tmp_path / "later" / "secrets").symlink_to(tmp_path / "secrets")
+        entries, _ = told(tmp_path / "later", receiver("email", trusting), page())
+        assert entries[0].state == "sent", entries
+        assert len(server.taken) == 1
+
+
 def test_a_template_that_fails_still_pages(tmp_path, slack):
     file = secret(tmp_path, "slack", slack.url)
     config = receiver(
@@ -311,3 +348,21 @@ def test_a_template_that_fails_still_pages(tmp_path, slack):
     entries, _ = told(tmp_path, config, page())
     assert entries[-1].state == "sent"
     assert "HighErrorRate firing: 5 % of requests fail &lt;" in slack.said()[0][0]
+
+
+def test_logs_and_errors_are_linked_with_the_times_of_the_incident():
+    manifest = Manifest(
+        1, "0", "shop", "production", Inputs(), "", "",
+        logs_url="https://logs.example/?a={from_s}&q={alertname}&r={route}",
+        sentry_url="https://sentry.example/?project={project}",
+    )  # fmt: skip
+    alerts = (page(route="/pay"), page(route="/cart"))
+    key = DeliveryKey("ops", "slack[0]", GROUP)
+    said = Notification(key, "send", "firing", alerts, (), frozenset(), frozenset())
+    (logs, address), errors = outside_links(said, manifest, time.time())
+    begun = int(min(alert.starts_at_ms for alert in alerts) / 1000 - 900)
+    assert logs == "Logs"
+    # Two routes share none, so none is asked for.
+    assert address == f"https://logs.example/?a={begun}&q=HighErrorRate&r="
+    assert errors == ("Errors", "https://sentry.example/?project=shop")
+    assert outside_links(said, None, time.time()) == ()

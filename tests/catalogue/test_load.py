@@ -36,6 +36,7 @@ STANDARD = (
     "TargetDown",
     "AppAbsent",
     "Watchdog",
+    "NotificationFailing",
 )
 
 

@@ -204,6 +204,8 @@ class MailServer:
                     hostname="mail.test",
                     authenticator=check if user else None,
                     auth_require_tls=False,
+                    # Alertmanager's LOGIN and aiosmtpd's do not understand each other.
+                    auth_exclude_mechanism=["LOGIN"],
                     tls_context=tls,
                 )
 

@@ -31,6 +31,7 @@ BUILT_IN = frozenset({
     "ALERTS_FOR_STATE", "probe_success", "probe_duration_seconds",
     "probe_ssl_earliest_cert_expiry", "probe_http_status_code",
     "probe_ssl_earliest_cert_lifetime_seconds", "probe_failed_due_to_certificate",
+    "alertmanager_notifications_total", "alertmanager_notifications_failed_total",
 })  # fmt: skip
 _EVERYWHERE = ("__name__", "job", "instance")
 _OWN_RESULTS = frozenset({"ALERTS", "ALERTS_FOR_STATE"})

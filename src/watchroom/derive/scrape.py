@@ -1,4 +1,4 @@
-"""prometheus.yml: the app, its public sites, and the drills."""
+"""prometheus.yml: the app, its public sites, the drills, and who delivers."""
 
 from __future__ import annotations
 
@@ -57,6 +57,18 @@ def scrape(plan: Plan) -> Prometheus:
             relabel_configs=[
                 RelabelConfig(target_label=name, replacement=value.replace("$", "$$"))
                 for name, value in plan.target_labels.items()
+            ],
+        )
+    )
+    # The embedded monitor answers this one itself: there it is the Alertmanager.
+    jobs.append(
+        ScrapeConfig(
+            job_name="alertmanager",
+            honor_timestamps=False,
+            static_configs=[
+                StaticConfig(
+                    targets=[site.inputs.alertmanager], labels=plan.target_labels
+                )
             ],
         )
     )

@@ -11,15 +11,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
+from watchroom.monitor.api.delivery_metrics import as_alertmanager
 from watchroom.monitor.auth import Access, Listen
 from watchroom.monitor.config import Loaded, load
 from watchroom.monitor.dispatch import Dispatcher
 from watchroom.monitor.evaluate import Evaluator
 from watchroom.monitor.fetch import session
+from watchroom.monitor.itself import Itself
 from watchroom.monitor.jobs import Jobs
 from watchroom.monitor.ledger import Ledger
 from watchroom.monitor.notify import Notifier
 from watchroom.monitor.oncall.service import OnCall
+from watchroom.monitor.outside import outside_links
 from watchroom.monitor.proofs import Proofs
 from watchroom.monitor.queries import Queries
 from watchroom.monitor.reload import Reloader, load_rules
@@ -186,6 +189,9 @@ class _Monitor:
             session=pages,
             external_url=self._public,
             now=time.time,
+            links=lambda said: outside_links(
+                said, services.config.manifest, time.time()
+            ),
             oncall=oncall,
         )
         rules = RuleManager(
@@ -196,7 +202,8 @@ class _Monitor:
             external_url=self._public,
         )
         oncall.views = rules.views
-        scrapers = Scrapers(self._schedule, scrapes, store, self._parse_pool)
+        itself = Itself(lambda: as_alertmanager(services))
+        scrapers = Scrapers(self._schedule, scrapes, store, self._parse_pool, itself)
         jobs = Jobs(scrapes, scrapers)
         pulse = Pulse()
         evaluator = Evaluator(rules, self._schedule, pulse, self._state.beat)
@@ -215,6 +222,7 @@ class _Monitor:
             notifier=notifier,
             oncall=oncall,
             silences=silences,
+            itself=itself,
             scrapers=scrapers,
             access=self._access,
             reload=_not_yet,
@@ -253,8 +261,8 @@ class _Monitor:
         say(f"watchroom: watching {self._loaded.root} on {self._url} (jobs: {jobs})")
         if self._loaded.prometheus.alerting is not None:
             say(
-                "watchroom: alerting: in prometheus.yml is ignored; "
-                "this monitor delivers by alertmanager.yml itself"
+                "watchroom: this monitor is the Alertmanager of alerting: in "
+                "prometheus.yml, and delivers by alertmanager.yml itself"
             )
         for sentence in self._loaded.unreadable_secrets():
             say(f"watchroom: {sentence}")

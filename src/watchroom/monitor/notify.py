@@ -8,10 +8,11 @@ import contextlib
 import logging
 import random
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from watchroom.errors import StoreError
 from watchroom.monitor import webhook
+from watchroom.monitor.delivery import Delivery, Pace, Tally
 from watchroom.monitor.integration import Attempt, Told, Wire
 from watchroom.monitor.integrations import integrations
 from watchroom.monitor.pagerduty import PagerDuty
@@ -31,46 +32,10 @@ if TYPE_CHECKING:
     from watchroom.monitor.ledger import Ledger
     from watchroom.monitor.oncall.service import OnCall
 
+__all__ = ["Notifier", "Pace"]
+
 _LOG = logging.getLogger(__name__)
 _LONGEST_SLEEP = 60.0
-
-
-class Pace(NamedTuple):
-    """How hard to try (seconds).
-
-    Attributes:
-        first: The wait after the first failure; it doubles with each one.
-        longest: The longest wait.
-        give_up: After this long the delivery is recorded as failed. The group's next
-            interval makes a new one while its alerts last.
-        timeout: One attempt.
-        at_once: How many attempts may be under way.
-        ledger_timeout: After this long a page goes out without its record.
-    """
-
-    first: float = 1.0
-    longest: float = 60.0
-    give_up: float = 86_400.0
-    timeout: float = 10.0
-    at_once: int = 8
-    ledger_timeout: float = 10.0
-
-
-class _Delivery:
-    """One message on its way: a task of the loop until it is over."""
-
-    def __init__(
-        self, number: int | None, notification: Notification, body: str, created_ms: int
-    ) -> None:
-        self.number = number
-        self.notification = notification
-        self.body = body
-        self.created_ms = created_ms
-        self.attempts = 0
-        self.next_ms = created_ms
-        self.stopped = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
-        self.last: tuple[Attempt, str, int, bool] | None = None
 
 
 class Notifier:
@@ -116,8 +81,9 @@ class Notifier:
         self._pace = pace or Pace()
         self._links = links
         self._oncall = oncall
-        self._deliveries: dict[DeliveryKey, _Delivery] = {}
+        self._deliveries: dict[DeliveryKey, Delivery] = {}
         self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._tally = Tally()
         self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(self._pace.at_once)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -157,7 +123,7 @@ class Notifier:
 
     async def _resume(self) -> None:
         for pending in await asyncio.to_thread(self._ledger.pending):
-            delivery = _Delivery(
+            delivery = Delivery(
                 pending.id, pending.notification, pending.body, pending.created_ms
             )
             delivery.attempts = pending.attempts
@@ -251,31 +217,33 @@ class Notifier:
         where = integration.destination
         intent = self._ledger.intend(notification, text, where, now_ms)
         number = await self._written(intent)
-        delivery = _Delivery(number, notification, text, now_ms)
+        delivery = Delivery(number, notification, text, now_ms)
+        if before is not None:  # newer content does not make the wait any shorter
+            delivery.waiting_ms = before.waiting_ms
         if number is None:
             intent.add_done_callback(partial(self._intended_late, delivery))
         self._launch(delivery, before)
 
-    def _intended_late(self, delivery: _Delivery, intent: Future[int]) -> None:
+    def _intended_late(self, delivery: Delivery, intent: Future[int]) -> None:
         """Take the number of an intent that came after its page left (any thread)."""
         loop = self._loop
         if intent.exception() is None and loop is not None:
             with contextlib.suppress(RuntimeError):  # it is closing
                 loop.call_soon_threadsafe(self._number, delivery, intent.result())
 
-    def _number(self, delivery: _Delivery, number: int) -> None:
+    def _number(self, delivery: Delivery, number: int) -> None:
         delivery.number = number
         with contextlib.suppress(StoreError):
             self._record(delivery)
 
-    def _launch(self, delivery: _Delivery, before: _Delivery | None) -> None:
+    def _launch(self, delivery: Delivery, before: Delivery | None) -> None:
         self._deliveries[delivery.notification.key] = delivery
         task = asyncio.create_task(self._deliver(delivery, before))
         delivery.task = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, delivery: _Delivery, before: _Delivery | None) -> None:
+    async def _deliver(self, delivery: Delivery, before: Delivery | None) -> None:
         """Try until accepted, refused for good, replaced, or too old."""
         if before is not None and before.task is not None:
             await asyncio.wait([before.task])  # never two messages of one key at once
@@ -288,14 +256,14 @@ class Notifier:
             if await self._over(delivery, attempt, destination):
                 return
 
-    async def _sleep(self, delivery: _Delivery) -> None:
+    async def _sleep(self, delivery: Delivery) -> None:
         # Bounded, since the clock may have been set back meanwhile.
         seconds = min(delivery.next_ms / 1000 - self._now(), webhook.LONGEST_WAIT)
         if seconds > 0:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(delivery.stopped.wait(), seconds)
 
-    async def _attempt(self, delivery: _Delivery) -> Told:
+    async def _attempt(self, delivery: Delivery) -> Told:
         """Return where it went and how that went."""
         delivery.attempts += 1
         integration = self._integration(delivery.notification.key)
@@ -345,7 +313,7 @@ class Notifier:
         return (await asyncio.to_thread(path.read_text)).strip()
 
     async def _over(
-        self, delivery: _Delivery, attempt: Attempt, destination: str
+        self, delivery: Delivery, attempt: Attempt, destination: str
     ) -> bool:
         """Record an attempt; return whether it was the last."""
         now_ms = self._now_ms()
@@ -361,6 +329,10 @@ class Notifier:
         outcome = "sent" if attempt.accepted else "retried" if again else "failed"
         notification = delivery.notification
         self._counts[notification.key.receiver, outcome] += 1
+        overdue = now_ms - delivery.waiting_ms >= self._pace.overdue * 1000
+        if overdue or not again:
+            delivery.waiting_ms = now_ms
+            self._tally.count(notification.key, accepted=attempt.accepted)
         delivery.last = attempt, destination, now_ms, again
         record = self._record(delivery)
         if record is not None:
@@ -374,7 +346,7 @@ class Notifier:
             del self._deliveries[notification.key]
         return True
 
-    def _record(self, delivery: _Delivery) -> Future[None] | None:
+    def _record(self, delivery: Delivery) -> Future[None] | None:
         """Have the last attempt written, once the intent has a number."""
         if delivery.number is None or delivery.last is None:
             return None
@@ -387,6 +359,14 @@ class Notifier:
             at_ms=at_ms,
             destination=destination,
             next_ms=delivery.next_ms if again else None,
+        )
+
+    def notified(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Return ``(receiver, integration)`` → messages, and those not accepted."""
+        return self._tally.of(
+            (receiver, name)
+            for receiver, ways in self._integrations.items()
+            for name in ways
         )
 
     def stats(self) -> dict[tuple[str, str], float]:

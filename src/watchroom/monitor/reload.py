@@ -49,6 +49,7 @@ class Reloader:
         services.config = loaded
         services.access.allow_hosts({loaded.monitor_host} - {""})
         services.oncall.contacts = loaded.contacts
+        services.itself.apply(loaded.prometheus)
         await services.notifier.reload(loaded.alertmanager, loaded.root)
         await self._jobs.apply(loaded)
         await self._evaluator.apply()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from watchroom.monitor.ingest import Row
+    from watchroom.monitor.itself import Itself
     from watchroom.monitor.store import Store
     from watchroom.monitor.targets import Schedule, Target
 
@@ -58,6 +59,7 @@ class Scraper:
         store: Store,
         pool: ThreadPoolExecutor,
         counts: Counts,
+        itself: Itself | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.target = target
@@ -70,6 +72,7 @@ class Scraper:
         self._store = store
         self._pool = pool
         self._counts = counts
+        self._itself = itself
         self._now = now
         self._series = TargetSeries(
             target.labels,
@@ -111,10 +114,14 @@ class Scraper:
         began = self._now()
         stamp = due if abs(began - due) <= 0.02 * self.target.interval else began
         clock = time.perf_counter()
-        try:
-            body: str | FormatError = await fetch(self._client, self.target)
-        except FormatError as error:
-            body = error
+        body: str | FormatError
+        if self._itself is not None and self._itself.answers(self.target):
+            body = self._itself.body()
+        else:
+            try:
+                body = await fetch(self._client, self.target)
+            except FormatError as error:
+                body = error
         seconds = time.perf_counter() - clock
         problem = await self._in_pool(
             self._store_row, round(stamp * 1000), body, seconds
@@ -171,11 +178,13 @@ class Scrapers:
         client: aiohttp.ClientSession,
         store: Store,
         pool: ThreadPoolExecutor,
+        itself: Itself | None = None,
     ) -> None:
         self._schedule = schedule
         self._client = client
         self._store = store
         self._pool = pool
+        self._itself = itself
         self._running: dict[Target, Scraper] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self.counts = Counts()
@@ -200,6 +209,7 @@ class Scrapers:
                     self._store,
                     self._pool,
                     self.counts,
+                    self._itself,
                 )
                 self._running[target] = scraper
                 scraper.start()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.auth import Access
     from watchroom.monitor.config import Loaded
     from watchroom.monitor.dispatch import Dispatcher
+    from watchroom.monitor.itself import Itself
     from watchroom.monitor.ledger import Ledger
     from watchroom.monitor.notify import Notifier
     from watchroom.monitor.oncall.service import OnCall
@@ -62,6 +63,7 @@ class Services:
     notifier: Notifier
     oncall: OnCall
     silences: Silences
+    itself: Itself
     scrapers: Scrapers
     access: Access
     reload: Callable[[], Awaitable[str]]

@@ -10,6 +10,7 @@ from watchroom.catalogue.standard import (
     certificate,
     database,
     database_server,
+    delivery,
     disk,
     health,
     http,
@@ -36,4 +37,5 @@ VITALS = (
     *celery_schedule.VITALS,
     *health.VITALS,
     *watch.VITALS,
+    *delivery.VITALS,
 )

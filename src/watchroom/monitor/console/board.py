@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+from watchroom.monitor.api import delivery_metrics
 from watchroom.monitor.console import people, runbooks
 from watchroom.monitor.console.changes import Change, changes
 from watchroom.monitor.console.checklist import Run, last_run
@@ -67,6 +68,8 @@ class Trust(NamedTuple):
         refused: Conversations whose last message was refused for good.
         warnings: What the stores had to survive.
         drilled: When every rule was last drilled, and how many arrived.
+        heartbeat: Whether somebody outside is to be told that the watch lives.
+        heard_ago: Seconds since somebody outside accepted that; None for never.
     """
 
     evaluated_ago: float | None
@@ -80,6 +83,8 @@ class Trust(NamedTuple):
     refused: int
     warnings: Sequence[str]
     drilled: Run | None
+    heartbeat: bool
+    heard_ago: float | None
 
 
 class Board(NamedTuple):
@@ -292,6 +297,7 @@ def _trust(services: Services, read: _Read, now: float) -> Trust:
     evaluated = pulse.evaluated_at or None
     since = now - (pulse.evaluated_at or services.started)
     scrapers = services.scrapers.all()
+    beats = delivery_metrics.heartbeats(services)
     return Trust(
         evaluated_ago=None if evaluated is None else max(0.0, now - evaluated),
         watching=since <= max(3.0, 3 * every) + 2.0,
@@ -306,6 +312,8 @@ def _trust(services: Services, read: _Read, now: float) -> Trust:
         refused=_refused(read.entries),
         warnings=services.warnings()[-_MOST_WARNINGS:],
         drilled=read.drilled,
+        heartbeat=delivery_metrics.has_heartbeat(services),
+        heard_ago=max(0.0, now - max(beats.values()) / 1000) if beats else None,
     )
 
 
