@@ -93,3 +93,21 @@ def test_the_oldest_of_a_kind_make_room(tmp_path, monkeypatch):
         proofs.note([Proof("run", "all", 1.0, "passed")], 100.0).result()
         names = [proof.name for proof in proofs.all()]
     assert names == ["n2", "n3", "n4", "all"]
+
+
+def test_when_a_receiver_last_took_a_message_is_told(watch, target, pages):
+    target.paths["/metrics"] = "m 9\n"
+
+    def row():
+        (found,) = watch.get("/api/v1/watchroom/receivers").json["data"] or [None]
+        return found
+
+    taken = until(lambda: (row() or {}).get("accepted_at") and row(), what="taken")
+    assert taken["receiver"] == "ops"
+    assert taken["accepted_at"] == pytest.approx(time.time(), abs=60)
+    assert (taken["failed_at"], taken["error"]) == (None, "")
+    pages.status = 404
+    target.paths["/metrics"] = "m 1\n"
+    refused = until(lambda: row()["error"] and row(), what="refused")
+    assert "404" in refused["error"]
+    assert refused["failed_at"] >= refused["accepted_at"]
