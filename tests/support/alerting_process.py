@@ -1,7 +1,8 @@
 """The alerting half as a process of its own, to be killed: ``python -m`` with a JSON.
 
-The samples follow a timetable instead of coming from targets: ``x{n="…"}`` is 1 from
-its start to its end, in seconds after the epoch that is given.
+The samples follow a file instead of coming from targets: ``x{n="…"}`` is 1 while `n` is
+one of the words in ``on``, and 0 while it is one of the names that are given. It prints
+``up`` when it has evaluated once.
 """
 
 from __future__ import annotations
@@ -68,14 +69,18 @@ async def main(given):
                 external_labels={},
             )
             task = asyncio.create_task(notifier.run())
+            said = False
             while not task.done():
                 store.rows.clear()
                 now = time.time()
-                for name, (start, end) in given["timetable"].items():
-                    on = start <= now - given["epoch"] < end
-                    store.put(round(now * 1000), "x", float(on), n=name)
+                on = (directory / "on").read_text().split()
+                for name in given["names"]:
+                    store.put(round(now * 1000), "x", float(name in on), n=name)
                 for key, _ in rules.groups():
                     await asyncio.to_thread(rules.evaluate, key, round(now * 1000))
+                if not said:
+                    said = True
+                    print("up", flush=True)
                 await asyncio.sleep(0.1)
             await task
 
