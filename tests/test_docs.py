@@ -42,7 +42,7 @@ def test_every_command_named_exists_with_its_options(path: Path) -> None:
 def test_the_settings_table_is_the_settings() -> None:
     from watchroom.conf import reading
 
-    table = README.split("### Settings")[1].split("###")[0]
+    table = (ROOT / "docs" / "settings.md").read_text()
     assert re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE) == list(reading.KEYS)
 
 
