@@ -82,7 +82,7 @@ class Side:
             (sender, to, str(mail["Subject"]), str(mail["To"]), _text(mail))
             for sender, to, mail in self.mail.taken
         ]
-        slack = [(title, text.strip()) for title, text in self.slack.said()]
+        slack = [(title, _shared(text)) for title, text in self.slack.said()]
         colors = [one["attachments"][0]["color"] for one in self.slack.taken]
         return {
             "pagerduty": sorted(events),
@@ -96,7 +96,15 @@ class Side:
 
 
 def _text(mail):
-    return mail.get_body(("plain",)).get_content().replace("\r\n", "\n").strip()
+    return _shared(mail.get_body(("plain",)).get_content().replace("\r\n", "\n"))
+
+
+def _shared(text):
+    """Return a text without the links to incidents, which only our monitor has."""
+    lines = text.splitlines()
+    return "\n".join(
+        line for line in lines if "/answer/" not in line and "/incidents/" not in line
+    ).strip()
 
 
 def page(name, severity, priority, *, ended=False, **labels):
