@@ -155,8 +155,7 @@ def watched(tmp_path_factory):
         found = Watched(tmp_path_factory.mktemp("oncall"), pages)
         found.monitor.start().ready()
         yield found
-        found.monitor.stop()
-        found.target.close()
+        found.close()
 
 
 @pytest.fixture

@@ -39,14 +39,32 @@ def urls(value):
         for one in value:
             yield from urls(one)
     elif isinstance(value, str):
-        yield from re.findall(r"https?://[^\s\"'<>|]+", value)
+        yield from re.findall(r"https?://[^\s\"'<>|]+", html.unescape(value))
 
 
 def test_a_crawler_that_follows_every_link_of_every_message_acknowledges_nothing(calm):
     number = calm.fires()["id"]
     answer = calm.here(calm.page(number)["ack_url"])
+    own = f"/incidents/{number}"
+
+    def said():
+        """Return, per kind of receiver, the addresses in all it was told."""
+        kinds = {
+            "webhook": calm.messages(),
+            "pagerduty": calm.pages.messages("/pagerduty"),
+            "slack": calm.pages.messages("/slack"),
+            "mail": calm.mails(),
+        }
+        return {
+            kind: {calm.here(url) for url in urls(list(told))}
+            for kind, told in kinds.items()
+        }
+
+    for kind in said():
+        for wanted in (answer, f"{calm.monitor.url}{own}"):
+            until(lambda k=kind, w=wanted: w in said()[k], 30, f"{wanted} by {kind}")
+    waiting = set().union(*said().values())
     before = len(calm.incident(number)["timeline"])
-    waiting = {calm.here(url) for message in calm.messages() for url in urls(message)}
     seen = set()
     while waiting and len(seen) < 150:
         url = waiting.pop().partition("#")[0]

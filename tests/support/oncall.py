@@ -8,6 +8,7 @@ import urllib.parse
 from typing import NamedTuple
 
 from click.testing import CliRunner
+from tests.support.receivers import MailServer
 from tests.support.watched import Files, Monitor, Target, until
 
 from watchroom.cli import watchroom
@@ -35,26 +36,43 @@ class Watched:
         self.pages = pages
         self.files = Files(tmp_path / "monitoring", pages.url())
         self.files.job(self.target.address).write()
-        self._duty()
+        self.mail = MailServer()
+        self._others()
         local = self.files.path / "local"
         local.mkdir()
         (local / "contacts.yml").write_text(CONTACTS)
         self.monitor = Monitor(self.files, tmp_path)
         self.home = tmp_path / "home"
 
-    def _duty(self):
-        """Add PagerDuty, by an address of ours, to the routes."""
+    def close(self):
+        self.monitor.stop()
+        self.target.close()
+        self.mail.close()
+
+    def _others(self):
+        """Add PagerDuty and Slack, by addresses of ours, and mail to the routes."""
         path = self.files.path / "alertmanager.yml"
         routes = json.loads(path.read_text())
         routes["route"]["routes"] = [
             {"receiver": "ops", "continue": True},
-            {"receiver": "duty"},
+            {"receiver": "duty", "continue": True},
+            {"receiver": "chat", "continue": True},
+            {"receiver": "mail"},
         ]
         pager = {
             "url": self.pages.url("/pagerduty"),
             "routing_key_file": "secrets/duty",
         }
         routes["receivers"].append({"name": "duty", "pagerduty_configs": [pager]})
+        chat = {"api_url": self.pages.url("/slack")}
+        routes["receivers"].append({"name": "chat", "slack_configs": [chat]})
+        mail = {
+            "to": "ops@example.org",
+            "from": "watch@example.org",
+            "smarthost": self.mail.address,
+            "require_tls": False,
+        }
+        routes["receivers"].append({"name": "mail", "email_configs": [mail]})
         path.write_text(json.dumps(routes))
         (self.files.path / "secrets").mkdir()
         (self.files.path / "secrets" / "duty").write_text("0" * 32)
@@ -87,6 +105,15 @@ class Watched:
 
     def messages(self):
         return self.pages.messages("/hook")
+
+    def mails(self):
+        """Return the text parts of every mail, whatever their kind."""
+        return [
+            part.get_content()
+            for _, _, message in list(self.mail.taken)
+            for part in message.walk()
+            if part.get_content_maintype() == "text"
+        ]
 
     def page(self, number):
         """Return the annotations of the last page that an incident is open."""
