@@ -92,7 +92,7 @@ def page(ledger: Chain, name: str) -> str:
 def red(ledger: Chain) -> set[str]:
     """Return which of the tiles are shown as firing."""
     tiles = re.findall(
-        r'class="tile (\w+)"[^>]*>\s*<h3>([^<]+)</h3>', page(ledger, "board")
+        r'class="tile (\w+)[^"]*"[^>]*>\s*<h3>([^<]+)</h3>', page(ledger, "board")
     )
     shown = {title: css for css, title in tiles}
     assert shown.keys() >= set(TILES.values())

@@ -176,7 +176,7 @@ def test_without_the_token_it_says_where_the_token_comes_from(ledger: Chain) -> 
     build(ledger)
     ledger.start_exporter()
     ledger.start_monitor()
-    ledger.environ["WATCHROOM_TOKEN"] = "wrong"
+    ledger.environ["WATCHROOM_TOKEN"] = "not the token, but as long"
     code, verdict = drill(ledger, ledger.monitor)
     assert code == 1
     assert "WATCHROOM_TOKEN" in verdict["reason"]

@@ -50,9 +50,11 @@ def test_the_same_alerts_reach_the_same_webhook_in_the_same_order(
     # The switches' own page never fails: a probe that meets a random failure on one
     # side only would tell two stories.
     ledger.processes.environ["LEDGER_SITES"] = f"{ledger.app}faults/"
+    ledger.processes.environ["LEDGER_HEALTH_URL"] = ledger.app
     ledger.build("--interval", "1s", "--window", "15s", "--for", "4s")
     ledger.start_exporter()
     ledger.start_app()
+    ledger.start_worker()
     ledger.start_load(25)
     ledger.start_monitor()
     ledger.start_pair()

@@ -136,6 +136,17 @@ class Chain:
         )
         self.ready(self.app, "app")
 
+    def start_worker(self) -> None:
+        """Start a Celery worker with beat in it."""
+        self.processes.start(
+            "worker",
+            [
+                *(sys.executable, "-m", "celery", "-A", "ledger", "worker", "-B"),
+                *("--concurrency", "1"),
+            ],
+            cwd=LEDGER,
+        )
+
     def start_monitor(self, *words: str) -> None:
         self.processes.start(
             "monitor",

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from watchroom.prove.chain import Chain
-    from watchroom.prove.records import Records
     from watchroom.prove.wake import Woken
 
 
@@ -151,7 +150,7 @@ def drill(
     else:
         outcome = _each(console, chain, built, how, alerts)
     took = time.monotonic() - begun
-    where = _keep(console, records_of(chain, built.manifest.project), built, outcome)
+    where = _keep(console, chain, built, outcome)
     if every:
         drill_screen.summary(console, outcome, took, where)
     if as_json:
@@ -252,8 +251,9 @@ def _wake(
     return woken
 
 
-def _keep(console: Console, records: Records, built: Built, outcome: Outcome) -> str:
+def _keep(console: Console, chain: Chain, built: Built, outcome: Outcome) -> str:
     try:
+        records = records_of(chain, built.manifest.project)
         records.note(of_drills(built, outcome))
     except WatchroomError as error:
         console.print(
