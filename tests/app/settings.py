@@ -23,7 +23,9 @@ if os.environ.get("TESTS_APP_BARE"):
     INSTALLED_APPS = []
     MIDDLEWARE = MIDDLEWARE[1:]
 NAME = str(DATA / "db.sqlite3") if "TESTS_APP_DATA" in os.environ else ":memory:"
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": NAME}}
+DATABASES: dict[str, dict[str, object]] = {
+    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": NAME}
+}
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",

@@ -80,8 +80,9 @@ class Address(NamedTuple):
 
     @property
     def private(self) -> bool:
-        """Whether the token may go there."""
-        return self.url.startswith((UNIX, "https:")) or loopback(self.url)
+        """Whether the token may go there: never to whoever serves the public site."""
+        secret = self.url.startswith((UNIX, "https:"))
+        return loopback(self.url) or (self.own and secret)
 
 
 def address(health: Health | None, sites: Sequence[str]) -> Address | None:

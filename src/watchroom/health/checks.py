@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import threading
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -54,12 +56,22 @@ class _Declared:
 
     def __init__(self) -> None:
         self.checks: dict[str, Check] = {}
-        self.found = False
+        self.found = self.finding = False
+        # Held while modules are imported, which may ask for the checks themselves.
+        self.lock = threading.RLock()
         self.chosen: dict[str, Check] = {}
         self.chosen_for: object = None
 
 
 _DECLARED = _Declared()
+
+
+def _unlock() -> None:
+    _DECLARED.lock = threading.RLock()
+
+
+# Another thread of the parent may have held it.
+os.register_at_fork(after_in_child=_unlock)
 
 
 def health_check(
@@ -129,8 +141,14 @@ def checks() -> dict[str, Check]:
     not become healthier by losing its checks.
     """
     if not _DECLARED.found:
-        _DECLARED.found = True
-        _discover()
+        with _DECLARED.lock:
+            if not _DECLARED.found and not _DECLARED.finding:
+                _DECLARED.finding = True
+                try:
+                    _discover()
+                finally:
+                    _DECLARED.finding = False
+                    _DECLARED.found = True
     said = settings().checks
     # Celery may be imported after the first answer; tests change settings.
     wanted = (*_aliases(), tuple(_DECLARED.checks), said, bool(probes.celery_apps()))

@@ -75,6 +75,11 @@ def cache(alias: str, seconds: float) -> str | None:
         backend.delete(key)
     finally:
         backend.close()
+        if _is_redis(backend):  # its pools are this look's own
+            for pool in getattr(
+                getattr(backend, "_cache", None), "_pools", {}
+            ).values():
+                pool.disconnect()
     return None
 
 
@@ -136,9 +141,14 @@ def _backend(alias: str, seconds: float) -> BaseCache:
     from django.core.cache import CacheHandler, caches
 
     backend = CacheHandler.create_connection(caches, alias)
-    if any(made.__name__ == "RedisCache" for made in type(backend).__mro__):
+    if _is_redis(backend):
         named = getattr(backend, "_options", None)
         if isinstance(named, dict):
             limits = {"socket_connect_timeout": seconds, "socket_timeout": seconds}
             backend._options = {**limits, **named}  # type: ignore[attr-defined]  # Django's RedisCache  # noqa: SLF001
     return backend
+
+
+def _is_redis(backend: BaseCache) -> bool:
+    """Return whether it is Django's own RedisCache, without importing it."""
+    return any(made.__name__ == "RedisCache" for made in type(backend).__mro__)

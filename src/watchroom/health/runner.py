@@ -170,7 +170,7 @@ class Runner:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._pid = 0
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[tuple[str, bool], Line] = {}
 
     def run(self, checks: Iterable[Check]) -> list[Result]:
         """Return the results of `checks`, after at most the longest of their times."""
@@ -203,11 +203,13 @@ class Runner:
         lines = self._lines
         found = []
         for check in checks:
-            line = lines.get(check.name)
+            # A project's own check may have the name of the one at the start.
+            key = check.name, check.once
+            line = lines.get(key)
             if line is None or line.check != check:
-                line = lines.setdefault(check.name, Line(check, self._now))
+                line = lines.setdefault(key, Line(check, self._now))
                 if line.check != check:
-                    line = lines[check.name] = Line(check, self._now)
+                    line = lines[key] = Line(check, self._now)
             found.append(line)
         return found
 
