@@ -30,6 +30,7 @@ class WatchroomConfig(AppConfig):
     def ready(self) -> None:
         """Install the instruments whose subsystem the settings name."""
         if not conf.enabled(os.environ):
+            keep_logging()
             return
         checks.register(check_settings, "watchroom")
         checks.register(check_middleware, "watchroom")
@@ -52,6 +53,15 @@ def install() -> None:
         from watchroom.logs import tasks
 
         tasks.install()
+
+
+@guarded("logs")
+def keep_logging() -> None:
+    """Keep the logs without secrets in a worker too when all else is off."""
+    if "watchroom.logs.console" in sys.modules:
+        from watchroom.logs import tasks
+
+        tasks.keep_logging()
 
 
 def check_settings(

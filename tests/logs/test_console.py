@@ -1,18 +1,22 @@
 """Where lines go, and that a stdout which fails is nobody's trouble but ours."""
 
 import json
+import logging
 import os
 import pty
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.support.app import PRELUDE, ROOT, SERVE, counts, environ
 from tests.support.lines import lines, output
 
 import watchroom
+from watchroom.context.trail import CURRENT, of_request
 from watchroom.errors import ConfigError
+from watchroom.logs.console import Console
 
 DROPPED = "watchroom_log_records_dropped_total"
 
@@ -148,3 +152,46 @@ def test_the_setting_is_a_plain_dict():
 def test_a_wrong_argument_is_named(wrong):
     with pytest.raises(ConfigError, match=r"watchroom\.logging"):
         watchroom.logging(**wrong)
+
+
+@pytest.fixture
+def console():
+    made = Console(form="json")
+    yield made
+    made.close()
+
+
+def failed():
+    return logging.makeLogRecord(
+        {
+            "name": "django.request",
+            "levelno": logging.ERROR,
+            "levelname": "ERROR",
+            "exc_info": (RuntimeError, RuntimeError("boom"), None),
+            "request": SimpleNamespace(_watchroom_told=True),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "inside", "written"),
+    [
+        (logging.INFO, True, False),
+        (logging.CRITICAL, True, True),  # no line of the request will tell it
+        (logging.INFO, False, True),  # raised outside: the line stands already
+    ],
+)
+def test_a_traceback_is_written_once(
+    console, capfd, monkeypatch, level, inside, written
+):
+    logger = logging.getLogger("watchroom.request")
+    monkeypatch.setattr(logger, "isEnabledFor", lambda asked: asked >= level)
+    trail = of_request({})
+    token = CURRENT.set(trail if inside else None)
+    try:
+        console.emit(failed())
+    finally:
+        CURRENT.reset(token)
+
+    assert ("RuntimeError: boom" in capfd.readouterr().out) is written
+    assert (trail.exc_info is None) is written

@@ -267,3 +267,13 @@ def test_only_one_of_ten_lines_takes_the_careful_way(monkeypatch):
         made.line(record("invoice %d sent in %.1f s", number, 0.5, customer=number))
 
     assert not careful
+
+
+@pytest.mark.parametrize("schema", ["guide", "ecs"])
+def test_a_line_of_ours_has_no_secret_in_its_fields(schema):
+    fields = {"path": "/unsub/joe@example.org/", "user_id": "jo@example.org"}
+
+    line = Formatter(schema).line(record("GET unresolved 404", watchroom=fields))
+
+    assert b"/unsub/[redacted]/" in line
+    assert b"example.org" not in line

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from watchroom.conf.redaction import _read, secrets
 from watchroom.redact import REDACTED, Limits, Redactor
 
 OWN = Redactor(names=["kontoNummer"], values=["s3cret-of-settings", "short"])
@@ -23,6 +24,8 @@ OWN = Redactor(names=["kontoNummer"], values=["s3cret-of-settings", "short"])
         ("Basic authentication failed", "Basic authentication failed"),
         ("--password=hunter2 -v", f"--password={REDACTED} -v"),
         ("{'password': 'hun\\'ter', 'a': 1}", f"{{'password': '{REDACTED}', 'a': 1}}"),
+        ("password\t=\tx1", f"password\t=\t{REDACTED}"),
+        ("key SG.abcdefgh_1234567.abcdefgh-1234567", f"key {REDACTED}"),
         ('{\\"apiKey\\": \\"x\\"}', f'{{\\"apiKey\\": \\"{REDACTED}\\"}}'),
         ("b'secret=1&x=2'", f"b'secret={REDACTED}&x=2'"),
         ("KeyError: 'token'", "KeyError: 'token'"),
@@ -42,6 +45,7 @@ OWN = Redactor(names=["kontoNummer"], values=["s3cret-of-settings", "short"])
 def test_what_is_written_of_a_text(said, written):
     assert OWN.text(said) == written
     assert OWN.text(written) == written
+    assert OWN.suspects(said) or said == written
 
 
 @pytest.mark.parametrize(
@@ -125,6 +129,8 @@ PIECES = (
         ")=(",
         "-----BEGIN PRIVATE KEY-----",
     ),
+    *("\\", '\\"', "]", "\t", "\r", "\v", "\f", "\u2003", "=>", "password", "pin"),
+    *("SG.abcdefgh_1234567.abcdefgh-1234567", "Set-Cookie", "Authorization", "x."),
     *("ghp_0123456789012345678901", "AKIA0123456789ABCDEF", "é", "{", "}", "word"),
 )
 
@@ -141,7 +147,8 @@ def test_the_quick_look_misses_nothing():
 @pytest.mark.parametrize(
     "piece",
     ["a", "a=", "://", "@", "a@", "1 ", "?a", "b\\", "://a@", "eyJ", "a.b@c.", "-",
-     "authorization:", "password:", "b\"'", 'password="', "4", "4-", "Bearer "],
+     "-eyJ", "SG.", "authorization:", "password:", "b\"'", 'password="', "4", "4-",
+     "Bearer "],
 )  # fmt: skip
 def test_no_text_takes_long(piece):
     text = (piece * 32768)[:32768]
@@ -150,3 +157,25 @@ def test_no_text_takes_long(piece):
     OWN.text(text)
 
     assert time.perf_counter() - begun < 0.5
+
+
+def test_what_is_a_secret_of_the_settings():
+    given = {
+        "SENDGRID_API_KEY": "SG.xxx1.yyy",
+        "TOKEN_BACKEND": "shop.tokens.Backend",
+        "DATABASE_URL": "postgres://u:hunter2pass@db/x",
+    }
+
+    assert secrets(given.items()) == ["SG.xxx1.yyy", "hunter2pass"]
+
+
+def test_a_setting_that_raises_is_no_secret():
+    class Settings:
+        DEBUG = True
+
+        @property
+        def SECRET_KEY(self):  # noqa: N802 - as Django calls it
+            raise ValueError("must not be empty")
+
+    assert _read(Settings(), "SECRET_KEY") is None
+    assert _read(Settings(), "DEBUG") is True

@@ -3,7 +3,11 @@
 import re
 
 import pytest
+from celery import signals
 from tests.support.lines import lines
+
+from watchroom import apps
+from watchroom.logs.console import Console
 
 SCRIPT = """
 import logging
@@ -105,3 +109,15 @@ def test_a_task_that_no_request_sent_passes_its_own_id_on(told):
     assert len(inner) == 1
     assert inner[0]["trace_id"] == outer["trace_id"]
     assert re.fullmatch("[0-9a-f]{32}", outer["trace_id"])
+
+
+def test_celery_leaves_the_logs_alone_when_all_else_is_off(monkeypatch):
+    monkeypatch.setenv("WATCHROOM_ENABLED", "0")
+    monkeypatch.setattr(signals.setup_logging, "receivers", [])
+    console = Console()
+    try:
+        apps.WatchroomConfig("watchroom", apps).ready()
+    finally:
+        console.close()
+
+    assert signals.setup_logging.receivers

@@ -23,7 +23,8 @@ _SECRET = re.compile(
 _NO_SECRET = frozenset(
     ("AUTH_PASSWORD_VALIDATORS", "PASSWORD_HASHERS", "PASSWORD_RESET_TIMEOUT")
 )
-_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+# A path of Python's; with a digit in it rather a key of several parts.
+_DOTTED = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)+")
 # Passwords that are words of every log.
 _WORDS = frozenset(("password", "postgres", "postgresql", "changeme"))
 _MOST = 50
@@ -65,8 +66,15 @@ def _redactor() -> Redactor:
 
     setting_changed.connect(_forget, dispatch_uid="watchroom.redaction")
     names = [name for name in dir(django_settings) if name.isupper()]
-    values = [(name, getattr(django_settings, name, None)) for name in names]
+    values = [(name, _read(django_settings, name)) for name in names]
     return Redactor(_settings().redact, secrets(values))
+
+
+def _read(settings: object, name: str) -> object:
+    try:
+        return getattr(settings, name)
+    except Exception:  # noqa: BLE001 - an empty SECRET_KEY raises, and is no secret
+        return None
 
 
 def _forget(**_: object) -> None:

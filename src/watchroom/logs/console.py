@@ -12,8 +12,11 @@ from watchroom.catalogue.metrics import LOG_DROPPED
 from watchroom.context.trail import current
 from watchroom.logs.formatter import Formatter
 
-# What they say of a request or a task is in the line that tells of it.
-_TOLD = frozenset(("django.request", "celery.app.trace"))
+# What they say of a request or a task is in the line that tells of it: whose logger.
+_TOLD = {
+    "django.request": logging.getLogger("watchroom.request"),
+    "celery.app.trace": logging.getLogger("watchroom.task"),
+}
 
 
 class Console(logging.Handler):
@@ -121,6 +124,8 @@ def own_apps_to_debug() -> None:
 
 def _told_elsewhere(record: logging.LogRecord) -> bool:
     """Return whether a line of its request or task tells it, exception and all."""
+    if not _TOLD[record.name].isEnabledFor(record.levelno):
+        return False
     trail = current()
     if record.name == "django.request":
         # Also after the middleware: then the line stands already.
@@ -133,7 +138,9 @@ def _told_elsewhere(record: logging.LogRecord) -> bool:
             and isinstance(data, dict)
             and data.get("id") == trail.task_id
         )
-    if told and trail is not None and record.exc_info:
+    if told and record.exc_info:
+        if trail is None:  # raised outside the middleware, so the line lacks it
+            return False
         trail.exc_info = record.exc_info
     return bool(told)
 

@@ -170,6 +170,9 @@ class Formatter(logging.Formatter):
             else:
                 self._extras(line, extra)
             strings += [one for one in extra.values() if type(one) is str]
+            own = extra.get(LINE)
+            if type(own) is dict:
+                strings += [one for one in own.values() if type(one) is str]
         if redactor.suspects("\n".join(strings)):
             return None
         raw = self._dumps(line)

@@ -22,10 +22,16 @@ def install() -> bool:
     signals.before_task_publish.connect(_on_publish, weak=False)
     signals.task_prerun.connect(_on_begin, weak=False)
     signals.task_postrun.connect(_on_end, weak=False)
-    if console.active():
+    keep_logging()
+    return True
+
+
+def keep_logging() -> None:
+    """Keep Celery, if it is here already, off what writes the project's logs."""
+    signals = sys.modules.get("celery.signals")
+    if signals is not None and console.active():
         # With somebody connected Celery leaves the root logger and stdout alone.
         signals.setup_logging.connect(_on_logging, weak=False)
-    return True
 
 
 def _on_logging(**_: object) -> None:
