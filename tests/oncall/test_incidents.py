@@ -42,6 +42,21 @@ def test_the_priority_is_the_worst_of_the_alerts_until_somebody_changes_it(night
     assert (night.only().priority, night.only().priority_by) == ("P3", "Anna")
 
 
+def test_what_was_answered_asks_again_when_it_becomes_a_p1_or_was_mitigated(night):
+    night.says(night.alert(priority="P2", route="a"))
+    night.oncall.desk.acknowledge(1, "anna", "looking")
+    night.says(night.alert(priority="P2", route="b"))
+    assert night.only().state == "acknowledged", "no worse than what she answered"
+    night.says(night.alert(priority="P1", route="c"))
+    found = night.only()
+    assert (found.state, found.acknowledged_by) == ("firing", "")
+    assert found.unanswered_ms == night.ms
+    night.oncall.desk.acknowledge(1, "Ben", "now me")
+    night.oncall.desk.mitigate(1, "Ben", "rolled back")
+    night.says(night.alert(priority="P1", route="d"))
+    assert night.only().state == "firing"
+
+
 def test_every_state_and_who_did_what_when_stays_in_the_timeline(night):
     alert = night.alert()
     night.says(alert)

@@ -190,7 +190,7 @@ class Notifier:
             return await asyncio.wait_for(
                 asyncio.wrap_future(future), self._pace.ledger_timeout
             )
-        except (StoreError, TimeoutError):
+        except Exception:  # noqa: BLE001 - whatever the disk says, the page goes out
             self._counts["", "ledger_failed"] += 1
             return None
 
@@ -209,11 +209,17 @@ class Notifier:
         if notification.kind != "send" or integration is None:
             await self._written(self._ledger.note(notification, now_ms))
             return
-        links = self._links(notification)
-        if self._oncall is not None:
-            notification = self._oncall.dressed(notification, now_ms)
-            links += self._oncall.links(notification)
-        text = integration.compose(notification, self._external_url, links)
+        try:
+            links = self._links(notification)
+            if self._oncall is not None:
+                notification = self._oncall.dressed(notification, now_ms)
+                links += self._oncall.links(notification)
+            text = integration.compose(notification, self._external_url, links)
+        except Exception:  # noqa: BLE001 - one text that fails must not end all delivery
+            _LOG.exception("composing for %s failed", key.receiver)
+            self._counts[key.receiver, "failed"] += 1
+            self._dispatcher.settle(notification, accepted=False, now_ms=now_ms)
+            return
         where = integration.destination
         intent = self._ledger.intend(notification, text, where, now_ms)
         number = await self._written(intent)
@@ -296,7 +302,8 @@ class Notifier:
         found = []
         wire = Wire(self._session, self._secret, self._pace.timeout)
         for key in self._dispatcher.told_of(fingerprints):
-            name, pager = f"{key.receiver}/{key.integration}", self._integration(key)
+            pager = self._integration(key)
+            name = f"{key.receiver}/{key.integration}/{key.group_key}"
             if not isinstance(pager, PagerDuty) or name in skip:
                 continue
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import email.utils
 import json
+import math
 import time
 import urllib.parse
 from typing import TYPE_CHECKING, Any
@@ -148,7 +149,8 @@ def _retry_after(header: str | None, now: float) -> float:
         except ValueError:
             return 0.0
         seconds = moment.timestamp() - now
-    return min(max(seconds, 0.0), LONGEST_WAIT)
+    # NaN is a number to float(), and none to wait for.
+    return min(max(seconds, 0.0), LONGEST_WAIT) if math.isfinite(seconds) else 0.0
 
 
 async def post(

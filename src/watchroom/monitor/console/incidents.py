@@ -19,6 +19,7 @@ from watchroom.monitor.oncall.incident import PRIORITIES, RefusedStepError
 if TYPE_CHECKING:
     from watchroom.monitor.console.render import Renderer
     from watchroom.monitor.oncall.incident import Incident
+    from watchroom.monitor.oncall.links import Link
     from watchroom.monitor.oncall.records import Sent
     from watchroom.monitor.oncall.service import OnCall
     from watchroom.monitor.services import Services
@@ -173,9 +174,7 @@ class IncidentPages:
         link = self._oncall.signer.read(
             request.match_info["name"], self._services.now()
         )
-        found = None
-        if link is not None and not link.expired:
-            found = await asyncio.to_thread(self._oncall.book.get, link.incident)
+        found = None if link is None else await self._linked(link)
         now = self._oncall.now_ms()
         if found is None:
             status = 410 if link is not None else 404
@@ -196,7 +195,7 @@ class IncidentPages:
         """Acknowledge by a link."""
         name = request.match_info["name"]
         link = self._oncall.signer.read(name, self._services.now())
-        if link is None or link.expired:
+        if link is None or await self._linked(link) is None:
             self._services.access.refused += 1
             return await self._answer_page(request)
         form = await _form(request)
@@ -204,18 +203,29 @@ class IncidentPages:
         try:
             desk = self._oncall.desk
             number = link.incident
-            done = await asyncio.to_thread(desk.acknowledge, number, who, reason)
+            try:
+                done = await asyncio.to_thread(desk.acknowledge, number, who, reason)
+            except (KeyError, RefusedStepError):
+                # Somebody was faster: the page says who, and asks for nothing more.
+                raise _signed(web.HTTPSeeOther(name), who) from None
             await on_disk(done[1])
             if form.get("silence"):
                 done = await asyncio.to_thread(
                     desk.silence, number, who, reason, _SILENCE_SECONDS
                 )
                 await on_disk(done[1])
-        except (KeyError, RefusedStepError):
-            pass  # the page says where it stands
+        except RefusedStepError as error:
+            return await self._answer_page(request, f"not silenced: {error}", 409)
         except (BadActError, WatchroomError) as error:
             return await self._answer_page(request, str(error), 400)
         raise _signed(web.HTTPSeeOther(name), who)
+
+    async def _linked(self, link: Link) -> Incident | None:
+        """Return the incident that a link is for, while it may be answered by it."""
+        if link.expired:
+            return None
+        found = await asyncio.to_thread(self._oncall.book.get, link.incident)
+        return found if found and found.opened_ms == link.opened_ms else None
 
     def _people(self, request: web.Request) -> dict[str, Any]:
         return {

@@ -150,7 +150,7 @@ class Book:
                 self._counts["reopened"] += 1
                 changed, event = moves.reopened(known, alert, now_ms)
             elif alert.fingerprint in known.alerts or len(known.alerts) < _MOST_ALERTS:
-                changed, event = moves.joined(known, alert)
+                changed, event = moves.joined(known, alert, now_ms)
             else:
                 self._counts["events_dropped"] += 1
                 return known

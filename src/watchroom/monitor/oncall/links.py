@@ -1,8 +1,8 @@
 """The link in a page that lets its reader answer: signed, for one incident, for a time.
 
-The signature is an HMAC over incident and expiry with a key made from the monitor's
-token, so a link proves that this monitor sent it and shows nothing of the token.
-Whoever has the link may answer that incident and nothing else.
+The signature is an HMAC over incident, opening and expiry with a key made from the
+monitor's token, so a link proves that this monitor sent it and shows nothing of the
+token. Whoever has the link may answer that incident and nothing else.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import re
 from typing import NamedTuple
 
 LASTS_SECONDS = 3 * 86400
-_NAME = re.compile(r"([1-9][0-9]{0,11})-([1-9][0-9]{0,11})-([A-Za-z0-9_-]{22})")
-_PURPOSE = b"watchroom: acknowledge by link, 1"
+_NAME = re.compile(
+    r"([1-9][0-9]{0,11})-([1-9][0-9]{0,14})-([1-9][0-9]{0,11})-([A-Za-z0-9_-]{22})"
+)
+_PURPOSE = b"watchroom: acknowledge by link, 2"
 
 
 class Link(NamedTuple):
@@ -23,10 +25,12 @@ class Link(NamedTuple):
 
     Attributes:
         incident: Its number.
+        opened_ms: When it was opened: numbers begin again with a new state.db.
         expired: Whether its time is over.
     """
 
     incident: int
+    opened_ms: int
     expired: bool
 
 
@@ -40,23 +44,21 @@ class Signer:
     def __init__(self, token: str) -> None:
         self._key = hmac.new(token.encode(), _PURPOSE, hashlib.sha256).digest()
 
-    def name(self, incident: int, now: float) -> str:
-        """Return the last part of the link's path: number, expiry, signature."""
-        until = int(now) + LASTS_SECONDS
-        return f"{incident}-{until}-{self._seal(incident, until)}"
+    def name(self, incident: int, opened_ms: int, now: float) -> str:
+        """Return the last part of the link's path: incident, expiry, signature."""
+        said = f"{incident}-{opened_ms}-{int(now) + LASTS_SECONDS}"
+        return f"{said}-{self._seal(said)}"
 
     def read(self, name: str, now: float) -> Link | None:
         """Return what a link's last part stands for; None if we did not make it."""
         match = _NAME.fullmatch(name)
         if match is None:
             return None
-        incident, until = int(match[1]), int(match[2])
-        if not hmac.compare_digest(match[3], self._seal(incident, until)):
+        said = name.removesuffix(f"-{match[4]}")
+        if not hmac.compare_digest(match[4], self._seal(said)):
             return None
-        return Link(incident, expired=until < now)
+        return Link(int(match[1]), int(match[2]), expired=int(match[3]) < now)
 
-    def _seal(self, incident: int, until: int) -> str:
-        digest = hmac.new(
-            self._key, f"{incident}-{until}".encode(), hashlib.sha256
-        ).digest()
+    def _seal(self, said: str) -> str:
+        digest = hmac.new(self._key, said.encode(), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")

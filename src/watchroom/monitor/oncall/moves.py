@@ -60,8 +60,12 @@ def firing_of(alert: Alert) -> Firing:
     return Firing(dict(alert.labels), dict(alert.annotations), alert.starts_at_ms)
 
 
-def joined(known: Incident, alert: Alert) -> tuple[Incident, Event]:
-    """Return an open incident with one more alert, or one of its own firing again."""
+def joined(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Event]:
+    """Return an open incident with one more alert, or one of its own firing again.
+
+    What somebody answered stays answered, unless it becomes a P1 only now, or was
+    thought to be mitigated.
+    """
     before = alert.fingerprint in known.alerts
     firing = firing_of(alert)
     alerts = {**known.alerts, alert.fingerprint: firing}
@@ -71,6 +75,9 @@ def joined(known: Incident, alert: Alert) -> tuple[Incident, Event]:
         priority=known.priority if known.priority_by else worst(alerts),
         times=known.times + before,
     )
+    worse = changed.priority == "P1" != known.priority
+    if known.state == "mitigated" or (known.state == "acknowledged" and worse):
+        changed = _unanswered(changed, now_ms)
     return changed, texts.fired(firing, "fires again" if before else "also fires")
 
 
@@ -79,10 +86,18 @@ def reopened(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Even
     firing = firing_of(alert)
     changed = replace(
         known,
-        state="firing",
         alerts={**known.alerts, alert.fingerprint: firing},
-        unanswered_ms=now_ms,
         times=known.times + 1,
+    )
+    return _unanswered(changed, now_ms), texts.fired(firing, "fires again, reopened")
+
+
+def _unanswered(known: Incident, now_ms: int) -> Incident:
+    """Return an incident that waits for an answer as on its first day."""
+    return replace(
+        known,
+        state="firing",
+        unanswered_ms=now_ms,
         acknowledged_by="",
         acknowledged_ms=None,
         reason="",
@@ -93,7 +108,6 @@ def reopened(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Even
         called=[],
         passed=[],
     )
-    return changed, texts.fired(firing, "fires again, reopened")
 
 
 def judged(

@@ -103,7 +103,8 @@ class OnCall:
 
     def answer_url(self, incident: Incident) -> str:
         """Return a signed link by which its reader can answer."""
-        return f"{self.url}/answer/{self.signer.name(incident.id, self._now())}"
+        name = self.signer.name(incident.id, incident.opened_ms, self._now())
+        return f"{self.url}/answer/{name}"
 
     # What routing and delivery ask.
 
