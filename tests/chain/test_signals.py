@@ -187,7 +187,7 @@ CALM = {
     "max(job_instance_name:container_memory:used_ratio)": 100 / 512,
     "min(job_instance_mountpoint:node_filesystem_avail:ratio)": 1,
     "min(job_instance:certificate:seconds_left) > bool 86400": 1,
-    'count(up{job!~"drill.*"})': 2,
+    'count(up{job!~"drill.*"})': 3,
 }
 
 

@@ -86,6 +86,9 @@ def test_four_workers_one_killed_then_half_with_another_limit(tmp_path, preload)
             )
             threads = load.run(2000)
             # The one that hangs answers nothing else: killing it loses one request.
+            children.wait_until(
+                lambda: any(_hangs(run, pid) for pid in _pids(run)), "one hangs"
+            )
             hung = next(pid for pid in _pids(run) if _hangs(run, pid))
             os.kill(hung, signal.SIGKILL)
             for thread in (*threads, waiting):

@@ -261,8 +261,12 @@ class AppHealth:
         if url.startswith(UNIX):
             plain = http.client.HTTPConnection("localhost", timeout=ASK_SECONDS)
             plain.sock = socket.socket(socket.AF_UNIX)
-            plain.sock.settimeout(ASK_SECONDS)
-            plain.sock.connect(url.removeprefix(UNIX))
+            try:
+                plain.sock.settimeout(ASK_SECONDS)
+                plain.sock.connect(url.removeprefix(UNIX))
+            except OSError:
+                plain.close()
+                raise
             return plain, ""
         parts = urlsplit(url)
         host = parts.hostname or ""
