@@ -112,10 +112,10 @@ def load(text: str, file: str) -> Alertmanager:
     _refuse_other_receivers(data, node, file)
     config = yamlfile.convert(data, node, file, Alertmanager)
     names = [receiver.name for receiver in config.receivers]
-    try:
+    with yamlfile.placed(node, file):
         for name in names:
             if names.count(name) > 1:
-                raise ConfigError(  # noqa: TRY301 - the line is added below
+                raise ConfigError(
                     f"two receivers are named {name!r}", field="receivers"
                 )
         for i, receiver in enumerate(config.receivers):
@@ -124,17 +124,9 @@ def load(text: str, file: str) -> Alertmanager:
         _check_route(config.route, "route", set(names))
         for i, rule in enumerate(config.inhibit_rules):
             for side in ("source_matchers", "target_matchers"):
-                for text_ in getattr(rule, side):
-                    _matcher(text_, f"inhibit_rules[{i}].{side}")
-    except ConfigError as error:
-        path = yamlfile.steps(error.field or "")
-        raise ConfigError(
-            error.what,
-            file=file,
-            line=yamlfile.line_of(node, path),
-            field=error.field,
-            hint=error.hint,
-        ) from None
+                with yamlfile.within(f"inhibit_rules[{i}].{side}"):
+                    for text_ in getattr(rule, side):
+                        parse_matcher(text_)
     return config
 
 
@@ -167,13 +159,6 @@ def parse_matcher(text: str) -> Matcher:
     return Matcher(name, op, value)
 
 
-def _matcher(text: str, field: str) -> None:
-    try:
-        parse_matcher(text)
-    except ConfigError as error:
-        raise ConfigError(error.what, field=field, hint=error.hint) from None
-
-
 def _check_root(route: Route) -> None:
     if route.matchers:
         raise ConfigError("the first route matches everything", field="route.matchers")
@@ -188,20 +173,16 @@ def _check_route(route: Route, field: str, names: set[str]) -> None:
             field=f"{field}.receiver",
             hint=f"there are {', '.join(sorted(names)) or 'none'}",
         )
-    for text in route.matchers:
-        _matcher(text, f"{field}.matchers")
+    with yamlfile.within(f"{field}.matchers"):
+        for text in route.matchers:
+            parse_matcher(text)
     for name in ("group_wait", "group_interval", "repeat_interval"):
         value = getattr(route, name)
         if value is None:
             continue
-        try:
-            seconds = parse_duration(value)
-        except ConfigError as error:
-            raise ConfigError(
-                error.what, field=f"{field}.{name}", hint=error.hint
-            ) from None
-        if seconds <= 0 and name != "group_wait":
-            raise ConfigError(f"{name} must be longer than 0", field=f"{field}.{name}")
+        with yamlfile.within(f"{field}.{name}"):
+            if parse_duration(value) <= 0 and name != "group_wait":
+                raise ConfigError(f"{name} must be longer than 0")
     for i, child in enumerate(route.routes):
         _check_route(child, f"{field}.routes[{i}]", names)
 

@@ -90,20 +90,12 @@ def load(text: str, file: str, receivers: Collection[str]) -> Contacts:
     """
     data, node = yamlfile.parse(text, file)
     found = yamlfile.convert(data, node, file, Contacts)
-    try:
+    with yamlfile.placed(node, file):
         _check_contacts(found, receivers)
         _check_escalation(found)
         for name in ("repeat", "escalate_after"):
-            _check_duration(getattr(found, name), name)
-    except ConfigError as error:
-        path = yamlfile.steps(error.field or "")
-        raise ConfigError(
-            error.what,
-            file=file,
-            line=yamlfile.line_of(node, path),
-            field=error.field,
-            hint=error.hint,
-        ) from None
+            with yamlfile.within(name):
+                _check_duration(getattr(found, name))
     return found
 
 
@@ -149,10 +141,6 @@ def _check_escalation(found: Contacts) -> None:
             raise ConfigError(f"{name!r} stands twice", field=field)
 
 
-def _check_duration(text: str, field: str) -> None:
-    try:
-        seconds = parse_duration(text)
-    except ConfigError as error:
-        raise ConfigError(error.what, field=field, hint=error.hint) from None
-    if seconds <= 0:
-        raise ConfigError("must be longer than 0", field=field, hint="write 5m")
+def _check_duration(text: str) -> None:
+    if parse_duration(text) <= 0:
+        raise ConfigError("must be longer than 0", hint="write 5m")

@@ -128,35 +128,14 @@ def load(text: str, file: str) -> Prometheus:
     config = yamlfile.convert(data, node, file, Prometheus)
     jobs: set[str] = set()
     for i, job in enumerate(config.scrape_configs):
-        path: list[str | int] = ["scrape_configs", i]
-        try:
+        with yamlfile.placed(node, file), yamlfile.within(f"scrape_configs[{i}]"):
             if job.job_name in jobs:
-                raise ConfigError(f"two jobs are named {job.job_name!r}")  # noqa: TRY301 - the line is added below
+                raise ConfigError(f"two jobs are named {job.job_name!r}")
             jobs.add(job.job_name)
             check_job(job, config.global_)
-        except ConfigError as error:
-            raise ConfigError(
-                error.what,
-                file=file,
-                line=yamlfile.line_of(
-                    node, [*path, *yamlfile.steps(error.field or "")]
-                ),
-                field=f"scrape_configs[{i}]"
-                + (f".{error.field}" if error.field else ""),
-                hint=error.hint,
-            ) from None
-    for name in ("scrape_interval", "scrape_timeout", "evaluation_interval"):
-        try:
+    with yamlfile.placed(node, file), yamlfile.within("global"):
+        for name in ("scrape_interval", "scrape_timeout", "evaluation_interval"):
             _positive(getattr(config.global_, name), name)
-        except ConfigError as error:
-            line = yamlfile.line_of(node, ["global", name])
-            raise ConfigError(
-                error.what,
-                file=file,
-                line=line,
-                field=f"global.{name}",
-                hint=error.hint,
-            ) from None
     return config
 
 
@@ -190,12 +169,8 @@ def check_job(job: ScrapeConfig, defaults: Global) -> None:
                 field=f"relabel_configs[{i}].action",
                 hint=", ".join(sorted(_ACTIONS)),
             )
-        try:
+        with yamlfile.within(f"relabel_configs[{i}].regex"):
             regexp.check(step.regex)
-        except ConfigError as error:
-            raise ConfigError(
-                error.what, field=f"relabel_configs[{i}].regex", hint=error.hint
-            ) from None
 
 
 def body_limit(job: ScrapeConfig) -> int:
@@ -208,19 +183,13 @@ def body_limit(job: ScrapeConfig) -> int:
     if isinstance(limit, int):
         return limit
     # Prometheus' KB, MB and GB are powers of two.
-    try:
+    with yamlfile.within("body_size_limit"):
         return parse_size(re.sub(r"^(\d+)([KMG])B$", r"\1\2iB", limit))
-    except ConfigError as error:
-        raise ConfigError(
-            error.what, field="body_size_limit", hint=error.hint
-        ) from None
 
 
 def _positive(text: str, field: str) -> float:
-    try:
+    with yamlfile.within(field):
         seconds = parse_duration(text)
-    except ConfigError as error:
-        raise ConfigError(error.what, field=field, hint=error.hint) from None
-    if seconds <= 0:
-        raise ConfigError(f"{field} must be longer than 0", field=field)
+        if seconds <= 0:
+            raise ConfigError(f"{field} must be longer than 0")
     return seconds

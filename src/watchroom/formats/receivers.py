@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from watchroom.errors import ConfigError
+from watchroom.formats import yamlfile
 
 _STRICT: dict[str, Any] = {
     "frozen": True,
@@ -181,13 +182,9 @@ def check(receiver: Receiver, field: str) -> None:
             `field`.
     """
     for name, config in receiver.integrations().items():
-        try:
+        kind, _, place = name.partition("[")
+        with yamlfile.within(f"{field}.{kind}_configs[{place}"):
             config.check()
-        except ConfigError as error:
-            kind, _, place = name.partition("[")
-            raise ConfigError(
-                error.what, field=f"{field}.{kind}_configs[{place}", hint=error.hint
-            ) from None
 
 
 def _named(*names: str) -> list[str]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import yaml
 
 from watchroom.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 T = TypeVar("T")
 
@@ -58,6 +62,31 @@ def convert(data: Any, node: yaml.Node | None, file: str, kind: type[T]) -> T:
         return msgspec.convert(data, kind, strict=True)
     except msgspec.ValidationError as error:
         raise _said(str(error), node, file, kind) from None
+
+
+@contextlib.contextmanager
+def placed(node: yaml.Node | None, file: str) -> Iterator[None]:
+    """Give a ConfigError from inside its file, and the line of its field."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(
+            error.what,
+            file=file,
+            line=line_of(node, steps(error.field or "")),
+            field=error.field,
+            hint=error.hint,
+        ) from None
+
+
+@contextlib.contextmanager
+def within(field: str) -> Iterator[None]:
+    """Make `field` the one, or the parent of the one, that a ConfigError names."""
+    try:
+        yield
+    except ConfigError as error:
+        below = f"{field}.{error.field}" if error.field else field
+        raise ConfigError(error.what, field=below, hint=error.hint) from None
 
 
 def line_of(node: yaml.Node | None, path: list[str | int]) -> int | None:
