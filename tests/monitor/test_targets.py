@@ -100,6 +100,15 @@ def test_many_targets_are_spread_over_most_of_the_interval():
 
 
 def test_the_next_moment_is_aligned_and_after_now():
-    assert next_due(100.0, 5.0, 0.25) == pytest.approx(100.25)
-    assert next_due(100.25, 5.0, 0.25) == pytest.approx(105.25)
-    assert next_due(104.9, 5.0, 0.25) == pytest.approx(105.25)
+    assert next_due(100.0, 95.25, 5.0, 0.25) == pytest.approx(100.25)
+    assert next_due(100.25, 100.25, 5.0, 0.25) == pytest.approx(105.25)
+    assert next_due(104.9, 100.25, 5.0, 0.25) == pytest.approx(105.25)
+
+
+def test_a_sleep_that_ends_too_early_gives_no_moment_twice():
+    assert next_due(100.24, 100.25, 5.0, 0.25) == pytest.approx(105.25)
+
+
+def test_a_clock_set_back_stops_nobody_from_looking():
+    hour = 3600.0
+    assert next_due(100.3, 100.25 + hour, 5.0, 0.25) == pytest.approx(105.25)

@@ -73,7 +73,7 @@ class Evaluator:
             await self._once(key, due)
             now = self._now()
             offset = self._schedule.evaluation_offset(interval)
-            after = next_due(max(now, due), interval, offset)
+            after = next_due(now, due, interval, offset)
             self._pulse.missed += max(0, round((after - due) / interval) - 1)
             due = after
             await asyncio.sleep(max(0.0, due - self._now()))

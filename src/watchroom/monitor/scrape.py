@@ -106,7 +106,7 @@ class Scraper:
                 self.health, self.last_error = "down", "internal error, see the log"
             interval = self.target.interval
             offset = self._schedule.offset(self.target.key, interval)
-            due = next_due(max(self._now(), due), interval, offset)
+            due = next_due(self._now(), due, interval, offset)
             await asyncio.sleep(max(0.0, due - self._now()))
 
     async def scrape(self, due: float) -> None:

@@ -163,6 +163,12 @@ class Schedule:
         return self.spread(interval) + min(0.1 * interval, 0.15)
 
 
-def next_due(now: float, interval: float, offset: float) -> float:
-    """Return the first instant after `now` that is `offset` into an interval."""
-    return ((now - offset) // interval + 1) * interval + offset
+def next_due(now: float, due: float, interval: float, offset: float) -> float:
+    """Return the first instant that is `offset` into an interval, after `due` and now.
+
+    A sleep may end a moment too early, which must not give `due` again. When `due` is
+    further off than that, the clock was set back: waiting for it to catch up would be
+    as long without a look.
+    """
+    start = now if due - now > interval else max(now, due)
+    return ((start - offset) // interval + 1) * interval + offset
