@@ -4,6 +4,7 @@ specification of alert generators, one by one, with promtool as judge of the tab
 from __future__ import annotations
 
 import subprocess
+import threading
 
 import pytest
 import yaml
@@ -319,6 +320,39 @@ def test_a_rule_that_gives_more_alerts_than_anybody_reads_is_an_error(bench):
     b.tick(10, *(("x", 1, {"n": f"{n}"}) for n in range(10_001)))
     assert "10001 alerts at once" in b.errors()["A"]
     assert b.states() == {"A": "firing"}
+
+
+def test_pages_go_out_though_the_disk_hangs(bench):
+    b = bench(ONE.format(for_="0s"))
+    release = threading.Event()
+    b.state.write(lambda _: release.wait(60))
+    b.state.patience = 0.05
+    b.tick(5, ("x", 1, {}))
+    assert len(b.sent[-1]) == 1
+    assert b.rules.stats()["state_failures"] == 1
+    release.set()
+    b.state.patience = 60
+    b.tick(10, ("x", 1, {}))
+    b.restart(12)
+    assert b.states() == {"A": "firing"}
+
+
+def test_rules_read_again_while_the_disk_hangs_are_in_force_and_page(bench):
+    b = bench(ONE.format(for_="0s"))
+    release = threading.Event()
+    b.state.write(lambda _: release.wait(60))
+    b.state.patience = 0.05
+    b.tick(5, ("x", 1, {}))
+    b.load(ONE.format(for_="0s").replace("alert: A", "alert: B"), 6)
+    assert b.heard()[-1] == ("A", False)
+    b.tick(10, ("x", 1, {}))
+    assert b.states() == {"B": "firing"}
+    assert b.heard()[-1] == ("B", True)
+    release.set()
+    b.state.patience = 60
+    b.tick(15, ("x", 1, {}))
+    b.restart(17)
+    assert b.states() == {"B": "firing"}
 
 
 def test_pages_go_out_though_neither_store_can_be_written(bench):

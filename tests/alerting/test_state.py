@@ -11,7 +11,7 @@ import pytest
 
 from watchroom.errors import StoreError
 from watchroom.monitor.schema import FORMAT, SCRIPTS
-from watchroom.monitor.state import StateDB
+from watchroom.monitor.state import MOST_WAITING, StateDB
 
 
 def insert(name):
@@ -56,6 +56,38 @@ def test_many_threads_share_one_writer(tmp_path):
         for future in futures:
             future.result(5)
         assert len(names(state)) == 100
+
+
+def test_behind_a_disk_that_hangs_nobody_waits_for_room(tmp_path):
+    hangs, release = threading.Event(), threading.Event()
+    with StateDB(tmp_path) as state:
+        state.write(lambda _: hangs.set() or release.wait(60))
+        hangs.wait(60)
+        asked = [state.write(lambda _: None) for _ in range(MOST_WAITING + 2)]
+        error = asked[-1].exception(0)
+        assert "10000 changes wait for the disk" in str(error)
+        assert state.refused == 2
+        state.patience = 0.05
+        with pytest.raises(StoreError, match="wait for the disk"):
+            state.commit(insert("a"))
+        release.set()
+        asked[0].result(60)
+        state.patience = 60
+        state.commit(insert("b"))
+        assert names(state) == {"b"}
+
+
+def test_whoever_waits_for_the_disk_does_not_wait_for_ever(tmp_path):
+    release = threading.Event()
+    with StateDB(tmp_path) as state:
+        state.write(lambda _: release.wait(60))
+        state.patience = 0.05
+        with pytest.raises(StoreError, match=r"took over 0\.05 s"):
+            state.commit(insert("a"))
+        release.set()
+        state.patience = 60
+        state.commit(insert("b"))
+        assert names(state) == {"a", "b"}
 
 
 def test_a_change_that_fails_is_undone_alone(tmp_path):

@@ -107,6 +107,11 @@ class Ledger:
     def __init__(self, state: StateDB) -> None:
         self._state = state
 
+    @property
+    def refused(self) -> int:
+        """Changes, of whomever, for which state.db had no room."""
+        return self._state.refused
+
     def told(self) -> dict[DeliveryKey, Told]:
         """Return what every receiver accepted last."""
         rows = self._state.read(

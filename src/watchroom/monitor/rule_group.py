@@ -252,7 +252,7 @@ class RuleGroup:
         services: Services,
         saves: dict[int, tuple[list[ActiveAlert], list[ActiveAlert]]],
     ) -> None:
-        """Put changed alerts on disk; a disk that refuses must not stop a page."""
+        """Put changed alerts on disk; one that will not must stop no page."""
         rows = []
         for rule in self.rules:
             if isinstance(rule, RecordRule):
@@ -265,11 +265,15 @@ class RuleGroup:
         if not rows:
             return
         try:
-            rule_memory.save(services.state, rows).result()
+            rule_memory.save(services.state, rows)
             self._unsaved = False
         except StoreError:
-            self.state_failures += 1
-            self._unsaved = True
+            self.unsaved()
+
+    def unsaved(self) -> None:
+        """Have the next evaluation write every alert, since the disk took none."""
+        self.state_failures += 1
+        self._unsaved = True
 
     def end(self, services: Services, at_ms: int) -> None:
         """End every series of a group that is no more; the caller holds the lock."""

@@ -12,7 +12,6 @@ from watchroom.promql.model import labels_of
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
-    from concurrent.futures import Future
 
     from watchroom.monitor.state import StateDB
     from watchroom.promql.model import Labels
@@ -63,8 +62,16 @@ def recall(state: StateDB) -> list[Remembered]:
 def save(
     state: StateDB,
     rules: Sequence[tuple[Identity, str, Sequence[ActiveAlert], Sequence[ActiveAlert]]],
-) -> Future[None]:
-    """Write changed alerts and delete forgotten ones: (rule, expr, changed, gone)."""
+) -> None:
+    """Put changed alerts on disk, and forgotten ones off it.
+
+    Args:
+        state: Where.
+        rules: (rule, expr, changed, gone).
+
+    Raises:
+        StoreError: The disk refused, or did not answer in time.
+    """
     keep: list[tuple[object, ...]] = []
     drop: list[tuple[str, str]] = []
     known: list[tuple[str, str]] = []
@@ -81,7 +88,7 @@ def save(
             "INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", keep
         )
 
-    return state.write(change)
+    state.commit(change)
 
 
 def _row(alert: ActiveAlert) -> tuple[object, ...]:
@@ -100,8 +107,12 @@ def _row(alert: ActiveAlert) -> tuple[object, ...]:
 
 def replace_all(
     state: StateDB, rules: Sequence[tuple[Identity, str, Sequence[ActiveAlert]]]
-) -> Future[None]:
-    """Write the whole state anew: after a load, rules may have other identities."""
+) -> None:
+    """Write the whole state anew: after a load, rules may have other identities.
+
+    Raises:
+        StoreError: As `save`.
+    """
     known = [(_key(identity), expr) for identity, expr, _ in rules]
     rows = [
         (_key(identity), *_row(alert))
@@ -115,4 +126,4 @@ def replace_all(
         db.executemany("INSERT INTO rule VALUES (?, ?)", known)
         db.executemany("INSERT INTO alert VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
-    return state.write(change)
+    state.commit(change)

@@ -7,7 +7,7 @@ import threading
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
-from watchroom.errors import ConfigError
+from watchroom.errors import ConfigError, StoreError
 from watchroom.monitor import rule_memory
 from watchroom.monitor.alert_rule import RESOLVED_RETENTION_MS, AlertRule, Identity
 from watchroom.monitor.record_rule import RecordRule
@@ -183,9 +183,13 @@ class RuleManager:
             if isinstance(rule, AlertRule)
         ]
         rules += [(r.identity, r.expr, list(r.active.values())) for r in self._retired]
-        rule_memory.replace_all(
-            self._services.state, [rule for rule in rules if rule[2]]
-        ).result()
+        try:
+            rule_memory.replace_all(
+                self._services.state, [rule for rule in rules if rule[2]]
+            )
+        except StoreError:  # the new rules are in force, and page all the same
+            for group in self._groups.values():
+                group.unsaved()
 
     def _speaking(self, external_labels: Mapping[str, str], at_ms: int) -> list[Alert]:
         """Return what the dispatcher has to hear of after a load."""

@@ -168,7 +168,7 @@ class Silences:
                     "DELETE FROM silence WHERE id = ?", [(name,) for name in gone]
                 )
 
-            self._state.write(change).result()
+            self._state.commit(change)
         with self._lock:
             for name in gone:
                 self._all.pop(name, None)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-_QUEUE = 10_000
+MOST_WAITING = 10_000
+"""Changes that may wait for the disk; more are refused, and counted."""
+
+_PATIENCE_SECONDS = 10.0
 _BEAT = struct.Struct("<q")
 
 
@@ -73,6 +76,10 @@ class StateDB:
     One thread of its own writes; whoever asks gets a future that is done when the
     transaction is on disk. Reading happens in the caller's thread. Every method may be
     called from any thread.
+
+    Attributes:
+        refused: Changes that were not taken, since too many waited already.
+        patience: Seconds that `commit` waits for the disk.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -86,6 +93,8 @@ class StateDB:
                 directory cannot be written.
         """
         self.warnings: list[str] = []
+        self.refused = 0
+        self.patience = _PATIENCE_SECONDS
         path = directory / "state.db"
         try:
             self._db = self._opened(path)
@@ -96,7 +105,7 @@ class StateDB:
         self._reading = threading.Lock()
         self._beat_fd = os.open(directory / "beat", os.O_RDWR | os.O_CREAT, 0o600)
         self._jobs: queue.Queue[tuple[Callable[..., Any], Future[Any]] | None] = (
-            queue.Queue(_QUEUE)
+            queue.Queue(MOST_WAITING)
         )
         self._closed = False
         self._gate = threading.Lock()  # nothing is queued behind the end
@@ -118,7 +127,8 @@ class StateDB:
         """Run `change` in the writer's next transaction; done = committed on disk.
 
         Changes that wait together share one commit; one that fails is rolled back
-        alone and its future raises.
+        alone and its future raises. Never waits: behind a disk that hangs, a change
+        for which there is no room fails at once.
 
         Raises:
             StoreError: The database is closed.
@@ -129,8 +139,26 @@ class StateDB:
         with self._gate:
             if self._closed:
                 raise StoreError("state.db is closed")
-            self._jobs.put((change, future))
+            try:
+                self._jobs.put_nowait((change, future))
+            except queue.Full:
+                self.refused += 1
+                future.set_exception(
+                    StoreError(f"state.db: {MOST_WAITING} changes wait for the disk")
+                )
         return future
+
+    def commit(self, change: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Return what `change` gave, once it is on disk.
+
+        Raises:
+            StoreError: The disk refused, or has not answered within `patience`; it may
+                take the change later.
+        """
+        try:
+            return self.write(change).result(self.patience)
+        except TimeoutError:
+            raise StoreError(f"the disk took over {self.patience:g} s") from None
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

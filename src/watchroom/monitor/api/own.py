@@ -164,6 +164,16 @@ def _paging(services: Services) -> list[Family]:
             stats.get(("", "queue"), 0),
             "Deliveries that no receiver has accepted yet.",
         ),
+        _count(
+            "watchroom_notification_records_failed",
+            stats.get(("", "ledger_failed"), 0),
+            "Records of deliveries that state.db refused or was late with.",
+        ),
+        _count(
+            "watchroom_state_changes_refused",
+            services.ledger.refused,
+            "Changes of state.db refused because too many waited for the disk.",
+        ),
     ]
 
 
