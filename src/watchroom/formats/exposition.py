@@ -73,6 +73,14 @@ class Family(NamedTuple):
     samples: Sequence[Sample]
 
 
+def family(
+    name: str, kind: str, text: str, rows: Iterable[tuple[Labels, float]]
+) -> Family:
+    """Return a metric whose samples all bear its own name: labels and value a row."""
+    samples = [Sample(name, labels, float(value)) for labels, value in rows]
+    return Family(name, kind, text, samples)
+
+
 def number(value: float) -> str:
     """Return a value as Go's exporters write it: ``3``, ``0.25``, ``+Inf``, ``NaN``."""
     if value != value:  # noqa: PLR0124 - NaN

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watchroom.formats.exposition import Family, Sample, render
+from watchroom.formats.exposition import family, render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from watchroom.formats.exposition import Family
     from watchroom.monitor.services import Services
 
 HEARTBEAT = "Watchdog"
@@ -22,31 +21,25 @@ def as_alertmanager(services: Services) -> str:
 
 def families(services: Services) -> list[Family]:
     """Return what the monitor says of its deliveries beside Alertmanager's names."""
-    beats = heartbeats(services)
     return [
         *notifications(services),
         *_silences(services),
-        Family(
+        family(
             "watchroom_heartbeat_accepted_timestamp_seconds",
             "gauge",
             "When somebody outside last accepted that the watch lives.",
             [
-                Sample(
-                    "watchroom_heartbeat_accepted_timestamp_seconds",
-                    (("receiver", receiver),),
-                    at_ms / 1000,
-                    None,
-                )
-                for receiver, at_ms in beats.items()
+                ((("receiver", receiver),), at_ms / 1000)
+                for receiver, at_ms in heartbeats(services).items()
             ],
         ),
-        _family(
+        family(
             "watchroom_silences_refused_total",
             "counter",
             "Silences refused because there were too many.",
             [((), services.silences.refused)],
         ),
-        _family(
+        family(
             "watchroom_alerts_refused_total",
             "counter",
             "Alerts from outside refused because there were too many.",
@@ -86,13 +79,13 @@ def notifications(services: Services) -> list[Family]:
         before = summed.get(labels, (0, 0))
         summed[labels] = before[0] + ended, before[1] + failed
     return [
-        _family(
+        family(
             "alertmanager_notifications_total",
             "counter",
             "Messages that were accepted, or were not in time.",
             [(labels, ended) for labels, (ended, _) in summed.items()],
         ),
-        _family(
+        family(
             "alertmanager_notifications_failed_total",
             "counter",
             "Messages that were refused, or not accepted in time.",
@@ -104,20 +97,10 @@ def notifications(services: Services) -> list[Family]:
 def _silences(services: Services) -> list[Family]:
     counts = services.silences.stats(round(services.now() * 1000))
     return [
-        _family(
+        family(
             "alertmanager_silences",
             "gauge",
             "Silences by state.",
             [((("state", state),), count) for state, count in counts.items()],
         )
     ]
-
-
-def _family(
-    name: str,
-    kind: str,
-    text: str,
-    rows: Iterable[tuple[tuple[tuple[str, str], ...], float]],
-) -> Family:
-    samples = [Sample(name, labels, float(value), None) for labels, value in rows]
-    return Family(name, kind, text, samples)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from watchroom.formats.exposition import Family, Sample, render
+from watchroom.formats.exposition import family, render
 from watchroom.monitor.api import delivery_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
+    from watchroom.formats.exposition import Family
     from watchroom.monitor.services import Services
 
 
@@ -133,7 +134,7 @@ def _answering(services: Services) -> list[Family]:
     queries = services.queries
     outcomes = [((("outcome", kind),), n) for kind, n in queries.counts.items()]
     return [
-        _family("watchroom_queries_total", "counter", "Queries.", outcomes),
+        family("watchroom_queries_total", "counter", "Queries.", outcomes),
         _count(
             "watchroom_query_seconds", queries.busy_seconds, "Time spent in queries."
         ),
@@ -153,7 +154,7 @@ def _paging(services: Services) -> list[Family]:
         if receiver
     ]
     return [
-        _family(
+        family(
             "watchroom_notifications_total",
             "counter",
             "Deliveries by receiver and outcome.",
@@ -181,27 +182,17 @@ def _version() -> str:
     return version("watchroom")
 
 
-def _family(
-    name: str,
-    kind: str,
-    text: str,
-    rows: Iterable[tuple[tuple[tuple[str, str], ...], float]],
-) -> Family:
-    samples = [Sample(name, labels, float(value), None) for labels, value in rows]
-    return Family(name, kind, text, samples)
-
-
 def _one(name: str, value: float, text: str, **labels: str) -> Family:
-    return _family(name, "gauge", text, [(tuple(sorted(labels.items())), value)])
+    return family(name, "gauge", text, [(tuple(sorted(labels.items())), value)])
 
 
 def _count(name: str, value: float, text: str) -> Family:
-    return _family(f"{name}_total", "counter", text, [((), value)])
+    return family(f"{name}_total", "counter", text, [((), value)])
 
 
 def _stats(prefix: str, stats: Mapping[str, float]) -> list[Family]:
     return [
-        _family(
+        family(
             f"{prefix}{name}",
             "counter" if name.endswith("_total") else "gauge",
             f"{name.removesuffix('_total').replace('_', ' ').capitalize()}.",
