@@ -22,6 +22,8 @@ from watchroom.formats.alertmanager import (
 from watchroom.formats.receivers import PAGERDUTY_URL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from watchroom.derive.plan import Plan
     from watchroom.derive.site import Receiver as Told
     from watchroom.derive.site import Site
@@ -51,11 +53,38 @@ def routing(plan: Plan) -> Alertmanager:
     reaches someone.
     """
     site = plan.site
-    told = site.told
-    asked = [one for one in told if one.severities]
+    asked = [one for one in site.told if one.severities]
     quiet = [one.name for one in asked if one.kind != "pagerduty"]
     names = [*quiet, *(one.name for one in asked), BLACKHOLE]
-    routes = [
+    return Alertmanager(
+        route=Route(
+            receiver=names[0],
+            group_by=["alertname", "job", "env"],
+            group_wait="30s",
+            group_interval="1m",
+            repeat_interval="4h",
+            routes=_routes(site, asked),
+        ),
+        inhibit_rules=[
+            # `env` is an external label: missing on both sides it would count as
+            # equal, and staging would mute production. A drill mutes nothing.
+            InhibitRule(
+                source_matchers=[f'alertname="{cause}"', NO_DRILLS],
+                target_matchers=[f'alertname=~"{symptoms}"', NO_DRILLS],
+                equal=["env", "project", "job", *more, *plan.labels],
+            )
+            for cause, symptoms, more in _EXPLAINS
+        ],
+        receivers=[
+            Receiver(name=BLACKHOLE),
+            Receiver(name="drill", webhook_configs=[_receipt(plan)]),
+            *(_receiver(one) for one in (*site.told, *site.heartbeat)),
+        ],
+    )
+
+
+def _routes(site: Site, asked: Sequence[Told]) -> list[Route]:
+    return [
         # Before all others: a drill must never page (measured: it does, otherwise).
         Route(
             receiver="drill",
@@ -77,36 +106,14 @@ def routing(plan: Plan) -> Alertmanager:
             for one in asked
             if "critical" not in one.severities
         ),
-        *(_route(one, "critical") for one in told if "critical" in one.severities),
-        *(_route(one, "warning") for one in told if "warning" in one.severities),
-        *(_route(one, "info") for one in told if "info" in one.severities),
+        *(
+            _route(one, severity)
+            for severity in ("critical", "warning", "info")
+            for one in asked
+            if severity in one.severities
+        ),
         Route(receiver=BLACKHOLE, matchers=['severity=~"info|none"']),
     ]
-    return Alertmanager(
-        route=Route(
-            receiver=names[0],
-            group_by=["alertname", "job", "env"],
-            group_wait="30s",
-            group_interval="1m",
-            repeat_interval="4h",
-            routes=routes,
-        ),
-        inhibit_rules=[
-            # `env` is an external label: missing on both sides it would count as
-            # equal, and staging would mute production. A drill mutes nothing.
-            InhibitRule(
-                source_matchers=[f'alertname="{cause}"', NO_DRILLS],
-                target_matchers=[f'alertname=~"{symptoms}"', NO_DRILLS],
-                equal=["env", "project", "job", *more, *plan.labels],
-            )
-            for cause, symptoms, more in _EXPLAINS
-        ],
-        receivers=[
-            Receiver(name=BLACKHOLE),
-            Receiver(name="drill", webhook_configs=[_receipt(plan)]),
-            *(_receiver(one) for one in (*told, *site.heartbeat)),
-        ],
-    )
 
 
 def _route(told: Told, severity: str) -> Route:

@@ -30,6 +30,7 @@ def scrape(plan: Plan) -> Prometheus:
     """Return the scrape configuration of a plan."""
     site = plan.site
     interval = site.inputs.interval
+    alertmanager = [site.inputs.alertmanager]
     jobs = [
         ScrapeConfig(
             job_name="app",
@@ -42,33 +43,14 @@ def scrape(plan: Plan) -> Prometheus:
     ]
     if site.sites:
         jobs.append(_sites(plan))
-    jobs.append(
-        ScrapeConfig(
-            job_name="drill",
-            honor_timestamps=False,
-            authorization=_token(site),
-            http_sd_configs=[
-                HttpSdConfig(
-                    url=f"http://{site.exporter}/drill/targets",
-                    refresh_interval=interval,
-                    authorization=_token(site),
-                )
-            ],
-            relabel_configs=[
-                RelabelConfig(target_label=name, replacement=value.replace("$", "$$"))
-                for name, value in plan.target_labels.items()
-            ],
-        )
-    )
+    jobs.append(_drills(plan))
     # The embedded monitor answers this one itself: there it is the Alertmanager.
     jobs.append(
         ScrapeConfig(
             job_name="alertmanager",
             honor_timestamps=False,
             static_configs=[
-                StaticConfig(
-                    targets=[site.inputs.alertmanager], labels=plan.target_labels
-                )
+                StaticConfig(targets=alertmanager, labels=plan.target_labels)
             ],
         )
     )
@@ -82,9 +64,7 @@ def scrape(plan: Plan) -> Prometheus:
         rule_files=list(RULE_FILES),
         alerting=Alerting(
             alertmanagers=[
-                AlertmanagerConfig(
-                    static_configs=[StaticConfig(targets=[site.inputs.alertmanager])]
-                )
+                AlertmanagerConfig(static_configs=[StaticConfig(targets=alertmanager)])
             ]
         ),
         scrape_configs=jobs,
@@ -107,6 +87,26 @@ def _sites(plan: Plan) -> ScrapeConfig:
             RelabelConfig(source_labels=["__address__"], target_label="__param_target"),
             RelabelConfig(source_labels=["__param_target"], target_label="instance"),
             RelabelConfig(target_label="__address__", replacement=site.exporter),
+        ],
+    )
+
+
+def _drills(plan: Plan) -> ScrapeConfig:
+    site = plan.site
+    return ScrapeConfig(
+        job_name="drill",
+        honor_timestamps=False,
+        authorization=_token(site),
+        http_sd_configs=[
+            HttpSdConfig(
+                url=f"http://{site.exporter}/drill/targets",
+                refresh_interval=site.inputs.interval,
+                authorization=_token(site),
+            )
+        ],
+        relabel_configs=[
+            RelabelConfig(target_label=name, replacement=value.replace("$", "$$"))
+            for name, value in plan.target_labels.items()
         ],
     )
 
