@@ -27,6 +27,8 @@ PACKAGES = {
     "chromium": "chromium",
     "redis-server": "redis-server",
     "openssl": "openssl",
+    "systemd-analyze": "systemd",
+    "systemd-tmpfiles": "systemd",
     "/usr/lib/postgresql/*/bin/initdb": "postgresql",
 }
 POLICY = Path("/usr/sbin/policy-rc.d")
