@@ -150,6 +150,62 @@ def order(alert: Alert) -> tuple[object, ...]:
     return (*lead, _by_labels(alert.labels))
 
 
+def decide(
+    key: DeliveryKey,
+    group_labels: Labels,
+    alerts: Sequence[Alert],
+    *,
+    told: Told | None,
+    open_: Told | None,
+    send_resolved: bool,
+    repeat_before_ms: int,
+) -> Notification | None:
+    """Return what to say to one integration of a group that rang, if anything.
+
+    Args:
+        key: Which.
+        group_labels: Of the group.
+        alerts: Of the group, without those that are muted.
+        told: What it accepted last, if anything.
+        open_: What is still being said to it, if anything.
+        send_resolved: Whether it wants to hear of ends.
+        repeat_before_ms: What was said before this moment is said again.
+    """
+    ended = [alert for alert in alerts if alert.ends_at_ms is not None]
+    resolved = frozenset(alert.fingerprint for alert in ended)
+    firing = frozenset(alert.fingerprint for alert in alerts) - resolved
+    update = needs_update(
+        told,
+        firing,
+        resolved,
+        send_resolved=send_resolved,
+        repeat_before_ms=repeat_before_ms,
+    )
+    kind: Literal["send", "note", "cancel"] = "send"
+    if open_ is not None:
+        if (open_.firing, open_.resolved) == (firing, resolved):
+            return None  # it is on its way
+        # Nobody accepted the page and it is over: say both at once, if wanted.
+        if not update and not firing and open_.firing:
+            update = True
+        elif not update:
+            kind = "cancel"
+    elif not update:
+        return None
+    if kind == "send" and not firing and not send_resolved:
+        kind = "note"
+    sent = alerts if send_resolved else [a for a in alerts if a not in ended]
+    return Notification(
+        key,
+        kind,
+        "firing" if firing else "resolved",
+        tuple(sent) if kind == "send" else (),
+        group_labels,
+        firing,
+        resolved,
+    )
+
+
 def needs_update(
     told: Told | None,
     firing: frozenset[str],

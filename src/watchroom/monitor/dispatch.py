@@ -10,7 +10,7 @@ from watchroom.monitor.aggregation import (
     DeliveryKey,
     Notification,
     Told,
-    needs_update,
+    decide,
     order,
 )
 from watchroom.monitor.inhibit import Inhibitor, Rule, compile_rules
@@ -96,21 +96,6 @@ class StandingOf(Protocol):
 def _usual(fingerprints: Iterable[str], now_ms: int, *, firing: bool) -> Standing:
     del fingerprints, now_ms, firing
     return USUAL
-
-
-def _repeat_before(
-    key: DeliveryKey, route: Node, standing: Standing, now_ms: int
-) -> int:
-    """Return the moment before which what was said is said again."""
-    if standing.quiet:
-        return 0
-    often = route.repeat_interval_ms
-    if standing.repeat_ms is not None and (
-        standing.repeat_to is None or key.receiver in standing.repeat_to
-    ):
-        # The group's timer rings in steps: the nearest ring, not the next one.
-        often = min(often, standing.repeat_ms - route.group_interval_ms // 2)
-    return now_ms - often
 
 
 MOST_ALERTS = 20_000
@@ -225,7 +210,17 @@ class Dispatcher:
         for key, send_resolved in self._conversations(group, standing):
             if not alerts:
                 break
-            found = self._decide(key, group, alerts, send_resolved, standing, now_ms)
+            found = decide(
+                key,
+                group.labels,
+                alerts,
+                told=self._told.get(key),
+                open_=self._open.get(key),
+                send_resolved=send_resolved,
+                repeat_before_ms=standing.repeat_before_ms(
+                    key.receiver, group.route, now_ms
+                ),
+            )
             if found is not None:
                 said.append(found)
                 self._open.pop(key, None)
@@ -264,51 +259,6 @@ class Dispatcher:
                 receiver, {}
             ).items()
         ]
-
-    def _decide(
-        self,
-        key: DeliveryKey,
-        group: AggregationGroup,
-        alerts: Sequence[Alert],
-        send_resolved: bool,  # noqa: FBT001 - internal
-        standing: Standing,
-        now_ms: int,
-    ) -> Notification | None:
-        """Return what to say to one integration, if anything."""
-        ended = [alert for alert in alerts if alert.ends_at_ms is not None]
-        resolved = frozenset(alert.fingerprint for alert in ended)
-        firing = frozenset(a.fingerprint for a in alerts) - resolved
-        told, open_ = self._told.get(key), self._open.get(key)
-        update = needs_update(
-            told,
-            firing,
-            resolved,
-            send_resolved=send_resolved,
-            repeat_before_ms=_repeat_before(key, group.route, standing, now_ms),
-        )
-        kind: Literal["send", "note", "cancel"] = "send"
-        if open_ is not None:
-            if (open_.firing, open_.resolved) == (firing, resolved):
-                return None  # it is on its way
-            # Nobody accepted the page and it is over: say both at once, if wanted.
-            if not update and not firing and open_.firing:
-                update = True
-            elif not update:
-                kind = "cancel"
-        elif not update:
-            return None
-        if kind == "send" and not firing and not send_resolved:
-            kind = "note"
-        sent = alerts if send_resolved else [a for a in alerts if a not in ended]
-        return Notification(
-            key,
-            kind,
-            "firing" if firing else "resolved",
-            tuple(sent) if kind == "send" else (),
-            group.labels,
-            firing,
-            resolved,
-        )
 
     def _sweep(self) -> None:
         """Forget empty groups, alerts that no group holds, and what was said of both.

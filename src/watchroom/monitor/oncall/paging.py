@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from watchroom.formats.contacts import Contacts
     from watchroom.monitor.oncall.book import Book
     from watchroom.monitor.oncall.incident import Incident
+    from watchroom.monitor.route import Node
 
 
 class Standing(NamedTuple):
@@ -31,6 +32,18 @@ class Standing(NamedTuple):
     repeat_ms: int | None = None
     repeat_to: frozenset[str] | None = None
     receivers: tuple[str, ...] = ()
+
+    def repeat_before_ms(self, receiver: str, route: Node, now_ms: int) -> int:
+        """Return the moment before which what was said is said again."""
+        if self.quiet:
+            return 0
+        often = route.repeat_interval_ms
+        if self.repeat_ms is not None and (
+            self.repeat_to is None or receiver in self.repeat_to
+        ):
+            # The group's timer rings in steps: the nearest ring, not the next one.
+            often = min(often, self.repeat_ms - route.group_interval_ms // 2)
+        return now_ms - often
 
 
 USUAL = Standing()
