@@ -98,6 +98,16 @@ def run(options: Options, env: Mapping[str, str], say: Callable[[str], None]) ->
                 asyncio.run(monitor.serve(env, say, storage))
 
 
+class _Paging(NamedTuple):
+    """What stands between an alert and whoever hears of it."""
+
+    dispatcher: Dispatcher
+    ledger: Ledger
+    notifier: Notifier
+    oncall: OnCall
+    silences: Silences
+
+
 class _Monitor:
     """The parts, and the order in which they start and stop."""
 
@@ -164,6 +174,57 @@ class _Monitor:
         self, scrapes: aiohttp.ClientSession, pages: aiohttp.ClientSession
     ) -> tuple[Services, Jobs, Evaluator]:
         loaded, store = self._loaded, self._store
+        paging = self._paging(pages, lambda: services.config)
+        notifier, oncall = paging.notifier, paging.oncall
+        rules = RuleManager(
+            state=self._state,
+            store=store,
+            engine=Engine(max_samples=_MOST_SAMPLES, timeout_seconds=_RULE_SECONDS),
+            sink=notifier.submit,
+            external_url=self._public,
+        )
+        oncall.views = rules.views
+        itself = Itself(lambda: as_alertmanager(services))
+        scrapers = Scrapers(self._schedule, scrapes, store, self._parse_pool, itself)
+        jobs = Jobs(scrapes, scrapers)
+        pulse = Pulse()
+        evaluator = Evaluator(rules, self._schedule, pulse, self._state.beat)
+        services = Services(
+            config=loaded,
+            store=store,
+            queries=Queries(
+                store,
+                Engine(max_samples=_MOST_SAMPLES, timeout_seconds=_QUERY_SECONDS),
+                seconds=_QUERY_SECONDS,
+            ),
+            rules=rules,
+            dispatcher=paging.dispatcher,
+            ledger=paging.ledger,
+            silences=paging.silences,
+            notifier=notifier,
+            oncall=oncall,
+            proofs=Proofs(self._state),
+            itself=itself,
+            scrapers=scrapers,
+            access=self._access,
+            reload=_not_yet,
+            dropped_targets=jobs.dropped,
+            discovery_failures=jobs.failures,
+            warnings=lambda: [
+                *self._state.warnings,
+                *store.warnings,
+                *services.config.unreadable_secrets(),
+            ],
+            external_url=self._public,
+            reloads=Reloads(good_at=time.time()),
+            pulse=pulse,
+        )
+        return services, jobs, evaluator
+
+    def _paging(
+        self, pages: aiohttp.ClientSession, config: Callable[[], Loaded]
+    ) -> _Paging:
+        loaded = self._loaded
         ledger = Ledger(self._state)
         silences = Silences(self._state)
         dispatcher = Dispatcher(
@@ -189,55 +250,10 @@ class _Monitor:
             session=pages,
             external_url=self._public,
             now=time.time,
-            links=lambda said: outside_links(
-                said, services.config.manifest, time.time()
-            ),
+            links=lambda said: outside_links(said, config().manifest, time.time()),
             oncall=oncall,
         )
-        rules = RuleManager(
-            state=self._state,
-            store=store,
-            engine=Engine(max_samples=_MOST_SAMPLES, timeout_seconds=_RULE_SECONDS),
-            sink=notifier.submit,
-            external_url=self._public,
-        )
-        oncall.views = rules.views
-        itself = Itself(lambda: as_alertmanager(services))
-        scrapers = Scrapers(self._schedule, scrapes, store, self._parse_pool, itself)
-        jobs = Jobs(scrapes, scrapers)
-        pulse = Pulse()
-        evaluator = Evaluator(rules, self._schedule, pulse, self._state.beat)
-        services = Services(
-            config=loaded,
-            store=store,
-            queries=Queries(
-                store,
-                Engine(max_samples=_MOST_SAMPLES, timeout_seconds=_QUERY_SECONDS),
-                seconds=_QUERY_SECONDS,
-            ),
-            rules=rules,
-            dispatcher=dispatcher,
-            ledger=ledger,
-            proofs=Proofs(self._state),
-            notifier=notifier,
-            oncall=oncall,
-            silences=silences,
-            itself=itself,
-            scrapers=scrapers,
-            access=self._access,
-            reload=_not_yet,
-            dropped_targets=jobs.dropped,
-            discovery_failures=jobs.failures,
-            warnings=lambda: [
-                *self._state.warnings,
-                *store.warnings,
-                *services.config.unreadable_secrets(),
-            ],
-            external_url=self._public,
-            reloads=Reloads(good_at=time.time()),
-            pulse=pulse,
-        )
-        return services, jobs, evaluator
+        return _Paging(dispatcher, ledger, notifier, oncall, silences)
 
     def _exporter(self, env: Mapping[str, str]) -> Child:
         command = [
