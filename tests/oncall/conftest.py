@@ -68,7 +68,7 @@ class Night:
             self.state,
             token="a token of the tests",
             url="https://watch.example/w/",
-            place=self.dispatcher.place,
+            places=self.dispatcher.places,
             silences=self.silences,
             now=lambda: self.ms / 1000,
         )

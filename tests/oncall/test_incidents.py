@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from watchroom.monitor.alerts import Alert
 from watchroom.monitor.oncall import book as books
+from watchroom.monitor.oncall.book import Book, Place
 from watchroom.monitor.oncall.desk import BadActError
 from watchroom.monitor.oncall.incident import RefusedStepError
-from watchroom.monitor.oncall.records import KEPT_INCIDENTS
+from watchroom.monitor.oncall.records import KEPT_INCIDENTS, Records
+from watchroom.monitor.state import StateDB
+from watchroom.promql.model import labels_of
 
 MINUTE = 60_000
 
@@ -155,11 +159,13 @@ def test_incidents_survive_a_kill_as_they_were(night):
 
 
 def test_an_alert_that_another_mutes_opens_none_until_it_is_heard(night):
-    place = night.oncall.book._place
-    night.oncall.book._place = lambda labels, ms: place(labels, ms)._replace(muted=True)
+    places = night.oncall.book._places
+    night.oncall.book._places = lambda alerts, ms: [
+        place._replace(muted=True) for place in places(alerts, ms)
+    ]
     night.oncall.receive([night.alert()], night.ms)
     assert night.oncall.book.open() == []
-    night.oncall.book._place = place
+    night.oncall.book._places = places
     night.oncall.receive([night.alert()], night.ms)
     assert night.only().id == 1
 
@@ -204,3 +210,27 @@ def test_an_incident_made_by_hand_waits_for_somebody_to_end_it(night):
     assert (night.only().title, night.only().by) == ("the office has no power", "Sue")
     night.oncall.desk.resolve(1, "Sue", "it has again")
     assert night.oncall.book.open() == []
+
+
+def test_routing_is_asked_once_for_all_that_is_new(tmp_path):
+    asked = []
+
+    def places(alerts, _):
+        asked.append(len(alerts))
+        return [Place((("alertname", "A"),), muted=True) for _ in alerts]
+
+    with StateDB(tmp_path) as state:
+        book = Book(
+            Records(state),
+            places=places,
+            began=lambda _: None,
+            deploys=lambda *_: (),
+            now_ms=lambda: 1000,
+        )
+        storm = [
+            Alert(labels_of({"alertname": "A", "n": f"{n}"}), (), 0, None, 0, "")
+            for n in range(1000)
+        ]
+        book.receive(storm, 1000)
+        assert book.open() == []
+    assert asked == [1000]

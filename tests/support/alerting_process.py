@@ -42,7 +42,7 @@ async def main(given):
                 state,
                 token="of the tests",
                 url="http://watch.example",
-                place=dispatcher.place,
+                places=dispatcher.places,
                 silences=silences,
             )
             dispatcher.standing = oncall.standing

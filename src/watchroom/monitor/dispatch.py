@@ -138,13 +138,23 @@ class Dispatcher:
         self.refused = 0
         self.standing: StandingOf = _usual
 
-    def place(self, labels: Labels, now_ms: int) -> Place:
-        """Return the group of an alert that is known here, and whether it is muted."""
+    def places(self, alerts: Iterable[Labels], now_ms: int) -> list[Place]:
+        """Return the group of each alert that is known here, and whether it is muted.
+
+        All at once: who mutes whom costs as much for one as for a thousand.
+        """
         with self._lock:
-            route = self._plan.tree.match(labels)[0]
-            muted = self._inhibitor(now_ms).muted_by(labels)
-            silenced = self._silences.muted_by(labels, now_ms)
-            return Place(route.group_labels(labels), bool(muted or silenced))
+            inhibitor = self._inhibitor(now_ms)
+            return [
+                Place(
+                    self._plan.tree.match(labels)[0].group_labels(labels),
+                    bool(
+                        inhibitor.muted_by(labels)
+                        or self._silences.muted_by(labels, now_ms)
+                    ),
+                )
+                for labels in alerts
+            ]
 
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
         """Take news of alerts: new, still firing, or ended."""

@@ -49,13 +49,13 @@ class Inhibitor:
 
     def __init__(self, rules: Sequence[Rule], firing: Iterable[Alert]) -> None:
         alerts = list(firing)
-        self._rules = [
-            (
-                rule,
-                [alert for alert in alerts if matches_all(rule.source, alert.labels)],
-            )
-            for rule in rules
-        ]
+        self._rules: list[tuple[Rule, dict[tuple[str, ...], list[Alert]]]] = []
+        for rule in rules:
+            sources: dict[tuple[str, ...], list[Alert]] = {}
+            for alert in alerts:
+                if matches_all(rule.source, alert.labels):
+                    sources.setdefault(_values(rule, alert.labels), []).append(alert)
+            self._rules.append((rule, sources))
 
     def muted_by(self, labels: Labels) -> list[str]:
         """Return the fingerprints of the alerts that mute one with `labels`.
@@ -63,17 +63,18 @@ class Inhibitor:
         A label that is missing on both sides counts as equal. An alert that matches
         both sides of a rule is not muted by others that do: they would mute each other.
         """
-        pairs = dict(labels)
         found: list[str] = []
         for rule, sources in self._rules:
             if not sources or not matches_all(rule.target, labels):
                 continue
             two_sided = matches_all(rule.source, labels)
-            for source in sources:
-                other = dict(source.labels)
-                if any(pairs.get(n, "") != other.get(n, "") for n in rule.equal):
-                    continue
+            for source in sources.get(_values(rule, labels), ()):
                 if two_sided and matches_all(rule.target, source.labels):
                     continue
                 found.append(source.fingerprint)
         return found
+
+
+def _values(rule: Rule, labels: Labels) -> tuple[str, ...]:
+    pairs = dict(labels)
+    return tuple(pairs.get(name, "") for name in rule.equal)

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from watchroom.monitor.state import StateDB
 
 KEPT = 10_000
-"""Finished deliveries that are kept; older ones are forgotten."""
+"""Finished deliveries of a receiver that are kept; older ones are forgotten.
+
+Of each, or a heartbeat every minute would leave a page in the ledger for a week only.
+"""
+
+MOST = 10 * KEPT
+"""Deliveries kept in all: receivers come and go."""
 
 KEPT_ATTEMPTS = 100
 """Attempts of one delivery that are kept; `Entry.attempts` counts on."""
@@ -350,7 +356,10 @@ def _prune(db: sqlite3.Connection, newest: int, now_ms: int) -> None:
     if newest % 100:
         return
     db.execute(
-        "DELETE FROM delivery WHERE state <> 'open' AND id <= ?", (newest - KEPT,)
+        "DELETE FROM delivery WHERE state <> 'open' AND (id <= ? OR id IN (SELECT id "
+        "FROM (SELECT id, row_number() OVER (PARTITION BY receiver ORDER BY id DESC) "
+        "AS nth FROM delivery) WHERE nth > ?))",
+        (newest - MOST, KEPT),
     )
     db.execute("DELETE FROM attempt WHERE delivery NOT IN (SELECT id FROM delivery)")
     db.execute("DELETE FROM told WHERE at_ms < ?", (now_ms - _TOLD_KEPT_MS,))

@@ -237,7 +237,7 @@ class _Monitor:
             self._state,
             token=self._access.token,
             url=self._public,
-            place=dispatcher.place,
+            places=dispatcher.places,
             silences=silences,
         )
         oncall.contacts = loaded.contacts

@@ -74,7 +74,7 @@ class Book:
 
     Args:
         records: state.db.
-        place: Asks routing about an alert's labels at a time in ms.
+        places: Asks routing about alerts' labels at a time in ms.
         began: Returns when an alert began to be pending, by its labels, if known.
         deploys: Returns the deployments between two times in ms, newest first.
         now_ms: Now.
@@ -84,13 +84,13 @@ class Book:
         self,
         records: Records,
         *,
-        place: Callable[[Labels, int], Place],
+        places: Callable[[Sequence[Labels], int], Sequence[Place]],
         began: Callable[[Labels], int | None],
         deploys: Callable[[int, int], Sequence[Deploy]],
         now_ms: Callable[[], int],
     ) -> None:
         self._records = records
-        self._place = place
+        self._places = places
         self._began = began
         self._deploys = deploys
         self._now_ms = now_ms
@@ -109,16 +109,21 @@ class Book:
 
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
         """Take news of alerts, after routing has taken them."""
+        news = []
         for alert in alerts:
             if not concerns(dict(alert.labels)):
                 continue
             if alert.resolved(now_ms):
                 self._ends(alert, now_ms)
             elif not self._goes_on(alert):
-                # Asked without our lock: routing asks us under its own.
-                place = self._place(alert.labels, now_ms)
-                if not place.muted or self._held(place.group):
-                    self.fires(alert, place.group, now_ms)
+                news.append(alert)
+        if not news:
+            return
+        # Asked without our lock: routing asks us under its own.
+        places = self._places([alert.labels for alert in news], now_ms)
+        for alert, place in zip(news, places, strict=True):
+            if not place.muted or self._held(place.group):
+                self.fires(alert, place.group, now_ms)
 
     def _goes_on(self, alert: Alert) -> bool:
         with self._lock:

@@ -107,18 +107,17 @@ class Records:
         self, fingerprints: Collection[str], start_ms: int, end_ms: int
     ) -> list[Sent]:
         """Return the messages about any of these alerts, newest first."""
+        wanted = json.dumps(sorted(fingerprints))
         rows = self._state.read(
-            "SELECT receiver, status, state, created_ms, finished_ms, attempts, "
-            "error, firing, resolved FROM delivery "
-            "WHERE created_ms BETWEEN ? AND ? ORDER BY id DESC LIMIT ?",
-            (start_ms, end_ms, _MOST_SENT),
+            "SELECT receiver, status, state, created_ms, finished_ms, attempts, error "
+            "FROM delivery WHERE created_ms BETWEEN ? AND ? "
+            "AND EXISTS (SELECT 1 FROM (SELECT value FROM json_each(firing) UNION ALL "
+            "SELECT value FROM json_each(resolved)) "
+            "WHERE value IN (SELECT value FROM json_each(?))) "
+            "ORDER BY id DESC LIMIT ?",
+            (start_ms, end_ms, wanted, _MOST_SENT),
         )
-        wanted = set(fingerprints)
-        return [
-            Sent(*row[:7])
-            for row in rows
-            if not wanted.isdisjoint(json.loads(row[7]) + json.loads(row[8]))
-        ]
+        return [Sent(*row) for row in rows]
 
     def save(self, incident: Incident, events: Sequence[Event]) -> Future[int]:
         """Commit an incident as it stands and what was added to its timeline.

@@ -54,7 +54,7 @@ class OnCall:
         state: state.db.
         token: The monitor's; links are signed with a key made from it.
         url: Where people reach this monitor.
-        place: Asks routing about an alert.
+        places: Asks routing about alerts.
         silences: Who is not to be told of what.
         now: Seconds since the epoch.
     """
@@ -65,7 +65,7 @@ class OnCall:
         *,
         token: str,
         url: str,
-        place: Callable[[Labels, int], Place],
+        places: Callable[[Sequence[Labels], int], Sequence[Place]],
         silences: Silences,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -78,7 +78,7 @@ class OnCall:
         self.deploys = Deploys(self.records, self._deployed)
         self.book = Book(
             self.records,
-            place=place,
+            places=places,
             began=self._began,
             deploys=self.deploys.between,
             now_ms=self.now_ms,
