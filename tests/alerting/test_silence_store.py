@@ -43,7 +43,7 @@ def test_what_is_remembered_of_a_label_set_follows_time_and_change():
 
 
 def test_there_is_room_for_so_many_and_expired_ones_make_room(monkeypatch):
-    monkeypatch.setattr(silences, "MOST", 2)
+    monkeypatch.setattr(silences, "MOST", 2)  # not 1,000
     found = Silences()
     name = found.put(silence(), 0)
     found.put(silence(), 0)

@@ -75,8 +75,7 @@ def test_another_file_than_the_pinned_one_is_not_taken(tree, monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("something else")
 
-    # A mock, because the registry does not serve a changed file on request.
-    monkeypatch.setattr(hatch_build, "_npm_ci", changed)
+    monkeypatch.setattr(hatch_build, "_npm_ci", changed)  # no registry serves that
     with pytest.raises(hatch_build.AssetError, match="pins what may go"):
         hatch_build.provide(tree)
 

@@ -70,7 +70,7 @@ def test_a_file_system_counts_once_however_many_paths_it_has(tmp_path):
 
 
 def test_one_that_never_answers_delays_no_scrape_and_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("watchroom.exporter.disks.HANGS_AFTER", 0.3)
+    monkeypatch.setattr("watchroom.exporter.disks.HANGS_AFTER", 0.3)  # not seconds
     released = threading.Event()
     asked = []
 

@@ -221,7 +221,7 @@ def test_a_page_that_comes_after_the_end_is_still_read(exporter, drill):
 
 
 def test_pages_are_bounded_and_what_is_dropped_is_counted(exporter, drill, monkeypatch):
-    monkeypatch.setattr(drills_module, "ALERTS", 3)
+    monkeypatch.setattr(drills_module, "ALERTS", 3)  # not so many pages
     drill("start", order())
     assert exporter.call("POST", "/drill/receipt", page("drill-ab12", count=5))[2] == (
         '{"kept": 3}'

@@ -279,7 +279,7 @@ def test_only_the_projects_sites_are_probed(exporters):
 
 
 def test_probes_at_once_are_bounded(sites, exporters, monkeypatch):
-    monkeypatch.setattr(probe_module, "PROBES", 1)
+    monkeypatch.setattr(probe_module, "PROBES", 1)  # not many hanging sites
     url = f"{sites()}/hang"
     exporter = exporters(sites=[url])
     statuses = []

@@ -49,9 +49,9 @@ def test_the_living_are_counted_by_role_and_user(tmp_path, process):
 def test_a_worker_of_another_user_keeps_to_a_directory_of_its_own(
     tmp_path, process, monkeypatch
 ):
-    # Where the rule leads other users, on a machine of this test's own.
-    monkeypatch.setattr(rundir, "SYSTEM", tmp_path / "system")
-    monkeypatch.setattr(rundir, "MEMORY", tmp_path / "memory")
+    # Where the rule leads other users.
+    monkeypatch.setattr(rundir, "SYSTEM", tmp_path / "system")  # not this machine's
+    monkeypatch.setattr(rundir, "MEMORY", tmp_path / "memory")  # nor its /dev/shm
     here, there = tmp_path / "system" / "shop", tmp_path / "memory/watchroom-7-shop"
     process(here, "web")
     worker = process(there, "worker")

@@ -229,7 +229,7 @@ def test_bodies_are_bounded_and_must_be_json(exporter):
 
 
 def test_slow_clients_are_cut_and_others_are_served_meanwhile(exporter, monkeypatch):
-    monkeypatch.setattr(server_module, "ASKING_SECONDS", 0.6)
+    monkeypatch.setattr(server_module, "ASKING_SECONDS", 0.6)  # sooner
     slow = [socket.create_connection(exporter.address, timeout=5) for _ in range(20)]
     try:
         began = time.monotonic()

@@ -205,7 +205,9 @@ def test_every_worker_counts_and_the_dead_keep_their_cpu(tmp_path):
 
 
 def test_pids_of_another_namespace_are_not_looked_up(tmp_path, monkeypatch):
-    monkeypatch.setattr("watchroom.formats.slots.pid_namespace", lambda: 12345)
+    monkeypatch.setattr(
+        "watchroom.formats.slots.pid_namespace", lambda: 12345
+    )  # needs root
     mine = ProcessFile(tmp_path, "shop", "web", time.time())
     mine.publish()
     merger = Merger(tmp_path, "shop")

@@ -45,8 +45,10 @@ def with_one_more(self):
     made(self)
     self.graph.add_node(("watchroom", "0001_later"), Later("0001_later", "watchroom"))
 
-# A project with a migration more than its database: none of its own is at hand here.
-newer = mock.patch.object(MigrationLoader, "build_graph", with_one_more)
+# A project with a migration more than its database.
+newer = mock.patch.object(  # a mock: this project has no migrations of its own
+    MigrationLoader, "build_graph", with_one_more
+)
 with newer:
     said["starting"] = body("/startupz")
 views.RUNNER._lines.clear()

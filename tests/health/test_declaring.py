@@ -9,7 +9,7 @@ from watchroom.health import checks
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch):
-    monkeypatch.setattr(checks, "_DECLARED", checks._Declared())
+    monkeypatch.setattr(checks, "_DECLARED", checks._Declared())  # one list a process
 
 
 def test_a_declared_check_keeps_what_it_was_given():

@@ -84,7 +84,7 @@ def test_what_will_not_do_is_refused_with_its_place(watch, body, said):
 
 
 def test_the_oldest_of_a_kind_make_room(tmp_path, monkeypatch):
-    monkeypatch.setattr(proofs_module, "MOST_OF_A_KIND", 3)
+    monkeypatch.setattr(proofs_module, "MOST_OF_A_KIND", 3)  # not so many commits
     with StateDB(tmp_path) as state:
         proofs = Proofs(state)
         for at in range(5):

@@ -76,7 +76,7 @@ def test_an_incident_tells_what_went_live_before_and_during_it(night):
 
 
 def test_marks_are_bounded(night, monkeypatch):
-    monkeypatch.setattr("watchroom.monitor.oncall.records.KEPT_DEPLOYS", 3)
+    monkeypatch.setattr("watchroom.monitor.oncall.records.KEPT_DEPLOYS", 3)  # not 1,000
     deploys = Deploys(night.oncall.records, lambda _: None)
     for n in range(6):
         deploys.said(f"v{n}", "CI", night.ms + n).result()

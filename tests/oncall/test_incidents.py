@@ -10,8 +10,9 @@ from watchroom.monitor.oncall.book import Book, Place
 from watchroom.monitor.oncall.desk import BadActError
 from watchroom.monitor.oncall.incident import RefusedStepError
 from watchroom.monitor.oncall.records import KEPT_INCIDENTS, Records
+from watchroom.monitor.silences import Silence
 from watchroom.monitor.state import StateDB
-from watchroom.promql.model import labels_of
+from watchroom.promql.model import Matcher, labels_of
 
 MINUTE = 60_000
 
@@ -158,21 +159,21 @@ def test_incidents_survive_a_kill_as_they_were(night):
     assert [one.id for one in night.oncall.book.open()] == [2, 3, 1]
 
 
-def test_an_alert_that_another_mutes_opens_none_until_it_is_heard(night):
-    places = night.oncall.book._places
-    night.oncall.book._places = lambda alerts, ms: [
-        place._replace(muted=True) for place in places(alerts, ms)
-    ]
+def test_an_alert_that_is_muted_opens_none_until_it_is_heard(night):
+    matchers = (Matcher("alertname", "=", "HighErrorRate"),)
+    end = night.ms + MINUTE
+    asked = Silence("", matchers, night.ms, end, night.ms, "Anna", "known")
+    night.silences.put(asked, night.ms)
     night.oncall.receive([night.alert()], night.ms)
     assert night.oncall.book.open() == []
-    night.oncall.book._places = places
+    night.ms = end + 1
     night.oncall.receive([night.alert()], night.ms)
     assert night.only().id == 1
 
 
 def test_a_timeline_is_bounded_and_people_have_room_left_in_it(night, monkeypatch):
-    monkeypatch.setattr(books, "MOST_EVENTS", 5)
-    monkeypatch.setattr(books, "MOST_NOTES", 7)
+    monkeypatch.setattr(books, "MOST_EVENTS", 5)  # not 500 alerts
+    monkeypatch.setattr(books, "MOST_NOTES", 7)  # nor 1,000 notes
     for n in range(9):
         night.says(night.alert(route=str(n)))
     assert night.only().dropped == 5  # nine alerts, and who was called first
@@ -185,7 +186,7 @@ def test_a_timeline_is_bounded_and_people_have_room_left_in_it(night, monkeypatc
 
 
 def test_open_incidents_are_bounded_and_counted(night, monkeypatch):
-    monkeypatch.setattr(books, "MOST_OPEN", 3)
+    monkeypatch.setattr(books, "MOST_OPEN", 3)  # not 500 incidents
     said = night.says(*[night.alert(f"A{n}") for n in range(5)])
     assert len(said) == 10, "all are told of, to the pager and the chat"
     assert len(night.oncall.book.open()) == 3
@@ -193,7 +194,9 @@ def test_open_incidents_are_bounded_and_counted(night, monkeypatch):
 
 
 def test_old_incidents_are_forgotten_and_counted(night, monkeypatch):
-    monkeypatch.setattr("watchroom.monitor.oncall.records.KEPT_INCIDENTS", 3)
+    monkeypatch.setattr(
+        "watchroom.monitor.oncall.records.KEPT_INCIDENTS", 3
+    )  # not 1,000
     assert KEPT_INCIDENTS == 1000
     for n in range(6):
         alert = night.alert(f"A{n}")

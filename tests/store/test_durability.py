@@ -195,7 +195,7 @@ def test_a_file_damaged_while_running_is_replaced_and_the_newest_rows_kept(
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise error
 
-    monkeypatch.setattr(store._writer, "save", save)
+    monkeypatch.setattr(store._writer, "save", save)  # no disk lies on request
     with pytest.raises(StoreError, match="malformed"):
         store.flush()
     store.flush()
