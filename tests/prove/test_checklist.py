@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from tests.support.ports import free_port
 
 from watchroom.formats import alertmanager
 from watchroom.formats.checklist import ITEMS
@@ -456,6 +457,30 @@ class TestMetricsClosed:
         finding = found("metrics-closed", world(change=site(peer)))
         assert finding.state == RED
         assert f"{peer.url}/metrics" in finding.evidence
+
+    @pytest.mark.parametrize("answers", [502, None])
+    def test_a_site_that_does_not_answer_has_shown_nothing(self, peer, world, answers):
+        if answers:
+            peer.paths["/metrics"] = (answers, "bad gateway")
+        there = peer.url if answers else f"http://127.0.0.1:{free_port()}"
+        change = lambda document: document.update(sites=[there])  # noqa: E731
+        finding = found("metrics-closed", world(change=change))
+        assert finding.state == UNCLEAR
+        assert there in finding.evidence
+
+    def test_an_exporter_that_is_silent_has_shown_nothing(
+        self, peer, world, monkeypatch
+    ):
+        made = world(change=site(peer))
+        gone = made.chain._replace(exporter=f"http://127.0.0.1:{free_port()}")
+        finding = found("metrics-closed", made._replace(chain=gone))
+        assert finding.state == UNCLEAR
+        assert "was not seen" in finding.evidence
+        # A firewall that drops: some stranger may be let through.
+        monkeypatch.setattr(
+            "watchroom.prove.probes.reach._addresses", lambda: ["watch.invalid"]
+        )
+        assert found("metrics-closed", made).state == UNCLEAR
 
     def test_without_sites_the_app_was_not_tried(self, world):
         finding = found("metrics-closed", world(change=lambda d: d.update(sites=[])))

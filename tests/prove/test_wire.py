@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+from urllib.parse import unquote
 
 import pytest
 from tests.support.hook import Hook
@@ -101,6 +103,36 @@ def test_webhook(made, tmp_path):
     assert first.labels["severity"] == "info"
     assert "nothing is wrong" in first.annotations["summary"]
     assert (first.status, last.status) == ("firing", "resolved")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"/hooks/{SECRET}",
+        f"/hooks?team=shop&key={SECRET}",
+        "/hooks/s3cr3t%2D0f%2Dours",
+        f"/hooks/a&b/{SECRET}?x={SECRET}",
+    ],
+)
+def test_a_webhook_whose_peer_quotes_its_address_shows_no_secret(
+    made, tmp_path, peer, url
+):
+    def quoting(asked):
+        target = asked.path + (f"?{asked.query}" if asked.query else "")
+        page = f"<pre>Cannot POST {html.escape(target)}</pre>"
+        return 404, f"{page} {target} {unquote(target)} {asked.path.split('/')[-1]}"
+
+    peer.paths[url.partition("?")[0]] = quoting
+    answer = tell(made("webhook", peer.url + url, url_file="secrets/ops"), tmp_path)
+    assert not answer.accepted
+    assert "answers 404" in answer.detail
+    assert "Cannot POST" in answer.detail
+    assert "s3cr3t" not in answer.detail
+
+
+def test_an_address_that_is_none_is_not_quoted(made, tmp_path):
+    hook = made("webhook", f"hooks.example/{SECRET}", url_file="secrets/ops")
+    assert "its address is none" in tell(hook, tmp_path).detail
 
 
 @pytest.mark.parametrize("status", [404, 429, 500])

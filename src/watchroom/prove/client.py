@@ -23,11 +23,15 @@ class PeerError(WatchroomError):
 
     Attributes:
         status: The HTTP status, or None when there was no answer.
+        refused: Whether nobody listens there: another silence may be a firewall's.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(
+        self, message: str, status: int | None = None, *, refused: bool = False
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.refused = refused
 
 
 class Reply(NamedTuple):
@@ -70,9 +74,9 @@ def fetch(
     Raises:
         PeerError: There is no answer.
     """
-    where = redacted(url)
     handlers = () if follow else (_Stay,)
     try:
+        where = redacted(url)
         request = urllib.request.Request(url, data=data, headers=dict(headers or {}))  # noqa: S310 - the user's own servers
         opener = urllib.request.build_opener(*handlers)
         with opener.open(request, timeout=seconds or _PATIENCE_SECONDS) as answer:
@@ -81,9 +85,15 @@ def fetch(
     except urllib.error.HTTPError as error:
         with error:
             return Reply(error.code, error.read(65536).decode(errors="replace"), url)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         reason = getattr(error, "reason", error)
-        raise PeerError(f"{where} does not answer: {reason}") from None
+        raise PeerError(
+            f"{where} does not answer: {reason}",
+            refused=isinstance(reason, ConnectionRefusedError),
+        ) from None
+    except (ValueError, http.client.InvalidURL):
+        # What they say quotes the address, which may be a secret.
+        raise PeerError("its address is none") from None
     except http.client.HTTPException as error:
         raise PeerError(
             f"{where} does not speak HTTP: {type(error).__name__}"
@@ -98,7 +108,7 @@ def get(url: str, query: dict[str, str] | None = None, *, token: str = "") -> An
     """
     if query:
         url = f"{url}?{urlencode(query, quote_via=quote)}"
-    return _call(urllib.request.Request(url), token)  # noqa: S310 - the user's own servers
+    return _json(fetch(url, headers=bearer(token)))
 
 
 def post(url: str, body: Any, *, token: str = "") -> Any:
@@ -107,12 +117,14 @@ def post(url: str, body: Any, *, token: str = "") -> Any:
     Raises:
         PeerError: No answer, or an error status.
     """
-    request = urllib.request.Request(  # noqa: S310 - the user's own servers
-        url,
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    return _call(request, token, json_expected=False)
+    headers = {"Content-Type": "application/json", **bearer(token)}
+    data = json.dumps(body).encode()
+    return _json(fetch(url, headers=headers, data=data), needed=False)
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Return the header that carries a token, or none."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def redacted(url: str) -> str:
@@ -123,30 +135,15 @@ def redacted(url: str) -> str:
     )
 
 
-def _call(
-    request: urllib.request.Request, token: str, *, json_expected: bool = True
-) -> Any:
-    where = redacted(request.full_url)
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
+def _json(reply: Reply, *, needed: bool = True) -> Any:
+    where = redacted(reply.url)
+    if not 200 <= reply.status < 300:
+        said = reply.body[:500].strip()
+        message = f"{where} answers {reply.status}" + (f": {said}" if said else "")
+        raise PeerError(message, reply.status)
     try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS) as answer:  # noqa: S310 - the user's own servers
-            data = answer.read(_LARGEST_ANSWER)
-    except urllib.error.HTTPError as error:
-        with error:
-            said = error.read(500).decode(errors="replace").strip()
-        message = f"{where} answers {error.code}" + (f": {said}" if said else "")
-        raise PeerError(message, error.code) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise PeerError(f"{where} does not answer: {reason}") from None
-    except http.client.HTTPException as error:
-        raise PeerError(
-            f"{where} does not speak HTTP: {type(error).__name__}"
-        ) from None
-    try:
-        return json.loads(data)
+        return json.loads(reply.body)
     except ValueError:
-        if json_expected:
+        if needed:
             raise PeerError(f"{where} does not answer with JSON") from None
         return None

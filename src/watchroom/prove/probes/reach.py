@@ -20,6 +20,7 @@ _INSTALL = (
 )
 # Where the app, a reverse proxy or another library would show its metrics.
 _METRICS = ("/metrics", "/metrics/")
+_SHOWN, _CLOSED, _REFUSED = "shows metrics", "shows none", "refuses connections"
 
 
 def health(world: World) -> Finding:
@@ -99,53 +100,82 @@ def link(world: World) -> Finding:
 
 def metrics_closed(world: World) -> Finding:
     """No stranger reads metrics: not by the sites, not from another machine."""
-    open_ = [
-        url
-        for site in world.sites
-        for path in _METRICS
-        if _shows_metrics(url := f"{site}{path}")
-    ]
-    if open_:
+    found = _sites_closed(world) or _exporter_closed(world.chain.exporter)
+    if isinstance(found, Finding):
+        return found
+    if not world.sites:
+        return unclear(
+            f"{found}; SITES is empty, so the app's own addresses were not tried",
+            "WATCHROOM = {'SITES': ['https://…'], …}, then build",
+        )
+    return green(f"no /metrics at {named(world.sites)}; {found}")
+
+
+def _sites_closed(world: World) -> Finding | None:
+    """Return which site shows metrics, or does not say; None when all are closed."""
+    urls = [f"{site}{path}" for site in world.sites for path in _METRICS]
+    seen = {url: _metrics_at(url) for url in urls}
+    if shown := [url for url, what in seen.items() if what == _SHOWN]:
         return red(
-            f"strangers read metrics at {named(open_)}",
+            f"strangers read metrics at {named(shown)}",
             "take that route away, or ask for a token; a proxy makes every stranger "
             "127.0.0.1",
         )
-    exporter = world.chain.exporter
+    if silent := [f"{url} {what}" for url, what in seen.items() if what != _CLOSED]:
+        return unclear(
+            f"whether strangers read metrics was not seen: {named(silent)}",
+            "start the site, or ask from a machine that reaches it",
+        )
+    return None
+
+
+def _exporter_closed(exporter: str) -> Finding | str:
+    """Return how the exporter keeps strangers out, in words, or that it does not."""
+    here = _metrics_at(f"{exporter}/metrics")
+    if here not in {_SHOWN, _CLOSED}:
+        return unclear(
+            f"whether strangers read metrics was not seen: {exporter} {here}",
+            "start the exporter: watchroom exporter",
+        )
     if not is_loopback(exporter):
-        if _shows_metrics(f"{exporter}/metrics"):
+        if here == _SHOWN:
             return red(
                 f"{exporter}/metrics answers without a token",
                 "watchroom's exporter asks for one; is that another exporter?",
             )
-        tried = f"{exporter} asks for its token"
-    else:
-        port = urlsplit(exporter).port or 80
-        ours = _addresses()
-        for address in ours:
-            if _shows_metrics(f"http://{address}:{port}/metrics"):
-                return red(
-                    f"the exporter answers on {address}:{port} without a token",
-                    "let it listen on 127.0.0.1 only: WATCHROOM['EXPORTER']",
-                )
-        tried = "the exporter does not answer strangers"
-        tried += f" on {named(ours)}" if ours else ": no other address here"
-    if not world.sites:
-        return unclear(
-            f"{tried}; SITES is empty, so the app's own addresses were not tried",
-            "WATCHROOM = {'SITES': ['https://…'], …}, then build",
-        )
-    return green(f"no /metrics at {named(world.sites)}; {tried}")
+        return f"{exporter} asks for its token"
+    port = urlsplit(exporter).port or 80
+    ours = _addresses()
+    for address in ours:
+        there = _metrics_at(f"http://{address}:{port}/metrics")
+        if there == _SHOWN:
+            return red(
+                f"the exporter answers on {address}:{port} without a token",
+                "let it listen on 127.0.0.1 only: WATCHROOM['EXPORTER']",
+            )
+        # It runs, and nobody listens there: that is closed, and the only silence
+        # that says so.
+        if there not in {_CLOSED, _REFUSED}:
+            return unclear(
+                f"whether strangers reach the exporter was not seen: "
+                f"{address}:{port} {there}",
+                "ask from another machine: curl http://THIS-MACHINE:PORT/metrics",
+            )
+    said = f" on {named(ours)}" if ours else ": no other address here"
+    return f"the exporter does not answer strangers{said}"
 
 
-def _shows_metrics(url: str) -> bool:
-    with suppress(client.PeerError):
+def _metrics_at(url: str) -> str:
+    """Return what a stranger gets at `url`: metrics, none, or no answer that counts."""
+    try:
         answer = client.fetch(url, seconds=5.0)
-        lines = answer.body.splitlines()[:200]
-        return answer.status == 200 and any(
-            line.startswith("# TYPE ") for line in lines
-        )
-    return False
+    except client.PeerError as error:
+        return _REFUSED if error.refused else "does not answer"
+    if answer.status >= 500:
+        return f"answers {answer.status}"
+    lines = answer.body.splitlines()[:200]
+    shown = answer.status == 200 and any(line.startswith("# TYPE ") for line in lines)
+    return _SHOWN if shown else _CLOSED
 
 
 def _addresses() -> list[str]:
