@@ -7,6 +7,8 @@ import socket
 import pytest
 from tests.support.watched import request, until
 
+from watchroom.monitor.auth import origin_of
+
 TOKEN = "a-token-of-the-right-length"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -63,6 +65,22 @@ def test_behind_a_proxy_every_stranger_is_loopback_so_the_token_is_asked(local):
     assert allowed.status == 200
 
 
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://watch.example.org/watch/", "https://watch.example.org:443"),
+        ("http://[::1]:9700", "http://::1:9700"),
+        ("http://Watch.Example.:80", "http://watch.example:80"),
+        ("null", ""),
+        ("file:///x", ""),
+        ("http://a:99999", ""),
+        ("https://", ""),
+    ],
+)
+def test_an_origin_has_its_port_written_out(url, origin):
+    assert origin_of(url) == origin
+
+
 def test_another_origin_may_not_post(local):
     own = f"http://127.0.0.1:{local.port}"
     assert local.post("/-/reload", Origin="https://evil.example").status == 403
@@ -75,12 +93,22 @@ def test_another_origin_may_not_post(local):
 
 
 def test_a_page_of_the_public_name_may_post_though_the_proxy_changed_the_host(local):
-    def post(origin):
-        return local.post("/login", b"token=x", Origin=origin, Via="1.1 proxy").status
+    def post(origin, **more):
+        via = {"Via": "1.1 proxy", **more}
+        return local.post("/login", b"token=x", Origin=origin, **via).status
 
-    assert post("https://watch.example.org") == 303
-    assert post("https://watch.example.org.evil.example") == 403
+    assert post("http://watch.example.org") == 303
+    assert post("http://WATCH.example.org:80") == 303
+    # Another scheme or port of that name is another origin, and may be another's.
+    assert post("https://watch.example.org") == 403
+    assert post("http://watch.example.org:8080") == 403
+    assert post("http://watch.example.org.evil.example") == 403
     assert post("http://localhost:1") == 403
+    assert post("http://localhost:nonsense") == 403
+    # A proxy that ends TLS and keeps the name says so.
+    named = {"Host": "other.example", "X-Forwarded-Proto": "https"}
+    assert post("https://other.example", **named) == 303
+    assert post("http://other.example", **named) == 403
 
 
 def test_no_answer_invites_other_origins_and_every_answer_is_guarded(local):

@@ -13,7 +13,7 @@ from watchroom.errors import ConfigError
 from watchroom.monitor.sessions import Attempts, Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -84,7 +84,7 @@ class Access:
         token: The monitor's token.
         configured: Whether somebody set it, rather than the monitor making it.
         listen: Where we listen.
-        hosts: Further names by which browsers may call us.
+        public: The address by which browsers may call us too: MONITOR_URL.
         prefix: The path under which the public name has us: ``/watch``; a proxy may
             strip it or not.
 
@@ -98,7 +98,7 @@ class Access:
         *,
         configured: bool,
         listen: Listen,
-        hosts: Collection[str] = (),
+        public: str = "",
         prefix: str = "",
     ) -> None:
         if not listen.loopback and not configured:
@@ -111,16 +111,20 @@ class Access:
         self.token = token
         self._token = token.encode()
         self._loopback = listen.loopback
-        self._named = frozenset(hosts)
+        self._named: frozenset[str] = frozenset()
+        self._origins: frozenset[str] = frozenset()
+        self.allow(public)
         self._hosts = _LOCAL | {listen.host}
         self.prefix = prefix.rstrip("/")
         self.sessions = Sessions(self._token)
         self.attempts = Attempts()
         self.refused = 0
 
-    def allow_hosts(self, hosts: Collection[str]) -> None:
-        """Take the names a reload brought."""
-        self._named = self._named | set(hosts)
+    def allow(self, public: str) -> None:
+        """Take the public address that the files, or a reload, brought."""
+        if origin := origin_of(public):
+            self._named |= {host_of(urlsplit(public).netloc)}
+            self._origins |= {origin}
 
     def path_of(self, request: web.Request) -> str:
         """Return the path within the monitor, whatever a proxy kept of the prefix."""
@@ -198,10 +202,15 @@ class Access:
             return None
         origin = request.headers.get("Origin")
         if origin is not None:
-            # A proxy may have changed Host; a page of the public name is ours too.
-            here = urlsplit(origin).netloc == request.headers.get("Host", "")
-            if not here and host_of(urlsplit(origin).netloc) not in self._named:
-                return 403, "a page of another origin may not do this"
+            # A proxy may have ended TLS, or changed Host; a page of the public address
+            # is ours too. No page of another origin can set the header.
+            scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
+            here = origin_of(f"{scheme}://{request.headers.get('Host', '')}")
+            if origin_of(origin) not in {here, *self._origins} - {""}:
+                return 403, (
+                    "a page of another origin may not do this; behind a proxy, "
+                    "MONITOR_URL must be the address that browsers see"
+                )
         elif request.headers.get("Sec-Fetch-Site", "none") not in {
             "same-origin",
             "none",
@@ -287,3 +296,17 @@ def host_of(header: str) -> str:
         return (urlsplit(f"//{header}").hostname or "").rstrip(".")
     except ValueError:
         return ""
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of a URL, the port always, or "" for what is none.
+
+    ``https://watch.example.org`` and ``https://WATCH.example.org:443/x`` are one.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        host = (parts.hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{host}:{port}" if host and port else ""

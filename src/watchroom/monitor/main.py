@@ -77,7 +77,7 @@ def run(options: Options, env: Mapping[str, str], say: Callable[[str], None]) ->
             token,
             configured=configured,
             listen=options.listen,
-            hosts={loaded.monitor_host} - {""},
+            public=loaded.monitor_url,
             prefix=loaded.monitor_prefix,
         )
         host = (

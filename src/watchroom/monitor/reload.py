@@ -47,7 +47,7 @@ class Reloader:
         """Put checked files in force."""
         services = self._services
         services.config = loaded
-        services.access.allow_hosts({loaded.monitor_host} - {""})
+        services.access.allow(loaded.monitor_url)
         services.oncall.contacts = loaded.contacts
         services.itself.apply(loaded.prometheus)
         await services.notifier.reload(loaded.alertmanager, loaded.root)
