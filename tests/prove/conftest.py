@@ -94,7 +94,6 @@ def world(peer, tmp_path, texts):
         return World(
             built=read_built(tmp_path),
             chain=Chain(peer.url, peer.url, peer.url, "", embedded),
-            token="",
             known={
                 (one.kind, one.name): Record(
                     one, one.at if one.state == "passed" else None

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import time
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
+import yaml
 from tests.support.ports import free_port
 
 from watchroom.formats import alertmanager
 from watchroom.formats.checklist import ITEMS
-from watchroom.prove import checklist
+from watchroom.prove import checklist, road
+from watchroom.prove.batch import Outcome
 from watchroom.prove.checklist import PROBES, Checked
+from watchroom.prove.drill import Ran, Verdict
+from watchroom.prove.loaded import rules_of
 from watchroom.prove.records import Result
-from watchroom.prove.world import Finding
+from watchroom.prove.results import of_drills
+from watchroom.prove.world import Finding, Given
+from watchroom.units import parse_duration
 
 GREEN, RED, UNCLEAR = "passed", "failed", "unverifiable"
 DAY = 86400.0
@@ -133,20 +140,24 @@ class TestScraping:
 class TestRules:
     @pytest.fixture(autouse=True)
     def loaded(self, peer, world):
-        manifest = world().built.manifest
-        named = [(a.name, a.expr) for v in manifest.vitals for a in v.alerts]
-        named += [
-            (d.accelerated.alert, d.accelerated.expr)
-            for d in manifest.drills
-            if d.accelerated
-        ]
+        built = world().built
+        rules = rules_of(built.manifest)
         self.rules = [
-            {"type": "alerting", "name": name, "query": expr, "health": "ok"}
-            for name, expr in named
+            {
+                "type": "alerting",
+                "name": rule.name,
+                "query": rule.expr,
+                "duration": parse_duration(rule.hold),
+                "labels": {**rule.labels, "vital": "x"},
+                "health": "ok",
+            }
+            for rule in rules
         ]
+        self.routing = (built.directory / "alertmanager.yml").read_text()
         peer.paths["/api/v1/rules"] = lambda _: answer(
             {"groups": [{"rules": self.rules}]}
         )
+        peer.paths["/api/v2/status"] = lambda _: {"config": {"original": self.routing}}
 
     def test_all_drilled_lately(self, world, drilled):
         finding = found("alerting-rules", world(drilled(days=2)))
@@ -176,7 +187,10 @@ class TestRules:
         ("change", "said"),
         [
             (lambda rule: rule.update(name="Other"), "has not loaded 1"),
-            (lambda rule: rule.update(query="vector(1) > 2"), "other rules than"),
+            (lambda rule: rule.update(query="vector(1) > 2"), "another expression"),
+            (lambda rule: rule.update(duration=3600.0), "for 1h instead of"),
+            (lambda rule: rule["labels"].update(severity="info"), "severity info"),
+            (lambda rule: rule["labels"].pop("priority"), "priority missing"),
             (lambda rule: rule.update(health="err"), "these rules fail"),
         ],
     )
@@ -186,44 +200,143 @@ class TestRules:
         assert finding.state == RED
         assert said in finding.evidence
 
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            ("name: chat", "name: chats", "missing: chat"),
+            ('severity="warning"', 'severity="warming"', "other routes"),
+            ("group_wait: 30s", "group_wait: 5m", "other routes"),
+            ("webhook_configs", "slack_configs", "of other kinds: "),
+            ("source_matchers", "other_matchers", "other inhibitions"),
+            ("route:", "roots:", "not to be read"),
+        ],
+    )
+    def test_routes_that_are_not_the_built_ones(self, world, drilled, old, new, said):
+        assert old in self.routing
+        self.routing = self.routing.replace(old, new)
+        finding = found("alerting-rules", world(drilled()))
+        assert finding.state == RED
+        assert said in finding.evidence
+
+    def test_defaults_and_secrets_as_alertmanager_shows_them_are_no_difference(
+        self, world, drilled
+    ):
+        config = yaml.safe_load(self.routing)
+        config["global"] = {"resolve_timeout": "5m", "smtp_hello": "localhost"}
+        config["route"]["continue"] = False
+        for route in config["route"]["routes"]:
+            route.setdefault("continue", False)
+        for receiver in config["receivers"]:
+            for hook in receiver.get("webhook_configs", []):
+                hook.update(send_resolved=True, url="<secret>", timeout="0s")
+        self.routing = yaml.safe_dump(config)
+        assert found("alerting-rules", world(drilled())).state == GREEN
+
+    def test_commands_ask_the_servers_that_the_user_named(self, world):
+        given = Given("mon dir", "http://p:9090", "http://a:9093", "http://e:9000")
+        following = found("alerting-rules", world(given=given)).next
+        assert shlex.split(following) == [
+            *("watchroom", "drill", "--all", "--dir", "mon dir"),
+            *("--prometheus", "http://p:9090", "--alertmanager", "http://a:9093"),
+            *("--exporter", "http://e:9000"),
+        ]
+        assert given.command("reload") == (
+            "watchroom reload 'mon dir' --url http://p:9090"
+        )
+
 
 class TestErrors:
     def dsn(self, peer):
         return {"SENTRY_DSN": peer.url.replace("http://", "http://k3y@") + "/7"}
 
+    def app(self, peer, live, sending, releases=("1.4.2",)):
+        """Let Prometheus tell of processes by role: those that live, and that send."""
+
+        def rows(label, values):
+            return [{"metric": {label: k}, "value": [0, str(v)]} for k, v in values]
+
+        def say(asked):
+            if "sentry" in asked.query:
+                return answer({"result": rows("role", sending.items())})
+            if "release" in asked.query:
+                told = [(release, 1) for release in releases]
+                return answer({"result": rows("release", told)})
+            return answer({"result": rows("role", live.items())})
+
+        peer.paths["/api/v1/query"] = say
+
     def test_an_event_that_is_taken_is_remembered_and_shows_no_key(self, peer, world):
         peer.paths["/api/7/envelope/"] = {"id": "x"}
-        released = [{"metric": {"release": "1.4.2"}, "value": [0, "1"]}]
-        peer.paths["/api/v1/query"] = answer({"result": released})
-        finding = found("error-tracking", world(environ=self.dsn(peer), send=True))
+        self.app(peer, {"web": 2, "worker": 0}, {"web": 2, "worker": 0})
+        environ = self.dsn(peer)
+        finding = found("error-tracking", world(environ=environ, send=True))
         assert finding.state == GREEN
         assert "k3y" not in str(finding)
         assert "runs release 1.4.2" in finding.evidence
+        assert "2 of 2 web processes send errors" in finding.evidence
         (asked,) = [one for one in peer.asked if one.body]
         assert "sentry_key=k3y" in asked.headers["X-Sentry-Auth"]
         event = json.loads(asked.body.splitlines()[2])
         assert "nothing is wrong" in event["message"]["formatted"]
         # The next check needs to send nothing for a month.
-        kept = finding.proofs[0]
-        assert found("error-tracking", world([kept])).state == GREEN
+        (kept,) = finding.proofs
+        assert found("error-tracking", world([kept], environ=environ)).state == GREEN
         old = kept._replace(at=ago(31))
-        assert found("error-tracking", world([old])).state == UNCLEAR
+        assert found("error-tracking", world([old], environ=environ)).state == UNCLEAR
+        # And it counts for this project and key alone.
+        for change in (("/7", "/8"), ("k3y", "0ther")):
+            other = {"SENTRY_DSN": environ["SENTRY_DSN"].replace(*change)}
+            assert (
+                found("error-tracking", world([kept], environ=other)).state == UNCLEAR
+            )
+        assert found("error-tracking", world([kept])).state == UNCLEAR
 
-    def test_an_event_that_is_refused(self, peer, world):
-        peer.paths["/api/7/envelope/"] = (403, "no")
-        finding = found("error-tracking", world(environ=self.dsn(peer), send=True))
+    @pytest.mark.parametrize("answers", [(403, "no"), None])
+    def test_a_failure_takes_the_place_of_an_older_success(self, peer, world, answers):
+        self.app(peer, {"web": 1}, {"web": 1})
+        environ = self.dsn(peer)
+        if answers is None:
+            environ["SENTRY_DSN"] = f"http://k3y@127.0.0.1:{free_port()}/7"
+        peer.paths["/api/7/envelope/"] = answers
+        finding = found("error-tracking", world(environ=environ, send=True))
         assert finding.state == RED
-        assert "403" in finding.evidence
+        assert ("403" if answers else "does not answer") in finding.evidence
+        again = found("error-tracking", world(finding.proofs, environ=environ))
+        assert again.state == RED
+        assert "just now" in again.evidence
+        assert "--send" in again.next
 
-    def test_a_dsn_that_is_none(self, world):
+    @pytest.mark.parametrize(
+        ("live", "sending", "state", "said"),
+        [
+            ({"web": 4, "worker": 2}, {"web": 4, "worker": 0}, RED, "0 of 2 worker"),
+            ({"web": 4}, {"web": 3}, RED, "3 of 4 web"),
+            ({"web": 4}, {}, UNCLEAR, "does not say"),
+            ({"web": 0}, {"web": 0}, UNCLEAR, "no web or worker"),
+        ],
+    )
+    def test_a_dsn_that_the_app_does_not_use_is_seen(
+        self, peer, world, live, sending, state, said
+    ):
+        peer.paths["/api/7/envelope/"] = {"id": "x"}
+        self.app(peer, live, sending)
+        finding = found("error-tracking", world(environ=self.dsn(peer), send=True))
+        assert finding.state == state
+        assert said in finding.evidence
+        assert "took the test event" in finding.evidence
+        assert finding.proofs[0].state == GREEN
+
+    def test_a_dsn_that_is_none(self, peer, world):
+        self.app(peer, {"web": 1}, {"web": 1})
         environ = {"SENTRY_DSN": "https://sentry.example/7"}
         assert found("error-tracking", world(environ=environ)).state == RED
 
     def test_configured_is_not_verified(self, peer, world):
+        self.app(peer, {"web": 1}, {"web": 1})
         finding = found("error-tracking", world(environ=self.dsn(peer)))
         assert finding.state == UNCLEAR
         assert "--send" in finding.next
-        assert peer.asked == []
+        assert not [asked for asked in peer.asked if asked.body]
         assert found("error-tracking", world()).state == UNCLEAR
 
 
@@ -278,7 +391,7 @@ class TestPeople:
 
     @pytest.mark.usefixtures("listed")
     def test_only_somebody_who_was_woken_makes_the_list_green(self, world):
-        assert found("on-call", world()).next == "watchroom drill --wake 'Ann'"
+        assert found("on-call", world()).next == "watchroom drill --wake Ann"
         for woke, state in (
             (self.woke(), GREEN),
             (self.woke(days=91), RED),
@@ -299,13 +412,19 @@ class TestPeople:
         finding = found("team", world([self.woke()]))
         assert finding.state == UNCLEAR
         assert "acknowledged 41 s after" in finding.evidence
-        assert "'Bob'" in finding.next
+        assert "--wake Bob" in finding.next
         both = [self.woke(), self.woke("Bob")]
         assert found("team", world(both)).state == GREEN
 
     def test_receivers_have_taken_a_message_lately(self, world):
+        built = world().built
+        marks = {
+            one.name: road.mark(one, built.directory) for one in built.config.receivers
+        }
+
         def took(name, days=1.0, state="passed"):
-            return Result("receiver", name, ago(days), state, "slack[0]: 404")
+            at = ago(days)
+            return Result("receiver", name, at, state, "slack[0]: 404", of=marks[name])
 
         assert found("integrations", world()).next.startswith("watchroom drill --all")
         good = [took("ops"), took("chat", 3)]
@@ -313,8 +432,41 @@ class TestPeople:
         refused = found("integrations", world([took("ops"), took("chat", 1, "failed")]))
         assert refused.state == RED
         assert "slack[0]: 404" in refused.evidence
+        # What another address took, or refused, says nothing of this one.
+        other = [took("ops"), took("chat")._replace(of="another")]
+        changed = found("integrations", world(other))
+        assert changed.state == RED
+        assert "reached chat as configured now" in changed.evidence
         nobody = world(change=lambda d: d.update(receivers=[]))
         assert "unheard" in found("integrations", nobody).evidence
+
+    def test_a_receiver_is_another_with_another_secret_which_its_mark_does_not_tell(
+        self, tmp_path
+    ):
+        hook = alertmanager.WebhookConfig(url_file="hook")
+        ops = alertmanager.Receiver(name="ops", webhook_configs=[hook])
+        elsewhere = road.mark(ops, tmp_path)
+        marks = []
+        for secret in ("https://x.example/a", "https://x.example/b"):
+            (tmp_path / "hook").write_text(secret)
+            marks.append(road.mark(ops, tmp_path))
+        assert len(set(marks)) == 2
+        assert all(mark.startswith(elsewhere) for mark in marks)
+        # Two bytes: of no use to somebody who guesses.
+        assert {len(mark) - len(elsewhere) for mark in marks} == {5}
+
+    def test_a_refusal_stands_beside_what_others_took(self, world):
+        built = world().built
+        told = [
+            road.Answer("ops", accepted=True, detail="there"),
+            road.Answer("chat", accepted=False, detail="404"),
+            road.Answer("chat", accepted=True, detail="later"),
+        ]
+        ran = Ran("A", "0s", "")
+        verdict = Verdict("A", "n", [], "told", "", 1.0, ran, ["ops", "chat"], told)
+        results = of_drills(built, Outcome([verdict], []))
+        states = {r.name: (r.state, r.detail) for r in results if r.kind == "receiver"}
+        assert states == {"ops": (GREEN, "there"), "chat": (RED, "404")}
 
 
 class TestLogs:
@@ -341,11 +493,17 @@ class TestLogs:
         assert finding.state == GREEN
         again = found("logs", world(finding.proofs, change=self.change(peer)))
         assert again.state == GREEN
+        other = self.change(peer, "/other?q={request_id}")
+        assert found("logs", world(finding.proofs, change=other)).state == UNCLEAR
 
     def test_a_line_that_does_not_come(self, peer, world, monkeypatch):
         monkeypatch.setattr("watchroom.prove.probes.backends._LOGS_SECONDS", 0.2)
         peer.paths |= {"/": "hello", "/logs": "[]"}
-        assert found("logs", world(change=self.change(peer), send=True)).state == RED
+        finding = found("logs", world(change=self.change(peer), send=True))
+        assert finding.state == RED
+        again = found("logs", world(finding.proofs, change=self.change(peer)))
+        assert again.state == RED
+        assert again.evidence.endswith("just now")
 
     def test_a_page_that_repeats_the_question_proves_nothing(self, peer, world):
         peer.paths |= {"/": "hello", "/logs": lambda asked: asked.query}

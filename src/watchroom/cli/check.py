@@ -13,13 +13,11 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from watchroom.cli.ask import token_for, url_of
 from watchroom.cli.drill import read_built
+from watchroom.cli.options import MONITORING, chain_of, given, servers
 from watchroom.cli.records import records_of
-from watchroom.cli.token import exporter_token
 from watchroom.errors import WatchroomError
 from watchroom.prove import checklist
-from watchroom.prove.chain import find_chain
 from watchroom.prove.records import FAILED, PASSED, UNVERIFIABLE
 from watchroom.prove.world import World
 
@@ -38,18 +36,9 @@ _MARKS = {
 @click.argument(
     "directory",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    default=Path("monitoring"),
+    default=MONITORING,
 )
-@click.option(
-    "--prometheus",
-    default="",
-    metavar="URL",
-    help="The monitor, or Prometheus. Default: the monitor on this machine.",
-)
-@click.option(
-    "--alertmanager", default="", metavar="URL", help="Default: ask Prometheus."
-)
-@click.option("--exporter", default="", metavar="URL", help="Default: as built.")
+@servers
 @click.option(
     "--grafana",
     default="",
@@ -91,24 +80,18 @@ def check(
     """  # noqa: D301 - click's \b is a backspace
     console = Console(highlight=False, stderr=as_json)
     built = read_built(directory)
-    project = built.manifest.project
-    server, _ = url_of(directory, prometheus or None)
-    chain = find_chain(
-        server,
-        alertmanager,
-        exporter or built.manifest.exporter,
-        exporter_token(project, os.environ),
-    )
-    records = records_of(chain, project)
+    said = given(directory, prometheus, alertmanager, exporter)
+    chain = chain_of(built, said)
+    records = records_of(chain, built.manifest.project)
     world = World(
         built=built,
         chain=chain,
-        token=token_for(chain.prometheus, project) or "",
         known=_known(console, records),
         now=time.time(),
         environ=os.environ,
         grafana=grafana.rstrip("/"),
         send=send,
+        given=said._replace(grafana=grafana),
     )
     checked = []
     for one in checklist.check(world):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -13,16 +12,15 @@ import click
 from rich.console import Console
 
 from watchroom.cli import drill_screen
-from watchroom.cli.ask import token_for, url_of
+from watchroom.cli.options import MONITORING, chain_of, given, servers
 from watchroom.cli.records import records_of
-from watchroom.cli.token import exporter_token
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.formats import alertmanager as alertmanager_file
 from watchroom.formats import manifest as manifest_file
 from watchroom.prove.batch import Batch, Outcome
-from watchroom.prove.chain import View, find_chain, real_pages
+from watchroom.prove.chain import View, real_pages
 from watchroom.prove.drill import Built, DrillRun, How
-from watchroom.prove.results import of_drills
+from watchroom.prove.results import of_answers, of_drills
 from watchroom.prove.wake import WakeRun, alert_for, person
 from watchroom.units import parse_duration
 
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from watchroom.prove.chain import Chain
+    from watchroom.prove.records import Result
     from watchroom.prove.wake import Woken
 
 
@@ -40,20 +39,11 @@ if TYPE_CHECKING:
     "--dir",
     "directory",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    default=Path("monitoring"),
+    default=MONITORING,
     show_default=True,
     help="The built directory.",
 )
-@click.option(
-    "--prometheus",
-    default="",
-    metavar="URL",
-    help="The monitor, or Prometheus. Default: the monitor on this machine.",
-)
-@click.option(
-    "--alertmanager", default="", metavar="URL", help="Default: ask Prometheus."
-)
-@click.option("--exporter", default="", metavar="URL", help="Default: as built.")
+@servers
 @click.option(
     "--accelerated/--unchanged",
     default=None,
@@ -127,35 +117,54 @@ def drill(
         raise ConfigError(
             "say which alerts, or --all, or --wake NAME", hint="watchroom drill --all"
         )
-    seconds = parse_duration(within)
     built = read_built(directory)
-    token = exporter_token(built.manifest.project, os.environ)
-    prometheus, _ = url_of(directory, prometheus or None)
-    chain = find_chain(
-        prometheus, alertmanager, exporter or built.manifest.exporter, token
-    )
+    names = _wanted(built, alerts, every=every)
+    seconds = parse_duration(within)
+    chain = chain_of(built, given(directory, prometheus, alertmanager, exporter))
     _refuse_in_earnest(chain, force=force)
     console = Console(highlight=False, stderr=as_json)
     _say_windows(console, built)
     if wake:
-        woken = _wake(console, chain, built, wake, alerts, seconds, patience)
-        if as_json:
-            click.echo(json.dumps(drill_screen.woken_document(woken), indent=2))
-        sys.exit(0 if woken.passed else 1)
-    how = How(patience, every if accelerated is None else accelerated)
-    begun = time.monotonic()
-    if every:
-        names = list(manifest_file.drills_by_name(built.manifest))
-        outcome = _all(console, chain, built, how, names)
+        woken = _wake(console, chain, built, wake, names, seconds, patience)
+        passed, document = woken.passed, drill_screen.woken_document(woken)
     else:
-        outcome = _each(console, chain, built, how, alerts)
+        how = How(patience, every if accelerated is None else accelerated)
+        passed, document = _drill(console, chain, built, how, names, every=every)
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+    sys.exit(0 if passed else 1)
+
+
+def _wanted(built: Built, alerts: Sequence[str], *, every: bool) -> list[str]:
+    """Return the names of the drills to run.
+
+    Raises:
+        ConfigError: There is no drill of a name.
+    """
+    if every:
+        return list(manifest_file.drills_by_name(built.manifest))
+    for name in alerts:
+        built.drill(name)
+    return list(alerts)
+
+
+def _drill(
+    console: Console,
+    chain: Chain,
+    built: Built,
+    how: How,
+    names: Sequence[str],
+    *,
+    every: bool,
+) -> tuple[bool, dict[str, object]]:
+    begun = time.monotonic()
+    run = _all if every else _each
+    outcome = run(console, chain, built, how, names)
     took = time.monotonic() - begun
-    where = _keep(console, chain, built, outcome)
+    where = _keep(console, chain, built, of_drills(built, outcome))
     if every:
         drill_screen.summary(console, outcome, took, where)
-    if as_json:
-        click.echo(json.dumps(drill_screen.document(outcome, took), indent=2))
-    sys.exit(0 if outcome.passed else 1)
+    return outcome.passed, drill_screen.document(outcome, took)
 
 
 def read_built(directory: Path) -> Built:
@@ -182,7 +191,7 @@ def _read(path: Path) -> str:
 
 
 def _refuse_in_earnest(chain: Chain, *, force: bool) -> None:
-    if (real := real_pages(chain.prometheus)) and not force:
+    if (real := real_pages(chain)) and not force:
         raise ConfigError(
             f"a real P1 is firing: {', '.join(real)}",
             hint="drills wait for calm; --force drills all the same",
@@ -235,26 +244,25 @@ def _wake(
             field="--prometheus",
         )
     who = person(built, name)
-    token = token_for(chain.prometheus, built.manifest.project) or ""
     with drill_screen.One(console, chain.prometheus) as screen:
         run = WakeRun(
-            *(chain, built, alerts[0] if alerts else alert_for(built), who, token),
+            *(chain, built, alerts[0] if alerts else alert_for(built), who),
             *(patience, screen.reached, screen.waits),
         )
         screen.announce(run.alert, run.ran)
         woken = run.wake(seconds)
     drill_screen.woken(console, woken)
-    try:
-        records_of(chain, built.manifest.project).note([woken.result()])
-    except WatchroomError as error:
-        console.print(f"[yellow]the result is not kept[/]: {drill_screen.plain(error)}")
+    told = of_answers(built, woken.verdict.told)
+    _keep(console, chain, built, [woken.result(), *told])
     return woken
 
 
-def _keep(console: Console, chain: Chain, built: Built, outcome: Outcome) -> str:
+def _keep(
+    console: Console, chain: Chain, built: Built, results: Sequence[Result]
+) -> str:
     try:
         records = records_of(chain, built.manifest.project)
-        records.note(of_drills(built, outcome))
+        records.note(results)
     except WatchroomError as error:
         console.print(
             f"[yellow]the results are not kept[/]: {drill_screen.plain(error)}"

@@ -7,26 +7,23 @@ import json
 import sys
 import urllib.parse
 from http import HTTPStatus
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import segno
 
 from watchroom.cli.ask import ask, url_of
+from watchroom.cli.options import monitor
 from watchroom.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _HERE = {"localhost", "127.0.0.1", "::1"}
 
 
 @click.command()
-@click.argument(
-    "directory", required=False, type=click.Path(path_type=Path, file_okay=False)
-)
-@click.option(
-    "--url",
-    help="The monitor. Default: the one on this machine, http://127.0.0.1:9700 unless "
-    "that of DIRECTORY listens elsewhere.",
-)
+@monitor
 @click.option("--phone", is_flag=True, help="Also show the link as a QR code.")
 @click.option("--json", "as_json", is_flag=True, help="Print the link as JSON.")
 def login(directory: Path | None, url: str | None, phone: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes flags by name

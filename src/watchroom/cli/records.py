@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from watchroom.cli.ask import token_for
 from watchroom.monitor.storage_dir import state_path
 from watchroom.prove.records import FileRecords, MonitorRecords
 
@@ -21,6 +20,5 @@ def records_of(chain: Chain, project: str) -> Records:
     project's monitor would.
     """
     if chain.embedded:
-        token = token_for(chain.prometheus, project) or ""
-        return MonitorRecords(chain.prometheus, token)
+        return MonitorRecords(chain.prometheus, chain.watch_token)
     return FileRecords(state_path(None, project, os.environ) / "proofs.json")

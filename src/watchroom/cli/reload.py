@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from watchroom.cli.ask import ask, url_of
+from watchroom.cli.options import monitor
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
-@click.argument(
-    "directory", required=False, type=click.Path(path_type=Path, file_okay=False)
-)
-@click.option(
-    "--url",
-    help="The monitor. Default: the one on this machine, http://127.0.0.1:9700 unless "
-    "that of DIRECTORY listens elsewhere.",
-)
+@monitor
 def reload(directory: Path | None, url: str | None) -> None:
     """Make a running monitor read its files again.
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
-
-import promql_parser
 
 from watchroom.errors import WatchroomError
 from watchroom.formats.manifest import alert_of
 from watchroom.prove import client, road
+from watchroom.prove.loaded import difference, routing, rule_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from watchroom.formats.alertmanager import Alertmanager, Receiver
     from watchroom.formats.manifest import Accelerated, Drill, Manifest
+    from watchroom.prove.chain import Chain
+    from watchroom.prove.loaded import Rule
 
 
 class BrokenError(WatchroomError):
@@ -31,7 +29,7 @@ class BrokenError(WatchroomError):
 
 
 def check_rule(
-    prometheus: str, manifest: Manifest, drill: Drill, copy: Accelerated | None
+    chain: Chain, manifest: Manifest, drill: Drill, copy: Accelerated | None
 ) -> None:
     """Require that the server evaluates the very rules that were built.
 
@@ -39,17 +37,17 @@ def check_rule(
         BrokenError: It has none, another one, or one that fails.
         PeerError: The server does not answer.
     """
-    groups = client.get(f"{prometheus}/api/v1/rules")["data"]["groups"]
+    url = f"{chain.prometheus}/api/v1/rules"
+    groups = client.get(url, token=chain.watch_token)["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     built = alert_of(manifest, drill)
-    _check_one(prometheus, rules, drill.alert, built.expr if built else "")
-    if copy is not None:
-        _check_one(prometheus, rules, copy.alert, copy.expr)
+    wanted = [one for one in (built, copy) if one is not None]
+    for one in wanted:
+        _check_one(chain.prometheus, rules, rule_of(one))
 
 
-def _check_one(
-    prometheus: str, rules: list[dict[str, Any]], name: str, expr: str
-) -> None:
+def _check_one(prometheus: str, rules: list[dict[str, Any]], built: Rule) -> None:
+    name = built.name
     loaded = [rule for rule in rules if rule["name"] == name]
     if not loaded:
         raise BrokenError(
@@ -57,10 +55,10 @@ def _check_one(
             f"rule file not loaded: {prometheus} has no rule {name}; "
             "does `rule_files` name it, and was it reloaded?",
         )
-    if expr and all(canonical(rule["query"]) != canonical(expr) for rule in loaded):
+    if differs := difference(loaded, built):
         raise BrokenError(
             "scraped",
-            f"{prometheus} has another {name} than the built one: "
+            f"{prometheus} has another {name} than the built one ({differs}): "
             "reload it, or build again",
         )
     sick = [rule for rule in loaded if rule.get("health") == "err"]
@@ -68,14 +66,28 @@ def _check_one(
         raise BrokenError("scraped", f"{name} fails: {sick[0].get('lastError')}")
 
 
+def check_routing(chain: Chain, config: Alertmanager) -> None:
+    """Require that alerts are routed by the very file that was built.
+
+    Raises:
+        BrokenError: They are not.
+        PeerError: The server does not answer.
+    """
+    if differs := routing(chain.routing_text(), config):
+        raise BrokenError(
+            "routed",
+            f"{chain.alertmanager} has another alertmanager.yml than the built one "
+            f"({differs}): reload it, or build again",
+        )
+
+
 def loud_receivers(
-    config: Alertmanager, manifest: Manifest, drill: Drill, directory: Path
+    config: Alertmanager, manifest: Manifest, drill: Drill
 ) -> list[Receiver]:
     """Return the receivers that the real alert would reach, and that tell somebody.
 
     Raises:
-        BrokenError: There is none, or the secret of one is not there: no reason to
-            wait for the rule's `for` first.
+        BrokenError: There is none.
     """
     labels = {**drill.labels, "alertname": drill.alert, "job": "app"}
     labels.setdefault("env", manifest.environment)
@@ -88,15 +100,4 @@ def loud_receivers(
             f"no route: a real {drill.alert} reaches {', '.join(names)}, which "
             "tells nobody; add a receiver for its severity to RECEIVERS",
         )
-    for receiver in loud:
-        if lacking := road.lacking(receiver, directory):
-            raise BrokenError("told", f"receiver {receiver.name}: {lacking}")
     return loud
-
-
-def canonical(expr: str) -> str:
-    """Return an expression in the parser's own spelling, to compare two."""
-    # One that does not parse is compared as it stands.
-    with contextlib.suppress(ValueError):
-        expr = promql_parser.parse(expr).prettify()
-    return " ".join(expr.split())

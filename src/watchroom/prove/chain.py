@@ -25,6 +25,8 @@ class Chain(NamedTuple):
         exporter: Base URL of the exporter.
         token: The exporter's token.
         embedded: Whether `prometheus` is the monitor.
+        watch_token: The monitor's token, or one that a proxy before Prometheus asks
+            for; empty when there is none.
     """
 
     prometheus: str
@@ -32,28 +34,60 @@ class Chain(NamedTuple):
     exporter: str
     token: str
     embedded: bool = False
+    watch_token: str = ""
+
+    def routing_text(self) -> str:
+        """Return the alertmanager.yml that alerts are routed by now.
+
+        Raises:
+            PeerError: Alertmanager does not answer.
+        """
+        url = f"{self.alertmanager}/api/v2/status"
+        status = client.get(url, token=self.watch_token if self.embedded else "")
+        return str(status["config"]["original"])
 
 
-def find_chain(prometheus: str, alertmanager: str, exporter: str, token: str) -> Chain:
+def find_chain(
+    prometheus: str, alertmanager: str, exporter: str, token: str, watch_token: str
+) -> Chain:
     """Return the chain, asking Prometheus for its Alertmanager when none is given.
 
+    Args:
+        prometheus: Base URL of Prometheus, or of the monitor.
+        alertmanager: Base URL of Alertmanager, or empty.
+        exporter: Base URL of the exporter.
+        token: The exporter's.
+        watch_token: The monitor's.
+
     Raises:
-        ConfigError: Prometheus does not answer.
+        ConfigError: Prometheus does not answer, or refuses the token.
     """
     prometheus = prometheus.rstrip("/")
-    embedded = _is_monitor(prometheus)
+    embedded = _is_monitor(prometheus, watch_token)
     if not alertmanager:
         # The monitor is its own Alertmanager.
-        alertmanager = prometheus if embedded else _active_alertmanager(prometheus)
+        alertmanager = (
+            prometheus
+            if embedded
+            else _active_alertmanager(f"{prometheus}/api/v1", watch_token)
+        )
     return Chain(
-        prometheus, alertmanager.rstrip("/"), exporter.rstrip("/"), token, embedded
+        *(prometheus, alertmanager.rstrip("/"), exporter.rstrip("/")),
+        *(token, embedded, watch_token),
     )
 
 
-def _is_monitor(prometheus: str) -> bool:
+def _is_monitor(prometheus: str, token: str) -> bool:
     try:
-        client.get(f"{prometheus}/api/v2/status")
+        client.get(f"{prometheus}/api/v2/status", token=token)
     except client.PeerError as error:
+        if error.status in {401, 403}:
+            raise ConfigError(
+                f"{prometheus} refuses the token"
+                if token
+                else f"{prometheus} wants its token",
+                hint="give the monitor's in WATCHROOM_TOKEN or WATCHROOM_TOKEN_FILE",
+            ) from None
         if error.status is None:
             raise ConfigError(
                 str(error),
@@ -99,14 +133,19 @@ class View:
 
     def _ask_targets(self) -> Any:
         url = f"{self._chain.prometheus}/api/v1/query"
-        return client.get(url, {"query": f"up{{{DRILLS}}}"})["data"]["result"]
+        return self._watch(url, {"query": f"up{{{DRILLS}}}"})["data"]["result"]
 
     def _ask_alerts(self) -> Any:
-        return client.get(f"{self._chain.prometheus}/api/v1/alerts")["data"]["alerts"]
+        return self._watch(f"{self._chain.prometheus}/api/v1/alerts")["data"]["alerts"]
 
     def _ask_routed(self) -> Any:
         url = f"{self._chain.alertmanager}/api/v2/alerts"
-        return client.get(url, {"filter": DRILLS})
+        if not self._chain.embedded:
+            return client.get(url, {"filter": DRILLS})
+        return self._watch(url, {"filter": DRILLS})
+
+    def _watch(self, url: str, query: dict[str, str] | None = None) -> Any:
+        return client.get(url, query, token=self._chain.watch_token)
 
     def _ask_arrivals(self) -> Any:
         url = f"{self._chain.exporter}/drill/receipt"
@@ -130,9 +169,10 @@ class _Shared:
             return self._answer
 
 
-def real_pages(prometheus: str) -> list[str]:
+def real_pages(chain: Chain) -> list[str]:
     """Return the names of firing P1 alerts that are no drills."""
-    data = client.get(f"{prometheus}/api/v1/alerts")["data"]
+    url = f"{chain.prometheus}/api/v1/alerts"
+    data = client.get(url, token=chain.watch_token)["data"]
     return sorted(
         {
             alert["labels"]["alertname"]
@@ -144,17 +184,17 @@ def real_pages(prometheus: str) -> list[str]:
     )
 
 
-def _active_alertmanager(prometheus: str) -> str:
+def _active_alertmanager(api: str, token: str) -> str:
     # A Prometheus that has just started knows its Alertmanagers 5 s later (measured).
     deadline = time.monotonic() + 8
     while True:
-        data = client.get(f"{prometheus}/api/v1/alertmanagers")["data"]
+        data = client.get(f"{api}/alertmanagers", token=token)["data"]
         for found in data["activeAlertmanagers"]:
             return str(found["url"]).removesuffix("/api/v2/alerts")
         if time.monotonic() > deadline:
             break
         time.sleep(_EVERY)
     raise ConfigError(
-        f"{prometheus} knows no Alertmanager",
+        f"{api.removesuffix('/api/v1')} knows no Alertmanager",
         hint="give --alertmanager URL, and `alerting:` in prometheus.yml",
     )

@@ -16,11 +16,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from watchroom.errors import ConfigError
 from watchroom.formats.manifest import alert_of, drills_by_name
 from watchroom.prove import client, road, wire
-from watchroom.prove.before import BrokenError, check_rule, loud_receivers
+from watchroom.prove.before import (
+    BrokenError,
+    check_routing,
+    check_rule,
+    loud_receivers,
+)
 from watchroom.units import format_duration, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from watchroom.formats.alertmanager import Alertmanager, Receiver
@@ -73,6 +78,7 @@ class Verdict(NamedTuple):
         at: When it began, seconds since the epoch.
         ran: Which rule was made to fire.
         receivers: Whom the real alert would reach.
+        told: What those who were told by this run have said.
     """
 
     alert: str
@@ -83,6 +89,7 @@ class Verdict(NamedTuple):
     at: float
     ran: Ran
     receivers: list[str]
+    told: list[road.Answer]
 
     @property
     def passed(self) -> bool:
@@ -187,6 +194,7 @@ class DrillRun:
         self._begun = 0.0
         self._fault = 0.0
         self._loud: list[Receiver] = []
+        self._answers: list[road.Answer] = []
         copy = self._drill.accelerated if how.accelerated else None
         hold = built.hold(self._drill)
         self._copy = copy
@@ -221,15 +229,13 @@ class DrillRun:
             at,
             self.ran,
             [receiver.name for receiver in self._loud],
+            self._answers,
         )
 
     def _follow(self) -> None:
         drill, budget = self._drill, self.budget
         interval = parse_duration(self._built.manifest.inputs.interval)
-        check_rule(self._chain.prometheus, self._built.manifest, drill, self._copy)
-        self._loud = loud_receivers(
-            self._built.config, self._built.manifest, drill, self._built.directory
-        )
+        self._prepare()
         self._post(
             "start",
             {
@@ -254,6 +260,32 @@ class DrillRun:
         self._post("recover", {"nonce": self._nonce})
         self._begun = time.monotonic()
         self._until("resolved", lambda: self._receipt("resolved"), budget + 360)
+
+    def _prepare(self) -> None:
+        """Find what is known to be broken, before waiting for the rule's `for`."""
+        built = self._built
+        check_rule(self._chain, built.manifest, self._drill, self._copy)
+        check_routing(self._chain, built.config)
+        self._loud = loud_receivers(built.config, built.manifest, self._drill)
+        self._hear(
+            road.Answer(receiver.name, accepted=False, detail=lacking)
+            for receiver in self._loud
+            if (lacking := road.lacking(receiver, built.directory))
+        )
+
+    def _hear(self, answers: Iterable[road.Answer]) -> None:
+        """Keep what receivers said.
+
+        Raises:
+            BrokenError: One of them refused.
+        """
+        heard = list(answers)
+        self._answers += heard
+        for answer in heard:
+            if not answer.accepted:
+                raise BrokenError(
+                    "told", f"receiver {answer.receiver}: {answer.detail}"
+                )
 
     def _next_stage(self) -> str:
         done = {stage.name for stage in self._stages}
@@ -345,11 +377,7 @@ class DrillRun:
             self._nonce,
             self._built.manifest.monitor_url,
         )
-        for answer in road.tell(self._loud, self._built.directory, note):
-            if not answer.accepted:
-                raise BrokenError(
-                    "told", f"receiver {answer.receiver}: {answer.detail}"
-                )
+        self._hear(road.tell(self._loud, self._built.directory, note))
         self._reached("told", ", ".join(receiver.name for receiver in self._loud))
 
     def _post(self, what: str, body: dict[str, Any]) -> None:

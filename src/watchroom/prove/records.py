@@ -34,7 +34,7 @@ class Result(NamedTuple):
         detail: What was seen, or what was broken; never a secret.
         more: What to do next, or empty.
         seconds: From the fault to the page, where there is such a time.
-        of: Fingerprint of what was proven: a changed rule is not proven any more.
+        of: Fingerprint of what was proven: a changed rule, or another DSN, is not.
     """
 
     kind: str
@@ -139,10 +139,18 @@ class FileRecords:
         return {}
 
 
-def fingerprint(expr: str, hold: str) -> str:
-    """Return what a rule is recognised by: its expression and its `for`."""
-    text = f"{' '.join(expr.split())}\n{hold}"
-    return blake2b(text.encode(), digest_size=8).hexdigest()
+def fingerprint(*texts: str, secret: str | None = None) -> str:
+    """Return what a configuration is recognised by; spaces do not matter.
+
+    Of a secret it keeps two bytes of a hash: enough to tell that it changed, and of no
+    use to somebody who guesses.
+    """
+    text = "\n".join(" ".join(each.split()) for each in texts)
+    mark = blake2b(text.encode(), digest_size=8).hexdigest()
+    if secret is None:
+        return mark
+    small = blake2b(secret.encode(), digest_size=2, salt=mark.encode()[:16])
+    return f"{mark}-{small.hexdigest()}"
 
 
 def age(at: float, now: float | None = None) -> str:

@@ -6,10 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from watchroom.formats.manifest import alert_of, drills_by_name
+from watchroom.prove import road
 from watchroom.prove.records import FAILED, PASSED, Result, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from watchroom.formats.manifest import Manifest
     from watchroom.prove.batch import Outcome
@@ -23,7 +24,10 @@ def of_drills(built: Built, outcome: Outcome) -> list[Result]:
     marks = rule_marks(built.manifest)
     return [
         *(_of_verdict(one, marks.get(one.alert, "")) for one in outcome.verdicts),
-        *_of_receivers(outcome),
+        *of_answers(
+            built,
+            [*outcome.told, *(a for one in outcome.verdicts for a in one.told)],
+        ),
         *_of_run(outcome),
     ]
 
@@ -60,17 +64,18 @@ def _of_verdict(verdict: Verdict, mark: str) -> Result:
     )
 
 
-def _of_receivers(outcome: Outcome) -> Iterator[Result]:
-    """Yield what each receiver said: to the one message, or to that of each drill."""
+def of_answers(built: Built, answers: Iterable[road.Answer]) -> list[Result]:
+    """Return what each receiver said, as it is configured now; a refusal stands."""
     now = time.time()
-    for answer in outcome.told:
-        state = PASSED if answer.accepted else FAILED
-        yield Result("receiver", answer.receiver, now, state, answer.detail)
-    for verdict in outcome.verdicts:
-        if verdict.seconds("told") is not None:
-            for name in verdict.receivers:
-                detail = f"took the [DRILL] message of {verdict.alert}"
-                yield Result("receiver", name, now, PASSED, detail)
+    by_name = {one.name: one for one in built.config.receivers}
+    found: dict[str, Result] = {}
+    for name, accepted, detail in answers:
+        if name in found and found[name].state == FAILED:
+            continue
+        mark = road.mark(by_name[name], built.directory)
+        state = PASSED if accepted else FAILED
+        found[name] = Result("receiver", name, now, state, detail, of=mark)
+    return list(found.values())
 
 
 def _of_run(outcome: Outcome) -> Iterator[Result]:

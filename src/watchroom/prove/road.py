@@ -10,6 +10,7 @@ import re2
 from watchroom.errors import ConfigError
 from watchroom.formats.alertmanager import parse_matcher
 from watchroom.prove import client, wire
+from watchroom.prove.records import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,6 +89,20 @@ def lacking(receiver: Receiver, directory: Path) -> str:
     except ConfigError as error:
         return str(error)
     return ""
+
+
+def mark(receiver: Receiver, directory: Path) -> str:
+    """Return what a receiver is recognised by: its configuration and its secrets.
+
+    Where the secrets cannot be read, it is the beginning of what it is elsewhere.
+    """
+    texts = []
+    try:
+        for config in receiver.integrations().values():
+            texts += [wire.secret(directory, name) for name in config.secrets()]
+    except ConfigError:
+        return fingerprint(repr(receiver))
+    return fingerprint(repr(receiver), secret="\n".join(texts))
 
 
 def urls(receiver: Receiver, directory: Path) -> list[str]:

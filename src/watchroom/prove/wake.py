@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 from watchroom.errors import ConfigError
 from watchroom.formats import contacts as contacts_file
 from watchroom.prove import client, road, wire
-from watchroom.prove.before import BrokenError
 from watchroom.prove.chain import View
 from watchroom.prove.drill import DrillRun, How
 from watchroom.prove.records import FAILED, PASSED, Result
@@ -132,7 +131,6 @@ class WakeRun(DrillRun):
         built: What was built.
         alert: Which alert is drilled.
         who: Whom it wakes.
-        token: The monitor's.
         patience: Factor on the drill's budget.
         on_stage: Called with each stage as it comes true.
         on_wait: Called with what is waited for.
@@ -144,7 +142,6 @@ class WakeRun(DrillRun):
         built: Built,
         alert: str,
         who: Contact,
-        token: str,
         patience: float,
         on_stage: Callable[[Stage], None],
         on_wait: Callable[[str], None],
@@ -153,7 +150,6 @@ class WakeRun(DrillRun):
         super().__init__(chain, View(chain), built, alert, how, on_stage, on_wait)
         self._who = who
         self._monitor = chain.prometheus
-        self._token = token
         self._incident: dict[str, Any] = {}
         self._opened = 0.0
         self._note: wire.Note | None = None
@@ -183,11 +179,7 @@ class WakeRun(DrillRun):
             "critical",
             self._incident["ack_url"],
         )
-        for answer in self._send("firing"):
-            if not answer.accepted:
-                raise BrokenError(
-                    "told", f"receiver {answer.receiver}: {answer.detail}"
-                )
+        self._hear(self._send("firing"))
         self._reached("told", f"{name}, by {', '.join(self._who.receivers)}")
 
     def _answer(self, verdict: Verdict, seconds: float) -> Woken:
@@ -230,7 +222,7 @@ class WakeRun(DrillRun):
         url = f"{self._monitor}{_INCIDENTS}{path}"
         answer = client.fetch(
             url,
-            headers={"Authorization": f"Bearer {self._token}"} if self._token else {},
+            headers=client.bearer(self._chain.watch_token),
             data=urlencode(form).encode() if form else None,
         )
         body = answer.json()

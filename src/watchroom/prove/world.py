@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -35,28 +36,73 @@ class Finding(NamedTuple):
     proofs: tuple[Result, ...] = ()
 
 
+class Given(NamedTuple):
+    """What the user's command was told, for the commands that it prints.
+
+    Attributes:
+        directory: The built directory.
+        prometheus: URL of Prometheus or the monitor; empty when none was given.
+        alertmanager: Likewise.
+        exporter: Likewise.
+        grafana: Likewise.
+    """
+
+    directory: str = ""
+    prometheus: str = ""
+    alertmanager: str = ""
+    exporter: str = ""
+    grafana: str = ""
+
+    def command(self, name: str, *words: str) -> str:
+        """Return a command that asks the same servers of the same files."""
+        servers = [
+            ("--prometheus", self.prometheus),
+            ("--alertmanager", self.alertmanager),
+            ("--exporter", self.exporter),
+        ]
+        options = {
+            "build": [("", self.directory or "monitoring")],
+            "check": [("", self.directory), *servers, ("--grafana", self.grafana)],
+            "drill": [("--dir", self.directory), *servers],
+            "reload": [("", self.directory), ("--url", self.prometheus)],
+        }
+        said = [part for pair in options[name] if pair[1] for part in pair if part]
+        return shlex.join(["watchroom", name, *words, *said])
+
+
 class World(NamedTuple):
     """Everything that probes ask.
 
     Attributes:
         built: The built files.
         chain: The servers.
-        token: The monitor's.
         known: What was proven before.
         now: Epoch seconds.
         environ: The environment: DSN and tokens of other services.
         grafana: Base URL of Grafana, or empty.
         send: Whether probes may send marked events.
+        given: What the command was told.
     """
 
     built: Built
     chain: Chain
-    token: str
     known: Known
     now: float
     environ: Mapping[str, str]
     grafana: str = ""
     send: bool = False
+    given: Given = Given()
+
+    def command(self, name: str, *words: str) -> str:
+        """Return a command to be pasted."""
+        return self.given.command(name, *words)
+
+    @property
+    def reloading(self) -> str:
+        """How to make the server read its files again."""
+        if self.chain.embedded:
+            return self.command("reload")
+        return f"reload {self.chain.prometheus}: SIGHUP, or POST /-/reload"
 
     def ask(self, path: str, query: dict[str, str] | None = None) -> Any:
         """Return the `data` of an answer of Prometheus or the monitor.
@@ -65,7 +111,7 @@ class World(NamedTuple):
             PeerError: It does not answer, or answers with an error.
         """
         url = f"{self.chain.prometheus}/api/v1/{path}"
-        return client.get(url, query, token=self.token)["data"]
+        return client.get(url, query, token=self.chain.watch_token)["data"]
 
     def query(self, expr: str) -> list[dict[str, Any]]:
         """Return the result of an instant query.

@@ -11,10 +11,18 @@ from urllib.parse import urlsplit
 
 from watchroom.formats import links
 from watchroom.prove import client
-from watchroom.prove.records import PASSED, Result
+from watchroom.prove.records import (
+    FAILED,
+    PASSED,
+    UNVERIFIABLE,
+    Result,
+    fingerprint,
+)
 from watchroom.prove.world import Finding, green, named, red, unclear
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from watchroom.prove.world import World
 
 _DAYS = 30
@@ -28,13 +36,30 @@ class _Dsn(NamedTuple):
 
 
 def errors(world: World) -> Finding:
-    """Sentry acknowledges an event, when one may be sent."""
+    """Sentry acknowledges an event, and the app's processes have its SDK at work."""
+    event, sdk = _event(world), _sdk(world)
+    worst = next(
+        (
+            one
+            for state in (FAILED, UNVERIFIABLE)
+            for one in (sdk, event)
+            if one.state == state
+        ),
+        sdk,
+    )
+    said = dict.fromkeys((event.evidence, sdk.evidence))
+    return worst._replace(evidence="; ".join(said), proofs=event.proofs)
+
+
+def _event(world: World) -> Finding:
+    """Sentry takes an event, when one may be sent."""
     text = world.environ.get("SENTRY_DSN", "").strip()
     if not text:
-        return _before(world, _ERRORS) or unclear(
+        return unclear(
             "SENTRY_DSN is not set here: no event can be sent",
             "create a project in Sentry, put its DSN into SENTRY_DSN, call "
-            "watchroom.sentry() in the settings, then: watchroom check --send",
+            "watchroom.sentry() in the settings, then: "
+            + world.command("check", "--send"),
         )
     dsn = _dsn(text)
     if dsn is None:
@@ -42,12 +67,19 @@ def errors(world: World) -> Finding:
             "SENTRY_DSN is no DSN",
             "it looks like https://KEY@HOST/PROJECT; copy it from Sentry's settings",
         )
-    host = client.redacted(dsn.url)
+    mark = fingerprint(dsn.url, secret=dsn.key)
     if not world.send:
-        return _before(world, _ERRORS) or unclear(
-            f"configured for {host}; no event was sent there by a check",
-            "watchroom check --send sends one and waits for its acknowledgement",
+        return _before(world, _ERRORS, mark) or unclear(
+            f"configured for {client.redacted(dsn.url)}; no event was sent there by a "
+            "check",
+            f"{world.command('check', '--send')} sends one and waits for its "
+            "acknowledgement",
         )
+    return _kept(world, _ERRORS, mark, lambda: _send(world, dsn))
+
+
+def _send(world: World, dsn: _Dsn) -> Finding:
+    host = client.redacted(dsn.url)
     event_id = secrets.token_hex(16)
     answer = client.fetch(
         dsn.url,
@@ -63,9 +95,48 @@ def errors(world: World) -> Finding:
             f"{host} answers {answer.status} to a test event",
             "is the DSN's key active, and its project not over its quota?",
         )
-    return _sent(
-        world, _ERRORS, f"{host} took the test event {event_id[:8]}; {_release(world)}"
+    return green(f"{host} took the test event {event_id[:8]}")
+
+
+def _sdk(world: World) -> Finding:
+    """Every live web and worker process sends its errors."""
+    try:
+        live = _by_role(world, "watchroom_processes")
+        sending = _by_role(world, "watchroom_sentry_processes")
+        release = _release(world)
+    except client.PeerError as error:
+        return unclear(
+            f"whether the app's processes send errors is not known: {error}",
+            "start it, or say where it is: watchroom check --help",
+        )
+    if not sending:
+        return unclear(
+            "the exporter does not say whether the app's processes send errors",
+            "update watchroom where the exporter runs, and restart it",
+        )
+    if not any(live.values()):
+        return unclear("no web or worker process lives", "start the app")
+    counts = [
+        f"{sending.get(role, 0)} of {count} {role}"
+        for role, count in live.items()
+        if count
+    ]
+    said = f"{' and '.join(counts)} processes send errors"
+    if any(sending.get(role, 0) < count for role, count in live.items()):
+        return red(
+            said,
+            "call watchroom.sentry() in the settings, give SENTRY_DSN to every "
+            "process, and restart them",
+        )
+    return green(f"{said}; {release}")
+
+
+def _by_role(world: World, metric: str) -> dict[str, int]:
+    rows = world.query(
+        f'sum by (role) ({metric}{{job!~"drill-.+",role=~"web|worker"}})'
     )
+    found = {row["metric"].get("role", ""): int(row["value"][1]) for row in rows}
+    return dict(sorted(found.items()))
 
 
 def _release(world: World) -> str:
@@ -117,11 +188,17 @@ def logs(world: World) -> Finding:
             "LOGS_URL cannot look for one request, or SITES is empty",
             "put {request_id} into LOGS_URL, and the site into SITES",
         )
+    mark = fingerprint(template, world.sites[0])
     if not world.send:
-        return _before(world, _LOGS) or unclear(
+        return _before(world, _LOGS, mark) or unclear(
             f"configured for {client.redacted(template)}; no line was looked for",
-            "watchroom check --send makes a request and looks for its line",
+            f"{world.command('check', '--send')} makes a request and looks for its "
+            "line",
         )
+    return _kept(world, _LOGS, mark, lambda: _request(world, template))
+
+
+def _request(world: World, template: str) -> Finding:
     marker = f"watchroom-check-{secrets.token_hex(8)}"
     client.fetch(f"{world.sites[0]}/", headers={"X-Request-ID": marker})
     return _look(world, template, marker)
@@ -145,7 +222,7 @@ def _look(world: World, template: str, marker: str) -> Finding:
                 "the collector run?",
             )
         time.sleep(1)
-    return _sent(world, _LOGS, f"the line of a marked request is in {where}")
+    return green(f"the line of a marked request is in {where}")
 
 
 def _found(world: World, template: str, marker: str) -> str:
@@ -166,17 +243,27 @@ def _found(world: World, template: str, marker: str) -> str:
     return client.fetch(url, headers=headers).body
 
 
-def _before(world: World, name: str) -> Finding | None:
-    """Return what an earlier check has seen arrive."""
-    at = world.passed_within("sent", name, _DAYS)
+def _before(world: World, name: str, mark: str) -> Finding | None:
+    """Return what the last try has shown, if it was of what is configured now."""
     record = world.record("sent", name)
-    if record is None:
+    if record is None or record.result.of != mark:
         return None
-    if record.result.state != PASSED or at is None:
-        return None
-    return green(f"{record.result.detail}, {world.ago(at)}")
+    last = record.result
+    said = f"{last.detail}, {world.ago(last.at)}"
+    if last.state != PASSED:
+        return red(said, f"{last.more}; then: {world.command('check', '--send')}")
+    return green(said) if world.passed_within("sent", name, _DAYS) else None
 
 
-def _sent(world: World, name: str, detail: str) -> Finding:
-    proof = Result("sent", name, world.now, PASSED, detail)
-    return green(detail)._replace(proofs=(proof,))
+def _kept(world: World, name: str, mark: str, probe: Callable[[], Finding]) -> Finding:
+    """Return what a try shows, to be kept: a failure takes an older success's place."""
+    try:
+        found = probe()
+    except client.PeerError as error:
+        found = red(str(error), "start it, or correct its address")
+    if found.state == UNVERIFIABLE:
+        return found
+    proof = Result(
+        *("sent", name, world.now, found.state, found.evidence, found.next), of=mark
+    )
+    return found._replace(proofs=(proof,))

@@ -25,13 +25,13 @@ def dashboards(world: World) -> Finding:
     folder = world.built.directory / "grafana"
     paths = sorted(folder.glob("*.json"))
     if not paths:
-        return red(f"{folder} holds no dashboard", "watchroom build DIR")
+        return red(f"{folder} holds no dashboard", world.command("build"))
     found: list[Dashboard] = []
     for path in paths:
         try:
             found.append(grafana.load(path.read_text(), str(path)))
         except ConfigError as error:
-            return red(str(error), "build again: watchroom build DIR")
+            return red(str(error), f"build again: {world.command('build')}")
     asked = {
         expr: f"{dashboard.title} / {title}"
         for dashboard in found
@@ -94,7 +94,7 @@ def _shown(world: World, found: list[Dashboard], said: str) -> Finding:
         return green(f"{said}; {world.chain.prometheus} draws them")
     return unclear(
         f"{said}; no Grafana was asked whether it has them",
-        "watchroom check --grafana URL, with GRAFANA_TOKEN set",
+        world.command("check", "--grafana", "URL") + " with GRAFANA_TOKEN set",
     )
 
 

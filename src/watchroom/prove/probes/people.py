@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from watchroom.errors import ConfigError
 from watchroom.formats import contacts as contacts_file
+from watchroom.prove import road
 from watchroom.prove.records import PASSED
 from watchroom.prove.world import Finding, green, named, red, unclear
 
@@ -26,24 +27,30 @@ def integrations(world: World) -> Finding:
             "WATCHROOM = {'RECEIVERS': {'ops': {…}}, …}, then build",
         )
     refused, untried, took = [], [], []
+    by_name = {one.name: one for one in world.built.config.receivers}
     for name in names:
         record = world.record("receiver", name)
         at = world.passed_within("receiver", name, _DAYS)
-        if at is not None:
+        one = by_name.get(name)
+        mark = road.mark(one, world.built.directory) if one else ""
+        if record is None or not record.result.of.startswith(mark):
+            untried.append(name)
+        elif at is not None:
             took.append(f"{name} {world.ago(at)}")
-        elif record is not None and record.result.state != PASSED:
+        elif record.result.state != PASSED:
             refused.append(f"{name}: {record.result.detail}")
         else:
             untried.append(name)
     if refused:
         return red(
             f"refused its last [DRILL] message: {named(refused, 2)}",
-            "mend its secret or address, then: watchroom drill --all",
+            f"mend its secret or address, then: {world.command('drill', '--all')}",
         )
     if untried:
         return red(
-            f"no [DRILL] message of the last {_DAYS} days reached {named(untried)}",
-            "watchroom drill --all sends one through each",
+            f"no [DRILL] message of the last {_DAYS} days reached {named(untried)} "
+            "as configured now",
+            f"{world.command('drill', '--all')} sends one through each",
         )
     return green(f"took a [DRILL] message: {named(took)}")
 
@@ -64,7 +71,7 @@ def on_call(world: World) -> Finding:
     if not woken:
         return red(
             f"{listed}; nobody was woken in the last {_WAKE_DAYS} days",
-            f"watchroom drill --wake '{order[0]}'",
+            world.command("drill", "--wake", order[0]),
         )
     return green(f"{listed}; {named(list(woken.values()))}")
 
@@ -80,9 +87,10 @@ def team(world: World) -> Finding:
         return green(f"everybody on the list has answered a page: {said}")
     return unclear(
         f"{said}; whether people can read the dashboards, software cannot see",
-        f"watchroom drill --wake '{missing[0]}'"
+        world.command("drill", "--wake", missing[0])
         if missing
-        else f"list the team in {contacts_file.PATH}; watchroom drill --wake NAME",
+        else f"list the team in {contacts_file.PATH}; then: "
+        + world.command("drill", "--wake", "NAME"),
     )
 
 

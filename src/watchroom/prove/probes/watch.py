@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from watchroom.prove.before import canonical
+from watchroom.prove import client
+from watchroom.prove.loaded import difference, routing, rules_of
 from watchroom.prove.records import PASSED
 from watchroom.prove.results import rule_marks
 from watchroom.prove.world import Finding, green, named, red, unclear
@@ -30,7 +31,7 @@ def scraping(world: World) -> Finding:
     if not targets:
         return red(
             f"{where} scrapes no target",
-            "load the built prometheus.yml: watchroom reload, or restart it",
+            f"load the built prometheus.yml: {world.reloading}",
         )
     down = [one for one in targets if one["health"] != "up"]
     if down:
@@ -84,7 +85,7 @@ def rules(world: World) -> Finding:
         return problem
     marks = rule_marks(world.built.manifest)
     if not marks:
-        return red("no rule has a drill", "build again: watchroom build DIR")
+        return red("no rule has a drill", f"build again: {world.command('build')}")
     ages = []
     broken, undrilled = [], []
     for alert, mark in sorted(marks.items()):
@@ -99,71 +100,69 @@ def rules(world: World) -> Finding:
     if broken:
         return red(
             f"the last drill broke: {named(broken, 2)}",
-            f"mend it, then: watchroom drill {broken[0].split()[0]}",
+            f"mend it, then: {world.command('drill', broken[0].split()[0])}",
         )
     if undrilled:
         return red(
             f"{len(undrilled)} of {len(marks)} rules have no drill of the last "
             f"{_DRILL_DAYS} days as they are now: {named(undrilled)}",
-            "watchroom drill --all",
+            world.command("drill", "--all"),
         )
     return green(
-        f"{len(marks)} of {len(marks)} drilled rules are loaded as built; every page "
-        f"arrived, the oldest drill {world.ago(min(ages))}"
+        f"{len(marks)} of {len(marks)} drilled rules and their routes are loaded as "
+        f"built; every page arrived, the oldest drill {world.ago(min(ages))}"
     )
 
 
 def _loaded(world: World) -> Finding | None:
-    loaded = [
-        rule
-        for group in world.ask("rules")["groups"]
-        for rule in group["rules"]
-        if rule["type"] == "alerting"
-    ]
-    by_name: dict[str, set[str]] = {}
-    for rule in loaded:
-        by_name.setdefault(rule["name"], set()).add(canonical(rule["query"]))
-    built = [
-        (each.name, each.expr)
-        for vital in world.built.manifest.vitals
-        for each in vital.alerts
-    ]
-    built += [
-        (drill.accelerated.alert, drill.accelerated.expr)
-        for drill in world.built.manifest.drills
-        if drill.accelerated is not None
-    ]
-    missing = sorted({name for name, _ in built if name not in by_name})
-    other = sorted(
-        {n for n, e in built if n in by_name and canonical(e) not in by_name[n]}
-    )
-    sick = sorted({rule["name"] for rule in loaded if rule.get("health") == "err"})
+    loaded: dict[str, list[dict[str, Any]]] = {}
+    for group in world.ask("rules")["groups"]:
+        for rule in group["rules"]:
+            if rule["type"] == "alerting":
+                loaded.setdefault(rule["name"], []).append(rule)
+    built = rules_of(world.built.manifest)
+    missing = sorted({rule.name for rule in built if rule.name not in loaded})
     where = world.chain.prometheus
     if missing:
         return red(
             f"{where} has not loaded {len(missing)} of {len(built)} rules: "
             f"{named(missing)}",
-            "does `rule_files` name rules/*.yml? then: watchroom reload",
+            f"does `rule_files` name rules/*.yml? then: {world.reloading}",
         )
+    other = [
+        f"{rule.name} ({differs})"
+        for rule in built
+        if (differs := difference(loaded[rule.name], rule))
+    ]
     if other:
         return red(
-            f"{where} has other rules than the built ones: {named(other)}",
-            "watchroom reload, or build again",
+            f"{where} has other rules than the built ones: {named(other, 2)}",
+            f"{world.reloading}; or build again: {world.command('build')}",
         )
+    every = [rule for rules in loaded.values() for rule in rules]
+    sick = sorted({rule["name"] for rule in every if rule.get("health") == "err"})
     if sick:
         return red(
             f"these rules fail: {named(sick)}",
             f"{where}/api/v1/rules says why in lastError",
+        )
+    if differs := routing(world.chain.routing_text(), world.built.config):
+        return red(
+            f"{world.chain.alertmanager} has another alertmanager.yml than the built "
+            f"one: {differs}",
+            world.reloading
+            if world.chain.embedded
+            else "load the built alertmanager.yml: SIGHUP, or POST /-/reload",
         )
     return None
 
 
 def processes(world: World) -> Finding:
     """The exporter sees the app's processes, by role and user, and no others exist."""
-    from watchroom.prove import client
-
     exporter = world.chain.exporter
-    answer = client.fetch(f"{exporter}/-/processes", headers=_bearer(world.chain.token))
+    answer = client.fetch(
+        f"{exporter}/-/processes", headers=client.bearer(world.chain.token)
+    )
     seen = answer.json() if answer.status == 200 else None
     if not isinstance(seen, dict) or "processes" not in seen:
         return unclear(
@@ -195,7 +194,3 @@ def _said(processes: list[dict[str, Any]]) -> str:
     return ", ".join(
         f"{one['count']} {one['role']} of user {one['user']}" for one in processes
     )
-
-
-def _bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"} if token else {}

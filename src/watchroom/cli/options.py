@@ -1,0 +1,77 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from watchroom.cli.ask import token_for, url_of
+from watchroom.cli.token import exporter_token
+from watchroom.prove.chain import find_chain
+from watchroom.prove.world import Given
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from watchroom.prove.chain import Chain
+    from watchroom.prove.drill import Built
+
+    Command = Callable[..., Any]
+
+MONITORING = Path("monitoring")
+
+
+def servers(command: Command) -> Command:
+    """Give a command the options that say which servers a proof asks."""
+    prometheus = click.option(
+        "--prometheus",
+        default="",
+        metavar="URL",
+        help="The monitor, or Prometheus. Default: the monitor on this machine.",
+    )
+    alertmanager = click.option(
+        "--alertmanager", default="", metavar="URL", help="Default: ask Prometheus."
+    )
+    exporter = click.option(
+        "--exporter", default="", metavar="URL", help="Default: as built."
+    )
+    return prometheus(alertmanager(exporter(command)))
+
+
+def monitor(command: Command) -> Command:
+    """Give a command DIRECTORY and --url: which monitor it speaks to."""
+    directory = click.argument(
+        "directory", required=False, type=click.Path(path_type=Path, file_okay=False)
+    )
+    url = click.option(
+        "--url",
+        help="The monitor. Default: the one on this machine, http://127.0.0.1:9700 "
+        "unless that of DIRECTORY listens elsewhere.",
+    )
+    return directory(url(command))
+
+
+def given(directory: Path, prometheus: str, alertmanager: str, exporter: str) -> Given:
+    """Return what a command was told; the default directory need not be repeated."""
+    said = "" if directory == MONITORING else str(directory)
+    return Given(said, prometheus, alertmanager, exporter)
+
+
+def chain_of(built: Built, said: Given) -> Chain:
+    """Return the servers that a proof of a build asks.
+
+    Raises:
+        ConfigError: The monitor does not answer, or a token cannot be read.
+    """
+    project = built.manifest.project
+    prometheus, _ = url_of(built.directory, said.prometheus or None)
+    return find_chain(
+        prometheus,
+        said.alertmanager,
+        said.exporter or built.manifest.exporter,
+        exporter_token(project, os.environ),
+        token_for(prometheus, project) or "",
+    )

@@ -1,0 +1,170 @@
+"""What the servers have loaded, held against what was built."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import promql_parser
+
+from watchroom.errors import ConfigError
+from watchroom.formats import yamlfile
+from watchroom.formats.alertmanager import parse_matcher
+from watchroom.units import format_duration, parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from watchroom.formats.alertmanager import Alertmanager, Matcher
+    from watchroom.formats.manifest import Accelerated, Alert, Manifest
+
+_TIMES = ("mute_time_intervals", "active_time_intervals")
+_WAITS = ("group_wait", "group_interval", "repeat_interval")
+
+
+class Rule(NamedTuple):
+    """An alerting rule as built, as far as a server tells of it.
+
+    Attributes:
+        name: The alert's.
+        expr: Its expression.
+        hold: Its `for`.
+        labels: Those that decide who is told; others it may have too.
+    """
+
+    name: str
+    expr: str
+    hold: str
+    labels: dict[str, str]
+
+
+def rule_of(built: Alert | Accelerated) -> Rule:
+    """Return a built rule, or the accelerated copy of one."""
+    # A manifest does not repeat the labels of a copy: they are the rule's.
+    labels = {
+        name: getattr(built, name)
+        for name in ("severity", "priority")
+        if hasattr(built, name)
+    }
+    name = getattr(built, "name", "") or getattr(built, "alert", "")
+    return Rule(name, built.expr, built.for_ or "0s", labels)
+
+
+def rules_of(manifest: Manifest) -> list[Rule]:
+    """Return every alerting rule of a build."""
+    alerts = [rule_of(each) for vital in manifest.vitals for each in vital.alerts]
+    copies = [rule_of(one.accelerated) for one in manifest.drills if one.accelerated]
+    return [*alerts, *copies]
+
+
+def difference(loaded: Sequence[Mapping[str, Any]], built: Rule) -> str:
+    """Return in what the rules of a name differ from the built one, or nothing.
+
+    Several may have one name; the one that is nearest counts.
+
+    Args:
+        loaded: As ``/api/v1/rules`` has them, at least one.
+        built: The rule.
+    """
+    found = min((_differences(rule, built) for rule in loaded), key=len)
+    return ", ".join(found)
+
+
+def _differences(rule: Mapping[str, Any], built: Rule) -> list[str]:
+    found = []
+    if canonical(rule["query"]) != canonical(built.expr):
+        found.append("another expression")
+    hold = float(rule.get("duration", 0.0))
+    if abs(hold - parse_duration(built.hold)) > 0.001:
+        found.append(f"for {format_duration(hold)} instead of {built.hold}")
+    labels = rule.get("labels", {})
+    found += [
+        f"{name} {labels.get(name) or 'missing'} instead of {value}"
+        for name, value in built.labels.items()
+        if labels.get(name, "") != value
+    ]
+    return found
+
+
+def canonical(expr: str) -> str:
+    """Return an expression in the parser's own spelling, to compare two."""
+    # One that does not parse is compared as it stands.
+    with contextlib.suppress(ValueError):
+        expr = promql_parser.parse(expr).prettify()
+    return " ".join(expr.split())
+
+
+def routing(text: str, built: Alertmanager) -> str:
+    """Return in what a loaded alertmanager.yml differs from the built one, or nothing.
+
+    Alertmanager tells what it has loaded with its defaults filled in and every address
+    as ``<secret>``: routes, inhibitions, and the kinds of each receiver are compared.
+
+    Args:
+        text: ``config.original`` of ``/api/v2/status``.
+        built: The built file.
+    """
+    try:
+        loaded, _ = yamlfile.parse(text, "its configuration")
+        theirs = _receivers(loaded)
+        ours = _receivers(wanted := msgspec.to_builtins(built))
+        changed = {n for n in ours.keys() & theirs.keys() if ours[n] != theirs[n]}
+        found = [
+            f"receivers {what}: {', '.join(sorted(names))}"
+            for what, names in (
+                ("missing", ours.keys() - theirs.keys()),
+                ("nobody built", theirs.keys() - ours.keys()),
+                ("of other kinds", changed),
+            )
+            if names
+        ]
+        if _route(loaded["route"]) != _route(wanted["route"]):
+            found.append("other routes")
+        if _inhibitions(loaded) != _inhibitions(wanted):
+            found.append("other inhibitions")
+    except (ConfigError, LookupError, TypeError, AttributeError):
+        return "a configuration that is not to be read"
+    return ", ".join(found)
+
+
+def _receivers(config: Any) -> dict[str, dict[str, int]]:
+    return {
+        one["name"]: {
+            kind: len(configs)
+            for kind, configs in one.items()
+            if kind.endswith("_configs") and configs
+        }
+        for one in config["receivers"]
+    }
+
+
+def _route(route: Any) -> tuple[Any, ...]:
+    waits = (route.get(name) for name in _WAITS)
+    return (
+        route.get("receiver") or "",
+        _matchers(route.get("matchers")),
+        bool(route.get("continue")),
+        sorted(route.get("group_by") or []),
+        # What is left out is inherited, and told as left out.
+        *(None if wait is None else parse_duration(str(wait)) for wait in waits),
+        # A key of before its `matchers`, which a build does not write.
+        *(route.get(name) or {} for name in ("match", "match_re")),
+        *(route.get(name) or [] for name in _TIMES),
+        *map(_route, route.get("routes") or []),
+    )
+
+
+def _inhibitions(config: Any) -> list[Any]:
+    return sorted(
+        (
+            _matchers(rule.get("source_matchers")),
+            _matchers(rule.get("target_matchers")),
+            sorted(rule.get("equal") or []),
+        )
+        for rule in config.get("inhibit_rules") or []
+    )
+
+
+def _matchers(texts: Any) -> list[Matcher]:
+    return sorted(parse_matcher(str(text)) for text in texts or [])
