@@ -83,6 +83,8 @@ def sentry(**options: Any) -> None:
     dsn = options.get("dsn") or os.environ.get("SENTRY_DSN", "").strip()
     if not dsn or (not options.get("dsn") and in_tests()):
         return
+    from watchroom.registry.process import PROCESS
+
     try:
         import sentry_sdk
     except ImportError:
@@ -105,6 +107,8 @@ def sentry(**options: Any) -> None:
             given[name] = _around(options.get(name))
     sentry_sdk.init(**given)
     _State.active = True
+    # The launch checklist asks whether every process does.
+    PROCESS.sentry = True
 
 
 def active() -> bool:

@@ -89,7 +89,10 @@ def test_live_processes_tell_their_release_and_dead_ones_do_not(tmp_path):
         text=True,
     ) as process:
         assert process.stdout.readline() == "up\n"
-        assert counts(tmp_path).get(INFO, release='v"2', role="web") == 1
+        found = counts(tmp_path)
+        assert found.get(INFO, release='v"2', role="web") == 1
+        # Without a DSN it sends no errors, which is said too.
+        assert found.get("watchroom_sentry_processes", role="web") == 0
         process.communicate("\n", timeout=60)
 
     assert counts(tmp_path).sum(INFO) == 0

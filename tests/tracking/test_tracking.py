@@ -39,6 +39,10 @@ for path in ("/health/", "/metrics", "/fine/1/"):
     asked(path)
 logging.getLogger("tests.app").error("got %s", {{"password": "planted-in-body"}})
 sentry_sdk.flush(10)
+import os, pathlib
+from watchroom.exporter.merge import Merger
+text = Merger(pathlib.Path(os.environ["WATCHROOM_RUNTIME_DIR"]), "testapp").render()
+print("\\n".join(l for l in text.splitlines() if l.startswith("watchroom_sentry")))
 """
 
 
@@ -50,7 +54,7 @@ def script(leak):
 def received(request, tmp_path_factory):
     receiver = Receiver()
     code, leak = (WSGI, "leak") if request.param == "wsgi" else (ASGI, "aleak")
-    output(
+    receiver.stdout = output(
         tmp_path_factory.mktemp("runtime"),
         code + script(leak),
         SENTRY_DSN=receiver.dsn,
@@ -75,6 +79,10 @@ def test_no_secret_is_in_any_envelope(received):
     assert len(received.of("transaction")) >= 2
     for secret in (*PLANTED, "203.0.113.9"):
         assert secret not in text, secret
+
+
+def test_the_process_says_that_it_sends_errors(received):
+    assert 'watchroom_sentry_processes{role="web"} 1' in received.stdout.splitlines()
 
 
 def test_an_error_says_what_happened_where_and_in_which_release(received):

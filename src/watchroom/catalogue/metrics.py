@@ -132,6 +132,12 @@ RELEASE_INFO = Metric(
     "Constantly 1, for each release that live processes run, by role.",
     ("release", "role"),
 )
+SENTRY_PROCESSES = Metric(
+    "watchroom_sentry_processes",
+    "gauge",
+    "Live processes whose errors watchroom.sentry() sends, by role.",
+    ("role",),
+)
 LOG_DROPPED = Metric(
     "watchroom_log_records_dropped_total",
     "counter",
@@ -160,6 +166,7 @@ METRICS = (
     SERIES_DROPPED,
     LOG_DROPPED,
     RELEASE_INFO,
+    SENTRY_PROCESSES,
     COUNTER_RESETS,
 )
 

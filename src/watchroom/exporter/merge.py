@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from watchroom.catalogue.metrics import (
@@ -13,6 +14,7 @@ from watchroom.catalogue.metrics import (
     METRICS,
     PROCESSES,
     RELEASE_INFO,
+    SENTRY_PROCESSES,
 )
 from watchroom.exporter.fleet import Fleet
 from watchroom.exporter.folded import REQUESTS, Group, group
@@ -152,10 +154,22 @@ class Merger:
             roles[reader.role] = roles.get(reader.role, 0) + 1
         return roles
 
+    def _sending(self) -> Counter[str]:
+        live = self._fleet.live.values()
+        return Counter(reader.role for reader in live if reader.sentry)
+
     def _own(self, resets: float) -> str:
-        lines = [header(PROCESSES.name, PROCESSES.kind, PROCESSES.help)]
-        for role, count in sorted(self._roles().items()):
-            lines.append(f"{PROCESSES.name}{label_text([('role', role)])} {count}\n")
+        lines = []
+        roles = self._roles()
+        for metric, counts in (
+            (PROCESSES, roles),
+            (SENTRY_PROCESSES, dict.fromkeys(roles, 0) | self._sending()),
+        ):
+            lines.append(header(metric.name, metric.kind, metric.help))
+            lines += [
+                f"{metric.name}{label_text([('role', role)])} {count}\n"
+                for role, count in sorted(counts.items())
+            ]
         lines.append(
             header(COUNTER_RESETS.name, COUNTER_RESETS.kind, COUNTER_RESETS.help)
         )

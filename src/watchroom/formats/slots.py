@@ -161,6 +161,7 @@ class ProcessFile(Arena):
         started: Epoch seconds.
         replaces: The name of the file whose counts this one continues, if any.
         release: Which version of the project this process runs, if known.
+        sentry: Whether it sends its errors to Sentry.
 
     Raises:
         OSError: No room, no permission, no directory.
@@ -174,6 +175,8 @@ class ProcessFile(Arena):
         started: float,
         replaces: str | None = None,
         release: str = "",
+        *,
+        sentry: bool = False,
     ) -> None:
         super().__init__()
         # pids come round again, and a file may outlive its process: hence the suffix.
@@ -199,6 +202,7 @@ class ProcessFile(Arena):
                 "started": started,
                 "replaces": replaces,
                 "release": release[:200],
+                "sentry": sentry,
             }
             self._add(HEADER, header, 0)
         except BaseException:

@@ -60,12 +60,15 @@ class Process:
         cells: What the instruments keep, by their own keys; replaced as a whole.
         pid: Whose cells these are: uWSGI forks in C, unseen by Python's fork hooks.
         next_check: `time.perf_counter` at which `check` is due.
+        sentry: Whether errors are sent; said in the file when it is opened, so set
+            while the settings are read.
     """
 
     def __init__(self) -> None:
         self.on = False
         self.waiting = False
         self.role = "command"
+        self.sentry = False
         self._seeds: list[Callable[[], None]] = []
         self._hooked = self._master = False
         self._reset()
@@ -176,6 +179,7 @@ class Process:
                 time.time(),
                 replaces=old.path.name if old else None,
                 release=conf.release(),
+                sentry=self.sentry,
             )
             self._series = {}
             self._adopt(file, series)
