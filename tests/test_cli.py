@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from watchroom.cli import COMMANDS, watchroom
-from watchroom.cli.ask import AskError, ask, url_of
+from watchroom.cli.ask import Answer, AskError, ask, refusal, url_of
 from watchroom.errors import ConfigError, MissingExtraError
+from watchroom.formats.manifest import nearest
 from watchroom.prove import client
 
 if TYPE_CHECKING:
@@ -42,8 +43,47 @@ def test_help_names_every_command_and_imports_none() -> None:
     assert all(f"  {command} " in done.stdout for command in COMMANDS)
 
 
-def test_an_unknown_command_exits_with_2() -> None:
+def test_an_unknown_command_exits_with_2_and_names_the_nearest() -> None:
     assert CliRunner().invoke(watchroom, ["watch"]).exit_code == 2
+    wrong = CliRunner().invoke(watchroom, ["chekc"])
+    assert wrong.exit_code == 2
+    assert "Did you mean 'check'?" in wrong.output
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "hint"),
+    [
+        ("higherrorate", ["HighErrorRate", "AppDown"], "did you mean HighErrorRate?"),
+        ("x", ["HighErrorRate", "AppDown"], "there are AppDown, HighErrorRate"),
+        ("x", [], "there are none"),
+    ],
+)
+def test_a_name_that_is_not_known_names_the_nearest(name, known, hint) -> None:
+    assert nearest(name, known) == hint
+
+
+@pytest.mark.parametrize("words", [["check"], ["drill", "HighErrorRate", "--dir"]])
+def test_a_directory_that_is_not_there_is_named_with_its_remedy(
+    words, tmp_path
+) -> None:
+    found = CliRunner().invoke(watchroom, [*words, str(tmp_path / "gone")])
+    assert "gone/watchroom.json: cannot be read" in str(found.exception)
+    assert "watchroom build" in str(found.exception)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(401, '{"error": "this needs the token"}'), "WATCHROOM_TOKEN"),
+        (Answer(400, '{"status": "error", "error": "no such"}'), "no such"),
+        (Answer(400, '{"code": 400, "message": "bad matcher"}'), "bad matcher"),
+        (Answer(422, '"why"'), "why"),
+        (Answer(500, "a.yml:3: bad\n"), "a.yml:3: bad"),
+        (Answer(502, ""), "http://x answers HTTP 502"),
+    ],
+)
+def test_a_refusal_says_why_and_what_to_do(answer: Answer, said: str) -> None:
+    assert said in refusal("http://x", answer)
 
 
 def test_bad_input_is_one_line_on_stderr_and_exit_code_2(tmp_path) -> None:
@@ -56,7 +96,7 @@ def test_bad_input_is_one_line_on_stderr_and_exit_code_2(tmp_path) -> None:
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "watchroom.json: cannot be read" in done.stderr
-    assert "watchroom build DIR" in done.stderr
+    assert f"watchroom build {tmp_path}" in done.stderr
 
 
 @contextlib.contextmanager

@@ -103,7 +103,10 @@ def test_a_checklist_from_empty_to_proven_and_back(ledger: Chain) -> None:
     assert code == 1
     assert items["health-endpoint"]["state"] == "passed"
     assert items["scraping"]["state"] == "passed"
-    assert items["alerting-rules"]["next"] == "watchroom drill --all"
+    # The command asks the same servers when it is pasted.
+    assert items["alerting-rules"]["next"] == (
+        f"watchroom drill --all --dir {ledger.monitoring} --prometheus {ledger.monitor}"
+    )
     assert items["integrations"]["state"] == "failed"
     assert items["on-call"]["state"] == "failed"
     assert items["team"]["state"] == "unverifiable"

@@ -426,7 +426,7 @@ class TestPeople:
             at = ago(days)
             return Result("receiver", name, at, state, "slack[0]: 404", of=marks[name])
 
-        assert found("integrations", world()).next.startswith("watchroom drill --all")
+        assert found("integrations", world()).next.endswith(": watchroom drill --all")
         good = [took("ops"), took("chat", 3)]
         assert found("integrations", world(good)).state == GREEN
         refused = found("integrations", world([took("ops"), took("chat", 1, "failed")]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from importlib import import_module
 
@@ -31,6 +32,14 @@ class _Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
         return sorted(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = difflib.get_close_matches(args[0], COMMANDS, 1)
+        if args[0] not in COMMANDS and near:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx
@@ -67,9 +76,12 @@ def watchroom() -> None:
       watchroom build monitoring/        write Prometheus' and Alertmanager's files
       watchroom exporter                 serve the app's metrics on :9000
       watchroom run monitoring/          scrape, evaluate, page and show, on :9700
+      watchroom check                    what is proven, and what is to be done
       watchroom drill HighErrorRate      inject the fault, time the page
+      watchroom ack                      what fires now, and who is on it
 
-    Exit codes: 0 done, 1 a check or a drill failed, 2 the input is wrong.
+    Exit codes: 0 done, 1 refused, or a check or a drill failed, 2 the input is wrong or
+    nobody answers. `watchroom COMMAND --help` has examples and the codes of each.
     """  # noqa: D301 - click's \b is a backspace
 
 

@@ -54,7 +54,9 @@ def ask(
     """
     base = url.rstrip("/")
     if urllib.parse.urlsplit(base).scheme not in {"http", "https"}:
-        raise ConfigError(f"{url!r} is not an HTTP URL", field="--url")
+        raise ConfigError(
+            f"{url!r} is not an HTTP URL", field="--url", hint=f"write {DEFAULT_URL}"
+        )
     sent = None if data is None else urllib.parse.urlencode(data).encode()
     kind = "application/x-www-form-urlencoded"
     if body is not None:
@@ -73,9 +75,29 @@ def ask(
             return Answer(error.code, error.read().decode("utf-8", "replace"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise AskError(f"{base} does not answer: {reason}") from error
+        raise AskError(
+            f"{base} does not answer: {reason}; is `watchroom run` running there? "
+            "--url names another address"
+        ) from error
     except http.client.HTTPException as error:
         raise AskError(f"{base} does not speak HTTP: {type(error).__name__}") from error
+
+
+def refusal(url: str, answer: Answer) -> str:
+    """Return why a monitor says no, and what to do where it wants its token."""
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return (
+            f"{url} wants its token, or another one: set WATCHROOM_TOKEN or "
+            "WATCHROOM_TOKEN_FILE, or give the directory of its files on the machine "
+            "where it runs"
+        )
+    try:
+        found = json.loads(answer.body)
+    except ValueError:
+        return answer.body.strip() or f"{url} answers HTTP {answer.status}"
+    if isinstance(found, dict):
+        found = found.get("error") or found.get("message") or found
+    return str(found)
 
 
 def token_for(base: str, project: str) -> str | None:

@@ -188,9 +188,8 @@ def build(
 ) -> None:
     """Write the monitoring files of a project into DIRECTORY.
 
-    prometheus.yml, rules/, alertmanager.yml, grafana/, runbooks/ and watchroom.json are
-    generated: the embedded monitor (`watchroom run`) and the real Prometheus and
-    Alertmanager read the same ones. DIRECTORY/local/ is yours and is merged in.
+    The monitor (`watchroom run`) and the real Prometheus and Alertmanager read the same
+    ones. DIRECTORY/local/ is yours and is merged in.
 
     Options are remembered in watchroom.json; the next build uses them again unless told
     otherwise. An empty one ('') takes it back.
@@ -224,19 +223,25 @@ def build(
     built = files(planned, version("watchroom"), tree.fragments(directory))
     if check:
         _report_check(directory, tree.changes(directory, built, last))
-        return
-    if diff:
+    elif diff:
         for change in tree.changes(directory, built, last):
             click.echo(change.diff, nl=False)
-        return
-    if not force:
-        tree.refuse_edits(directory, built, last)
-    changed = tree.write(directory, built, last)
-    if any(one.secret for one in (*planned.site.told, *planned.site.heartbeat)):
-        tree.guard_secrets(directory)
+    else:
+        if not force:
+            tree.refuse_edits(directory, built, last)
+        _write(directory, built, last, planned)
+        for note in notes(planned, directory, found.settings):
+            click.echo(f"note: {note}", err=True)
+
+
+def _write(
+    root: Path, built: dict[str, str], last: Manifest | None, planned: Plan
+) -> None:
+    changed = tree.write(root, built, last)
+    site = planned.site
+    if any(one.secret for one in (*site.told, *site.heartbeat)):
+        tree.guard_secrets(root)
     click.echo(
-        f"{len(built)} files in {directory}, {len(changed)} of them changed; interval "
-        f"{planned.site.inputs.interval}"
+        f"{len(built)} files in {root}, {len(changed)} of them changed; interval "
+        f"{site.inputs.interval}"
     )
-    for note in notes(planned, directory, found.settings):
-        click.echo(f"note: {note}", err=True)

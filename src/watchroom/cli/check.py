@@ -35,7 +35,7 @@ _MARKS = {
 @click.command()
 @click.argument(
     "directory",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=click.Path(path_type=Path, file_okay=False),
     default=MONITORING,
 )
 @servers

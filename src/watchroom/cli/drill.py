@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--dir",
     "directory",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=click.Path(path_type=Path, file_okay=False),
     default=MONITORING,
     show_default=True,
     help="The built directory.",
@@ -93,8 +93,8 @@ def drill(
     receiver that a real alert would reach gets a [DRILL] message, one for all with
     --all. Results are kept by the monitor, which shows their age.
 
-    An accelerated copy has its rule's expression and a shorter `for`; it is in
-    rules/drills.yml and fires for drills only.
+    An accelerated copy has its rule's expression and a shorter `for`; it fires for
+    drills only.
 
     --wake pages a contact of local/contacts.yml as a P1 would, marked as a test, with a
     link to acknowledge it; only that shows that somebody answers.
@@ -108,8 +108,7 @@ def drill(
       watchroom drill HighErrorRate --prometheus http://127.0.0.1:9090
       watchroom drill HighErrorRate HighLatency --json | jq .passed
 
-    The exporter's token comes from WATCHROOM_TOKEN, WATCHROOM_TOKEN_FILE, or its
-    runtime directory on this machine.
+    Tokens come from WATCHROOM_TOKEN[_FILE], else from this machine's own files.
 
     Exit codes: 0 every stage came true, 1 one did not (it is named), 2 bad input.
     """  # noqa: D301 - click's \b is a backspace
@@ -186,7 +185,10 @@ def _read(path: Path) -> str:
         return path.read_text()
     except OSError as error:
         raise ConfigError(
-            f"cannot be read: {error.strerror}", file=path, hint="watchroom build DIR"
+            f"cannot be read: {error.strerror}",
+            file=path,
+            hint="give the directory that `watchroom build` wrote, or write it: "
+            f"watchroom build {path.parent}",
         ) from None
 
 

@@ -6,13 +6,12 @@ import io
 import json
 import sys
 import urllib.parse
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import click
 import segno
 
-from watchroom.cli.ask import ask, url_of
+from watchroom.cli.ask import ask, refusal, url_of
 from watchroom.cli.options import monitor
 from watchroom.errors import ConfigError
 
@@ -30,6 +29,7 @@ def login(directory: Path | None, url: str | None, phone: bool, as_json: bool) -
     """Print a link that logs a browser in, once, within ten minutes.
 
     The link shows a button; looking at it, as previews do, uses nothing up.
+    DIRECTORY is what `watchroom build` wrote: it says which monitor of this machine.
 
     \b
     Examples:
@@ -43,12 +43,7 @@ def login(directory: Path | None, url: str | None, phone: bool, as_json: bool) -
     where, project = url_of(directory, url)
     answer = ask(where, "/-/login-link", project=project, data={})
     if not answer.ok:
-        hint = (
-            "this needs the monitor's token: give the directory of its files on the "
-            "machine where it runs, or set WATCHROOM_TOKEN"
-        )
-        refused = answer.status == HTTPStatus.UNAUTHORIZED
-        click.echo(hint if refused else answer.body.strip(), err=True)
+        click.echo(f"watchroom: {refusal(where, answer)}", err=True)
         sys.exit(1)
     offered = json.loads(answer.body)
     link = f"{offered['url'].rstrip('/')}/{offered['path']}"

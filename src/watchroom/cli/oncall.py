@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from watchroom.cli.ask import Answer, AskError, ask, url_of
+from watchroom.cli.ask import Answer, AskError, ask, refusal, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def where(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path, file_okay=False),
     )
     url = click.option(
-        "--url", help="The monitor. [the one on this machine, port 9700]"
+        "--url", metavar="URL", help="The monitor. [the one on this machine, port 9700]"
     )
     as_json = click.option(
         "--json", "as_json", is_flag=True, help="Print the answer as it came."
@@ -54,15 +54,16 @@ class Monitor:
         return ask(self._url, path, project=self._project, body=body, method=method)
 
     def _data(self, answer: Answer) -> Any:
+        return self.json(answer)["data"]
+
+    def json(self, answer: Answer) -> Any:
+        """Return the JSON of an answer; exit with 1 when it is a refusal."""
+        if not answer.ok:
+            fail(refusal(self._url, answer))
         try:
-            found: dict[str, Any] = json.loads(answer.body)
+            return json.loads(answer.body)
         except ValueError as error:
-            raise AskError(
-                f"{self._url} answered HTTP {answer.status}, not JSON"
-            ) from error
-        if found.get("status") != "success":
-            fail(str(found.get("error", answer.body)))
-        return found["data"]
+            raise AskError(f"{self._url} answers something else than JSON") from error
 
 
 def fail(why: str) -> None:

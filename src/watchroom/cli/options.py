@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
 from watchroom.cli.ask import token_for, url_of
 from watchroom.cli.token import exporter_token
+from watchroom.errors import ConfigError
 from watchroom.prove.chain import find_chain
 from watchroom.prove.world import Given
 
@@ -48,6 +50,7 @@ def monitor(command: Command) -> Command:
     )
     url = click.option(
         "--url",
+        metavar="URL",
         help="The monitor. Default: the one on this machine, http://127.0.0.1:9700 "
         "unless that of DIRECTORY listens elsewhere.",
     )
@@ -64,8 +67,18 @@ def chain_of(built: Built, said: Given) -> Chain:
     """Return the servers that a proof of a build asks.
 
     Raises:
-        ConfigError: The monitor does not answer, or a token cannot be read.
+        ConfigError: The monitor does not answer, a URL is none, or a token cannot be
+            read.
     """
+    for option in ("prometheus", "alertmanager", "exporter"):
+        url = getattr(said, option)
+        parts = urlsplit(url)
+        if url and not (parts.scheme in {"http", "https"} and parts.hostname):
+            raise ConfigError(
+                f"{url!r} is not an HTTP URL",
+                field=f"--{option}",
+                hint="write http://HOST:PORT",
+            )
     project = built.manifest.project
     prometheus, _ = url_of(built.directory, said.prometheus or None)
     return find_chain(

@@ -9,13 +9,17 @@ from urllib.parse import urlencode
 
 import click
 
-from watchroom.cli.ask import AskError, ask, url_of
+from watchroom.cli.ask import AskError, ask, refusal, url_of
 
 
 @click.command()
 @click.argument("expr")
-@click.option("--url", help="The server, http://127.0.0.1:9700 by default.")
-@click.option("--time", "at", help="Epoch seconds or RFC 3339; now by default.")
+@click.option(
+    "--url", metavar="URL", help="The server, http://127.0.0.1:9700 by default."
+)
+@click.option(
+    "--time", "at", metavar="TIME", help="Epoch seconds or RFC 3339; now by default."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as it came.")
 def query(expr: str, url: str | None, at: str | None, *, as_json: bool) -> None:
     """Ask a monitor or a Prometheus one question.
@@ -33,13 +37,13 @@ def query(expr: str, url: str | None, at: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(answer.body)
         sys.exit(0 if answer.ok else 1)
+    if not answer.ok:
+        click.echo(f"watchroom: {refusal(where, answer)}", err=True)
+        sys.exit(1)
     try:
         found: dict[str, Any] = json.loads(answer.body)
     except ValueError as error:
-        raise AskError(f"{where} answered HTTP {answer.status}, not JSON") from error
-    if found.get("status") != "success":
-        click.echo(f"watchroom: {found.get('error', answer.body)}", err=True)
-        sys.exit(1)
+        raise AskError(f"{where} answers something else than JSON") from error
     for line in lines(found["data"]):
         click.echo(line)
 

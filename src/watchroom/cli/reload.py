@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watchroom.cli.ask import ask, url_of
+from watchroom.cli.ask import ask, refusal, url_of
 from watchroom.cli.options import monitor
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @monitor
 def reload(directory: Path | None, url: str | None) -> None:
     """Make a running monitor read its files again.
+
+    DIRECTORY is what `watchroom build` wrote: it says which monitor of this machine.
 
     \b
     Examples:
@@ -30,6 +32,7 @@ def reload(directory: Path | None, url: str | None) -> None:
     """  # noqa: D301 - click reads \b as the control character
     where, project = url_of(directory, url)
     answer = ask(where, "/-/reload", project=project, data={})
-    click.echo(answer.body.strip(), err=not answer.ok)
     if not answer.ok:
+        click.echo(f"watchroom: {refusal(where, answer)}", err=True)
         sys.exit(1)
+    click.echo(answer.body.strip())

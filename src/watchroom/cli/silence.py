@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from watchroom.cli.ask import AskError
 from watchroom.cli.oncall import Monitor, fail, say, where
+from watchroom.errors import ConfigError
 from watchroom.formats.alertmanager import parse_matcher
+from watchroom.formats.manifest import nearest
 from watchroom.monitor.spans import span
 from watchroom.units import parse_duration
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _API = "/api/v2/silences"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @click.command()
@@ -93,6 +95,7 @@ def silence(
 def _make(
     monitor: Monitor, matchers: tuple[str, ...], seconds: float, reason: str, who: str
 ) -> str:
+    _refuse_unknown(monitor, matchers)
     now = datetime.now(UTC)
     body = {
         "matchers": [_matcher(text) for text in matchers],
@@ -104,9 +107,28 @@ def _make(
     return str(_answer(monitor, _API, body=body)["silenceID"])
 
 
+def _refuse_unknown(monitor: Monitor, matchers: tuple[str, ...]) -> None:
+    """Refuse a name that no rule has: a silence of it would keep nothing quiet.
+
+    As a matcher it is taken all the same: another server may send such alerts.
+    """
+    answer = monitor.raw("/api/v1/rules?type=alert")
+    if not answer.ok:
+        return  # Alertmanager itself, which knows no rules
+    groups = json.loads(answer.body)["data"]["groups"]
+    known = {rule["name"] for group in groups for rule in group["rules"]}
+    for text in matchers:
+        if _NAME.fullmatch(text) and text not in known:
+            raise ConfigError(
+                f"no rule is named {text!r}",
+                hint=f"{nearest(text, known)}; to silence it all the same: "
+                f"'alertname=\"{text}\"'",
+            )
+
+
 def _matcher(text: str) -> dict[str, Any]:
     """Return a matcher as the API takes it; a bare word is an alert's name."""
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+    if _NAME.fullmatch(text):
         text = f'alertname="{text}"'
     found = parse_matcher(text)
     return {
@@ -129,16 +151,7 @@ def _expire(monitor: Monitor, name: str) -> None:
 
 
 def _answer(monitor: Monitor, path: str, *, body: Any = None) -> Any:
-    answer = monitor.raw(path, body=body)
-    try:
-        found = json.loads(answer.body)
-    except ValueError as error:
-        raise AskError(
-            f"the monitor answered HTTP {answer.status}, not JSON"
-        ) from error
-    if not answer.ok:
-        fail(str(found.get("message", found) if isinstance(found, dict) else found))
-    return found
+    return monitor.json(monitor.raw(path, body=body))
 
 
 def lines(found: list[dict[str, Any]]) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import difflib
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from watchroom.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FORMAT = 1
 _STRICT: dict[str, Any] = {"frozen": True, "forbid_unknown_fields": True}
@@ -133,6 +137,16 @@ def drills_by_name(manifest: Manifest) -> dict[str, Drill]:
             name, number = f"{drill.alert}/{more}", number + 1
         found[name] = drill
     return found
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint for a name that is not known: the nearest one, or all there are."""
+    found = sorted(known)
+    folded = {each.lower(): each for each in found}
+    near = difflib.get_close_matches(name.lower(), folded, 1)
+    if near:
+        return f"did you mean {folded[near[0]]}?"
+    return f"there are {', '.join(found) or 'none'}"
 
 
 def alert_of(manifest: Manifest, drill: Drill) -> Alert | None:

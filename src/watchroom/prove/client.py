@@ -6,6 +6,7 @@ import http.client
 import json
 import urllib.error
 import urllib.request
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -61,6 +62,12 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return
 
 
+@cache
+def _opener(*, follow: bool) -> urllib.request.OpenerDirector:
+    # Making one reads the machine's certificates: 70 ms, more than most answers take.
+    return urllib.request.build_opener(*(() if follow else (_Stay,)))
+
+
 def fetch(
     url: str,
     *,
@@ -74,12 +81,11 @@ def fetch(
     Raises:
         PeerError: There is no answer.
     """
-    handlers = () if follow else (_Stay,)
     try:
         where = redacted(url)
         request = urllib.request.Request(url, data=data, headers=dict(headers or {}))  # noqa: S310 - the user's own servers
-        opener = urllib.request.build_opener(*handlers)
-        with opener.open(request, timeout=seconds or _PATIENCE_SECONDS) as answer:
+        patience = seconds or _PATIENCE_SECONDS
+        with _opener(follow=follow).open(request, timeout=patience) as answer:
             body = answer.read(_LARGEST_ANSWER).decode(errors="replace")
             return Reply(answer.status, body, answer.url)
     except urllib.error.HTTPError as error:

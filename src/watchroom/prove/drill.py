@@ -14,14 +14,9 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import ConfigError
-from watchroom.formats.manifest import alert_of, drills_by_name
-from watchroom.prove import client, road, wire
-from watchroom.prove.before import (
-    BrokenError,
-    check_routing,
-    check_rule,
-    loud_receivers,
-)
+from watchroom.formats.manifest import alert_of, drills_by_name, nearest
+from watchroom.prove import before, client, road, wire
+from watchroom.prove.before import BrokenError
 from watchroom.units import format_duration, parse_duration
 
 if TYPE_CHECKING:
@@ -123,9 +118,10 @@ class Built(NamedTuple):
         found = drills_by_name(self.manifest)
         if alert in found:
             return found[alert]
-        known = ", ".join(sorted(found))
         raise ConfigError(
-            f"no drill for {alert!r}", file="watchroom.json", hint=f"there are {known}"
+            f"no drill for {alert!r}",
+            file=self.directory / "watchroom.json",
+            hint=nearest(alert, found),
         )
 
     def hold(self, drill: Drill) -> str:
@@ -264,9 +260,9 @@ class DrillRun:
     def _prepare(self) -> None:
         """Find what is known to be broken, before waiting for the rule's `for`."""
         built = self._built
-        check_rule(self._chain, built.manifest, self._drill, self._copy)
-        check_routing(self._chain, built.config)
-        self._loud = loud_receivers(built.config, built.manifest, self._drill)
+        before.check_rule(self._chain, built.manifest, self._drill, self._copy)
+        before.check_routing(self._chain, built.config)
+        self._loud = before.loud_receivers(built.config, built.manifest, self._drill)
         self._hear(
             road.Answer(receiver.name, accepted=False, detail=lacking)
             for receiver in self._loud

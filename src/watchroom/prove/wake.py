@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from watchroom.errors import ConfigError
 from watchroom.formats import contacts as contacts_file
+from watchroom.formats.manifest import nearest
 from watchroom.prove import client, road, wire
 from watchroom.prove.chain import View
 from watchroom.prove.drill import DrillRun, How
@@ -89,9 +90,9 @@ def person(built: Built, name: str) -> Contact:
     known = contacts_file.load(text, str(path), receivers)
     found = known.named(name)
     if found is None:
-        names = ", ".join(one.name for one in known.contacts) or "none"
+        names = [one.name for one in known.contacts]
         raise ConfigError(
-            f"nobody is called {name!r}", file=path, hint=f"there are {names}"
+            f"nobody is called {name!r}", file=path, hint=nearest(name, names)
         )
     if not found.receivers:
         raise ConfigError(

@@ -72,8 +72,8 @@ def _event(world: World) -> Finding:
         return _before(world, _ERRORS, mark) or unclear(
             f"configured for {client.redacted(dsn.url)}; no event was sent there by a "
             "check",
-            f"{world.command('check', '--send')} sends one and waits for its "
-            "acknowledgement",
+            "to send one and wait for its acknowledgement: "
+            + world.command("check", "--send"),
         )
     return _kept(world, _ERRORS, mark, lambda: _send(world, dsn))
 
@@ -192,8 +192,8 @@ def logs(world: World) -> Finding:
     if not world.send:
         return _before(world, _LOGS, mark) or unclear(
             f"configured for {client.redacted(template)}; no line was looked for",
-            f"{world.command('check', '--send')} makes a request and looks for its "
-            "line",
+            "to make a request and look for its line: "
+            + world.command("check", "--send"),
         )
     return _kept(world, _LOGS, mark, lambda: _request(world, template))
 

@@ -94,7 +94,7 @@ def _shown(world: World, found: list[Dashboard], said: str) -> Finding:
         return green(f"{said}; {world.chain.prometheus} draws them")
     return unclear(
         f"{said}; no Grafana was asked whether it has them",
-        world.command("check", "--grafana", "URL") + " with GRAFANA_TOKEN set",
+        "with GRAFANA_TOKEN set: " + world.command("check", "--grafana", "URL"),
     )
 
 

@@ -50,7 +50,7 @@ def integrations(world: World) -> Finding:
         return red(
             f"no [DRILL] message of the last {_DAYS} days reached {named(untried)} "
             "as configured now",
-            f"{world.command('drill', '--all')} sends one through each",
+            f"send one through each: {world.command('drill', '--all')}",
         )
     return green(f"took a [DRILL] message: {named(took)}")
 
