@@ -148,6 +148,42 @@ def test_a_use_near_its_limit_is_what_a_scrape_tells(tree, tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("cgroup", "files", "told"),
+    [
+        ("0::/a\n", v2("a", 300 * MIB, 512 * MIB), False),
+        ("0::/a\n", v2("a", 300 * MIB, "max"), True),
+        ("0::/a\n", v2("a", 300 * MIB, MACHINE), True),
+        ("", {}, True),
+    ],
+    ids=["a limit", "none", "the machine itself", "no groups"],
+)
+def test_without_a_limit_the_machine_is_what_memory_runs_out_of(
+    tree, tmp_path, cgroup, files, told
+):
+    tree(cgroup, files)
+    proc = tmp_path / "proc"
+    (proc / "meminfo").write_text(
+        f"MemTotal:       {MACHINE // 1024} kB\nMemFree: 9 kB\nMemAvailable: 4096 kB\n"
+    )
+    (proc / "42" / "stat").write_text(f"42 (shop) S 1 {'0 ' * 19}1000 0\n")
+
+    def machine(live):
+        found = values(Workload(lambda: live, proc, tmp_path / "cgroup"))
+        return {key: each for key, each in found.items() if "node_memory" in key[0]}
+
+    assert machine([Live(42, "web")]) == (
+        {
+            ("node_memory_MemTotal_bytes", "machine"): MACHINE,
+            ("node_memory_MemAvailable_bytes", "machine"): 4 * MIB,
+        }
+        if told
+        else {}
+    )
+    # Nobody lives whose limit could be looked up.
+    assert machine([]) == {}
+
+
 BUSY = """
 import os, sys, time
 from pathlib import Path

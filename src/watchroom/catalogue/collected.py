@@ -38,6 +38,18 @@ MEMORY_LIMIT = Metric(
     "The memory limit that holds for it; absent without one.",
     ("name",),
 )
+MACHINE_MEMORY = Metric(
+    "node_memory_MemTotal_bytes",
+    "gauge",
+    "The machine's memory; absent where a limit below it holds for the app.",
+    ("name",),
+)
+MACHINE_AVAILABLE = Metric(
+    "node_memory_MemAvailable_bytes",
+    "gauge",
+    "What of it can be had without swapping, as the kernel estimates.",
+    ("name",),
+)
 CPU_USED = Metric(
     "container_cpu_usage_seconds_total",
     "counter",
@@ -162,6 +174,8 @@ COLLECTED = (
     CHILD_RESTARTS,
     MEMORY_USED,
     MEMORY_LIMIT,
+    MACHINE_MEMORY,
+    MACHINE_AVAILABLE,
     CPU_USED,
     CPU_LIMIT,
     PROCESS_MEMORY,

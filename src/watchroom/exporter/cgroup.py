@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CONTAINER = re.compile(r"(?:[a-z-]+-)?([0-9a-f]{32,64})(?:\.scope)?")
-_MEM_TOTAL = re.compile(r"^MemTotal:\s+(\d+) kB", re.MULTILINE)
+_MEMORY = re.compile(r"^(MemTotal|MemAvailable):\s+(\d+) kB", re.MULTILINE)
 
 
 class Use(NamedTuple):
@@ -34,6 +34,13 @@ class Use(NamedTuple):
     limit: float | None
     cpu_seconds: float | None
     cpu_limit: float | None
+
+
+class Machine(NamedTuple):
+    """The memory of the machine in bytes; None for what the kernel does not tell."""
+
+    total: float | None
+    available: float | None
 
 
 class Cgroups:
@@ -64,7 +71,7 @@ class Cgroups:
             accounted = paths.get("cpuacct", cpu)
             use = Use(
                 _name(paths["memory"]),
-                *memory.nearest(self._machine()),
+                *memory.nearest(self._most()),
                 _cpu1(self._directories("cpuacct", accounted)),
                 _cores1(self._directories("cpu", cpu)),
             )
@@ -72,7 +79,7 @@ class Cgroups:
             levels = self._levels(self._mount, paths[""])
             use = Use(
                 _name(paths[""]),
-                *_Memory2(levels).nearest(self._machine()),
+                *_Memory2(levels).nearest(self._most()),
                 _cpu2(levels),
                 _cores2(levels),
             )
@@ -80,6 +87,12 @@ class Cgroups:
             return None
         # The root of a machine has no numbers of its own.
         return use if use.working_set is not None else None
+
+    def machine(self) -> Machine:
+        """Return the memory of the machine. Source: proc(5), /proc/meminfo."""
+        text = _read(self._proc / "meminfo") or ""
+        found = {name: float(kib) * 1024 for name, kib in _MEMORY.findall(text)}
+        return Machine(found.get("MemTotal"), found.get("MemAvailable"))
 
     def _paths(self, pid: int | str) -> dict[str, str] | None:
         """Return the group's path by controller; v2's controller is ""."""
@@ -111,9 +124,8 @@ class Cgroups:
             return [mount]
         return [mount.joinpath(*parts[:end]) for end in range(len(parts), -1, -1)]
 
-    def _machine(self) -> float:
-        found = _MEM_TOTAL.search(_read(self._proc / "meminfo") or "")
-        return float(found[1]) * 1024 if found else float("inf")
+    def _most(self) -> float:
+        return self.machine().total or float("inf")
 
 
 class _Memory2:

@@ -2,7 +2,8 @@
 
 Whose processes: those that hold the lock of a process file, so that under prefork every
 worker counts, and nothing else that happens to run. Memory is resident memory summed:
-pages that workers share since their fork count for each of them.
+pages that workers share since their fork count for each of them. Where no limit holds
+for one of them, the machine's memory is what it can run out of, and is told too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchroom.catalogue.collected import (
     CPU_LIMIT,
     CPU_USED,
+    MACHINE_AVAILABLE,
+    MACHINE_MEMORY,
     MEMORY_LIMIT,
     MEMORY_USED,
     PROCESS_CPU,
@@ -80,6 +83,7 @@ class Workload:
         """Return what is used now; reads a few small files per process."""
         resident: dict[str, list[float]] = {}
         uses: dict[str, Use] = {}
+        bounded = True
         now: dict[tuple[int, int], float] = {}
         with self._lock:
             for process in self._live():
@@ -94,14 +98,25 @@ class Workload:
                 use = self._cgroups.of(process.pid)
                 if use is not None:
                     uses.setdefault(use.name, use)
+                bounded = bounded and use is not None and use.limit is not None
             self._known = now
             spent = dict(self._spent)
         return [
             *_families(uses),
+            *([] if bounded else self._machine()),
             _family(PROCESS_MEMORY, {r: sum(each) for r, each in resident.items()}),
             _family(PROCESS_MEMORY_MAX, {r: max(each) for r, each in resident.items()}),
             _family(PROCESS_CPU, spent),
         ]
+
+    def _machine(self) -> Iterable[Family]:
+        machine = self._cgroups.machine()
+        for metric, value in (
+            (MACHINE_MEMORY, machine.total),
+            (MACHINE_AVAILABLE, machine.available),
+        ):
+            if value is not None:
+                yield _family(metric, {"machine": value})
 
 
 def _families(uses: Mapping[str, Use]) -> Iterable[Family]:

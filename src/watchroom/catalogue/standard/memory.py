@@ -21,13 +21,18 @@ _USED, _LIMIT = (
     "container_memory_working_set_bytes",
     "container_spec_memory_limit_bytes",
 )
+_TOTAL, _AVAILABLE = (
+    "node_memory_MemTotal_bytes",
+    "node_memory_MemAvailable_bytes",
+)
 _BY = "by (job, instance, name)"
+_MACHINE = '{name="machine"}'
 _RATIO = "job_instance_name:container_memory:used_ratio"
 _RESIDENT = "process_resident_memory_bytes"
 
 MEMORY_HIGH = Vital(
     title="Memory",
-    metrics=(_USED, _LIMIT, _RESIDENT),
+    metrics=(_USED, _LIMIT, _TOTAL, _AVAILABLE, _RESIDENT),
     group="host",
     unit="share",
     limit=0.8,
@@ -35,7 +40,11 @@ MEMORY_HIGH = Vital(
         Record(
             _RATIO,
             # Without a limit there is no series of it, and nothing to divide by.
-            f"max {_BY} ({_USED}) / on (job, instance, name) max {_BY} ({_LIMIT} > 0)",
+            f"max {_BY} ({_USED}) / on (job, instance, name) max {_BY} ({_LIMIT} > 0)"
+            # The exporter tells of the machine where no limit holds for a process of
+            # the app; a node_exporter's series have no name and judge other machines.
+            f" or 1 - max {_BY} ({_AVAILABLE}{_MACHINE}) / on (job, instance, name)"
+            f" (max {_BY} ({_TOTAL}{_MACHINE}) > 0)",
         ),
     ),
     alerts=(
@@ -47,19 +56,20 @@ MEMORY_HIGH = Vital(
             priority="P2",
             summary=(
                 "{{ $labels.name }} on {{ $labels.instance }} uses "
-                "{{ $value | humanizePercentage }} of its memory limit"
+                "{{ $value | humanizePercentage }} of its memory"
             ),
             description=(
-                "The working set of {{ $labels.name }} has been more than $limit_words "
-                "of its limit for $for_words. At 100% the kernel kills a process of it."
+                "More than $limit_words of the memory that {{ $labels.name }} may use "
+                "has been taken for $for_words. At 100% the kernel kills a process."
             ),
             runbook=Runbook(
                 meaning=(
                     "Memory that the kernel cannot take back (use less idle file cache) "
                     "of the container or service in which the app's processes run, "
                     "against the limit that is nearest on the way up: more than "
-                    "$limit_words for $for_words. Where nothing limits it, this alert "
-                    "does not exist."
+                    "$limit_words for $for_words. `machine` stands for processes that "
+                    "nothing limits: what is not available of the memory of the whole "
+                    "machine, whoever took it."
                 ),
                 impact=(
                     "None yet. At the limit the kernel kills a worker in the middle of "
@@ -74,6 +84,10 @@ How much, of how much:
 
 ```promql
 {_LIMIT}
+```
+
+```promql
+{_TOTAL}{_MACHINE} - {_AVAILABLE}{_MACHINE}
 ```
 
 Which kind of process, and is it one or all of them?
@@ -107,16 +121,18 @@ ps -eo pid,rss,etime,args --sort=-rss | head -n 15
 - All of them grow: recycle workers (`--max-requests` of gunicorn,
   `--max-memory-per-child` of Celery) until the leak is found.
 - More workers than the limit allows: start fewer, or raise the limit.
+- Something else fills the machine: stop it, or give the app a limit of its own
+  (`MemoryMax=` of systemd), so that each is killed for its own leak only.
 - Killed already? `dmesg --ctime | grep -i 'killed process'`.""",
             ),
             drill=Drill(
                 labels={"name": "drill"},
                 fault=(
-                    f'{_USED}{{name="drill"}} 950000000+0x$steps',
+                    f'{_USED}{{name="drill"}} 1000000000+0x$steps',
                     f'{_LIMIT}{{name="drill"}} 1000000000+0x$steps',
                 ),
                 recovery=(
-                    f'{_USED}{{name="drill"}} 100000000+0x$steps',
+                    f'{_USED}{{name="drill"}} 1000000+0x$steps',
                     f'{_LIMIT}{{name="drill"}} 1000000000+0x$steps',
                 ),
                 calm=(
@@ -125,6 +141,10 @@ ps -eo pid,rss,etime,args --sort=-rss | head -n 15
                     f'{_USED}{{name="unlimited"}} 9000000000+0x$steps',
                     f'{_USED}{{name="zero"}} 9000000000+0x$steps',
                     f'{_LIMIT}{{name="zero"}} 0+0x$steps',
+                    f"{_TOTAL}{_MACHINE} 1000000000+0x$steps",
+                    f"{_AVAILABLE}{_MACHINE} 210000000+0x$steps",
+                    f"{_TOTAL} 1000000000+0x$steps",
+                    f"{_AVAILABLE} 1000000+0x$steps",
                 ),
             ),
         ),
@@ -160,12 +180,18 @@ ps -eo pid,rss,etime,args --sort=-rss | head -n 15
             title="Memory against the limit",
             description=(
                 "The working set of the app's containers or services, and the limit "
-                "where there is one."
+                "where there is one; what is taken of the machine's memory where not."
             ),
             row="Memory and CPU",
             queries=(
                 Query(f"max by (name) ({_USED}{{$targets}})", "{{name}}"),
                 Query(f"max by (name) ({_LIMIT}{{$targets}})", "{{name}} limit"),
+                Query(
+                    "max by (name, instance)"
+                    f' ({_TOTAL}{{$targets,name="machine"}}'
+                    f' - {_AVAILABLE}{{$targets,name="machine"}})',
+                    "{{name}} {{instance}}",
+                ),
             ),
             unit="bytes",
         ),
