@@ -23,11 +23,12 @@ CELERY_TASK_FAILED = Vital(
             name="CeleryTaskFailed",
             # The second half is a task that a running exporter did not have before: a
             # worker began with it and it failed before the first scrape. What stood
-            # there when the watch began is no news.
+            # there when the watch began is no news, nor is what an exporter serves
+            # again that did not answer then.
             expr=(
                 f"(sum by (job, name) (increase({_FAILED}[$window])) > $limit"
                 f" or sum by (job, name) (({_FAILED} unless {_FAILED} offset $window)"
-                " and on (job, instance) up offset $window) > $limit)"
+                " and on (job, instance) up offset $window == 1) > $limit)"
                 f" and on (job, name) {_FAILED}"
             ),
             for_="0s",
@@ -94,7 +95,7 @@ dmesg --ctime | grep -i -E 'killed process|out of memory' | tail
             ),
             drill=Drill(
                 labels={"name": "drill"},
-                fault=(f"{_DRILL_TASK} 0+1x$steps",),
+                fault=(f"{_DRILL_TASK} 0+$rise",),
                 recovery=(f"{_DRILL_TASK} stale",),
                 calm=(f"{_DRILL_TASK} 7+0x$steps", "up 1+0x$steps"),
             ),
