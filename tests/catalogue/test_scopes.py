@@ -1,6 +1,7 @@
 """What of its series a vital judges: ignored values, and limits of their own."""
 
 import json
+import re
 
 import pytest
 from tests.support import promtool
@@ -46,7 +47,8 @@ def test_what_is_ignored_is_in_no_rule_tile_chart_or_query_of_the_vital():
     read = [expr for expr in exprs if "http_requests_total" in expr]
     assert len(read) > 2
     assert [part in expr for expr in read] == [True] * len(read)
-    assert part in found.panel.presence
+    # Blind is a vital whose series are all missing, ignored ones too.
+    assert part not in found.panel.presence
     assert part in found.alerts[0].description
     assert (
         "Not counted: route `reports/*`, `health`."
@@ -75,6 +77,59 @@ def test_a_limit_of_their_own_makes_a_vital_of_its_own():
     }
     assert 'route="reports/drill"' in drills["HighLatencyReports"]["fault"][0]
     assert 'route="drill"' in drills["HighLatency"]["fault"][0]
+
+
+def alert(made, name):
+    return next(a for v in made.vitals for a in v.alerts if a.name == name)
+
+
+def test_one_ignored_file_system_is_in_no_rule_and_makes_no_vital_blind():
+    made = planned(
+        overrides={"DiskSpaceLow": Override(ignore={"mountpoint": ("/snap/*",)})}
+    )
+    part = 'mountpoint!~"/snap/.*"'
+    ((_, record),) = vital(made, "DiskSpaceLow").records
+    assert record.count(part) == 3
+    assert part in alert(made, "DiskNotAnswering").expr
+    assert part not in alert(made, "DiskUnobserved").expr
+
+
+def test_only_a_bucket_of_its_own_can_make_a_limit_of_its_own_blind():
+    limits = {"route": {"reports/*": 10.0}}
+    made = planned(
+        overrides={
+            "HighLatency": Override(limits=limits),
+            "HighErrorRate": Override(limits={"route": {"reports/*": 0.2}}),
+        }
+    )
+    names = {a.name for v in made.vitals for a in v.alerts if "Unobserved" in a.name}
+    assert "LatencyUnobservedReports" in names
+    assert {"LatencyUnobserved", "RequestsUnobserved"} < names
+    assert "RequestsUnobservedReports" not in names
+    expr = alert(made, "LatencyUnobservedReports").expr
+    assert r'le=~"10(\\.0)?"' in expr
+    assert "route" not in expr
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "pattern", "shown"),
+    [
+        ("HighLatency", "route", "2024/*", 'route="2024/drill"'),
+        ("HighLatency", "method", "P*", 'method="POST"'),
+        ("DatabaseQuerySlow", "role", "worker", 'role="worker"'),
+        ("DiskSpaceLow", "mountpoint", "/srv", 'mountpoint="/srv"'),
+        ("CeleryBacklogHigh", "queue", "d*", 'queue_name="drill"'),
+    ],
+)
+def test_a_drill_shows_a_value_that_is_judged(name, label, pattern, shown):
+    limit = 0.5 if name == "DiskSpaceLow" else 9.0
+    made = planned(overrides={name: Override(limits={label: {pattern: limit}})})
+    own, main = made.vitals[-1], vital(made, name)
+    for found in (own, main):
+        records = [record for record, _ in found.records]
+        assert all(re.fullmatch("[a-zA-Z_:][a-zA-Z0-9_:]*", each) for each in records)
+    assert shown in own.alerts[0].drill.fault[0]
+    assert shown not in main.alerts[0].drill.fault[0]
 
 
 def test_the_first_pattern_that_matches_decides():

@@ -52,7 +52,8 @@ def test_digits_are_never_an_exponent():
         (2, "s", True, "limit 2 s"),
         (0.7, "percentunit", False, "at least 70 %"),
         (0, "short", True, "none allowed"),
-        (1, "short", True, "none allowed"),
+        (0.5, "short", True, "none allowed"),
+        (1, "short", True, "limit 1"),
         (None, "s", True, "no limit"),
     ],
 )

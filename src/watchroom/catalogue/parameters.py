@@ -4,6 +4,9 @@ r"""The parameters of a vital's templates, and how they are filled in.
     The vital's window: ``5m``, ``300``, ``5 minutes``.
 ``$limit``, ``$limit_words``
     Its limit in base units, ``0.01``, and as people say it, ``1%``.
+``$above``, ``$rise``
+    For a drill's fault: the next whole number above the limit, and a counter that
+    grows by it at each step, ``0+$rise``.
 ``$limit_le``, ``$limit_edge``
     The limit as a bucket edge: a pattern for a quoted ``le=~"…"`` that matches both
     spellings, ``2(\\.0)?``, and the exposition's own, ``2.0``.
@@ -78,6 +81,9 @@ def of(
         found["for"] = alert.for_
         found["for_words"] = duration_words(hold)
     found["steps"] = str(math.ceil((hold + window + 300) / interval))
+    if vital.limit is not None:
+        found["above"] = number(math.floor(vital.limit) + 1)
+        found["rise"] = f"{found['above']}x{found['steps']}"
     return found
 
 

@@ -15,14 +15,30 @@ from watchroom.catalogue.model import Scope
 from watchroom.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from watchroom.catalogue.model import Alert, Drill, Panel, Record, Runbook, Vital
+    from watchroom.catalogue.model import (
+        Alert,
+        Blind,
+        Drill,
+        Panel,
+        Record,
+        Runbook,
+        Vital,
+    )
 
     Moved = Callable[[str], str]
 
 # What people call a label, where the metric's own name for it is the field's.
 WORDS = {"task": "name", "queue": "queue_name"}
+# Labels whose values are none but these, as far as drills go.
+_CLOSED: dict[str, tuple[str, ...]] = {
+    "method": ("GET", "POST", "HEAD", "DELETE"),
+    "role": ("web", "worker"),
+    "status": (),
+    "kind": (),
+    "result": (),
+}
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _SPECIAL = re.compile(r"([.+?()\[\]{}|^$\\])")
 
@@ -51,8 +67,10 @@ def variant(vital: Vital, label: str, pattern: str, limit: float) -> Vital:
     """Return the vital that judges only what matches, by a limit of its own."""
     scope = Scope(label, (pattern,), inside=True)
     suffix = "".join(word[:1].upper() + word[1:] for word in _WORD.findall(pattern))
-    slug = "_".join(_WORD.findall(pattern)).lower() or "all"
-    names = {alert.name: alert.name + (suffix or "All") for alert in vital.alerts}
+    suffix = suffix or "All"
+    # A record's name begins with a letter or `_`.
+    slug = re.sub("^(?=[0-9])", "_", "_".join(_WORD.findall(pattern)).lower() or "all")
+    names = {alert.name: alert.name + suffix for alert in vital.alerts}
 
     def moved(text: str) -> str:
         """Read the records of the variant, not the vital's own."""
@@ -74,7 +92,7 @@ def variant(vital: Vital, label: str, pattern: str, limit: float) -> Vital:
             _alert(alert, names[alert.name], scope, moved) for alert in vital.alerts
         ),
         panel=None if vital.panel is None else _panel(vital.panel, moved),
-        blind=None,
+        blind=_blind(vital, suffix),
         charts=(),
         checklist=None,
     )
@@ -89,17 +107,14 @@ def matchers(vital: Vital, known: Mapping[str, Collection[str]]) -> dict[str, st
         known: The labels of every series, by its name.
 
     Raises:
-        ConfigError: None of the vital's series has a label of that name, or its drill
-            would be ignored.
+        ConfigError: None of the vital's series has a label of that name.
     """
     found: dict[str, list[str]] = {}
-    for scope in vital.scopes:
-        label = _label(vital, scope.label, known)
-        text = _matcher(label, scope)
+    for label, scopes in _by_label(vital, known).items():
+        texts = [_matcher(label, scope) for scope in scopes]
         for name, labels in known.items():
             if label in labels and _of(vital, name):
-                found.setdefault(name, []).append(text)
-        _check_drills(vital, label, scope)
+                found.setdefault(name, []).extend(texts)
     return {name: ",".join(texts) for name, texts in found.items()}
 
 
@@ -107,53 +122,89 @@ def drilled(vital: Vital, known: Mapping[str, Collection[str]]) -> Vital:
     """Return the vital with drills whose series its scopes let through.
 
     Raises:
-        ConfigError: There are none: what it would judge is taken by another pattern.
+        ConfigError: There are none: another pattern takes what it would judge, or one
+            matches all that its drill could show.
     """
-    for scope in vital.scopes:
-        if scope.inside:
-            label = _label(vital, scope.label, known)
-            example = scope.patterns[0].replace("*", "drill")
-            _check_reached(vital, label, example, known)
-            alerts = tuple(
-                replace(alert, drill=_drill(alert.drill, label, example))
-                for alert in vital.alerts
-            )
-            vital = replace(vital, alerts=alerts)
+    for label, scopes in _by_label(vital, known).items():
+        alerts = tuple(
+            replace(alert, drill=_drill(vital, alert.drill, label, scopes))
+            for alert in vital.alerts
+        )
+        vital = replace(vital, alerts=alerts)
     return vital
 
 
-def _drill(drill: Drill, label: str, example: str) -> Drill:
+def _drill(vital: Vital, drill: Drill, label: str, scopes: list[Scope]) -> Drill:
+    """Return a drill whose fault has a value of the label that is judged.
+
+    Only the fault's first value moves, everywhere: two that became one would be one
+    series twice, and what is not judged is calm.
+    """
+    value = next(_values(drill.fault, label), None)
+    if value is None:
+        return drill
+    example = _reached(vital, label, value, scopes)
     quoted = example.replace("\\", "\\\\")
-    old, new = f'{label}="drill"', f'{label}="{quoted}"'
+    old, new = f'{label}="{value}"', f'{label}="{quoted}"'
 
     def moved(lines: Iterable[str]) -> tuple[str, ...]:
-        return tuple(line.replace(old, new) for line in lines)
+        return tuple(
+            re.sub(rf"(?<=[{{,]){re.escape(old)}", lambda _: new, line)
+            for line in lines
+        )
 
-    return replace(
+    made = replace(
         drill,
         fault=moved(drill.fault),
         recovery=moved(drill.recovery),
         calm=moved(drill.calm),
         labels={
-            name: example if (name, value) == (label, "drill") else value
-            for name, value in drill.labels.items()
+            name: example if (name, each) == (label, value) else each
+            for name, each in drill.labels.items()
         },
+    )
+    _check_drill(vital, label, made, scopes)
+    return made
+
+
+def _reached(vital: Vital, label: str, value: str, scopes: list[Scope]) -> str:
+    """Return `value`, or one that the scopes let through if they do not let it."""
+    inside = [scope.patterns[0] for scope in scopes if scope.inside]
+    others = [each.replace("*", "drill") for each in inside] or ["drilled", "a-drill"]
+    if label in _CLOSED:
+        others = [*_CLOSED[label], *(others if inside else ())]
+    for example in (value, *others):
+        if all(_lets(scope, example) for scope in scopes):
+            return example
+    if not inside:
+        return value  # refused for what ignores it
+    raise ConfigError(
+        f"{vital.name} would judge nothing: {others[-1]!r} is ignored, or a pattern "
+        "before it matches",
+        field="VITALS",
+        hint="write the narrower pattern first",
     )
 
 
-def _check_reached(
-    vital: Vital, label: str, example: str, known: Mapping[str, Collection[str]]
-) -> None:
-    for other in vital.scopes:
-        if other.inside or _label(vital, other.label, known) != label:
-            continue
-        if re.fullmatch("|".join(map(regex, other.patterns)), example):
-            raise ConfigError(
-                f"{vital.name} would judge nothing: {example!r} is ignored, or a "
-                "pattern before it matches",
-                field="VITALS",
-                hint="write the narrower pattern first",
-            )
+def _lets(scope: Scope, value: str) -> bool:
+    """Return whether a scope lets a value of its label through."""
+    found = re.fullmatch("|".join(map(regex, scope.patterns)), value)
+    return (found is not None) is scope.inside
+
+
+def _values(lines: Iterable[str], label: str) -> Iterator[str]:
+    """Yield the values of a label in lines of series notation."""
+    for line in lines:
+        yield from re.findall(rf'[{{,]{label}="([^"]*)"', line)
+
+
+def _by_label(
+    vital: Vital, known: Mapping[str, Collection[str]]
+) -> dict[str, list[Scope]]:
+    found: dict[str, list[Scope]] = {}
+    for scope in vital.scopes:
+        found.setdefault(_label(vital, scope.label, known), []).append(scope)
+    return found
 
 
 def regex(pattern: str) -> str:
@@ -197,20 +248,15 @@ def _of(vital: Vital, series: str) -> bool:
     )
 
 
-def _check_drills(vital: Vital, label: str, scope: Scope) -> None:
-    if scope.inside:
-        return
-    ignored = re.compile("|".join(map(regex, scope.patterns)))
-    for alert in vital.alerts:
-        for line in (*alert.drill.fault, *alert.drill.recovery):
-            for value in re.findall(rf'[{{,]{label}="([^"]*)"', line):
-                if ignored.fullmatch(value):
-                    raise ConfigError(
-                        f"{vital.name} would ignore its own drill: a pattern matches "
-                        f"{value!r}",
-                        field=f"VITALS[{vital.name!r}]",
-                        hint="write a narrower pattern, such as 'reports/*'",
-                    )
+def _check_drill(vital: Vital, label: str, drill: Drill, scopes: list[Scope]) -> None:
+    ignoring = [scope for scope in scopes if not scope.inside]
+    for value in _values((*drill.fault, *drill.recovery), label):
+        if not all(_lets(scope, value) for scope in ignoring):
+            raise ConfigError(
+                f"{vital.name} would ignore its own drill: a pattern matches {value!r}",
+                field=f"VITALS[{vital.name!r}]",
+                hint="write a narrower pattern, such as 'reports/*'",
+            )
 
 
 def _words(scopes: Iterable[Scope]) -> str:
@@ -254,6 +300,18 @@ def _alert(alert: Alert, name: str, scope: Scope, moved: Moved) -> Alert:
 
 def _runbook(book: Runbook, moved: Moved) -> Runbook:
     return replace(book, diagnosis=moved(book.diagnosis))
+
+
+def _blind(vital: Vital, suffix: str) -> Blind | None:
+    """Return the sibling of a variant, if it can be blind while the vital is not.
+
+    What is missing is missing for both, and the vital's own sibling says so: but for
+    the bucket that ends at the variant's limit.
+    """
+    blind, panel = vital.blind, vital.panel
+    if blind is None or panel is None or "$limit" not in panel.presence:
+        return None
+    return replace(blind, name=blind.name + suffix)
 
 
 def _panel(panel: Panel, moved: Moved) -> Panel:

@@ -43,8 +43,16 @@ def panel(
     at: int,
     values: Mapping[str, str],
     query: Callable[[str, str], str],
+    whole: Callable[[str, str], str],
 ) -> PlannedPanel | None:
     """Return the tile of a vital, the `at`-th, or None when it has none.
+
+    Args:
+        vital: Whose.
+        at: Its number.
+        values: The parameters of its templates.
+        query: Checks an expression, and narrows it to what the vital judges.
+        whole: The same for its presence.
 
     Raises:
         ConfigError: A template or an expression is wrong; it names the vital.
@@ -57,7 +65,7 @@ def panel(
     return PlannedPanel(
         id=at,
         expr=query(parameters.fill(tile.expr, values, where), where),
-        presence=query(parameters.fill(tile.presence, values, where), where),
+        presence=whole(parameters.fill(tile.presence, values, where), where),
         otherwise=None
         if tile.otherwise is None
         else replace(

@@ -71,6 +71,24 @@ class PlannedVital(NamedTuple):
         return self.vital.name
 
 
+class _Queries(NamedTuple):
+    """What checks and narrows the expressions of a vital.
+
+    Attributes:
+        judged: To what its scopes let through.
+        whole: To all of its series. A vital of some label values is blind only when
+            all are missing: a route that nobody has asked for yet is calm, and so is
+            a project whose only file system is ignored.
+    """
+
+    judged: Callable[[str, str], str]
+    whole: Callable[[str, str], str]
+
+    def of(self, alert: Alert) -> Callable[[str, str], str]:
+        """Return the one that an alert needs; tile and sibling say the same."""
+        return self.whole if blind.LABEL in alert.labels else self.judged
+
+
 class Plan(NamedTuple):
     """Everything that files are made from.
 
@@ -129,38 +147,18 @@ def plan(
 
     taken: dict[str, tuple[str, str]] = {}
     planned = tuple(
-        _seen(
-            _vital(
-                scopes.drilled(vital, known), at, site, labels, query_of(vital), taken
-            ),
+        _vital(
+            scopes.drilled(vital, known),
+            at,
             site,
-            query_of,
+            labels,
+            _Queries(query_of(vital), query_of(replace(vital, scopes=()))),
+            taken,
         )
         for at, vital in enumerate(chosen, 1)
     )
     _check_names(planned)
     return Plan(site, planned, labels, select_labels(site.inputs))
-
-
-def _seen(
-    found: PlannedVital,
-    site: Site,
-    query_of: Callable[[Vital], Callable[[str, str], str]],
-) -> PlannedVital:
-    """Return a vital of some label values that is blind only when all are missing.
-
-    A route that nobody has asked for yet is calm.
-    """
-    vital, panel = found.vital, found.panel
-    if panel is None or not any(scope.inside for scope in vital.scopes):
-        return found
-    whole = panels.panel(
-        replace(vital, scopes=()),
-        panel.id,
-        _values(vital, None, site),
-        query_of(replace(vital, scopes=())),
-    )
-    return found._replace(panel=whole and panel._replace(presence=whole.presence))
 
 
 def _with_inputs(vital: Vital, site: Site) -> Vital:
@@ -212,7 +210,7 @@ def _vital(
     at: int,
     site: Site,
     labels: Mapping[str, str],
-    query: Callable[[str, str], str],
+    queries: _Queries,
     taken: dict[str, tuple[str, str]],
 ) -> PlannedVital:
     """Fill one vital in; `taken` maps record names to (expression, vital)."""
@@ -229,7 +227,7 @@ def _vital(
     for record in vital.records:
         name = parameters.fill(record.name, values, vital.name)
         where = f"vital {vital.name}, record {name}"
-        expr = query(parameters.fill(record.expr, values, where), where)
+        expr = queries.judged(parameters.fill(record.expr, values, where), where)
         before = taken.get(name)
         if before is not None and before[0] != expr:
             raise ConfigError(
@@ -243,10 +241,15 @@ def _vital(
     return PlannedVital(
         vital,
         tuple(records),
-        tuple(_alert(vital, alert, site, labels, query) for alert in vital.alerts),
-        panels.panel(vital, at, values, query),
+        tuple(
+            _alert(vital, alert, site, labels, queries.of(alert))
+            for alert in vital.alerts
+        ),
+        panels.panel(vital, at, values, queries.judged, queries.whole),
         _applicable(vital, site),
-        tuple(panels.chart(vital, chart, values, query) for chart in vital.charts),
+        tuple(
+            panels.chart(vital, chart, values, queries.judged) for chart in vital.charts
+        ),
     )
 
 

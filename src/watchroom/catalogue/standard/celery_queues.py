@@ -92,7 +92,7 @@ CELERY_BACKLOG_HIGH = Vital(
             ),
             drill=Drill(
                 labels={"queue_name": "drill"},
-                fault=(f"{_LENGTH}{_QUEUE} 1000000+0x$steps",),
+                fault=(f"{_LENGTH}{_QUEUE} $above+0x$steps",),
                 recovery=(f"{_LENGTH}{_QUEUE} 0+0x$steps",),
                 calm=(f"{_LENGTH}{_QUEUE} $limit+0x$steps",),
             ),
@@ -170,7 +170,7 @@ pgrep -af 'celery.*worker' || echo 'no worker on this machine'
             ),
             drill=Drill(
                 labels={"queue_name": "drill"},
-                fault=(f"{_OLDEST}{_QUEUE} 100000+0x$steps",),
+                fault=(f"{_OLDEST}{_QUEUE} $above+0x$steps",),
                 recovery=(f"{_OLDEST}{_QUEUE} 0+0x$steps",),
                 calm=(f"{_OLDEST}{_QUEUE} $limit+0x$steps",),
             ),

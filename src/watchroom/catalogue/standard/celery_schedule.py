@@ -84,7 +84,7 @@ curl -s $exporter/metrics | grep '^celery_beat'
             ),
             drill=Drill(
                 labels={"entry": "drill"},
-                fault=(f"{_OVERDUE}{_ENTRY} 100000+0x$steps",),
+                fault=(f"{_OVERDUE}{_ENTRY} $above+0x$steps",),
                 recovery=(f"{_OVERDUE}{_ENTRY} 0+0x$steps",),
                 calm=(f"{_OVERDUE}{_ENTRY} $limit+0x$steps",),
             ),

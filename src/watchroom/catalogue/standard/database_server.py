@@ -117,11 +117,11 @@ histogram_quantile(0.95, sum by (alias, role, le) (rate(db_query_duration_second
             drill=Drill(
                 labels={"alias": "drill"},
                 fault=(
-                    'db_connections{alias="drill"} 95+0x$steps',
+                    'db_connections{alias="drill"} 97+0x$steps',
                     'db_connections_limit{alias="drill"} 97+0x$steps',
                 ),
                 recovery=(
-                    'db_connections{alias="drill"} 5+0x$steps',
+                    'db_connections{alias="drill"} 0+0x$steps',
                     'db_connections_limit{alias="drill"} 97+0x$steps',
                 ),
                 calm=(

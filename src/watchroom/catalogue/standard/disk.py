@@ -23,7 +23,12 @@ _OTHER = '{mountpoint="/ro",device="/dev/ro",fstype="squashfs"}'
 
 DISK_SPACE_LOW = Vital(
     title="Disk space free",
-    metrics=("node_filesystem_avail_bytes", "node_filesystem_size_bytes"),
+    metrics=(
+        "node_filesystem_avail_bytes",
+        "node_filesystem_size_bytes",
+        "node_filesystem_readonly",
+        "node_filesystem_device_error",
+    ),
     group="host",
     unit="share",
     limit=0.1,
@@ -96,7 +101,7 @@ lsof -nP +L1 2>/dev/null | head -n 20
                     f"node_filesystem_readonly{_DRILL} 0+0x$steps",
                 ),
                 recovery=(
-                    f"node_filesystem_avail_bytes{_DRILL} 900000+0x$steps",
+                    f"node_filesystem_avail_bytes{_DRILL} 1000000+0x$steps",
                     f"node_filesystem_size_bytes{_DRILL} 1000000+0x$steps",
                 ),
                 calm=(

@@ -125,7 +125,7 @@ Then the newest errors in your error tracker, and what was deployed last.""",
                 fault=(
                     (
                         'http_requests_total{method="GET",route="drill",status="200"}'
-                        " 0+5x$steps"
+                        " 0+0x$steps"
                     ),
                     (
                         'http_requests_total{method="GET",route="drill",status="500"}'

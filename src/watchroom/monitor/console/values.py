@@ -127,7 +127,7 @@ def say_limit(limit: float | None, unit: str, *, above_is_bad: bool) -> str:
     if unit in _BOOLS:
         return "must be no" if above_is_bad else "must be yes"
     if above_is_bad:
-        if limit <= 0 or (unit in _COUNTS and limit <= 1):
+        if limit <= 0 or (unit in _COUNTS and limit < 1):
             return "none allowed"
         return f"limit {say(limit, unit)}"
     return f"at least {say(limit, unit)}"
