@@ -35,6 +35,17 @@ def test_a_vitals_module_beside_the_settings_is_found_too(shop):
     assert "runbooks/OrdersWaiting.md" in shop.texts()
 
 
+def test_a_vital_whose_drill_would_page_is_not_built(shop):
+    vitals = shop.root / "orders/vitals.py"
+    text = vitals.read_text()
+    assert "max by (job) (orders_waiting)" in text
+    vitals.write_text(text.replace("max by (job) (orders_w", "max(orders_w", 1))
+    said = shop.build(code=2)
+    assert "vital OrdersWaiting, alert OrdersWaiting: its drill would page" in said
+    assert "keep job in every aggregation" in said
+    assert not (shop.out / "prometheus.yml").exists()
+
+
 def test_two_builds_are_byte_for_byte_the_same_and_the_second_writes_nothing(shop):
     shop.build()
     first = shop.texts()

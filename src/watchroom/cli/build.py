@@ -13,6 +13,7 @@ import msgspec
 from watchroom.catalogue import load as catalogue
 from watchroom.cli import project, tree
 from watchroom.cli.build_notes import notes
+from watchroom.derive import proof
 from watchroom.derive import site as sites
 from watchroom.derive.files import files
 from watchroom.derive.plan import Plan, plan
@@ -100,11 +101,11 @@ def _plan(found: project.Project, inputs: Inputs) -> Plan:
         logs_url=settings.logs_url,
         sentry_url=settings.sentry_url,
     )
-    return plan(
-        catalogue.catalogue(found.vitals, overrides, found.metrics),
-        site,
-        catalogue.series_labels(found.metrics),
-    )
+    vitals = catalogue.catalogue(found.vitals, overrides, found.metrics)
+    known = catalogue.series_labels(found.metrics)
+    made = plan(vitals, site, known)
+    proof.check(plan(vitals, sites.unselected(site), known) if inputs.select else made)
+    return made
 
 
 def _told(one: conf.Receiver) -> sites.Receiver:

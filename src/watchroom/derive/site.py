@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from watchroom.derive import selectors
 from watchroom.errors import ConfigError
 
@@ -91,6 +93,16 @@ class Site(NamedTuple):
         """Whether the exporter listens on loopback, where no token is needed."""
         host = self.exporter.rpartition(":")[0].strip("[]")
         return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def unselected(site: Site) -> Site:
+    """Return the same site with a Prometheus of its own, where all series are ours.
+
+    A pattern in a select does not tell what labels the series of a drill should have.
+    """
+    labels = rule_labels(site.inputs)
+    inputs = msgspec.structs.replace(site.inputs, select="", labels=labels)
+    return site._replace(inputs=inputs)
 
 
 def select_labels(inputs: Inputs) -> dict[str, str]:
