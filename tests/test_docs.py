@@ -25,9 +25,17 @@ ENVIRONMENT = r"\b(?:WATCHROOM|SENTRY|GRAFANA|LOGS)_[A-Z_]+\b"
 # Capitalised like an alert, and something else.
 NO_ALERTS = {
     *("GiB", "GlitchTip", "HttpOnly", "KiB", "LoadCredential", "MiB", "NaN", "NumPy"),
-    *("OpenTelemetry", "PagerDuty", "PostgreSQL", "PromQL", "PyPI", "SameSite"),
+    *(
+        "MemoryMax",
+        "OpenTelemetry",
+        "PagerDuty",
+        "PostgreSQL",
+        "PromQL",
+        "PyPI",
+        "SameSite",
+    ),
     *("TimeoutStopSec", "VictoriaMetrics"),
-    "HighLatencyReports",  # what `limits` makes of HighLatency
+    *("HighLatencyReports", "LatencyUnobservedReports"),  # what `limits` makes
 }
 # What only root does on the machine that is set up; tests/test_units.py does the rest.
 ADMINISTRATION = {"useradd", "install", "ln", "cd", "export"}
