@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from tests.support.plans import built, planned, put
 
 from watchroom.cli import COMMANDS, watchroom
 from watchroom.cli.ask import Answer, AskError, ask, refusal, url_of
@@ -60,6 +61,14 @@ def test_an_unknown_command_exits_with_2_and_names_the_nearest() -> None:
 )
 def test_a_name_that_is_not_known_names_the_nearest(name, known, hint) -> None:
     assert nearest(name, known) == hint
+
+
+@pytest.mark.parametrize("option", ["--prometheus", "--alertmanager", "--exporter"])
+def test_a_url_that_is_none_is_named_with_its_option(option, tmp_path) -> None:
+    put(tmp_path, built(planned()))
+    words = ["check", str(tmp_path), option, "127.0.0.1:9090"]
+    found = CliRunner().invoke(watchroom, words)
+    assert f"{option}: '127.0.0.1:9090' is not an HTTP URL" in str(found.exception)
 
 
 @pytest.mark.parametrize("words", [["check"], ["drill", "HighErrorRate", "--dir"]])

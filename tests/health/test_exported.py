@@ -1,13 +1,10 @@
 """What the exporter says of the app's health: the app's word, or none."""
 
-import contextlib
-import json
 import socketserver
-import threading
-from http.server import BaseHTTPRequestHandler
 
 import pytest
 from tests.support.hole import Hole
+from tests.support.peer import Peer
 from tests.support.ports import free_port
 from tests.support.watched import until
 
@@ -23,47 +20,24 @@ DETAILS = {
 CHECKS = {"database": "ok", "cache": "error", "cache_other": "dummy"}
 
 
-class App:
-    """Answers /livez and /health/ as it is told, and keeps what it was asked."""
+class App(Peer):
+    """Answers /livez and /health/ as it is told, under any prefix."""
 
-    def __init__(self, make, where):
+    def __init__(self, *server):
         self.live = 200
         self.body = {"status": "degraded", "checks": CHECKS}
-        self.asked = []
-        outer = self
+        super().__init__(*server)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                outer.asked.append((self.path, self.headers.get("Authorization")))
-                body = dict(outer.body)
-                if self.headers.get("Authorization") == "Bearer t0ken":
-                    body["details"] = DETAILS
-                live = self.path.endswith("/livez")
-                raw = b"{}" if live else json.dumps(body).encode()
-                self.send_response(outer.live if live else 200)
-                self.end_headers()
-                with contextlib.suppress(OSError):
-                    self.wfile.write(raw)
-
-            def log_message(self, *args):
-                pass
-
-            def address_string(self):
-                return ""
-
-        self.server = make(where, Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+    def answer(self, asked):
+        if asked.path.endswith("/livez"):
+            return self.live, {}
+        known = asked.headers.get("Authorization") == "Bearer t0ken"
+        return {**self.body, "details": DETAILS} if known else self.body
 
 
 @pytest.fixture
 def app():
-    made = App(socketserver.ThreadingTCPServer, ("127.0.0.1", 0))
+    made = App()
     yield made
     made.close()
 
@@ -90,12 +64,8 @@ def shown(source, wanted=lambda values: values):
     return until(look, 30, "health is shown")
 
 
-def url_of(app):
-    return f"http://127.0.0.1:{app.server.server_address[1]}"
-
-
 def test_every_check_that_the_app_names_has_a_series(app):
-    source, faults = asking(url_of(app) + "/ops")
+    source, faults = asking(app.url + "/ops")
     assert shown(source) == {
         ("health_livez",): 1.0,
         ("health_check_status", "database", "hard"): 1.0,
@@ -104,14 +74,15 @@ def test_every_check_that_the_app_names_has_a_series(app):
         ("health_check_duration_seconds", "cache"): 1.0,
         ("health_check_duration_seconds", "cache_other"): 0.0,
     }
-    assert app.asked[:2] == [("/ops/livez", None), ("/ops/health/", "Bearer t0ken")]
+    asked = [(one.path, one.headers.get("Authorization")) for one in app.asked[:2]]
+    assert asked == [("/ops/livez", None), ("/ops/health/", "Bearer t0ken")]
     assert not faults.family().samples
 
 
 def test_without_the_token_kinds_come_from_the_settings_and_it_says_so(app):
     app.body["checks"] = {**CHECKS, "mail": "ok", "disk": "ok"}
     source, faults = asking(
-        url_of(app), token="other", checks={"mail": CheckSettings(hard=False)}
+        app.url, token="other", checks={"mail": CheckSettings(hard=False)}
     )
     found = shown(source)
     assert found == {
@@ -125,7 +96,7 @@ def test_without_the_token_kinds_come_from_the_settings_and_it_says_so(app):
 
 
 def test_it_follows_the_app_down_and_up(app):
-    source, _ = asking(url_of(app))
+    source, _ = asking(app.url)
     shown(source)
     app.live = 503
     assert shown(source, lambda v: v.get(("health_livez",)) == 0) == {
@@ -150,7 +121,7 @@ def test_an_app_that_is_not_there_or_hangs_is_not_live():
 
 def test_whoever_else_answers_is_neither_up_nor_down(app):
     app.live = 404
-    source, faults = asking(url_of(app))
+    source, faults = asking(app.url)
     source.families()
     until(lambda: faults.family().samples, 30)
     assert source.families() == []
@@ -158,13 +129,11 @@ def test_whoever_else_answers_is_neither_up_nor_down(app):
 
 def test_a_site_tells_checks_and_not_whether_the_app_lives(app):
     clock = [100.0]
-    source, faults = asking(
-        "", sites=(url_of(app) + "/shop/?x=1",), now=lambda: clock[0]
-    )
+    source, faults = asking("", sites=(app.url + "/shop/?x=1",), now=lambda: clock[0])
     found = shown(source)
     assert ("health_livez",) not in found
     assert found["health_check_status", "database", "hard"] == 1.0
-    assert app.asked[0][0] == "/shop/livez"
+    assert app.asked[0].path == "/shop/livez"
     # Without our addresses it is left alone for a while.
     app.live = 404
     shown(source, lambda values: not values or True)
@@ -178,7 +147,7 @@ def test_a_site_tells_checks_and_not_whether_the_app_lives(app):
 
 def test_an_old_answer_is_no_answer(app):
     clock = [100.0]
-    source, _ = asking(url_of(app), now=lambda: clock[0])
+    source, _ = asking(app.url, now=lambda: clock[0])
     shown(source)
     until(lambda: source._began == 0.0, 30)  # the next question is answered too
     clock[0] += 31.0
@@ -199,7 +168,7 @@ def test_a_unix_socket_will_do(tmp_path):
 
 def test_an_answer_that_is_none_is_told_and_shows_nothing(app):
     app.body = {"status": "ok"}
-    source, faults = asking(url_of(app))
+    source, faults = asking(app.url)
     assert shown(source) == {("health_livez",): 1.0}
     assert faults.family().samples[0].value >= 1
 

@@ -114,6 +114,8 @@ def test_an_alert_is_silenced_by_command_for_a_while(calm):
     assert (wrong.returncode, "--reason is missing" in wrong.stderr) == (2, True)
     bad = calm.command("silence", "Too High", "--reason", "x")
     assert (bad.returncode, "is not a matcher" in bad.stderr) == (2, True)
+    typo = calm.command("silence", "ToHigh", "--reason", "x")
+    assert (typo.returncode, "did you mean TooHigh?" in typo.stderr) == (2, True)
     made = calm.command(
         *("silence", "TooHigh", "environment=~te.*", "--for", "10m"),
         *("--reason", "the nightly export", "--as", "Sue", "--json"),
