@@ -63,6 +63,22 @@ def test_a_name_that_is_not_known_names_the_nearest(name, known, hint) -> None:
     assert nearest(name, known) == hint
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["silence", "AppDown", "--for", "soon"],
+        ["drill", "--wake", "Ann", "--within", "soon"],
+        ["run", "here", "--storage.retention", "soon"],
+        ["run", "here", "--storage.size", "soon"],
+    ],
+)
+def test_a_value_that_is_none_is_named_with_its_option(words) -> None:
+    found = CliRunner().invoke(watchroom, words)
+    assert found.exit_code == 2
+    assert f"Invalid value for '{words[-2]}': 'soon' is not a" in found.output
+    assert "write it as" in found.output
+
+
 @pytest.mark.parametrize("option", ["--prometheus", "--alertmanager", "--exporter"])
 def test_a_url_that_is_none_is_named_with_its_option(option, tmp_path) -> None:
     put(tmp_path, built(planned()))

@@ -121,6 +121,8 @@ def test_an_alert_is_silenced_by_command_for_a_while(calm):
         *("--reason", "the nightly export", "--as", "Sue", "--json"),
     )
     name = json.loads(made.stdout)["silenceID"]
+    gone = calm.command("silence", "--expire", "no-such-id").stderr
+    assert "watchroom silence --list --url http" in gone
     listed = calm.command("silence", "--list").stdout
     assert re.search(rf"{name}  (10 min|9 min 5\d s) left", listed)
     assert 'alertname="TooHigh", environment=~"te.*"' in listed

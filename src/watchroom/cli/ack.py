@@ -37,8 +37,8 @@ def ack(
 ) -> None:
     """Acknowledge an incident: repeats and escalation stop until it is over.
 
-    Without INCIDENT it takes the only one that waits; when several do, it lists them.
-    Without --reason it lists what is open and changes nothing.
+    Without INCIDENT, a number, it takes the only one that waits; when several do, it
+    lists them. Without --reason it lists what is open and changes nothing.
 
     \b
     Examples:

@@ -14,6 +14,7 @@ from rich.console import Console
 from watchroom.cli import drill_screen
 from watchroom.cli.options import MONITORING, chain_of, given, servers
 from watchroom.cli.records import records_of
+from watchroom.cli.types import DURATION
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.formats import alertmanager as alertmanager_file
 from watchroom.formats import manifest as manifest_file
@@ -22,7 +23,6 @@ from watchroom.prove.chain import View, real_pages
 from watchroom.prove.drill import Built, DrillRun, How
 from watchroom.prove.results import of_answers, of_drills
 from watchroom.prove.wake import WakeRun, alert_for, person
-from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     "--within",
     default="15m",
     show_default=True,
-    metavar="DURATION",
+    type=DURATION,
     help="How long --wake waits.",
 )
 @click.option(
@@ -78,7 +78,7 @@ def drill(
     alertmanager: str,
     exporter: str,
     wake: str,
-    within: str,
+    within: float,
     patience: float,
     *,
     every: bool,
@@ -118,13 +118,12 @@ def drill(
         )
     built = read_built(directory)
     names = _wanted(built, alerts, every=every)
-    seconds = parse_duration(within)
     chain = chain_of(built, given(directory, prometheus, alertmanager, exporter))
     _refuse_in_earnest(chain, force=force)
     console = Console(highlight=False, stderr=as_json)
     _say_windows(console, built)
     if wake:
-        woken = _wake(console, chain, built, wake, names, seconds, patience)
+        woken = _wake(console, chain, built, wake, names, within, patience)
         passed, document = woken.passed, drill_screen.woken_document(woken)
     else:
         how = How(patience, every if accelerated is None else accelerated)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,12 @@ class Monitor:
 
     def __init__(self, directory: Path | None, url: str | None) -> None:
         self._url, self._project = url_of(directory, url)
+        self._options = ("--dir", directory), ("--url", url)
+
+    def command(self, *words: str) -> str:
+        """Return a command that asks this monitor when it is pasted."""
+        given = (part for pair in self._options if pair[1] for part in pair)
+        return shlex.join(["watchroom", *words, *map(str, given)])
 
     def get(self, path: str) -> Any:
         """Return what the API answers; exit with 1 when it refuses."""

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
+from watchroom.cli.types import DURATION, SIZE
 from watchroom.errors import ConfigError
 from watchroom.monitor.auth import parse_listen
 from watchroom.monitor.main import Options
 from watchroom.monitor.main import run as watch
-from watchroom.units import parse_duration, parse_size
 
 
 @click.command()
@@ -35,6 +35,7 @@ from watchroom.units import parse_duration, parse_size
     "--storage.retention",
     "retention",
     default="31d",
+    type=DURATION,
     show_default=True,
     help="How long samples are kept.",
 )
@@ -42,6 +43,7 @@ from watchroom.units import parse_duration, parse_size
     "--storage.size",
     "size",
     default="2GiB",
+    type=SIZE,
     show_default=True,
     help="How large they may grow.",
 )
@@ -50,17 +52,21 @@ from watchroom.units import parse_duration, parse_size
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Also keep `watchroom exporter` running for the Django project here.",
 )
-@click.option("--settings", default="", help="That project's settings module.")
+@click.option(
+    "--settings", default="", metavar="MODULE", help="That project's settings module."
+)
 def run(
     directory: Path,
     listen: str,
     storage: str | None,
-    retention: str,
-    size: str,
+    retention: float,
+    size: int,
     project: Path | None,
     settings: str,
 ) -> None:
     """Scrape, evaluate, page and show, over the files in DIRECTORY.
+
+    DIRECTORY is what `watchroom build` wrote.
 
     \b
     Examples:
@@ -82,8 +88,8 @@ def run(
         files=directory,
         listen=parse_listen(listen),
         storage=storage,
-        retention_seconds=parse_duration(retention),
-        retention_bytes=parse_size(size),
+        retention_seconds=retention,
+        retention_bytes=size,
         project=project,
         settings=settings,
     )

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from watchroom.cli.oncall import Monitor, fail, say, where
+from watchroom.cli.types import DURATION
 from watchroom.errors import ConfigError
 from watchroom.formats.alertmanager import parse_matcher
 from watchroom.formats.manifest import nearest
 from watchroom.monitor.spans import span
-from watchroom.units import parse_duration
+from watchroom.units import format_duration
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
     "--for",
     "length",
     default="1h",
-    metavar="DURATION",
+    type=DURATION,
     show_default=True,
     help="How long.",
 )
@@ -51,7 +52,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def silence(
     *,
     matchers: tuple[str, ...],
-    length: str,
+    length: float,
     reason: str,
     who: str,
     listing: bool,
@@ -87,8 +88,9 @@ def silence(
     elif not reason.strip():
         raise click.UsageError("--reason is missing: others will ask why")
     else:
-        name = _make(monitor, matchers, parse_duration(length), reason, who)
-        text = f"silenced for {length}; to end it: watchroom silence --expire {name}"
+        name = _make(monitor, matchers, length, reason, who)
+        ending = monitor.command("silence", "--expire", name)
+        text = f"silenced for {format_duration(length)}; to end it: {ending}"
         say({"silenceID": name}, text, as_json=as_json)
 
 
@@ -147,7 +149,8 @@ def _found(monitor: Monitor) -> list[dict[str, Any]]:
 def _expire(monitor: Monitor, name: str) -> None:
     answer = monitor.raw(f"/api/v2/silence/{name}", method="DELETE")
     if not answer.ok:
-        fail(f"there is no silence {name} in force: watchroom silence --list")
+        listing = monitor.command("silence", "--list")
+        fail(f"there is no silence {name} in force: {listing}")
 
 
 def _answer(monitor: Monitor, path: str, *, body: Any = None) -> Any:
