@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.support.watched import until
+
+from watchroom.monitor.scrape import in_pool
 
 
 def garbage(handler):
@@ -128,3 +133,25 @@ def test_a_file_of_targets_is_watched(target, files, monitor):
     monitor.start().ready()
     (files.path / "t.yml").write_text(f"- targets: ['{target.address}']\n")
     until(lambda: monitor.value("m") == 1, what="discovered")
+
+
+def test_a_row_on_its_way_is_stored_before_its_target_ends():
+    release, begun = threading.Event(), threading.Event()
+
+    def work():
+        begun.set()
+        release.wait(30)
+        return "stored"
+
+    async def story():
+        with ThreadPoolExecutor(1) as pool:
+            task = asyncio.create_task(in_pool(pool, work))
+            await asyncio.to_thread(begun.wait, 30)
+            task.cancel()
+            done, _ = await asyncio.wait([task], timeout=0.05)
+            assert not done
+            release.set()
+            await asyncio.wait([task], timeout=30)
+            assert task.cancelled()
+
+    asyncio.run(story())

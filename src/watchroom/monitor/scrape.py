@@ -28,6 +28,21 @@ _R = TypeVar("_R")
 _LOG = logging.getLogger(__name__)
 
 
+async def in_pool(
+    pool: ThreadPoolExecutor, call: Callable[..., _R], *args: object
+) -> _R:
+    """Return what `call` gives in a thread; a task that ends waits for it first.
+
+    Or the end of a target could be written beside the row that was on its way.
+    """
+    job = asyncio.get_running_loop().run_in_executor(pool, call, *args)
+    try:
+        return await asyncio.shield(job)
+    finally:
+        if not job.done():
+            await asyncio.wait([job])
+
+
 class Counts:
     """What scraping has done since start, for /metrics."""
 
@@ -92,7 +107,7 @@ class Scraper:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         if gone:
-            await self._in_pool(self._end, round(self._now() * 1000))
+            await in_pool(self._pool, self._end, round(self._now() * 1000))
 
     async def _run(self) -> None:
         due = self._now()
@@ -123,17 +138,13 @@ class Scraper:
             except FormatError as error:
                 body = error
         seconds = time.perf_counter() - clock
-        problem = await self._in_pool(
-            self._store_row, round(stamp * 1000), body, seconds
+        problem = await in_pool(
+            self._pool, self._store_row, round(stamp * 1000), body, seconds
         )
         self._counts.scrapes += 1
         self._counts.failures += bool(problem)
         self.last_scrape, self.last_seconds = stamp, seconds
         self.health, self.last_error = ("down", problem) if problem else ("up", "")
-
-    async def _in_pool(self, call: Callable[..., _R], *args: object) -> _R:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, call, *args)
 
     def _store_row(self, stamp: int, body: str | FormatError, seconds: float) -> str:
         """Append the scrape; return what was wrong with it, or ""."""
