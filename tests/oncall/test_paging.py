@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from watchroom.errors import QueryLimitError
+
 MINUTE = 60_000
 
 
@@ -98,3 +102,26 @@ def test_every_message_that_fires_leads_to_its_incident_and_an_answer(night):
 def test_a_drill_carries_no_link_that_acknowledges(night):
     ((_, page), *_) = night.says(night.alert(job="drill-abc"))
     assert "ack_url" not in dict(page.alerts[0].annotations)
+
+
+def test_an_answer_is_passed_on_while_nothing_can_be_asked(night):
+    night.says(night.alert())
+    night.oncall.desk.acknowledge(1, "Anna", "on it")
+    told = asyncio.Event()
+
+    class Busy:  # more queries than may run at once
+        async def run(self, *_):
+            raise QueryLimitError("too many queries")
+
+    async def tell(*_):
+        told.set()
+        return []
+
+    async def story():
+        watching = asyncio.create_task(night.oncall.watch(Busy(), lambda: 0.0, tell))
+        async with asyncio.timeout(30):
+            await told.wait()
+        watching.cancel()
+
+    asyncio.run(story())
+    assert night.oncall.looks_failed >= 1

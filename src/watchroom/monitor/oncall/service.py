@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.errors import WatchroomError
@@ -212,14 +213,15 @@ class OnCall:
         """
         while True:
             await asyncio.sleep(max(0.5, every()))
-            try:
-                await self.look(queries)
-                await self.passing.all(tell)
-            except WatchroomError:
-                self.looks_failed += 1  # too many queries, or the store is closing
-            except Exception:  # noqa: BLE001 - looked again in a moment, and counted
-                self.looks_failed += 1
-                _LOG.exception("looking after incidents failed")
+            # An answer is passed on though nothing can be asked at the moment.
+            for step in (partial(self.look, queries), partial(self.passing.all, tell)):
+                try:
+                    await step()
+                except WatchroomError:
+                    self.looks_failed += 1  # too many queries, or the store is closing
+                except Exception:  # noqa: BLE001 - tried again in a moment, and counted
+                    self.looks_failed += 1
+                    _LOG.exception("looking after incidents failed")
 
     async def look(self, queries: Queries) -> None:
         """Look once."""
