@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import textwrap
 import threading
@@ -406,6 +407,29 @@ def test_a_page_that_is_over_before_anybody_accepts_it_is_dropped_in_the_ledger(
             assert "connection refused" in entry.error
             assert desk.dispatcher.due_ms() is None
             assert desk.ledger.open() == {}
+
+    asyncio.run(story())
+
+
+def test_an_end_that_comes_with_other_news_is_not_missed(tmp_path):
+    async def story():
+        async with Desk(tmp_path, config('url: "http://127.0.0.1:1/"')) as desk:
+            await asyncio.sleep(0.05)  # until it waits
+            desk.notifier._wake.set()
+            desk.task.cancel()
+            done, _ = await asyncio.wait([desk.task], timeout=30)
+            assert done
+            for turns in range(5):
+                written = concurrent.futures.Future()
+                waits = asyncio.create_task(desk.notifier._written(written))
+                await asyncio.sleep(0)
+                written.set_result(1)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                finished = waits.done()
+                waits.cancel()
+                await asyncio.wait([waits])
+                assert finished or waits.cancelled()
 
     asyncio.run(story())
 

@@ -99,7 +99,8 @@ class Mail:
         )
         try:
             # The thread keeps to the time itself; this is for the queue before it.
-            outcome = await asyncio.wait_for(job, wire.timeout * 3)
+            async with asyncio.timeout(wire.timeout * 3):
+                outcome = await job
         except TimeoutError:
             outcome = smtp.Outcome(f"no answer within {wire.timeout * 3:g} s", True)
         spent = (time.monotonic() - started) * 1000

@@ -40,7 +40,8 @@ async def on_disk(written: Future[Any]) -> Any:
         StoreError: It is not, for ten seconds or for good.
     """
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(written), DISK_SECONDS)
+        async with asyncio.timeout(DISK_SECONDS):
+            return await asyncio.wrap_future(written)
     except TimeoutError as error:
         raise StoreError(f"the disk took over {DISK_SECONDS:g} s") from error
 
