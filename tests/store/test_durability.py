@@ -225,7 +225,7 @@ def test_a_file_deleted_while_running_is_begun_anew(tmp_path, open_store, clock)
         store.flush()
     place.mkdir()
     store.flush()
-    assert "lost" in store.warnings[-1]
+    assert any("lost" in said for said in store.warnings)
     (group,) = store.snapshot().select(named("a"), 0, 10**16)
     kept = group.timestamps.tolist()
     assert kept[-1] == START + 10**8
@@ -342,3 +342,18 @@ def test_memory_is_bounded_while_the_disk_refuses_and_the_newest_stay(
         assert stats["samples_appended_total"] == 2_000_000
         (group,) = store.snapshot().select(named("a"), 0, 10**16)
         assert group.timestamps[-1] == START + 3999 * 15_000
+
+
+def test_a_clock_set_back_is_said_while_samples_are_refused(tmp_path):
+    seconds = 10_000
+    x = [labels_of({"__name__": "x"})]
+    with Store(tmp_path, now=lambda: seconds) as store:
+        assert store.warnings == []
+        store.append("t", seconds * 1000, x, [1.0])
+        assert store.warnings == []
+        seconds -= 3600
+        assert store.append("t", seconds * 1000, x, [1.0]).out_of_order == 1
+        (said,) = store.warnings
+        assert "the newest sample is 1 h ahead of the clock" in said
+        seconds += 3600
+        assert store.warnings == []

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from watchroom.errors import WatchroomError
-
-if TYPE_CHECKING:
-    from watchroom.promql.model import Labels
 
 State = Literal["firing", "acknowledged", "mitigated", "resolved", "reviewed"]
 Source = Literal["alert", "notifier", "person", "deploy", "monitor"]
@@ -133,11 +130,6 @@ class Event(NamedTuple):
     kind: str
     text: str
     author: str = ""
-
-
-def group_of(labels: Labels) -> dict[str, str]:
-    """Return group labels as an incident keeps them."""
-    return dict(labels)
 
 
 def priority_of(labels: dict[str, str]) -> str:

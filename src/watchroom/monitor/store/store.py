@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from watchroom.errors import StoreError
+from watchroom.monitor.spans import span
 from watchroom.monitor.store.cache import Cache
 from watchroom.monitor.store.database import Database
 from watchroom.monitor.store.directory import DirectoryLock
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _SHED_EVERY = 64
+_AHEAD_SECONDS = 120.0
 
 
 class Store:
@@ -90,7 +92,14 @@ class Store:
     def warnings(self) -> list[str]:
         """What went wrong and was survived, newest last: moved files, lost blocks."""
         with self._memory.lock:
-            return list(self._memory.warnings)
+            found = list(self._memory.warnings)
+            ahead = float(self._memory.index.last.max()) / 1000 - self._now()
+        if ahead > _AHEAD_SECONDS:
+            found.append(
+                f"the newest sample is {span(ahead)} ahead of the clock, which was set "
+                "back or was wrong: until then new samples are refused"
+            )
+        return found
 
     def append(
         self,
