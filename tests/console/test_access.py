@@ -144,6 +144,27 @@ def test_a_form_needs_the_token_of_its_session(monitor):
     assert monitor.post("/logout", local, Origin="https://evil.example").status == 403
 
 
+def test_an_error_is_a_page_for_people_and_a_line_for_programs(monitor, token):
+    bearer = {"Authorization": f"Bearer {token}"}
+    bare = request(f"{monitor.url}/no/where", **bearer)
+    assert (bare.status, bare.headers["Content-Type"][:10]) == (404, "text/plain")
+    page = request(f"{monitor.url}/no/where", **HTML, **bearer)
+    assert (page.status, "There is no such page" in page.body) == (404, True)
+    assert 'href="../static/console.css"' in page.body
+    assert 'href="../dashboards/"' in page.body
+    gone = request(f"{monitor.url}/incidents/999", **HTML, **bearer)
+    assert "There is no incident 999" in gone.body
+    stale = request(f"{monitor.url}/logout", data=b"", **HTML)
+    assert (stale.status, "load the page again" in stale.body) == (403, True)
+    # Strangers learn nothing from it, not even what pages there are.
+    for path, headers in (("/", {"Host": "evil.example"}), ("/answer/a/b", {})):
+        found = request(f"{monitor.url}{path}", **HTML, **headers)
+        assert found.status in {403, 404}
+        assert "<nav" not in found.body
+    api = request(f"{monitor.url}/api/v1/nothing", **HTML, **bearer)
+    assert "<html" not in api.body
+
+
 def logged_in(monitor):
     visitor = Visitor()
     token = (monitor.state / "token").read_text().strip()

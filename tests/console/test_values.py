@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 
-from watchroom.monitor.console.values import ago, digits, say, say_limit, span
+from watchroom.monitor.console.values import (
+    ago,
+    clock,
+    digits,
+    reach_url,
+    say,
+    say_limit,
+    span,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +45,19 @@ from watchroom.monitor.console.values import ago, digits, say, say_limit, span
 )
 def test_values_have_three_digits_and_a_unit_people_say(value, unit, said):
     assert str(say(value, unit)) == said
+
+
+def test_a_number_can_be_tapped_and_nothing_else_becomes_a_link():
+    assert reach_url("+49 (30) 12-34") == "tel:+49301234"
+    assert reach_url("ops@example.org") == "mailto:ops@example.org"
+    assert reach_url("https://chat.example/ops") == "https://chat.example/ops"
+    others = ("javascript:alert(1)", "room 12", "ask Sue", "a@b?cc=c@d.e")
+    assert [reach_url(text) for text in others] == [""] * len(others)
+
+
+def test_an_instant_of_another_day_says_which():
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", clock(round(time.time() * 1000)))
+    assert re.fullmatch(r"\d\d \w+ \d\d:\d\d:\d\d", clock(1_700_000_000_000))
 
 
 def test_digits_are_never_an_exponent():

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from watchroom.monitor.console.changes import changes
 from watchroom.monitor.console.gather import Transition
 from watchroom.monitor.console.spark import spark
 from watchroom.monitor.console.tiles import Tile
 from watchroom.monitor.console.values import Said
-from watchroom.monitor.console.verdict import verdict
+from watchroom.monitor.console.verdict import Note, verdict
 from watchroom.monitor.dispatch import DeliveryKey
 from watchroom.monitor.ledger import Entry
+from watchroom.monitor.oncall import moves
 from watchroom.monitor.rule_views import AlertView
+from watchroom.monitor.silences import Silence
 
 NOW = 1_000_000_000
 
@@ -94,8 +98,40 @@ def test_the_worst_firing_alert_is_named_with_its_summary_and_who_was_told():
         "P1 for 13 s, since",
         "1 more firing: Z",
         "ops told, accepted 3 s later",
-        "runbook",
     ]
+    assert found.runbook == "A"
+    assert found.answer is None
+
+
+def test_what_waits_for_an_answer_can_be_answered_and_then_says_who_did_and_when():
+    waits = moves.by_hand(7, "A", "P1", "Anna", NOW)
+    waits = replace(waits, group={"alertname": "A"})
+    firing = [alert("A", "firing", 40)]
+    found = said(firing, answers={"A": waits})
+    assert (found.answer, found.can_silence) == (waits, True)
+    assert "not acknowledged" in notes(found)
+    done = replace(
+        waits,
+        state="acknowledged",
+        acknowledged_by="Anna",
+        acknowledged_ms=NOW - 5000,
+        reason="rolling back",
+    )
+    found = said(firing, answers={"A": done})
+    assert found.answer is None
+    assert Note("Anna is on it: rolling back, since", NOW - 5000) in found.notes
+
+
+def test_who_silenced_what_fires_is_named_instead_of_nobody_told():
+    silence = Silence("s", (), 0, NOW + 60_000, 0, "Sue", "the nightly export")
+    waits = moves.by_hand(7, "A", "P1", "Anna", NOW)
+    found = said(
+        [alert("A", "firing", 40)], silenced={"A": silence}, answers={"A": waits}
+    )
+    by = Note("silenced by Sue: the nightly export, until", NOW + 60_000)
+    assert by in found.notes
+    assert "nobody told yet" not in notes(found)
+    assert not found.can_silence
 
 
 def test_a_page_that_nobody_accepted_is_said_so():

@@ -172,12 +172,23 @@ def test_the_first_page_says_who_is_on_it_and_what_was_deployed(calm):
     until(lambda: "not acknowledged" in request(front).body, what="nobody is on it")
     page = request(front).body
     assert f'href="incidents/{number}"' in page
+    actions = re.findall(r'action="(incidents/[^"]+)"', page)
+    assert actions == [
+        f"incidents/{number}/{act}" for act in ("acknowledge", "silence")
+    ]
+    said = {"form_token": form_token(page), "as_": "Anna", "text": "rolling back"}
+    for act in actions:
+        without = post(f"{front}{act}", as_="Anna", text="x")
+        assert without.status == 403
     until(
         lambda: re.search(
             r"v9 by CI \d+ s before TooHigh began", text(request(front).body)
         ),
         what="the deployment",
     )
-    calm.act(number, "acknowledge", as_="Anna", reason="rolling back")
+    assert post(f"{front}{actions[0]}", **said).status == 303
     until(lambda: "Anna is on it" in request(front).body, what="Anna is on it")
+    page = request(front).body
+    assert re.search(r"Anna is on it: rolling back, since \d\d:\d\d", text(page))
+    assert 'id="acknowledge"' not in page
     calm.recovers(number)

@@ -145,6 +145,27 @@ def test_an_alert_is_silenced_by_command_for_a_while(calm):
     assert [one["createdBy"] for one in found] == ["Sue"]
     assert found[0]["matchers"][0]["name"] == "alertname"
     calm.command("silence", "--expire", found[0]["id"])
+    # One made by command, or by amtool, stands in the timeline too, and once.
+    before = len(calm.incident(number)["timeline"])
+    other = calm.command("silence", "SomethingElse", "--reason", "x", "--json")
+    made = calm.command(
+        *("silence", "TooHigh", "--for", "1h", "--reason", "known", "--as", "Sue"),
+        "--json",
+    )
+    name = json.loads(made.stdout)["silenceID"]
+    found = calm.monitor.get(f"/api/v2/silence/{name}").json
+    again = json.dumps(found).encode()
+    json_ = {"Content-Type": "application/json"}
+    assert calm.monitor.post("/api/v2/silences", again, **json_).json["silenceID"]
+    for one in (name, json.loads(other.stdout)["silenceID"]):
+        assert calm.command("silence", "--expire", one).returncode == 0
+    told = calm.incident(number)["timeline"][before:]
+    told = [one for one in told if "silence" in one["kind"]]
+    assert [(one["kind"], one["author"]) for one in told] == [
+        ("silenced", "Sue"),
+        ("unsilenced", ""),
+    ]
+    assert told[0]["text"] == 'for 1 h, alertname="TooHigh": known'
     calm.recovers(number)
 
 

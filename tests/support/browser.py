@@ -8,10 +8,13 @@ import itertools
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import aiohttp
 import pytest
 from tests.support.watched import until
+
+READING = Path(__file__).with_suffix(".js").read_text()
 
 
 class Browser:
@@ -54,6 +57,19 @@ class Browser:
             deviceScaleFactor=1,
             mobile=width < 600,
         )
+
+    async def readable(self, schemes=("light", "dark")):
+        """Assert that text can be read, links be hit and nothing juts out."""
+        for width in (380, 500, 1280):
+            for scheme in schemes:
+                await self.show(width, scheme)
+                ratio, text = await self.js(f"{READING}; lowestContrast()")
+                assert ratio >= 4.5, (width, scheme, text)
+            for fault in ("smallTargets", "unnamed"):
+                found = await self.js(f"{READING}; {fault}()")
+                assert found == [], (width, fault)
+            wide = await self.js("document.documentElement.scrollWidth")
+            assert wide <= width
 
 
 @contextlib.asynccontextmanager

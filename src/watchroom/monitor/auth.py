@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from aiohttp import HttpVersion11, web
@@ -41,6 +41,16 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+
+
+class ErrorPage(Protocol):
+    """Makes a page of a status and a reason; strangers are shown no names of ours."""
+
+    def __call__(
+        self, request: web.Request, status: int, why: str, *, stranger: bool
+    ) -> web.Response:
+        """Return that page."""
+        ...
 
 
 class Listen(NamedTuple):
@@ -119,6 +129,7 @@ class Access:
         self.sessions = Sessions(self._token)
         self.attempts = Attempts()
         self.refused = 0
+        self.said: ErrorPage | None = None
 
     def allow(self, public: str) -> None:
         """Take the public address that the files, or a reload, brought."""
@@ -249,11 +260,36 @@ class Access:
                 answer = await handler(request)
             except web.HTTPException as error:
                 answer = error
+        answer = self._for_people(request, answer, stranger=problem is not None)
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
         if isinstance(answer, web.HTTPException):
             raise answer
         return answer
+
+    def _for_people(
+        self, request: web.Request, answer: web.StreamResponse, *, stranger: bool
+    ) -> web.StreamResponse:
+        """Return a bare error as a page, to browsers that asked for a page."""
+        path = self.path_of(request)
+        browser = "text/html" in request.headers.get("Accept", "")
+        if (
+            self.said is None
+            or answer.status < 400
+            or not browser
+            or path.startswith(_MACHINES)
+            or not isinstance(answer, web.Response)
+            or answer.content_type != "text/plain"
+        ):
+            return answer
+        open_ = path in _OPEN_PATHS or path.startswith(_SIGNED)
+        found = self.said(
+            request, answer.status, answer.text or "", stranger=stranger or open_
+        )
+        for name in ("WWW-Authenticate", "Allow"):
+            if name in answer.headers:
+                found.headers[name] = answer.headers[name]
+        return found
 
     def _refusal(
         self, request: web.Request, status: int, why: str

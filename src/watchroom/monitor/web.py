@@ -46,6 +46,7 @@ def application(services: Services) -> web.Application:
         middlewares=[services.access.middleware], client_max_size=_LARGEST_REQUEST
     )
     renderer = Renderer(services)
+    services.access.said = renderer.error
     parts = [part(services) for part in _APIS]
     pages = [page(services, renderer) for page in _PAGES]
     for part in (*parts, *pages):

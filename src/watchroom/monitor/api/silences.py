@@ -82,12 +82,14 @@ class SilencesAPI:
             return refused(422, str(error))
         except (msgspec.DecodeError, QuerySyntaxError, ValueError) as error:
             return refused(400, str(error))
+        before = self._services.silences.get(silence.id)
         try:
             name = await asyncio.to_thread(self._services.silences.put, silence, now)
         except SilenceError as error:
             return refused(404 if error.missing else 400, str(error))
         except StoreError as error:
             return refused(500, str(error))
+        self._heard(name, before)
         return web.json_response({"silenceID": name})
 
     async def get(self, request: web.Request) -> web.Response:
@@ -99,16 +101,24 @@ class SilencesAPI:
 
     async def delete(self, request: web.Request) -> web.Response:
         """Expire a silence."""
-        name = request.match_info["id"]
+        name, now = request.match_info["id"], self._now_ms()
+        before = self._services.silences.get(name)
         try:
-            await asyncio.to_thread(
-                self._services.silences.expire, name, self._now_ms()
-            )
+            await asyncio.to_thread(self._services.silences.expire, name, now)
         except SilenceError:
             return web.Response(status=404)
         except StoreError as error:
             return refused(500, str(error))
+        self._heard(name, before)
         return web.Response()
+
+    def _heard(self, name: str, before: Silence | None) -> None:
+        """Let incidents know of a silence that differs from what it was."""
+        silence = self._services.silences.get(name)
+        if silence is None:
+            return
+        if before is None or before._replace(updated_ms=silence.updated_ms) != silence:
+            self._services.oncall.silenced(silence)
 
 
 def _silence(given: _SilenceIn) -> Silence:

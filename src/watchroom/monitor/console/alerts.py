@@ -129,7 +129,9 @@ def _line(rule: RuleView, muted: Mapping[Labels, str], books: frozenset[str]) ->
     return Line(
         name=rule.name,
         state=state,
-        words=_WORDS.get(state, state),
+        words="fires on purpose"
+        if rule.alerts and state == "inactive"
+        else _WORDS.get(state, state),
         symbol=symbol,
         css=css,
         priority=labels.get("priority", "").replace("none", ""),
@@ -149,7 +151,7 @@ def _one(alert: AlertView, muted: Mapping[Labels, str]) -> One:
     return One(
         state=alert.state,
         css=css if is_page(alert) else "none",
-        symbol=symbol,
+        symbol=symbol if is_page(alert) else "·",
         labels=[pair for pair in alert.labels if pair[0] not in _OWN],
         since_ms=alert.active_at_ms,
         value=digits(alert.value),

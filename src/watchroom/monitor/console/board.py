@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.ledger import Entry
     from watchroom.monitor.rule_views import AlertView
     from watchroom.monitor.services import Services
+    from watchroom.monitor.silences import Silence
     from watchroom.promql.engine import Engine
     from watchroom.promql.model import Queryable
 
@@ -182,7 +183,7 @@ def _compose(
             panel,
             read.readings.get(panel.id, Reading()),
             joined.get(panel.id, []),
-            read.trends.values.get(panel.id, []),
+            _with_now(read, panel.id),
             now_ms=at_ms,
             stale_ms=stale_ms,
             fired=fired,
@@ -207,6 +208,7 @@ def _compose(
             runbooks=read.runbooks,
             known=services.dispatcher.known(),
             answers=people.answers(services.oncall),
+            silenced=_silenced(services, at_ms),
             watching=trust.watching,
         ),
         trust=trust,
@@ -222,6 +224,15 @@ def _compose(
             since_ms=at_ms - _BACK_MS,
         ),
     )
+
+
+def _with_now(read: _Read, number: int) -> list[float | None]:
+    """Return a tile's last hour, ending in the value that stands above it."""
+    trend = list(read.trends.values.get(number, []))
+    value = read.readings.get(number, Reading()).value
+    if trend and value is not None:
+        trend[-1] = value
+    return trend
 
 
 def _deploy_marks(services: Services, at_ms: int, seconds: int) -> str:
@@ -281,6 +292,18 @@ def _fired(
         if alert.state == "firing" and starts:
             fired[name] = min([*starts, fired.get(name, starts[0])])
     return fired
+
+
+def _silenced(services: Services, at_ms: int) -> dict[str, Silence]:
+    """Return the last silence to end of each alert of which nobody is told."""
+    found: dict[str, Silence] = {}
+    for view in services.dispatcher.alerts(at_ms):
+        name = dict(view.alert.labels).get("alertname", "")
+        for number in view.silenced_by:
+            silence = services.silences.get(number)
+            if silence and (name not in found or silence.ends_ms > found[name].ends_ms):
+                found[name] = silence
+    return found
 
 
 def _waits(services: Services) -> dict[str, float]:

@@ -34,6 +34,7 @@ _EVENTS = {
     "reviewed": ("✓", "reviewed", "ok"),
     "deploy": ("⬆", "deploy", "accent"),
     "silenced": ("–", "silenced", "warn"),
+    "unsilenced": ("–", "silence over", ""),
     "priority": ("·", "priority", ""),
     "note": ("✎", "note", ""),
     "opened": ("▲", "opened", "fire"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -12,6 +12,7 @@ from watchroom.errors import StoreError, WatchroomError
 from watchroom.monitor.api.oncall import act_of, on_disk
 from watchroom.monitor.api.params import BadDataError
 from watchroom.monitor.console import incident_words as words
+from watchroom.monitor.console.people import WHO, present
 from watchroom.monitor.console.steps import steps, window
 from watchroom.monitor.oncall.desk import BadActError
 from watchroom.monitor.oncall.incident import PRIORITIES, RefusedStepError
@@ -24,12 +25,10 @@ if TYPE_CHECKING:
     from watchroom.monitor.oncall.service import OnCall
     from watchroom.monitor.services import Services
 
-_WHO = "watchroom_who"
 _WHO_SECONDS = 180 * 86400
 _DEPLOYS_BEFORE_MS = 6 * 3_600_000
 _SHOWN = 50
 _SILENCE_SECONDS = 3600.0
-_PROMISED = "looking into it"
 
 
 class IncidentPages:
@@ -186,7 +185,6 @@ class IncidentPages:
             head=None if found is None else words.head(found, now),
             problem=problem,
             expired=link is not None,
-            promised=_PROMISED,
             now_ms=now,
             **self._people(request),
         )
@@ -228,11 +226,7 @@ class IncidentPages:
         return found if found and found.opened_ms == link.opened_ms else None
 
     def _people(self, request: web.Request) -> dict[str, Any]:
-        return {
-            "people": [one.name for one in self._oncall.contacts.contacts],
-            "me": unquote(request.cookies.get(_WHO, "")),
-            "priorities": PRIORITIES,
-        }
+        return {**present(self._oncall, request), "priorities": PRIORITIES}
 
 
 async def _form(request: web.Request) -> Any:
@@ -245,7 +239,7 @@ def _signed(answer: web.HTTPSeeOther, who: str) -> web.HTTPSeeOther:
     """Let the browser remember who its owner is; it proves nothing and need not."""
     if who.strip():
         answer.set_cookie(
-            _WHO,
+            WHO,
             quote(" ".join(who.split())[:80], safe=""),
             max_age=_WHO_SECONDS,
             httponly=True,

@@ -11,6 +11,7 @@ from aiohttp import web
 from watchroom.errors import QueryError, WatchroomError
 from watchroom.monitor.console import runbooks
 from watchroom.monitor.console.board import Boards
+from watchroom.monitor.console.people import present
 
 if TYPE_CHECKING:
     from watchroom.monitor.console.render import Renderer
@@ -20,6 +21,7 @@ _ASSETS = {
     "console.css": "text/css",
     "console.js": "text/javascript",
     "charts.js": "text/javascript",
+    "frame.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     # From npm, when the package was built.
     "vendor/uPlot.iife.min.js": "text/javascript",
@@ -70,6 +72,7 @@ class Console:
             status=200 if board else 503,
             board=board,
             problem=problem,
+            **present(self._services.oncall, request),
         )
 
     async def index(self, request: web.Request) -> web.Response:

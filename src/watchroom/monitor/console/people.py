@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from watchroom.monitor.console.changes import Change
 from watchroom.monitor.spans import span
@@ -10,10 +11,15 @@ from watchroom.monitor.spans import span
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aiohttp import web
+
     from watchroom.monitor.console.gather import Transition
     from watchroom.monitor.oncall.incident import Event, Incident
     from watchroom.monitor.oncall.records import Deploy
     from watchroom.monitor.oncall.service import OnCall
+
+WHO = "watchroom_who"
+"""The cookie by which a browser remembers whose it is; it proves nothing."""
 
 _NEAR_MS = 3_600_000
 _MOST = 60
@@ -25,6 +31,15 @@ _ACTS = {
     "silenced": ("–", "warn"),
     "opened": ("▲", "fire"),
 }
+
+
+def present(oncall: OnCall, request: web.Request) -> dict[str, Any]:
+    """Return what a form needs that asks who somebody is, and what they do."""
+    return {
+        "people": [one.name for one in oncall.contacts.contacts],
+        "me": unquote(request.cookies.get(WHO, "")),
+        "promised": "looking into it",
+    }
 
 
 def lately(

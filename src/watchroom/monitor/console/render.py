@@ -6,13 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from watchroom.monitor.auth import FORM_FIELD, cookie_of
 from watchroom.monitor.console.nav import PATHS, entries
-from watchroom.monitor.console.values import ago, clock, day, iso, span
+from watchroom.monitor.console.values import ago, clock, day, iso, reach_url, span
 
 if TYPE_CHECKING:
     from watchroom.monitor.services import Services
+
+
+def coded(text: str) -> Markup:
+    """Return a text with what stands between backticks as code, the rest escaped."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one of them has no partner
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else part
+        for place, part in enumerate(parts)
+    )
 
 
 class Renderer:
@@ -39,8 +51,25 @@ class Renderer:
             "clock": clock,
             "day": day,
             "iso": iso,
+            "reach_url": reach_url,
             "form_field": FORM_FIELD,
         }
+        self._templates.filters["coded"] = coded
+
+    def error(
+        self, request: web.Request, status: int, why: str, *, stranger: bool
+    ) -> web.Response:
+        """Return the page of an error; strangers are shown no names of ours."""
+        why = why.strip()
+        why = "" if why[:3].isdigit() else why  # aiohttp's own words: 404: Not Found
+        return self.page(
+            request,
+            "error.html",
+            status=status,
+            number=status,
+            why=why,
+            stranger=stranger,
+        )
 
     def page(
         self, request: web.Request, template: str, *, status: int = 200, **context: Any

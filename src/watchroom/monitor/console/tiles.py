@@ -100,7 +100,7 @@ def tile(
         limit=panel.otherwise
         if reading.otherwise is not None
         else say_limit(panel.limit, panel.unit, above_is_bad=panel.above_is_bad),
-        spark=spark(trend, panel.limit),
+        spark=spark(trend, panel.limit if reading.otherwise is None else None),
         age=_age(reading, state, now_ms),
         runbook=_runbook(panel, alerts),
         row=panel.row,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ __all__ = [
     "is_count",
     "is_yes_or_no",
     "iso",
+    "reach_url",
     "say",
     "say_limit",
     "span",
@@ -144,8 +146,10 @@ def is_yes_or_no(unit: str) -> bool:
 
 
 def clock(at_ms: int) -> str:
-    """Return an instant as this machine's wall clock shows it."""
-    return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S")
+    """Return an instant as this machine's wall clock shows it, with an earlier day."""
+    at = datetime.fromtimestamp(at_ms / 1000).astimezone()
+    today = at.date() == datetime.now().astimezone().date()
+    return at.strftime("%H:%M:%S" if today else "%d %b %H:%M:%S")
 
 
 def day(at_ms: int) -> str:
@@ -156,6 +160,16 @@ def day(at_ms: int) -> str:
 def iso(at_ms: int) -> str:
     """Return an instant as ISO 8601 in UTC, for machines and the script."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
+
+
+def reach_url(text: str) -> str:
+    """Return the address that a tap on a number or a mail address opens, or ""."""
+    text = text.strip()
+    if re.fullmatch(r"\+?[0-9][0-9 ()/.-]{4,30}", text):
+        return "tel:" + re.sub(r"[^+0-9]", "", text)
+    if re.fullmatch(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", text, re.ASCII):
+        return f"mailto:{text}"
+    return text if text.startswith("https://") and " " not in text else ""
 
 
 def scale_of(top: float, unit: str) -> tuple[float, str]:

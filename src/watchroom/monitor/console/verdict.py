@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.ledger import Entry
     from watchroom.monitor.oncall.incident import Incident
     from watchroom.monitor.rule_views import AlertView
+    from watchroom.monitor.silences import Silence
 
 _RANK = {"critical": 0, "warning": 1, "info": 2}
 
@@ -38,13 +39,26 @@ class Note(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The sentence, its CSS class and symbol, the line under it, and what is known."""
+    """The sentence, and what stands under it.
+
+    Attributes:
+        css, symbol: Of its state.
+        sentence: What is wrong, or that nothing is.
+        notes: The line under it.
+        detail: What is known of it.
+        answer: The incident that waits for an answer, if one does.
+        can_silence: Whether that can be silenced, and is not yet.
+        runbook: The page that says what to do, or "".
+    """
 
     css: str
     symbol: str
     sentence: str
     notes: Sequence[Note]
     detail: str = ""
+    answer: Incident | None = None
+    can_silence: bool = False
+    runbook: str = ""
 
 
 def is_page(alert: AlertView) -> bool:
@@ -83,6 +97,7 @@ def verdict(
     known: Mapping[str, Mapping[str, int]],
     watching: bool,
     answers: Mapping[str, Incident] = MappingProxyType({}),
+    silenced: Mapping[str, Silence] = MappingProxyType({}),
 ) -> Verdict:
     """Return what to say first.
 
@@ -98,6 +113,7 @@ def verdict(
         known: Alert name → receiver → since when it knows that this fires (ms).
         watching: Whether rules are evaluated on time.
         answers: Alert name → its open incident.
+        silenced: Alert name → the silence that keeps it from everybody.
     """
     pages = worst_first([alert for alert in alerts if is_page(alert)])
     firing = [alert for alert in pages if alert.state == "firing"]
@@ -106,7 +122,19 @@ def verdict(
         note = Note("Nothing on this page can be trusted until it does; see its log.")
         return Verdict("fire", "▲", "The watch does not evaluate its rules", [note])
     if firing:
-        return _firing(firing, entries, now_ms, fired, runbooks, known, answers)
+        name, began = _name(firing[0]), firing[0].active_at_ms
+        since = max(began, fired.get(name, 0))
+        found, incident = _firing(firing, now_ms, since), answers.get(name)
+        if name in silenced:
+            heard = [_silence(silenced[name])]
+        else:
+            heard = told(name, began, since, entries, known.get(name, {}))
+        return found._replace(
+            notes=[*found.notes, *heard, *_answered(incident)],
+            answer=incident if incident and incident.state == "firing" else None,
+            can_silence=bool(incident and incident.group) and name not in silenced,
+            runbook=name if name in runbooks else "",
+        )
     if pending:
         return _pending(pending, now_ms, waits, runbooks)
     blind = [tile for tile in tiles if tile.state == "blind"]
@@ -128,18 +156,9 @@ def _description(alert: AlertView) -> str:
     return " ".join(dict(alert.annotations).get("description", "").split())[:600]
 
 
-def _firing(
-    firing: Sequence[AlertView],
-    entries: Sequence[Entry],
-    now_ms: int,
-    fired: Mapping[str, int],
-    runbooks: frozenset[str],
-    known: Mapping[str, Mapping[str, int]],
-    answers: Mapping[str, Incident],
-) -> Verdict:
+def _firing(firing: Sequence[AlertView], now_ms: int, since: int) -> Verdict:
     worst = firing[0]
     name = _name(worst)
-    since = max(worst.active_at_ms, fired.get(name, 0))
     more = len(firing) - 1
     sentence = f"{name} is firing{_told_by(worst)}"
     notes = [
@@ -153,10 +172,6 @@ def _firing(
         counts = Counter(map(_name, firing[1:]))
         others = [n if k == 1 else f"{n} ({k})" for n, k in counts.items()]
         notes.append(Note(f"{more} more firing: {', '.join(others[:4])}"))
-    notes += told(name, worst.active_at_ms, since, entries, known.get(name, {}))
-    notes += _answered(answers.get(name))
-    if name in runbooks:
-        notes.append(Note("runbook", runbook=name))
     return Verdict("fire", "▲", sentence, notes, _description(worst))
 
 
@@ -166,10 +181,19 @@ def _answered(incident: Incident | None) -> list[Note]:
         return []
     page = Note(f"incident {incident.id}", incident=incident.id)
     if incident.acknowledged_by:
-        return [Note(f"{incident.acknowledged_by} is on it"), page]
+        who, why = incident.acknowledged_by, " ".join(incident.reason.split())[:160]
+        since = Note(f"{who} is on it: {why}, since", incident.acknowledged_ms)
+        return [since, page]
     if incident.priority == "P1":
         return [Note("not acknowledged", bad=True), page]
     return [page]
+
+
+def _silence(silence: Silence) -> Note:
+    """Return that nobody is told, and by whose word."""
+    why = " ".join(silence.comment.split())[:160]
+    by = silence.created_by or "somebody"
+    return Note(f"silenced by {by}{f': {why}' if why else ''}, until", silence.ends_ms)
 
 
 def told(

@@ -16,6 +16,7 @@ from watchroom.monitor.oncall.incident import (
     RefusedStepError,
     check,
 )
+from watchroom.promql.model import labels_of, matches_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from watchroom.monitor.alerts import Alert
     from watchroom.monitor.oncall.records import Deploy, Records
-    from watchroom.promql.model import Labels
+    from watchroom.promql.model import Labels, Matcher
 
 _LOG = logging.getLogger(__name__)
 
@@ -220,6 +221,14 @@ class Book:
             found = (self._of(name) for name in fingerprints)
             for number in sorted({one.id for one in found if one is not None}):
                 self._saved(self._live[number], event)
+
+    def add_matching(self, matchers: Sequence[Matcher], event: Event) -> None:
+        """Add an entry to every open incident with an alert that these match."""
+        with self._lock:
+            for one in [one for one in self._live.values() if one.open]:
+                labels = [labels_of(firing.labels) for firing in one.alerts.values()]
+                if any(matches_all(matchers, each) for each in labels):
+                    self._saved(one, event)
 
     def add_to_open(self, event: Callable[[Incident], Event]) -> None:
         """Add an entry to every open incident."""

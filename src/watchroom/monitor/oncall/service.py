@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.oncall.records import Deploy
     from watchroom.monitor.queries import Queries
     from watchroom.monitor.rule_views import GroupView
-    from watchroom.monitor.silences import Silences
+    from watchroom.monitor.silences import Silence, Silences
     from watchroom.monitor.state import StateDB
     from watchroom.promql.engine import Engine
     from watchroom.promql.model import Labels, Queryable
@@ -190,6 +190,14 @@ class OnCall:
             self.book.add(notification.firing | notification.resolved, event)
         except Exception:  # noqa: BLE001 - the ledger knows of the delivery
             _LOG.exception("a delivery is missing in its incident")
+
+    def silenced(self, silence: Silence) -> None:
+        """Take a silence that the API made, changed or ended."""
+        event = texts.silenced(silence, self.now_ms())
+        try:
+            self.book.add_matching(silence.matchers, event)
+        except Exception:  # noqa: BLE001 - the silence is in force
+            _LOG.exception("a silence is missing in its incident")
 
     def stats(self) -> dict[str, float]:
         """Return counts for the monitor's own metrics."""

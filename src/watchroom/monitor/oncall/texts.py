@@ -9,6 +9,7 @@ from watchroom.monitor.spans import span
 
 if TYPE_CHECKING:
     from watchroom.monitor.oncall.records import Deploy
+    from watchroom.monitor.silences import Silence
 
 _HIDDEN = frozenset(
     {"alertname", "severity", "priority", "vital", "environment", "env", "project"}
@@ -65,6 +66,22 @@ def gap(at_ms: int, first_ms: int) -> str:
     if seconds <= -1:
         return f"{span(-seconds)} after the first failure"
     return "as the first failure came"
+
+
+def silenced(silence: Silence, now_ms: int) -> Event:
+    """Return the entry of a silence that was made, changed or ended."""
+    what = ", ".join(f'{one.name}{one.op}"{one.value}"' for one in silence.matchers)
+    why = " ".join(silence.comment.split())
+    said = f", {what[:_LONGEST]}{f': {why}' if why else ''}"
+    if silence.state(now_ms) == "expired" or silence.ends_ms <= now_ms:
+        by = silence.created_by[:80] or "somebody"
+        text = f"the silence by {by} has ended{said}"
+        return Event(now_ms, "person", "unsilenced", text)
+    left = span((silence.ends_ms - max(now_ms, silence.starts_ms)) / 1000)
+    later = silence.starts_ms - now_ms
+    begins = f", beginning in {span(later / 1000)}" if later >= 1000 else ""
+    text = f"for {left}{begins}{said}"
+    return Event(now_ms, "person", "silenced", text, silence.created_by[:80])
 
 
 def deployed(deploy: Deploy, first_ms: int) -> Event:

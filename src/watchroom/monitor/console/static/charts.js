@@ -170,6 +170,8 @@
     panel.plot = new uPlot({
       width: room.clientWidth, height: HEIGHT, padding: [10, 8, 0, 0],
       legend: { show: false }, series: [{}, ...series],
+      // Each colour fills what is its own, down to the line below.
+      bands: body.stacked ? body.lines.slice(1).map((_, i) => ({ series: [i + 2, i + 1] })) : [],
       cursor: {
         sync: { key: uid, setSeries: false }, y: false,
         drag: { x: true, y: false, setScale: false }, points: { size: 6 },
@@ -187,7 +189,6 @@
         setSelect: [(u) => zoom(u)],
       },
     }, data, room);
-    room.setAttribute("aria-label", `${panel.title}, ${body.lines.length} series; arrow keys move through time`);
   };
 
   const lonely = (row) => row.filter((v) => v != null).length < 3;
@@ -283,6 +284,10 @@
       row.cells[2].textContent = plain(last);
       row.cells[3].textContent = plain(top);
     });
+    const room = panel.root.querySelector(".plot");
+    const now = body.lines.slice(0, 4).map((line, i) => `${line.name} ${panel.table.tBodies[0].rows[i].cells[2].textContent} ${body.word}`.trim());
+    const more = body.lines.length > 4 ? ` and ${body.lines.length - 4} more` : "";
+    room.setAttribute("aria-label", `${panel.title}, last: ${now.join(", ")}${more}; arrow keys move through time`);
     const heads = panel.table.tHead.rows[0].cells;
     heads[0].textContent = body.word ? `Series, ${body.word}` : "Series";
     panel.table.hidden = false;

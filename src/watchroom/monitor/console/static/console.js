@@ -9,16 +9,6 @@
   const calm = words.textContent;
   let heard = Date.now();
 
-  // Times arrive in the monitor's zone; show the reader's, with the zone on hover.
-  const localize = (root) => {
-    for (const time of root.querySelectorAll("time[datetime]")) {
-      const at = new Date(time.dateTime);
-      if (Number.isNaN(at.getTime())) continue;
-      time.textContent = at.toLocaleTimeString([], { hour12: false });
-      time.title = at.toLocaleString([], { dateStyle: "full", timeStyle: "long" });
-    }
-  };
-
   const sameShape = (old, fresh) =>
     old.nodeType === fresh.nodeType && old.nodeName === fresh.nodeName && old.id === fresh.id;
 
@@ -101,6 +91,5 @@
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) update().catch(() => {});
   });
-  localize(board);
   setTimeout(tick, every);
 })();

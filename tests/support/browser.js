@@ -39,7 +39,16 @@ var lowestContrast = () => {
 };
 
 var smallTargets = () =>
-  [...document.querySelectorAll("a, button, input")]
+  [...document.querySelectorAll("a, button, input, select, summary")]
     .filter((node) => !node.matches(".skip, [type=hidden]") && node.checkVisibility())
     .map((node) => [node.textContent.trim(), node.getBoundingClientRect().height])
-    .filter(([, height]) => height < 40);
+    .filter(([, height]) => height < 44);
+
+// Fields without a label, headings that skip a level, a page without a language.
+var unnamed = () => {
+  const bare = [...document.querySelectorAll("input:not([type=hidden]), select, textarea")]
+    .filter((node) => !node.labels.length).map((node) => node.outerHTML);
+  const levels = [...document.querySelectorAll("h1, h2, h3, h4")].map((node) => Number(node.tagName[1]));
+  const skipped = levels.filter((level, i) => level > (i ? levels[i - 1] : 0) + 1);
+  return [...bare, ...skipped, ...(document.documentElement.lang ? [] : ["no lang"])];
+};
