@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from watchroom.catalogue.model import ROWS
 from watchroom.catalogue.parameters import REAL
+from watchroom.derive.marks import marks
 from watchroom.formats.grafana import (
-    Annotation,
-    Annotations,
     Dashboard,
     Defaults,
     FieldConfig,
@@ -65,7 +64,7 @@ def charts(plan: Plan) -> Dashboard:
         graphTooltip=1,
         time={"from": "now-1h", "to": "now"},
         templating=Templating([datasource(), *map(_variable, _OF_TARGETS)]),
-        annotations=Annotations([_alerts()]),
+        annotations=marks(plan),
         panels=panels,
     )
 
@@ -106,17 +105,6 @@ def _variable(name: str) -> Variable:
         allValue=".+",
         refresh=2,
         sort=1,
-    )
-
-
-def _alerts() -> Annotation:
-    return Annotation(
-        name="Alerts",
-        datasource=_SOURCE,
-        expr=f'ALERTS{{alertstate="firing",severity!="none",{REAL}}}',
-        titleFormat="{{alertname}}",
-        textFormat="{{severity}}",
-        tagKeys="alertname,priority",
     )
 
 

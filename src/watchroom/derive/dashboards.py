@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from watchroom.catalogue.standard import TABLE
 from watchroom.derive.charts import datasource
+from watchroom.derive.marks import marks
 from watchroom.formats.grafana import (
     Dashboard,
     Defaults,
@@ -71,6 +72,7 @@ def dashboard(plan: Plan) -> Dashboard:
         tags=["watchroom", plan.site.environment],
         time={"from": "now-6h", "to": "now"},
         templating=Templating([datasource()]),
+        annotations=marks(plan),
         panels=panels,
     )
 

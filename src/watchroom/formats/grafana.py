@@ -150,6 +150,7 @@ class Annotation(msgspec.Struct, **_LOOSE):
     hide: bool = False
     iconColor: str = "red"  # noqa: N815
     expr: str = ""
+    step: str = ""
     titleFormat: str = ""  # noqa: N815
     textFormat: str = ""  # noqa: N815
     tagKeys: str = ""  # noqa: N815
