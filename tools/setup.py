@@ -12,6 +12,10 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
@@ -60,10 +64,21 @@ def make_venv() -> None:
         )
 
 
+def groups(purpose: str, environ: Mapping[str, str]) -> list[str]:
+    """Return the dependency groups of a purpose, with what the services need."""
+    found = list(NEEDS[purpose])
+    if purpose == "demo" and environ.get("DATABASE_URL", "").startswith("postgres"):
+        found.append("postgresql")
+    if purpose == "demo" and environ.get("REDIS_URL"):
+        found.append("redis")
+    return found
+
+
 def install(purpose: str) -> None:
     """Install watchroom and what the purpose needs, once per pyproject.toml."""
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()[:16]
-    stamp = VENV / f".watchroom-{purpose}"
+    wanted_groups = groups(purpose, os.environ)
+    stamp = VENV / f".watchroom-{'-'.join(wanted_groups)}"
     # The build puts the console's script into the tree; a clean-up may have taken it.
     done = stamp.exists() and stamp.read_text() == wanted
     if done and FETCHED.exists():
@@ -71,8 +86,8 @@ def install(purpose: str) -> None:
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "-q"]
     say("installing Python packages (a minute on a fresh machine)")
     subprocess.run([*pip, "pip>=25.1"], check=True)
-    groups = [word for group in NEEDS[purpose] for word in ("--group", group)]
-    subprocess.run([*pip, "-e", ".[monitor]", *groups], check=True, cwd=ROOT)
+    words = [word for group in wanted_groups for word in ("--group", group)]
+    subprocess.run([*pip, "-e", ".[monitor]", *words], check=True, cwd=ROOT)
     stamp.write_text(wanted)
 
 

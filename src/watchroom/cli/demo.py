@@ -75,13 +75,15 @@ def demo(
     Starts the sample app (gunicorn, 4 workers) behind TLS, a Celery worker and beat,
     the exporter, the monitor and a load generator; injects a fault, follows the alert
     to the page, removes the fault and waits until it is resolved. All on loopback;
-    everything it started stops with it.
+    everything it started stops with it. On SQLite and files, or on the PostgreSQL and
+    Redis of DATABASE_URL and REDIS_URL: databases of its own, empty at first.
 
     \b
     Examples:
       watchroom demo
       watchroom demo --webhook http://127.0.0.1:5001/page
       watchroom demo </dev/null          no terminal: ends when the story is told
+      DATABASE_URL=postgres://… REDIS_URL=redis://… watchroom demo
 
     Exit codes: 0 the story came true, 1 a stage did not (it is named), 2 bad input,
     130 stopped by Ctrl-C or a signal.
@@ -151,6 +153,11 @@ class _Show:
     def open(self) -> None:
         """Start everything and wait until the monitor sees the traffic."""
         say, stage = self._screen.say, self._stage
+        say(
+            "services",
+            stage.services
+            or "SQLite and files; others where DATABASE_URL and REDIS_URL say so",
+        )
         say("preparing", "database, sample data, monitoring files")
         stage.prepare()
         stage.start()
@@ -169,6 +176,7 @@ class _Show:
         say("app", f"{stage.app_url}   metrics {stage.metrics_url}")
         say("site", f"{stage.site_url}   the same through TLS, as the probe sees it")
         say("files", str(stage.monitoring))
+        say("on call", "the demo's own pager, by local/contacts.yml there")
         self._story.normal(10)
 
     def tell(self) -> None:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from watchroom.demo import front
+from watchroom.demo import front, services
 from watchroom.demo.processes import DemoError, Processes, free_port
 from watchroom.errors import ConfigError
 
@@ -18,6 +18,12 @@ WINDOW = "15s"
 FOR = "5s"
 INTERVAL = "1s"
 _MARK = ".watchroom-demo"
+CONTACTS = """\
+# Who is called when nobody answers. The demo calls its own pager.
+contacts:
+  - name: Demo
+    receivers: [ops]
+"""
 
 
 class Ports(NamedTuple):
@@ -112,7 +118,7 @@ class Stage:
 
     Raises:
         ConfigError: The directory is not a demo's, another demo runs in it, or the
-            sample app is not there.
+            sample app is not there, or a service is not for the demo.
         DemoError: No port is free.
     """
 
@@ -123,6 +129,11 @@ class Stage:
         self._rate = rate
         self._ledger = ledger()
         self._claim = claim(directory)
+        try:
+            self.services = services.claim()
+        except ConfigError:
+            self._claim.close()
+            raise
         self.processes = Processes(directory / "logs", self._environ(page_urls))
 
     @property
@@ -149,6 +160,9 @@ class Stage:
         """Create the database and the certificate, and build the monitoring files."""
         python = sys.executable
         self._certificate = front.certificate(self.directory)
+        local = self.monitoring / "local"
+        local.mkdir(parents=True)
+        (local / "contacts.yml").write_text(CONTACTS)
         self.processes.run(
             "migrate", [python, "manage.py", "migrate"], cwd=self._ledger
         )
