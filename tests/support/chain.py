@@ -24,6 +24,8 @@ from watchroom.demo.processes import Processes, free_port
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from watchroom.demo import front
+
 LEDGER = Path(__file__).parents[2] / "examples" / "ledger"
 
 
@@ -122,8 +124,8 @@ class Chain:
         print(done.stderr)
         return done
 
-    def start_exporter(self) -> None:
-        argv = [sys.executable, "-m", "watchroom", "exporter"]
+    def start_exporter(self, *program: str) -> None:
+        argv = [sys.executable, *(program or ("-m", "watchroom")), "exporter"]
         self.processes.start("exporter", argv, cwd=LEDGER)
         self.ready(f"{self.exporter}/-/healthy", "exporter")
 
@@ -135,6 +137,12 @@ class Chain:
             cwd=LEDGER,
         )
         self.ready(self.app, "app")
+
+    def start_site(self, certificate: front.Certificate, port: int) -> None:
+        """Take TLS for the app."""
+        app = self.app.rstrip("/").rpartition(":")[2]
+        words = ["-m", "watchroom.demo.front", str(certificate.chain), str(port), app]
+        self.processes.start("site", [sys.executable, *words], cwd=self.directory)
 
     def start_worker(self) -> None:
         """Start a Celery worker with beat in it."""
