@@ -147,7 +147,9 @@ def test_an_alert_is_silenced_by_command_for_a_while(calm):
     calm.command("silence", "--expire", found[0]["id"])
     # One made by command, or by amtool, stands in the timeline too, and once.
     before = len(calm.incident(number)["timeline"])
-    other = calm.command("silence", "SomethingElse", "--reason", "x", "--json")
+    other = calm.command(
+        "silence", "job=other", "--for", "1h", "--reason", "x", "--json"
+    )
     made = calm.command(
         *("silence", "TooHigh", "--for", "1h", "--reason", "known", "--as", "Sue"),
         "--json",
