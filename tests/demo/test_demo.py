@@ -88,7 +88,7 @@ def test_the_story_comes_true_on_postgresql_and_redis_and_leaves_nothing_behind(
     assert 0 < shown["Cache hit rate"][0] <= 1
     assert "short for the demo" in output
     assert re.search(r"[5-9] of \d+ launch items are verified", output)
-    assert "next: watchroom drill --wake 'Demo'" in output
+    assert "next: watchroom drill --wake Demo --dir" in output
     assert "watchroom drill --all" in output
     assert not left_over(tmp_path)
 
