@@ -69,7 +69,7 @@ def test_twenty_kills_lose_a_second_at_most_and_tear_nothing(tmp_path):
             said = [first, *child.stdout.readlines()]
         rows = [line.split() for line in said if line.endswith("\n")]
         last, killed_at = int(rows[-1][0]), float(rows[-1][1])
-        with Store(place, now=lambda: START / 1000) as store:
+        with Store(place, now=lambda at=last: START / 1000 + at * 15) as store:
             groups = store.snapshot().select(named("n_total"), 0, 10**16)
             assert store.stats()["corrupt_rows_total"] == 0
             assert store.warnings == []
