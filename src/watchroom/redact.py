@@ -10,6 +10,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from watchroom import suspicion
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -24,6 +26,9 @@ MAX_CHARS = 65536
 # Shorter values are words of the language, not secrets.
 _SHORTEST_VALUE = 8
 _KNOWN_NAMES = 4096
+# Half a MiB at most.
+_KNOWN_CLEAN = 1024
+_LONGEST_CLEAN = 256
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 
 # Whole words of a name, after "X-Api-Key" and "apiKey" have become "x_api_key".
@@ -85,20 +90,6 @@ _TELLING = frozenset(
     )
 )
 
-# For `suspects`: small letters, digits as 0, and without what parts digits.
-_SMALL = bytes.maketrans(
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZ123456789", b"abcdefghijklmnopqrstuvwxyz000000000"
-)
-_PARTING = b" -"
-# Searched for one by one: ten times as fast as one pattern of them all (measured).
-_ANYWHERE = (
-    *("@", "?", 13 * "0", "bearer", "basic", "token", "sg."),
-    *("_live_", "akia", "xox", "eyj", "privatekey"),
-)
-_FORGE = re.compile(r"gh[pousr]_")
-# Read backwards from a colon or an equals sign; what may part them is as in _NAMED.
-_WORD_BACKWARDS = re.compile(r"[\s\"'\\\]]{0,16}([\w.-]{1,64})")
-
 
 class Redactor:
     """Knows a project's secrets: more names, and values that must not be seen anywhere.
@@ -119,6 +110,7 @@ class Redactor:
             )
         )
         self._known: dict[str, bool] = {}
+        self._clean: set[str] = set()
 
     def secret(self, name: str) -> bool:
         """Return whether what is called so is nobody's business."""
@@ -155,26 +147,27 @@ class Redactor:
 
     def suspects(self, text: str) -> bool:
         """Return whether the method `text` may find anything here; quickly."""
-        small = text.encode("utf-8", "replace").translate(_SMALL, _PARTING)
-        # As text again, which is searched in half the time that bytes are.
-        letters = small.decode("latin-1")
-        for word in _ANYWHERE:
-            if word in letters:
-                return True
-        for value in self.values:
-            if value in text:
-                return True
-        if _FORGE.search(letters) is not None:
-            return True
-        return (":" in text or "=" in text) and self._names_a_value(text)
+        return (
+            suspicion.shaped(text)
+            or any(value in text for value in self.values)
+            or any(map(self.secret, suspicion.names(text)))
+        )
 
-    def _names_a_value(self, text: str) -> bool:
-        if ")=(" in text:
+    def suspects_any(self, texts: list[str]) -> bool:
+        """Return whether any of these is suspect, remembering those that are not.
+
+        Routes, methods, agents and most messages come again with each line: five such
+        texts are looked up in 0.3 µs and looked through in 4.6 (measured).
+        """
+        clean = self._clean
+        new = [one for one in texts if one not in clean]
+        if not new:
+            return False
+        if self.suspects("\n".join(new)):
             return True
-        for part in text.replace("=", ":").split(":")[:-1]:
-            name = _WORD_BACKWARDS.match(part[-80:][::-1])
-            if name is not None and self.secret(name[1][::-1]):
-                return True
+        if len(clean) >= _KNOWN_CLEAN:  # what comes again is soon back
+            clean.clear()
+        clean.update([one for one in new if len(one) <= _LONGEST_CLEAN])
         return False
 
     def _own(self, flat: str) -> bool:

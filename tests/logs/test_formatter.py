@@ -5,6 +5,7 @@ import datetime as dt
 import decimal
 import json
 import logging
+import random
 import sys
 import uuid
 from pathlib import Path
@@ -267,6 +268,29 @@ def test_only_one_of_ten_lines_takes_the_careful_way(monkeypatch):
         made.line(record("invoice %d sent in %.1f s", number, 0.5, customer=number))
 
     assert not careful
+
+
+TEXTS = ("GET", "word", "jo@example.org", "pin=1234", "a: b", "Bearer AbCdefgh12", "é")
+VALUES = (*TEXTS, 1, 0.5, None, True, -3, ["word", "token=x"], {"pin": "1", "a": "b"})
+KEYS = ("method", "path", "customer", "password", "apiKey", "time", "request_id")
+
+
+@pytest.mark.usefixtures("encoding")
+@pytest.mark.parametrize("schema", ["guide", "ecs"])
+def test_the_quick_way_writes_what_the_careful_way_does(schema):
+    made, chance = Formatter(schema), random.Random(9)
+    quick = 0
+    for _ in range(1500):
+        keys = chance.sample(KEYS, k=chance.randint(0, 4))
+        extra = {key: chance.choice(VALUES) for key in keys}
+        if chance.random() < 0.3:
+            extra["watchroom"] = {"route": chance.choice(TEXTS), "status": 200}
+        one = record(" ".join(chance.choices(TEXTS, k=2)), **extra)
+
+        quick += made._quick(one) is not None
+        assert parsed(made.line(one)) == parsed(made._dumps(made.fields(one)))
+
+    assert quick > 200
 
 
 @pytest.mark.parametrize("schema", ["guide", "ecs"])

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from watchroom import redact
 from watchroom.conf.redaction import _read, secrets
 from watchroom.redact import REDACTED, Limits, Redactor
 
@@ -132,15 +133,30 @@ PIECES = (
     *("\\", '\\"', "]", "\t", "\r", "\v", "\f", "\u2003", "=>", "password", "pin"),
     *("SG.abcdefgh_1234567.abcdefgh-1234567", "Set-Cookie", "Authorization", "x."),
     *("ghp_0123456789012345678901", "AKIA0123456789ABCDEF", "é", "{", "}", "word"),
+    # What a pattern that ignores case, or any digit, takes for ASCII.
+    *("ba\u017fic AbCdefgh1", "to\u212aen AbCdefgh1", "4\u0661111111111111", "\u0661"),
 )
 
 
 def test_the_quick_look_misses_nothing():
     chance = random.Random(7)
-    for _ in range(4000):
+    for _ in range(8000):
         text = "".join(chance.choices(PIECES, k=chance.randint(1, 8)))
         if OWN.text(text) != text:
             assert OWN.suspects(text), text
+
+
+def test_what_is_remembered_as_clean_hides_no_secret(monkeypatch):
+    monkeypatch.setattr(redact, "_KNOWN_CLEAN", 16)
+    chance, own = random.Random(8), Redactor(values=["s3cret-of-settings"])
+    known = ["".join(chance.choices(PIECES, k=chance.randint(1, 3))) for _ in range(99)]
+    for _ in range(4000):
+        texts = chance.choices(known, k=chance.randint(1, 6))
+        suspect = own.suspects_any(texts)
+        assert suspect or all(own.text(text) == text for text in texts), texts
+        assert len(own._clean) < 16 + 6
+
+    assert own._clean
 
 
 @pytest.mark.serial

@@ -173,7 +173,7 @@ class Formatter(logging.Formatter):
             own = extra.get(LINE)
             if type(own) is dict:
                 strings += [one for one in own.values() if type(one) is str]
-        if redactor.suspects("\n".join(strings)):
+        if redactor.suspects_any(strings):
             return None
         raw = self._dumps(line)
         if len(raw) > MAX_LINE:
