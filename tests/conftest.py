@@ -25,6 +25,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     One of a minute and a half that begins last keeps all cores but one waiting. The
     scheduler deals the list out in equal runs, one a worker.
     """
+    for item in items:
+        # Coverage doubles what a test costs in this process, and these run others'.
+        if item.get_closest_marker("slow") or item.get_closest_marker("judge"):
+            item.add_marker(pytest.mark.no_cover)
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
     if workers < 2:
         return

@@ -146,6 +146,10 @@ def test_an_alert_is_silenced_by_command_for_a_while(calm):
     assert found[0]["matchers"][0]["name"] == "alertname"
     calm.command("silence", "--expire", found[0]["id"])
     # One made by command, or by amtool, stands in the timeline too, and once.
+    until(
+        lambda: calm.incident(number)["timeline"][-1]["kind"] == "unsilenced",
+        what="the end of the first is written",
+    )
     before = len(calm.incident(number)["timeline"])
     other = calm.command(
         "silence", "job=other", "--for", "1h", "--reason", "x", "--json"
@@ -161,8 +165,13 @@ def test_an_alert_is_silenced_by_command_for_a_while(calm):
     assert calm.monitor.post("/api/v2/silences", again, **json_).json["silenceID"]
     for one in (name, json.loads(other.stdout)["silenceID"]):
         assert calm.command("silence", "--expire", one).returncode == 0
-    told = calm.incident(number)["timeline"][before:]
-    told = [one for one in told if "silence" in one["kind"]]
+
+    def silences():
+        told = calm.incident(number)["timeline"][before:]
+        return [one for one in told if "silence" in one["kind"]]
+
+    until(lambda: len(silences()) > 1, what="its end is written")
+    told = silences()
     assert [(one["kind"], one["author"]) for one in told] == [
         ("silenced", "Sue"),
         ("unsilenced", ""),

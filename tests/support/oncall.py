@@ -91,7 +91,12 @@ class Watched:
 
     def recovers(self, number):
         self.target.paths["/metrics"] = "m 1\n"
-        until(lambda: self.incident(number)["state"] == "resolved", what="resolved")
+        try:
+            until(lambda: self.incident(number)["state"] == "resolved", what="resolved")
+        except AssertionError as error:
+            error.add_note(str(self.incident(number)))
+            error.add_note(self.monitor.get("/api/v1/targets").text)
+            raise
 
     def incidents(self, query=""):
         return self.monitor.get(f"{API}/incidents{query}").json["data"]
