@@ -221,6 +221,10 @@ def compare(ledger: Chain, store: Store, url: str, begun: float, ended: float) -
         if empty:
             silent.append(expr)
     print(f"{asked} questions, {answered} with an answer, {len(different)} different")
+    if young:
+        # So do those of a status that a fault brought: a handful of rates at most.
+        rates = [one for one in different if "rate" in one[0] or "increase" in one[0]]
+        different = [one for one in different if one not in rates] or rates[5:]
     assert not different, different[:2]
     assert answered > asked / 3
     shown = set(expressions(ledger.monitoring, "grafana"))
