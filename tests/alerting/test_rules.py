@@ -322,11 +322,17 @@ def test_a_rule_that_gives_more_alerts_than_anybody_reads_is_an_error(bench):
     assert b.states() == {"A": "firing"}
 
 
-def test_pages_go_out_though_the_disk_hangs(bench):
+def hanging(bench):
+    """Return a bench whose disk hangs, and what ends that."""
     b = bench(ONE.format(for_="0s"))
     release = threading.Event()
     b.state.write(lambda _: release.wait(60))
     b.state.patience = 0.05
+    return b, release
+
+
+def test_pages_go_out_though_the_disk_hangs(bench):
+    b, release = hanging(bench)
     b.tick(5, ("x", 1, {}))
     assert len(b.sent[-1]) == 1
     assert b.rules.stats()["state_failures"] == 1
@@ -338,10 +344,7 @@ def test_pages_go_out_though_the_disk_hangs(bench):
 
 
 def test_rules_read_again_while_the_disk_hangs_are_in_force_and_page(bench):
-    b = bench(ONE.format(for_="0s"))
-    release = threading.Event()
-    b.state.write(lambda _: release.wait(60))
-    b.state.patience = 0.05
+    b, release = hanging(bench)
     b.tick(5, ("x", 1, {}))
     b.load(ONE.format(for_="0s").replace("alert: A", "alert: B"), 6)
     assert b.heard()[-1] == ("A", False)

@@ -241,7 +241,7 @@ def test_every_worker_counts_and_the_dead_keep_their_cpu(tmp_path):
 
 
 def test_pids_of_another_namespace_are_not_looked_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(
+    monkeypatch.setattr(  # a real one needs root
         "watchroom.formats.slots.pid_namespace", lambda: 12345
     )  # needs root
     mine = ProcessFile(tmp_path, "shop", "web", time.time())

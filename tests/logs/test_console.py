@@ -185,7 +185,9 @@ def test_a_traceback_is_written_once(
     console, capfd, monkeypatch, level, inside, written
 ):
     logger = logging.getLogger("watchroom.request")
-    monkeypatch.setattr(logger, "isEnabledFor", lambda asked: asked >= level)
+    monkeypatch.setattr(  # a level set for real is cached, and outlives the test
+        logger, "isEnabledFor", lambda asked: asked >= level
+    )
     trail = of_request({})
     token = CURRENT.set(trail if inside else None)
     try:

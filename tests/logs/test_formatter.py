@@ -80,7 +80,7 @@ AWKWARD = {
 def encoding(request, monkeypatch):
     if request.param == "json":
         # The extra missing is what this is about.
-        monkeypatch.setitem(sys.modules, "orjson", None)
+        monkeypatch.setitem(sys.modules, "orjson", None)  # not installed
     return request.param
 
 
@@ -260,7 +260,7 @@ def test_nothing_in_a_record_ends_a_line_of_text_or_moves_the_cursor():
 
 def test_only_one_of_ten_lines_takes_the_careful_way(monkeypatch):
     careful = []
-    monkeypatch.setattr(
+    monkeypatch.setattr(  # counts calls
         formatter.Formatter, "fields", lambda *_: careful.append(1) or {}
     )  # counts calls, and answers none
     made = Formatter()

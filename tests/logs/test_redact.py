@@ -147,7 +147,7 @@ def test_the_quick_look_misses_nothing():
 
 
 def test_what_is_remembered_as_clean_hides_no_secret(monkeypatch):
-    monkeypatch.setattr(redact, "_KNOWN_CLEAN", 16)
+    monkeypatch.setattr(redact, "_KNOWN_CLEAN", 16)  # fills soon
     chance, own = random.Random(8), Redactor(values=["s3cret-of-settings"])
     known = ["".join(chance.choices(PIECES, k=chance.randint(1, 3))) for _ in range(99)]
     for _ in range(4000):

@@ -113,7 +113,7 @@ def test_a_task_that_no_request_sent_passes_its_own_id_on(told):
 
 def test_celery_leaves_the_logs_alone_when_all_else_is_off(monkeypatch):
     monkeypatch.setenv("WATCHROOM_ENABLED", "0")
-    monkeypatch.setattr(signals.setup_logging, "receivers", [])
+    monkeypatch.setattr(signals.setup_logging, "receivers", [])  # no other test's
     console = Console()
     try:
         apps.WatchroomConfig("watchroom", apps).ready()

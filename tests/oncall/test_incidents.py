@@ -194,7 +194,7 @@ def test_open_incidents_are_bounded_and_counted(night, monkeypatch):
 
 
 def test_old_incidents_are_forgotten_and_counted(night, monkeypatch):
-    monkeypatch.setattr(
+    monkeypatch.setattr(  # not 1,000
         "watchroom.monitor.oncall.records.KEPT_INCIDENTS", 3
     )  # not 1,000
     assert KEPT_INCIDENTS == 1000

@@ -497,7 +497,9 @@ class TestLogs:
         assert found("logs", world(finding.proofs, change=other)).state == UNCLEAR
 
     def test_a_line_that_does_not_come(self, peer, world, monkeypatch):
-        monkeypatch.setattr("watchroom.prove.probes.backends._LOGS_SECONDS", 0.2)
+        monkeypatch.setattr(
+            "watchroom.prove.probes.backends._LOGS_SECONDS", 0.2
+        )  # not 30
         peer.paths |= {"/": "hello", "/logs": "[]"}
         finding = found("logs", world(change=self.change(peer), send=True))
         assert finding.state == RED
@@ -589,7 +591,7 @@ class TestLink:
         def resolve(host, *rest, **more):
             return real("127.0.0.1" if host == "watch.example" else host, *rest, **more)
 
-        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)  # no DNS here
         port = peer.url.rpartition(":")[2]
         alert = world().built.manifest.vitals[0].alerts[0].name
         peer.paths[f"/w/runbooks/{alert}"] = (status, body)
@@ -635,7 +637,7 @@ class TestMetricsClosed:
         assert finding.state == UNCLEAR
         assert "was not seen" in finding.evidence
         # A firewall that drops: some stranger may be let through.
-        monkeypatch.setattr(
+        monkeypatch.setattr(  # a firewall needs root
             "watchroom.prove.probes.reach._addresses", lambda: ["watch.invalid"]
         )
         assert found("metrics-closed", made).state == UNCLEAR
@@ -678,7 +680,7 @@ class TestProcesses:
 @pytest.mark.skipif(os.getuid() != 0, reason="needs a second address of this machine")
 def test_an_exporter_that_strangers_reach_is_found(peer, world, monkeypatch):
     # Every address of 127/8 is this machine's: one of them stands for the network card.
-    monkeypatch.setattr(
+    monkeypatch.setattr(  # the only address that is sure to be there
         "watchroom.prove.probes.reach._addresses", lambda: ["127.0.0.1"]
     )
     peer.paths["/metrics"] = lambda asked: (

@@ -156,7 +156,7 @@ def test_a_wrong_key_is_named_by_pagerduty(made, tmp_path):
 
 
 def test_silence_ends(made, tmp_path, monkeypatch):
-    monkeypatch.setattr("watchroom.prove.client._PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("watchroom.prove.client._PATIENCE_SECONDS", 0.3)  # soon over
     with serving(Slack(SECRET)) as slack:
         slack.answers = [5.0]
         chat = made("slack", slack.url, api_url_file="secrets/ops")

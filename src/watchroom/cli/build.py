@@ -126,6 +126,11 @@ def _told(one: conf.Receiver) -> sites.Receiver:
     )
 
 
+def _report_diff(changes: Iterable[tree.Change]) -> None:
+    for change in changes:
+        click.echo(change.diff, nl=False)
+
+
 def _report_check(root: Path, found: list[tree.Change]) -> None:
     if not found:
         click.echo(f"{root} is up to date")
@@ -225,8 +230,7 @@ def build(
     if check:
         _report_check(directory, tree.changes(directory, built, last))
     elif diff:
-        for change in tree.changes(directory, built, last):
-            click.echo(change.diff, nl=False)
+        _report_diff(tree.changes(directory, built, last))
     else:
         if not force:
             tree.refuse_edits(directory, built, last)
