@@ -358,6 +358,28 @@ def test_rules_read_again_while_the_disk_hangs_are_in_force_and_page(bench):
     assert b.states() == {"B": "firing"}
 
 
+def test_an_end_is_never_told_before_the_reload_that_says_it_fires(bench):
+    text = ONE.format(for_="0s")
+    b = bench(text)
+    b.run(5, 20, 1)
+    assert b.states() == {"A": "firing"}
+    b.store.put(20_000, "x", 0)
+    told, evaluating = [], []
+
+    def sink(alerts):
+        if not evaluating:
+            thread = threading.Thread(target=b.tick, args=(20,))
+            evaluating.append(thread)
+            thread.start()
+            thread.join(0.3)  # time enough to be first, were it not kept waiting
+        told.extend(alert.ends_at_ms is None for alert in alerts)
+
+    b.rules._sink = sink
+    b.load(text, 19)
+    evaluating[0].join()
+    assert told == [True, False]
+
+
 def test_pages_go_out_though_neither_store_can_be_written(bench):
     b = bench(ONE.format(for_="0s"))
 

@@ -100,7 +100,7 @@ class Night:
         for note in self.dispatcher.advance(self.ms):
             if note.kind != "send":
                 continue
-            dressed = self.oncall.dressed(note, self.ms)
+            dressed = self.oncall.dressed(note)
             said.append((note.key.receiver, dressed))
             self.state.write(
                 lambda db, note=note: db.execute(

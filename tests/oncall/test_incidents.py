@@ -171,6 +171,32 @@ def test_an_alert_that_is_muted_opens_none_until_it_is_heard(night):
     assert night.only().id == 1
 
 
+def test_what_ends_while_its_page_is_put_together_stays_ended(night):
+    silence = Silence(
+        "",
+        (Matcher("alertname", "=", "Muted"),),
+        night.ms,
+        night.ms + MINUTE,
+        night.ms,
+        "Anna",
+        "known",
+    )
+    night.silences.put(silence, night.ms)
+    firing = [night.alert("Heard"), night.alert("Muted")]
+    for alerts in (firing, [one._replace(ends_at_ms=night.ms) for one in firing]):
+        night.dispatcher.receive(alerts, night.ms)
+        if alerts is firing:
+            night.ms += MINUTE + 1  # the silence is over, nobody has said so yet
+            pages = night.dispatcher.advance(night.ms)
+        night.oncall.receive(alerts, night.ms)
+    texts = [dict(a.annotations) for p in pages for a in night.oncall.dressed(p).alerts]
+    assert all("incident_url" in one for one in texts), "the first page leads there"
+    for one in night.oncall.book.unjudged():
+        night.oncall.book.judge(one.id, dict.fromkeys(one.alerts, False), night.ms)
+    assert night.oncall.book.open() == []
+    assert "fires again" not in str(night.timeline(1) + night.timeline(2))
+
+
 def test_a_timeline_is_bounded_and_people_have_room_left_in_it(night, monkeypatch):
     monkeypatch.setattr(books, "MOST_EVENTS", 5)  # not 500 alerts
     monkeypatch.setattr(books, "MOST_NOTES", 7)  # nor 1,000 notes

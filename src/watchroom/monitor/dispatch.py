@@ -85,16 +85,18 @@ def _plan(config: Alertmanager) -> _Plan:
 
 
 class StandingOf(Protocol):
-    """What on-call says of the alerts of a group."""
+    """What on-call says of the alerts of a group that rings, muted ones left out.
 
-    def __call__(
-        self, fingerprints: Iterable[str], now_ms: int, *, firing: bool
-    ) -> Standing:
+    Called under routing's lock, so that no alert ends between what routing knows of it
+    and what on-call is told.
+    """
+
+    def __call__(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Standing:
         """Return what holds besides the route."""
 
 
-def _usual(fingerprints: Iterable[str], now_ms: int, *, firing: bool) -> Standing:
-    del fingerprints, now_ms, firing
+def _usual(group: Labels, alerts: Sequence[Alert], now_ms: int) -> Standing:
+    del group, alerts, now_ms
     return USUAL
 
 
@@ -249,9 +251,7 @@ class Dispatcher:
         """Return what on-call adds: to the first route that takes an alert only."""
         if not alerts:
             return USUAL
-        firing = any(alert.ends_at_ms is None for alert in alerts)
-        names = [alert.fingerprint for alert in alerts]
-        found = self.standing(names, now_ms, firing=firing)
+        found = self.standing(group.labels, alerts, now_ms)
         routes = self._plan.tree.match(alerts[0].labels)
         first = routes and routes[0].key == group.route.key
         told = {route.receiver for route in routes}

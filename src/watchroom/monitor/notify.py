@@ -213,7 +213,7 @@ class Notifier:
         try:
             links = self._links(notification)
             if self._oncall is not None:
-                notification = self._oncall.dressed(notification, now_ms)
+                notification = self._oncall.dressed(notification)
                 links += self._oncall.links(notification)
             text = integration.compose(notification, self._external_url, links)
         except Exception:  # noqa: BLE001 - one text that fails must not end all delivery

@@ -100,7 +100,7 @@ class RuleManager:
         """
         fresh = _built(files, interval_seconds)
         with self._lock, contextlib.ExitStack() as locks:
-            for group in self._groups.values():
+            for group in (*self._groups.values(), *fresh.values()):
                 locks.enter_context(group.lock)
             # Those whose ends are told must carry the labels they were known by.
             before = self._services.external_labels or external_labels
@@ -117,8 +117,8 @@ class RuleManager:
             self._write()
             self._started = True
             alerts = self._speaking(before, at_ms)
-        if alerts:
-            self._sink(alerts)
+            if alerts:  # before an evaluation says that one of them has ended
+                self._sink(alerts)
 
     def _before(self) -> list[Remembered]:
         """Return the rules in force until now, or those of the last process."""

@@ -23,7 +23,7 @@ from watchroom.monitor.oncall.records import Records
 from watchroom.promql.model import Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from watchroom.monitor.aggregation import Notification
     from watchroom.monitor.alerts import Alert
@@ -116,36 +116,38 @@ class OnCall:
         except Exception:  # noqa: BLE001 - a page goes out whatever fails about it
             _LOG.exception("an incident could not be kept")
 
-    def standing(
-        self, fingerprints: Iterable[str], now_ms: int, *, firing: bool
-    ) -> Standing:
-        """Return what holds for the messages of a group, besides its route."""
+    def standing(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Standing:
+        """Return what holds for the messages of a group, besides its route.
+
+        What fires among its alerts is in an incident from here on. Not only once the
+        message is dressed: an alert that ended meanwhile would be put back into its
+        incident, which then stayed open for good.
+        """
+        firing = [alert for alert in alerts if alert.ends_at_ms is None]
+        names = [alert.fingerprint for alert in alerts]
         try:
-            return self.paging.standing(fingerprints, now_ms, firing=firing)
+            for alert in firing:
+                if concerns(dict(alert.labels)):
+                    self.book.fires(alert, group, now_ms)
+            return self.paging.standing(names, now_ms, firing=bool(firing))
         except Exception:  # noqa: BLE001 - it is told as its route says
             _LOG.exception("who is to be called could not be found out")
             return USUAL
 
-    def dressed(self, notification: Notification, now_ms: int) -> Notification:
+    def dressed(self, notification: Notification) -> Notification:
         """Return a message with the links to its incident in its alerts' annotations.
 
         ``incident_url`` in all of them; ``ack_url`` in those that fire, while nobody
         has acknowledged.
         """
         try:
-            return self._dressed(notification, now_ms)
+            return self._dressed(notification)
         except Exception:  # noqa: BLE001 - a page without its links is a page
             _LOG.exception("a message goes out without the links to its incident")
             return notification
 
-    def _dressed(self, notification: Notification, now_ms: int) -> Notification:
-        firing = [alert for alert in notification.alerts if alert.ends_at_ms is None]
-        mine = [alert for alert in firing if concerns(dict(alert.labels))]
-        incident = None
-        for alert in mine:
-            incident = self.book.fires(alert, notification.group_labels, now_ms)
-        names = [alert.fingerprint for alert in notification.alerts]
-        incident = incident or self.book.holding(names)
+    def _dressed(self, notification: Notification) -> Notification:
+        incident = self.book.holding(alert.fingerprint for alert in notification.alerts)
         if incident is None:
             return notification
         links = {"incident_url": self.incident_url(incident)}
