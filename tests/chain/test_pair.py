@@ -45,7 +45,13 @@ class States(threading.Thread):
 
 
 def fired(seen: dict[tuple[str, str], list[str]]) -> dict[tuple[str, str], list[str]]:
-    return {key: states for key, states in seen.items() if "firing" in states}
+    """Return the states of what fired, from the pending that led there to its end."""
+    found = {}
+    for key, states in seen.items():
+        text = " ".join(states).replace("pending inactive ", "")
+        if "firing" in states:
+            found[key] = text.removesuffix(" pending inactive").split()
+    return found
 
 
 def test_the_same_alerts_reach_the_same_webhook_in_the_same_order(

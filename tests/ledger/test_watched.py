@@ -55,11 +55,15 @@ def test_each_fault_moves_the_metric_it_is_meant_for(ledger):
 def test_visitors_of_a_healthy_app_are_no_alarm(ledger):
     ledger.export()
     ledger.serve()
-    ledger.load("--rate", "80", "--seconds", "6")
     gets = Counter()
-    for labels, value in samples(ledger, "cache_gets_total"):
-        gets[labels["result"]] += value
-    print(gets)
+    for _ in range(10):
+        ledger.load("--rate", "80", "--seconds", "6")
+        gets.clear()
+        for labels, value in samples(ledger, "cache_gets_total"):
+            gets[labels["result"]] += value
+        print(gets)
+        if gets.total() > 300:  # the first in each worker are misses
+            break
     assert gets["hit"] / gets.total() > 0.7
     steps = {
         labels["kind"]: value for labels, value in samples(ledger, "invoices_total")

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -260,7 +260,8 @@ def chain(directory: Path, **environ: str) -> Iterator[Chain]:
         yield made
     finally:
         for process in made.processes._running.values():
-            # A stopped process would not see SIGTERM.
-            os.killpg(process.pid, signal.SIGCONT)
+            # A stopped process would not see SIGTERM; one that died needs neither.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGCONT)
         made.processes.stop()
         hook.close()

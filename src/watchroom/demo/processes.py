@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 
 _LONGEST_STEP = 120
+# Below 32768, where Linux begins to take the ports of outgoing connections.
+_LOWEST, _SHARES, _SHARE = 10_000, 64, 320
+_TURNS = itertools.count()
 
 
 class DemoError(WatchroomError):
@@ -139,13 +143,20 @@ def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
 
 
 def free_port(preferred: int) -> int:
-    """Return `preferred` when nothing listens there on loopback, else a free port."""
-    for port in (preferred, 0):
+    """Return `preferred` when nothing listens there on loopback, else a free port.
+
+    Not one of the kernel's choice: it gives those to outgoing connections as well, and
+    one of them may take the port before its server does. Processes of neighbouring
+    numbers look in different places, one after the other.
+    """
+    mine = _LOWEST + os.getpid() % _SHARES * _SHARE
+    others = (mine + next(_TURNS) % _SHARE for _ in range(_SHARE))
+    for port in itertools.chain([preferred] if preferred else [], others):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            return port
     raise DemoError("start", "no free port on 127.0.0.1")

@@ -49,6 +49,9 @@ _QUERY_SECONDS = 30.0
 _RULE_SECONDS = 20.0
 _MOST_SAMPLES = 20_000_000
 _MAINTENANCE_SECONDS = 30.0
+_THREADS = 64
+"""For files, state.db and names: one that does not resolve holds a thread for up to
+half a minute, and asyncio's own pool has six on two cores."""
 
 
 class Options(NamedTuple):
@@ -134,6 +137,9 @@ class _Monitor:
         self, env: Mapping[str, str], say: Callable[[str], None], storage: StorageDir
     ) -> None:
         """Start everything, wait for a signal, stop everything."""
+        asyncio.get_running_loop().set_default_executor(
+            ThreadPoolExecutor(_THREADS, thread_name_prefix="io")
+        )
         async with session() as scrapes, session() as pages:
             services, jobs, evaluator = self._parts(scrapes, pages)
             reloader = Reloader(services, jobs, evaluator)

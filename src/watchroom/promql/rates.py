@@ -38,6 +38,22 @@ def _add_resets(windows: Windows, change: Floats) -> None:
             change[rows] += np.where(inside, held[:, None], 0.0)
 
 
+def _reach(gap: Floats, average: Floats) -> Floats:
+    """Return how far (s) a slope is carried over a gap at a window's edge."""
+    return np.where(gap >= average * 1.1, average / 2, gap)
+
+
+def reach_back(gap: Floats, average: Floats, to_zero: Floats | float) -> Floats:
+    """Return how far (s) a slope is carried to before the first sample of a window.
+
+    Args:
+        gap: From the window's left edge to its first sample, in seconds.
+        average: Distance of samples, in seconds.
+        to_zero: How long ago a counter of this slope was zero, in seconds.
+    """
+    return np.minimum(_reach(gap, average), to_zero)
+
+
 def extrapolated(
     windows: Windows, *, counter: bool, per_second: bool
 ) -> tuple[Floats, Mask]:
@@ -57,14 +73,12 @@ def extrapolated(
     to_end = (windows.ends - ended) / 1000
     sampled = (ended - began) / 1000
     average = sampled / (counts - 1)
-    threshold = average * 1.1
-    to_start = np.where(to_start >= threshold, average / 2, to_start)
-    to_end = np.where(to_end >= threshold, average / 2, to_end)
+    to_zero: Floats | float = np.inf
     if counter:
         rising = (change > 0) & (first >= 0)
-        to_zero = sampled * (first / change)
-        to_start = np.where(rising & (to_zero < to_start), to_zero, to_start)
-    factor = (sampled + to_start + to_end) / sampled
+        to_zero = np.where(rising, sampled * (first / change), np.inf)
+    before = reach_back(to_start, average, to_zero)
+    factor = (sampled + before + _reach(to_end, average)) / sampled
     if per_second:
         factor = factor / (windows.range_ms / 1000)
     return change * factor, valid
