@@ -103,6 +103,12 @@ def test_the_worst_firing_alert_is_named_with_its_summary_and_who_was_told():
     assert found.answer is None
 
 
+def test_a_repeat_makes_nobody_look_as_if_told_late():
+    repeated = [entry("sent", ago_s=0), entry("failed", "sms"), entry("sent")]
+    found = notes(said([alert("A", "firing", 40)], entries=repeated))
+    assert "ops told, accepted 3 s later, 2 times" in found
+
+
 def test_what_waits_for_an_answer_can_be_answered_and_then_says_who_did_and_when():
     waits = moves.by_hand(7, "A", "P1", "Anna", NOW)
     waits = replace(waits, group={"alertname": "A"})

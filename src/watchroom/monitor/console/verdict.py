@@ -207,24 +207,23 @@ def told(
 
     One that ended and came back before its end was told is no news to `known`.
     """
-    last: dict[str, Entry] = {}
+    said: dict[str, list[Entry]] = {}
     for entry in entries:  # newest first
         if (
             name in entry.alertnames
             and entry.status == "firing"
             and (entry.finished_ms or entry.created_ms) >= began_ms
         ):
-            last.setdefault(entry.key.receiver, entry)
-    if not last and known:
+            said.setdefault(entry.key.receiver, []).append(entry)
+    if not said and known:
         return [Note(f"{who} was told", at_ms) for who, at_ms in known.items()]
-    if not last:
+    if not said:
         return [Note("nobody told yet", bad=True)]
     notes = []
-    for receiver, entry in last.items():
+    for receiver, messages in said.items():
+        entry = messages[0]
         if entry.state == "sent":
-            took = max(0, (entry.finished_ms or entry.created_ms) - fired_ms) / 1000
-            when = f"{span(took)} later" if took >= 1 else "at once"
-            notes.append(Note(f"{receiver} told, accepted {when}"))
+            notes.append(Note(f"{receiver} told, {_accepted(messages, fired_ms)}"))
         elif entry.state == "open":
             why = f": {entry.error}" if entry.error else ""
             tries = f", attempt {entry.attempts}" if entry.attempts else ""
@@ -233,6 +232,14 @@ def told(
             why = entry.error or f"HTTP {entry.http_status}"
             notes.append(Note(f"{receiver} refused it: {why}", bad=True))
     return notes or [Note("nobody told yet", bad=True)]
+
+
+def _accepted(messages: Sequence[Entry], fired_ms: int) -> str:
+    """Return how soon somebody knew: a repeat of hours later does not count."""
+    sent = [one for one in messages if one.state == "sent"]
+    took = max(0, (sent[-1].finished_ms or sent[-1].created_ms) - fired_ms) / 1000
+    again = f", {len(sent)} times" if len(sent) > 1 else ""
+    return f"accepted {f'{span(took)} later' if took >= 1 else 'at once'}{again}"
 
 
 def _pending(
