@@ -84,6 +84,39 @@ def test_a_run_that_never_ends_holds_up_only_the_first_caller(gate):
     assert gate.runs == 1
 
 
+def test_a_run_that_never_ends_is_given_up_for_another_a_few_times(gate):
+    clock, server = [100.0], [gate]
+    runner = Runner(lambda: clock[0])
+
+    def run(seconds):
+        server[0](seconds)
+
+    check = Check("gone", run, True, 1.0, 0.0)
+
+    def comes_back():
+        server[0] = Gate(opened=True)
+        until = time.monotonic() + 20
+        while not ask(runner, check)["gone"].ok:
+            assert time.monotonic() < until
+
+    for later in (0.0, 3.5, 9.5, 27.5, 80.0):
+        clock[0] += later
+        ask(runner, check)
+    assert gate.runs == 4  # each is given more time than the one before
+    assert ask(runner, check)["gone"].error == "stuck"
+    clock[0] += 2.0
+    comes_back()
+
+    server[0] = gate
+    for _ in range(20):
+        clock[0] += 1e5
+        ask(runner, check)
+    names = [thread.name for thread in threading.enumerate()]
+    assert names.count("health-gone") == 9
+    gate.opened.set()  # who ends makes room
+    comes_back()
+
+
 def test_it_recovers_when_the_run_ends(gate):
     runner, check = Runner(), Check("c", gate, True, SHORT, 0.0)
     assert not ask(runner, check)["c"].ok

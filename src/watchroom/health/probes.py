@@ -23,6 +23,13 @@ DUMMY = "dummy"
 # libpq takes less than two seconds for two.
 _SHORTEST_CONNECT = 2
 _UNSENT_MILLISECONDS = 5000
+# A host that vanished after the last acknowledgement, and whoever took its address: the
+# kernel's own patience is two hours.
+_KEEPALIVE = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
 
 
 class WrongAnswerError(Exception):
@@ -128,7 +135,9 @@ def _connection(alias: str, seconds: float) -> Iterator[BaseDatabaseWrapper]:
         # A thread that waits for a server which never answers must end some day, or the
         # check could not see it come back.
         options["connect_timeout"] = max(_SHORTEST_CONNECT, math.ceil(seconds))
-        options.setdefault("tcp_user_timeout", _UNSENT_MILLISECONDS)
+        unanswered = {"tcp_user_timeout": _UNSENT_MILLISECONDS, **_KEEPALIVE}
+        for name, value in unanswered.items():
+            options.setdefault(name, value)
     try:
         yield connection
     finally:

@@ -1,8 +1,9 @@
 """Runs checks so that none holds up another, and nobody waits longer than it may.
 
-Each check has at most one run at a time, in a daemon thread. Never an executor: pools
-are joined when an event loop closes and when the process exits, and then wait for the
-very thread that a timeout has given up (measured in a peer: the health page, and with
+Each check has one run at a time, in a daemon thread. One that never ends is given up
+for another, each time later and a few times at most. Never an executor: pools are
+joined when an event loop closes and when the process exits, and then wait for the very
+thread that a timeout has given up (measured in a peer: the health page, and with
 uvicorn the exit, hang with the database).
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import threading
 import time
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 OK, ERROR = "ok", "error"
 TIMEOUT, STUCK = "timeout", "stuck"
 STUCK_AFTER = 3  # times the check's own timeout
+# Below it a run that ends by itself, for its server does not answer the login, would be
+# given up before.
+_SHORTEST_TIMEOUT = 1.0
+_MOST_GIVEN_UP = 8  # threads a check; the last of them after hours
 _LOG = logging.getLogger("watchroom.health")
 
 
@@ -75,14 +81,19 @@ class Line:
         self._run: _Run | None = None
         self._end: _End | None = None
         self._failing: bool | None = None
+        self._given_up = 0
 
     def kick(self) -> _Run | None:
         """Start a run unless one is under way or the last is fresh enough."""
         with self._lock:
-            if self._run is not None:
-                return self._run
-            end, now = self._end, self._now()
-            if end is not None and (
+            run, end, now = self._run, self._end, self._now()
+            if run is not None:
+                if now - run.begun <= self._patience():
+                    return run
+                # It may wait for a host that is gone, while another has its place.
+                self._given_up += 1
+                self._end = _End(now, now - run.begun, "", STUCK)
+            elif end is not None and (
                 now - end.at < self.check.ttl or (self.check.once and not end.error)
             ):
                 return None
@@ -95,6 +106,12 @@ class Line:
         except RuntimeError as error:  # no more threads
             self._finish(run, "", type(error).__name__)
         return run
+
+    def _patience(self) -> float:
+        if self._given_up >= _MOST_GIVEN_UP:
+            return math.inf
+        longer: int = STUCK_AFTER ** (1 + self._given_up)
+        return longer * max(self.check.timeout, _SHORTEST_TIMEOUT)
 
     def left(self, run: _Run) -> float:
         """Return how long a caller may still wait for a run.
@@ -114,7 +131,8 @@ class Line:
         spent = 0.0 if run is None else now - run.begun
         if run is not None and (end is None or spent >= self.check.timeout):
             late = spent > STUCK_AFTER * self.check.timeout
-            error = STUCK if late else TIMEOUT
+            again = end is not None and end.error == STUCK
+            error = STUCK if late or again else TIMEOUT
             found = Result(self.check, False, ERROR, error, spent, spent)
         elif end is not None:
             word = ERROR if end.error else end.word or OK
@@ -139,9 +157,12 @@ class Line:
 
     def _finish(self, run: _Run, word: str, failed: str) -> None:
         with self._lock:
-            now = self._now()
-            self._end = _End(now, now - run.begun, word, failed)
-            self._run = None
+            if self._run is run:
+                now = self._now()
+                self._end = _End(now, now - run.begun, word, failed)
+                self._run = None
+            else:  # what it found is of the past
+                self._given_up -= 1
         run.done.set_result(None)
 
     def _tell(self, found: Result) -> None:
