@@ -17,6 +17,11 @@ pytestmark = [
 ]
 REQUESTS = 'http_requests_total{job="app",route="r%s",status="%s"} %s'
 WEB = 'watchroom_processes{job="app",instance="%s",role="%s"} %s+0x40'
+SERVED = (
+    'http_requests_total{job="app",instance="%s",method="GET",route="r",status="200"}'
+    " %s+0x40"
+)
+LIVEZ = 'health_livez{job="app",instance="%s"} %s+0x40'
 # name: (series at 15 s, alert, at, labels, how many fire)
 CASES = {
     "1.3% of failures spread over eight routes is too much": (
@@ -79,9 +84,32 @@ CASES = {
         [WEB % ("a", "web", 4), WEB % ("b", "web", 0), WEB % ("b", "worker", 2)],
         ("AppDown", "3m", "", 0),
     ),
-    "one dead web host of two is down": (
+    "nor when its workers are gone": (
         [WEB % ("a", "web", 4), WEB % ("b", "web", 0), WEB % ("b", "worker", 0)],
-        ("AppDown", "3m", 'instance="b"', 1),
+        ("AppDown", "3m", "", 0),
+    ),
+    "nor is a host of beat alone, where nobody answers at the app's own address": (
+        [
+            *(WEB % ("a", "web", 4), WEB % ("b", "web", 0), WEB % ("b", "beat", 1)),
+            *(SERVED % ("b", 0), LIVEZ % ("b", 0)),
+        ],
+        ("AppDown", "3m", "", 0),
+    ),
+    "a host that served before the monitor came is down": (
+        [WEB % ("a", "web", 4), WEB % ("b", "web", 0), SERVED % ("b", 7)],
+        ("AppDown", "75s", 'instance="b"', 1),
+    ),
+    "one that was seen to serve is, whatever else lives on it": (
+        [
+            WEB % ("a", "web", 4),
+            'watchroom_processes{job="app",instance="b",role="web"} 2 0+0x40',
+            WEB % ("b", "worker", 2),
+        ],
+        ("AppDown", "90s", 'instance="b"', 1),
+    ),
+    "when no host serves, each is down": (
+        [WEB % ("a", "web", 0), WEB % ("b", "web", 0), WEB % ("b", "worker", 2)],
+        ("AppDown", "75s", "", 2),
     ),
     "a host of both is down when no other serves": (
         [WEB % ("a", "web", 0), WEB % ("a", "worker", 3)],

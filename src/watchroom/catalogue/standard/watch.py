@@ -15,7 +15,8 @@ from watchroom.catalogue.model import (
 )
 from watchroom.catalogue.standard import watch_charts
 
-_PROCESSES = "sum by (job, instance) (watchroom_processes"
+_HOST = "sum by (job, instance)"
+_WEB = 'watchroom_processes{role="web"}'
 
 APP_DOWN = Vital(
     title="Web processes",
@@ -26,13 +27,15 @@ APP_DOWN = Vital(
     alerts=(
         Alert(
             name="AppDown",
-            # A host with workers only is not down while another one serves the web.
+            # Processes may live and serve nothing. A host of workers, beat or cron alone
+            # is not down while another serves: one that serves the web was seen to
+            # today, or has answered requests, whenever the monitor was started.
             expr=(
-                f'{_PROCESSES}{{role="web"}}) == 0 unless on (job, instance)'
-                f' ({_PROCESSES}{{role="worker"}}) > 0 and on (job)'
-                ' sum by (job) (watchroom_processes{role="web"}) > 0)'
-                # Processes may live and serve nothing.
-                " or min by (job, instance) (health_livez) == 0"
+                f"({_HOST} ({_WEB}) == 0 or min by (job, instance) (health_livez) == 0)"
+                f" and on (job, instance) ({_HOST} (max_over_time({_WEB}[1d])) > 0"
+                f" or {_HOST} (http_requests_total) > 0 unless on (job, instance)"
+                f' {_HOST} (watchroom_processes{{role="worker"}}) > 0'
+                f" or {_HOST} ({_WEB}) unless on (job) sum by (job) ({_WEB}) > 0)"
             ),
             for_="1m",
             severity="critical",
