@@ -84,7 +84,9 @@ WATCHROOM_ENABLED=0 is set.""",
 - Start the app server; if it will not start, roll back the last deploy.
 - They live and do not answer: restart them; `py-spy dump --pid PID` before it says why.
 - Killed for memory: start it with fewer workers, then find what grew.
-- Put up a maintenance page at the proxy while it takes longer than minutes.""",
+- Put up a maintenance page at the proxy while it takes longer than minutes.
+- This host shall serve no web any more: stop its exporter, remove its runtime directory,
+  and silence AppDown for a day.""",
             ),
             drill=Drill(
                 fault=('watchroom_processes{role="web"} 0+0x$steps',),
