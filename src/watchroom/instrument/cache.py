@@ -4,11 +4,15 @@ The handler hands out an instance of a subclass made on the spot, which shares a
 state with the real back end and hands its calls on to it. Calls that a back end makes
 to itself (``incr`` reads first, ``get_many`` may read key by key) therefore stay
 uncounted, and ``isinstance`` holds.
+
+Every answer is the real back end's. Only Django's own ``get`` is asked with a default
+of ours, by which a stored None is told from nothing stored; others may unpack what they
+find, or answer something else, and are asked exactly as the app asks.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.cache import caches
@@ -20,7 +24,7 @@ from watchroom.registry.guard import fault, guarded
 from watchroom.registry.process import LOCKED, PROCESS, add
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from watchroom.formats.slots import Cell
 
@@ -28,8 +32,11 @@ if TYPE_CHECKING:
 
 # Tells a stored None, 0 or "" from nothing stored.
 _MISSING = object()
-_REAL = "_watchroom_real"
-_KEY = "_watchroom_key"
+# Nothing that a back end answers: neither a hit nor a miss can be told.
+_UNTOLD = object()
+_PLAIN = frozenset({"key", "default", "version"})
+_DJANGOS = "django.core.cache.backends."
+_TWIN = "_watchroom_twin"
 _CACHE = "cache"
 # Besides reads: what the base class answers by reading through `self`.
 _HANDED_ON = (
@@ -41,27 +48,34 @@ _HANDED_ON = (
 class Counted:
     """What goes before a back end's class: its reads, counted."""
 
+    # Not in the state both share: the real one would hold itself, and under ASGI each
+    # request's would keep its connections until the garbage collector comes by.
+    __slots__ = ("_watchroom_key", "_watchroom_real")
     _watchroom_real: BaseCache
     _watchroom_key: tuple[str, str]
+    _watchroom_get: Callable[..., Any] | None
+    _watchroom_aget: Callable[..., Any] | None
 
     def get(self, *args: Any, **named: Any) -> Any:
         """Read one key."""
-        default = None
+        default, absent = None, _MISSING
         try:
-            if len(args) == 1 and not named:  # nearly all reads
-                value = self._watchroom_real.get(args[0], _MISSING)
+            real = self._watchroom_real
+            djangos = type(real).get is self._watchroom_get
+            if djangos and len(args) == 1 and not named:  # nearly all reads
+                value = real.get(args[0], _MISSING)
             else:
-                default, args, named = _with_sentinel(args, named)
-                value = self._watchroom_real.get(*args, **named)
+                args, named, default, absent = _question(args, named, djangos)
+                value = real.get(*args, **named)
         except BaseException:
             _failed(self)
             raise
-        if value is _MISSING:
+        if value is absent:
             _read(self, 0, 1)
             return default
         try:
             # `_read`, written out for a hit: amid cold caches a call costs half a µs.
-            if PROCESS.on:
+            if PROCESS.on and absent is not _UNTOLD:
                 trail = current()
                 if trail is not None:
                     trail.hits += 1
@@ -78,16 +92,20 @@ class Counted:
 
     async def aget(self, *args: Any, **named: Any) -> Any:
         """Read one key."""
-        default, args, named = _with_sentinel(args, named)
+        real = self._watchroom_real
+        made = type(real)
+        djangos = made.aget is self._watchroom_aget and made.get is self._watchroom_get
+        args, named, default, absent = _question(args, named, djangos)
         try:
-            value = await self._watchroom_real.aget(*args, **named)
+            value = await real.aget(*args, **named)
         except BaseException:
             _failed(self)
             raise
-        if value is _MISSING:
+        if value is absent:
             _read(self, 0, 1)
             return default
-        _read(self, 1, 0)
+        if absent is not _UNTOLD:
+            _read(self, 1, 0)
         return value
 
     def get_many(self, *args: Any, **named: Any) -> Any:
@@ -198,10 +216,19 @@ def install() -> None:
 @guarded("cache")
 def wrap(backend: BaseCache, alias: str) -> BaseCache:
     """Return a counted twin of a back end; both share all their state."""
-    made = type(backend)
     if isinstance(backend, Counted):
         return backend
-    handed_on = {name: _hand_on(made, name) for name in _HANDED_ON}
+    made = type(backend)
+    # With the class and not in a table of ours, which would keep classes for ever.
+    twin_class = vars(made).get(_TWIN) or _twin_class(made)
+    twin: Any = object.__new__(twin_class)
+    twin.__dict__ = backend.__dict__
+    twin._watchroom_real = backend  # noqa: SLF001 - ours
+    twin._watchroom_key = (_CACHE, alias)  # noqa: SLF001 - ours
+    return cast("BaseCache", twin)
+
+
+def _twin_class(made: type[BaseCache]) -> type[BaseCache]:
     twin_class = type(
         made.__name__,
         (Counted, made),
@@ -209,14 +236,20 @@ def wrap(backend: BaseCache, alias: str) -> BaseCache:
             "__module__": made.__module__,
             "__qualname__": made.__qualname__,
             "__doc__": made.__doc__,
-            **handed_on,
+            "_watchroom_get": _djangos(made, "get"),
+            "_watchroom_aget": _djangos(made, "aget"),
+            **{name: _hand_on(made, name) for name in _HANDED_ON},
         },
     )
-    twin: BaseCache = object.__new__(twin_class)
-    twin.__dict__ = backend.__dict__
-    vars(twin)[_REAL] = backend
-    vars(twin)[_KEY] = (_CACHE, alias)
-    return twin
+    setattr(made, _TWIN, twin_class)
+    return twin_class
+
+
+def _djangos(made: type[BaseCache], name: str) -> staticmethod[..., Any] | None:
+    """Return the method if it is Django's own: it hands a default back untouched."""
+    method = getattr(made, name)
+    ours = method.__module__.startswith(_DJANGOS) and not hasattr(method, "__wrapped__")
+    return staticmethod(method) if ours else None
 
 
 def _hand_on(made: type[BaseCache], name: str) -> Callable[..., Any]:
@@ -229,26 +262,39 @@ def _hand_on(made: type[BaseCache], name: str) -> Callable[..., Any]:
     return call
 
 
-def _with_sentinel(
-    args: tuple[Any, ...], named: dict[str, Any]
-) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+def _question(
+    args: tuple[Any, ...],
+    named: dict[str, Any],
+    djangos: bool,  # noqa: FBT001 - private
+) -> tuple[tuple[Any, ...], dict[str, Any], Any, Any]:
+    """Return how to ask, the default, and what is answered when nothing is stored."""
+    if len(args) > len(_PLAIN) or not named.keys() <= _PLAIN:
+        return args, named, None, _UNTOLD  # who knows what is asked for
+    default = args[1] if len(args) > 1 else named.get("default")
+    if not djangos:
+        return args, named, default, default
     if len(args) > 1:
-        return args[1], (args[0], _MISSING, *args[2:]), named
-    default = named.get("default")
-    return default, args, {**named, "default": _MISSING}
+        return (args[0], _MISSING, *args[2:]), named, default, _MISSING
+    return args, {**named, "default": _MISSING}, default, _MISSING
 
 
 def _counted_keys(
     args: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
     keys = args[0] if args else named.get("keys", ())
-    if not hasattr(keys, "__len__"):
-        keys = list(keys)  # a generator can be counted only once
-        if args:
-            args = (keys, *args[1:])
-        else:
-            named = {**named, "keys": keys}
-    return args, named, keys
+    if hasattr(keys, "__len__"):
+        return args, named, keys
+    asked: list[Any] = []  # a generator can be counted only while it is read
+    keys = _noted(keys, asked)
+    if args:
+        return (keys, *args[1:]), named, asked
+    return args, {**named, "keys": keys}, asked
+
+
+def _noted(keys: Iterable[Any], asked: list[Any]) -> Iterator[Any]:
+    for key in keys:
+        asked.append(key)
+        yield key
 
 
 def _read(cache: Counted, hits: int, misses: int) -> None:
