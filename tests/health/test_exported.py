@@ -1,6 +1,7 @@
 """What the exporter says of the app's health: the app's word, or none."""
 
 import socketserver
+import threading
 
 import pytest
 from tests.support.hole import Hole
@@ -26,11 +27,14 @@ class App(Peer):
     def __init__(self, *server):
         self.live = 200
         self.body = {"status": "degraded", "checks": CHECKS}
+        self.slow = threading.Event()
+        self.slow.set()
         super().__init__(*server)
 
     def answer(self, asked):
         if asked.path.endswith("/livez"):
             return self.live, {}
+        self.slow.wait(30)
         known = asked.headers.get("Authorization") == "Bearer t0ken"
         return {**self.body, "details": DETAILS} if known else self.body
 
@@ -39,6 +43,7 @@ class App(Peer):
 def app():
     made = App()
     yield made
+    made.slow.set()
     made.close()
 
 
@@ -143,6 +148,25 @@ def test_a_site_tells_checks_and_not_whether_the_app_lives(app):
         clock[0] += 10.0
         assert source.families() == []
     assert len(app.asked) == many
+
+
+def test_checks_outlive_an_answer_that_is_late_and_no_more(app, monkeypatch):
+    # Four seconds are long for a test.
+    monkeypatch.setattr("watchroom.exporter.health.ASK_SECONDS", 0.3)
+    clock = [100.0]
+    source, faults = asking(app.url, now=lambda: clock[0])
+    known = shown(source)
+    until(lambda: source._began == 0.0, 30)
+    app.slow.clear()
+    for _ in range(2):
+        clock[0] += 10.0
+        assert shown(source) == known
+        until(lambda: source._began == 0.0, 30)
+    assert faults.family().samples[0].value >= 1
+    clock[0] += 15.0
+    assert shown(source) == {("health_livez",): 1.0}
+    app.slow.set()
+    shown(source, lambda values: values == known)
 
 
 def test_an_old_answer_is_no_answer(app):

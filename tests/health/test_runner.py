@@ -133,6 +133,24 @@ def test_one_slow_check_delays_no_other_result(gate):
     assert [found["slow"].ok, found["quick"].ok] == [False, True]
 
 
+def test_a_check_that_may_take_long_is_told_as_it_was_and_holds_up_nobody(gate):
+    runner, check = Runner(most=SHORT), Check("long", gate, True, 30.0, 0.0)
+    began = time.monotonic()
+    first = ask(runner, check, Check("quick", Gate(opened=True), True))
+    assert time.monotonic() - began < 10
+    assert (first["long"].ok, first["long"].word) == (False, "pending")
+    assert first["quick"].ok
+
+    gate.opened.set()
+    until = time.monotonic() + 20
+    while not ask(runner, check)["long"].ok:
+        assert time.monotonic() < until
+    gate.opened.clear()
+    again = ask(runner, check)["long"]
+    assert again.ok
+    assert again.age > 0
+
+
 def test_what_a_check_raises_is_told_by_its_class_alone(gate, caplog):
     gate.opened.set()
     gate.error = RuntimeError("password=hunter2")
@@ -146,7 +164,7 @@ def test_what_a_check_raises_is_told_by_its_class_alone(gate, caplog):
     assert (first.word, first.error, second.error) == ("error", *["RuntimeError"] * 2)
     assert "hunter2" not in repr(first[1:])
     assert good.ok
-    said = [record.getMessage() for record in caplog.records]
+    said = [one[2] for one in caplog.record_tuples if one[0] == "watchroom.health"]
     assert said == [
         "The hard health check 'c' fails: RuntimeError.",
         "The health check 'c' passes again.",

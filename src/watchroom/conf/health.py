@@ -19,7 +19,7 @@ class CheckSettings(NamedTuple):
     Attributes:
         on: False when the check is switched off.
         hard: Whether its failure makes /health/ and /readyz answer 503.
-        timeout: Seconds that a caller waits for it.
+        timeout: Seconds that it may take.
         ttl: Seconds that a result is served without asking again.
     """
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from watchroom.catalogue.metrics import Metric
     from watchroom.exporter.faults import Faults
 
-# The app's own budget for its checks is a second by default.
+# More than the three in which the app answers, however long its checks may take.
 ASK_SECONDS = 4.0
 SHOWN_SECONDS = 30.0  # or two and a half scrapes
 MOST_CHECKS = 100
@@ -65,6 +65,7 @@ class _Answer(NamedTuple):
     at: float
     live: bool | None  # None: whoever answers, it is not /livez
     checks: tuple[Seen, ...]
+    checks_at: float  # before `at` when it lives and /health/ came too late
 
 
 class Address(NamedTuple):
@@ -138,6 +139,8 @@ class AppHealth:
             if answer is not None:
                 patience = max(SHOWN_SECONDS, 2.5 * self._gap)
                 answer = answer if now - answer.at <= patience else None
+            if answer is not None and now - answer.checks_at > patience:
+                answer = answer._replace(checks=())
             if self._asked is not None:
                 self._gap = now - self._asked
             self._asked = now
@@ -149,7 +152,7 @@ class AppHealth:
             self._start()
         elif late:
             self._cut()
-            answer = _Answer(now, False, ())
+            answer = _Answer(now, False, (), now)
         return [] if answer is None else list(self._families(answer))
 
     def _start(self) -> None:
@@ -188,7 +191,7 @@ class AppHealth:
 
     def _ask(self) -> None:
         live: bool | None = False
-        checks: tuple[Seen, ...] = ()
+        checks: tuple[Seen, ...] | None = None
         fault: object = None
         try:
             status, _ = self._get("/livez")
@@ -207,8 +210,11 @@ class AppHealth:
         else:
             self._faults.count(self.name, fault)
         with self._lock:
-            now = self._now()
-            self._answer = _Answer(now, live, checks)
+            now, last = self._now(), self._answer
+            if live and checks is None and last is not None:
+                self._answer = last._replace(at=now, live=live)
+            else:
+                self._answer = _Answer(now, live, checks or (), now)
             self._began = 0.0
             # A public site without our addresses need not hear of it at each scrape.
             foreign = live is None and not self._address.own

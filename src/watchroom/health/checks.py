@@ -33,7 +33,7 @@ class Check(NamedTuple):
         run: Told the seconds it has; raises when the check fails. Returns a word to
             show instead of ``ok``, or None.
         hard: Whether its failure makes /health/ and /readyz answer 503.
-        timeout: Seconds that a caller waits for it.
+        timeout: Seconds that it may take.
         ttl: Seconds that a result is served without asking again.
         once: Whether a good result holds for the life of the process.
     """
@@ -85,7 +85,8 @@ def health_check(
     Args:
         name: As /health/ shows it; a standard check of that name is replaced.
         hard: Whether its failure makes /health/ and /readyz answer 503.
-        timeout: How long a caller waits for it, as a duration.
+        timeout: How long it may take, as a duration. Nobody waits more than 3 s: then
+            they are told what it found the last time.
         ttl: How long a result is served without asking again, as a duration.
 
     Raises:

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from watchroom.health.checks import Check
 
-OK, ERROR = "ok", "error"
+OK, ERROR, PENDING = "ok", "error", "pending"
 TIMEOUT, STUCK = "timeout", "stuck"
+# What anybody waits, whatever a check may take: the exporter's patience is four.
+MOST_SECONDS = 3.0
 STUCK_AFTER = 3  # times the check's own timeout
 # Below it a run that ends by itself, for its server does not answer the login, would be
 # given up before.
@@ -40,7 +42,8 @@ class Result(NamedTuple):
     Attributes:
         check: Which.
         ok: Whether it passed.
-        word: What everybody may see: ``ok``, ``error``, or a word of the check's own.
+        word: What everybody may see: ``ok``, ``error``, ``pending`` while its first run
+            may still take longer than anybody waits, or a word of the check's own.
         error: The class of what it raised, ``timeout`` or ``stuck``; empty when ok.
         seconds: How long the run took, or has taken.
         age: Seconds since the run ended, or began when it never ended.
@@ -74,9 +77,10 @@ class _End(NamedTuple):
 class Line:
     """One check: its run under way, and how the last one ended."""
 
-    def __init__(self, check: Check, now: Callable[[], float]) -> None:
+    def __init__(self, check: Check, now: Callable[[], float], most: float) -> None:
         self.check = check
         self._now = now
+        self._most = most
         self._lock = threading.Lock()
         self._run: _Run | None = None
         self._end: _End | None = None
@@ -122,25 +126,26 @@ class Line:
         end = self._end
         if end is not None and end.error and end.seconds >= self.check.timeout:
             return 0.0
-        return run.begun + self.check.timeout - self._now()
+        return run.begun + min(self.check.timeout, self._most) - self._now()
 
     def result(self) -> Result:
         """Return what is known now."""
         with self._lock:
             run, end, now = self._run, self._end, self._now()
         spent = 0.0 if run is None else now - run.begun
-        if run is not None and (end is None or spent >= self.check.timeout):
-            late = spent > STUCK_AFTER * self.check.timeout
-            again = end is not None and end.error == STUCK
-            error = STUCK if late or again else TIMEOUT
-            found = Result(self.check, False, ERROR, error, spent, spent)
-        elif end is not None:
+        in_time = spent < self.check.timeout
+        if end is not None and in_time:
             word = ERROR if end.error else end.word or OK
             found = Result(
                 self.check, not end.error, word, end.error, end.seconds, now - end.at
             )
+        elif in_time and self.check.timeout > self._most:
+            return Result(self.check, False, PENDING, PENDING, spent, spent)
         else:
-            found = Result(self.check, False, ERROR, TIMEOUT, 0.0, 0.0)
+            late = spent > STUCK_AFTER * self.check.timeout
+            again = end is not None and end.error == STUCK
+            error = STUCK if late or again else TIMEOUT
+            found = Result(self.check, False, ERROR, error, spent, spent)
         self._tell(found)
         return found
 
@@ -186,15 +191,22 @@ class Runner:
 
     Args:
         now: Monotonic seconds.
+        most: Seconds that callers wait at most.
     """
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, now: Callable[[], float] = time.monotonic, most: float = MOST_SECONDS
+    ) -> None:
         self._now = now
+        self._most = most
         self._pid = 0
         self._lines: dict[tuple[str, bool], Line] = {}
 
     def run(self, checks: Iterable[Check]) -> list[Result]:
-        """Return the results of `checks`, after at most the longest of their times."""
+        """Return the results of `checks`, after at most the longest of their times.
+
+        One that may take longer than anybody waits is told as it was the last time.
+        """
         lines = self._lines_of(checks)
         runs = [(line, line.kick()) for line in lines]
         for line, run in runs:
@@ -228,11 +240,14 @@ class Runner:
             key = check.name, check.once
             line = lines.get(key)
             if line is None or line.check != check:
-                line = lines.setdefault(key, Line(check, self._now))
+                line = lines.setdefault(key, self._line(check))
                 if line.check != check:
-                    line = lines[key] = Line(check, self._now)
+                    line = lines[key] = self._line(check)
             found.append(line)
         return found
+
+    def _line(self, check: Check) -> Line:
+        return Line(check, self._now, self._most)
 
 
 def _close_connections() -> None:
