@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from tests.support.peer import Peer
 from tests.support.plans import built, planned, put
 
 from watchroom.cli import COMMANDS, watchroom
@@ -19,6 +20,13 @@ from watchroom.prove import client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    found = Peer()
+    yield found
+    found.close()
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
@@ -182,3 +190,19 @@ def test_a_config_error_says_where_what_and_what_to_do() -> None:
     assert str(error) == "a.yml:3: route: bad (mend it)"
     assert str(ConfigError("bad")) == "bad"
     assert str(ConfigError("bad", file="a.yml")) == "a.yml: bad"
+
+
+def test_what_no_silence_could_be_ended_for_is_said(peer: Peer) -> None:
+    peer.paths["/api/v2/silence/gone"] = (404, "")
+    peer.paths["/api/v2/silence/closed"] = (401, "")
+    peer.paths["/api/v2/silence/full"] = (500, "state.db: disk I/O error")
+
+    def said(name: str) -> str:
+        words = ["silence", "--expire", name, "--url", peer.url]
+        done = CliRunner().invoke(watchroom, words)
+        assert done.exit_code == 1
+        return done.stderr
+
+    assert "there is no silence gone in force" in said("gone")
+    assert "wants its token" in said("closed")
+    assert "disk I/O error" in said("full")

@@ -33,13 +33,8 @@ def test_beyond_loopback_without_a_token_is_refused_with_what_to_do(files, monit
     assert "Traceback" not in said
 
 
-def test_loopback_is_open_to_names_of_this_machine_and_the_monitors_own(local):
-    for host in (
-        f"localhost:{local.port}",
-        "127.0.0.1",
-        "[::1]:9",
-        "watch.example.org",
-    ):
+def test_loopback_is_open_to_names_of_this_machine(local):
+    for host in (f"localhost:{local.port}", "127.0.0.1", "[::1]:9"):
         assert local.get("/", Host=host).status == 200, host
     for host in (
         "evil.example",
@@ -190,6 +185,18 @@ def test_a_cookie_of_nonsense_is_no_login_and_no_error(public, cookie):
     odd = "Bearer \u00e9\u00ff"
     assert public.get("/api/v1/query?query=up", Authorization=odd).status == 401
     assert "Traceback" not in public.log.read_text()
+
+
+def test_who_asks_by_the_public_name_comes_through_a_proxy_that_says_nothing(local):
+    for host in ("watch.example.org", "WATCH.example.org.:80"):
+        assert local.get("/", Host=host).status == 401, host
+        assert local.get("/login", Host=host).status == 200
+    silence = b"{}"
+    kind = {"Host": "watch.example.org", "Content-Type": "application/json"}
+    assert local.post("/api/v2/silences", silence, **kind).status == 401
+    token = (local.state / "token").read_text().strip()
+    bearer = {"Host": "watch.example.org", "Authorization": f"Bearer {token}"}
+    assert local.get("/", **bearer).status == 200
 
 
 def test_who_speaks_http_1_0_is_a_proxy_that_says_nothing_of_it(local):

@@ -512,6 +512,20 @@ class TestLogs:
         finding = found("logs", world(change=self.change(peer), send=True))
         assert finding.state == UNCLEAR
 
+    def test_a_store_that_keeps_its_own_requests_proves_nothing(self, peer, world):
+        asked_before = []
+
+        def logs(asked):
+            wanted = asked.query.removeprefix("q=")
+            had = "\n".join(line for line in asked_before if wanted in line)
+            asked_before.append(f"GET /logs?{asked.query}")
+            return had
+
+        peer.paths |= {"/": "hello", "/logs": logs}
+        finding = found("logs", world(change=self.change(peer), send=True))
+        assert finding.state == UNCLEAR
+        assert "its own requests" in finding.evidence
+
     def test_without_an_address_or_leave_to_send_it_is_not_known(self, peer, world):
         assert found("logs", world()).state == UNCLEAR
         assert found("logs", world(change=self.change(peer))).state == UNCLEAR
@@ -579,8 +593,10 @@ class TestLink:
     @pytest.mark.parametrize(
         ("status", "body", "state"),
         [
-            (200, "<title>watchroom</title>", GREEN),
+            (303, "login", GREEN),
+            (200, "<title>watchroom</title>", RED),
             (200, "another page", RED),
+            (401, "who are you?", UNCLEAR),
             (404, "watchroom", RED),
         ],
     )
@@ -595,6 +611,7 @@ class TestLink:
         port = peer.url.rpartition(":")[2]
         alert = world().built.manifest.vitals[0].alerts[0].name
         peer.paths[f"/w/runbooks/{alert}"] = (status, body)
+        peer.paths["/w/runbooks/login"] = "<title>watchroom</title>"
         there = self.leads(f"http://watch.example:{port}/w")
         assert found("link", world(change=there)).state == state
 

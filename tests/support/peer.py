@@ -21,6 +21,8 @@ class Asked(NamedTuple):
 class Peer:
     """Answers by path: (status, body), a body, or a function of the request.
 
+    The body of a redirect is where it leads.
+
     Args:
         make: Makes the server, of an address and a handler.
         where: Its address; a path for a Unix socket.
@@ -42,11 +44,13 @@ class Peer:
                 raw = (body if isinstance(body, str) else json.dumps(body)).encode()
                 with contextlib.suppress(OSError):
                     self.send_response(status)
+                    if 300 <= status < 400:
+                        self.send_header("Location", str(body))
                     self.send_header("Content-Length", str(len(raw)))
                     self.end_headers()
                     self.wfile.write(raw)
 
-            do_POST = do_GET  # noqa: N815 - http.server's name
+            do_POST = do_DELETE = do_GET  # noqa: N815 - http.server's names
 
             def log_message(self, *args):
                 pass

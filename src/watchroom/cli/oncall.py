@@ -66,11 +66,15 @@ class Monitor:
     def json(self, answer: Answer) -> Any:
         """Return the JSON of an answer; exit with 1 when it is a refusal."""
         if not answer.ok:
-            fail(refusal(self._url, answer))
+            self.refused(answer)
         try:
             return json.loads(answer.body)
         except ValueError as error:
             raise AskError(f"{self._url} answers something else than JSON") from error
+
+    def refused(self, answer: Answer) -> None:
+        """Say why the monitor says no, and exit with 1."""
+        fail(refusal(self._url, answer))
 
 
 def fail(why: str) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -148,6 +149,8 @@ def _found(monitor: Monitor) -> list[dict[str, Any]]:
 
 def _expire(monitor: Monitor, name: str) -> None:
     answer = monitor.raw(f"/api/v2/silence/{name}", method="DELETE")
+    if answer.status != HTTPStatus.NOT_FOUND and not answer.ok:
+        monitor.refused(answer)
     if not answer.ok:
         listing = monitor.command("silence", "--list")
         fail(f"there is no silence {name} in force: {listing}")

@@ -195,14 +195,17 @@ class Access:
         if path in _OPEN_PATHS or path.startswith(_SIGNED):
             return self._origin_problem(request)
         trusted = self.bears_token(request)
-        # A proxy that adds no header mostly speaks HTTP/1.0; no browser does.
-        proxied = request.version < HttpVersion11 or any(
-            name in request.headers for name in _PROXIED
+        host = host_of(request.headers.get("Host", ""))
+        # A proxy that adds no header mostly speaks HTTP/1.0, which no browser does, or
+        # passes on the name that strangers know us by.
+        proxied = (
+            request.version < HttpVersion11
+            or host in self._named - self._hosts
+            or any(name in request.headers for name in _PROXIED)
         )
         if not trusted and (proxied or not self._loopback):
             return 401, "this needs the token: Authorization: Bearer …, or /login"
-        host = host_of(request.headers.get("Host", ""))
-        if not trusted and host not in self._hosts | self._named:
+        if not trusted and host not in self._hosts:
             return 403, (
                 "unknown Host header; use localhost, or set MONITOR_URL to the name"
             )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 import urllib.error
 import urllib.request
+from concurrent.futures import Future
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 _LARGEST_ANSWER = 32 << 20
 _PATIENCE_SECONDS = 10.0
+# A peer that sends a byte now and then never runs out of a socket's patience.
+_WHOLE_ANSWER = 3
 
 
 class PeerError(WatchroomError):
@@ -78,13 +82,46 @@ def fetch(
 ) -> Reply:
     """Return what `url` answers, an error status too.
 
+    Args:
+        url: Where.
+        headers: To send along.
+        data: To be posted.
+        follow: Whether a redirect leads on, or is the answer.
+        seconds: To wait for a sign of life; for the whole answer thrice as long.
+
     Raises:
         PeerError: There is no answer.
     """
+    patience = seconds or _PATIENCE_SECONDS
+    answer: Future[Reply] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(_asked(url, headers, data, patience, follow=follow))
+        except Exception as error:  # noqa: BLE001 - the asker gets it
+            answer.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return answer.result(patience * _WHOLE_ANSWER)
+    except TimeoutError:
+        raise PeerError(
+            f"{redacted(url)} has not finished its answer after "
+            f"{patience * _WHOLE_ANSWER:g} s"
+        ) from None
+
+
+def _asked(
+    url: str,
+    headers: Mapping[str, str] | None,
+    data: bytes | None,
+    patience: float,
+    *,
+    follow: bool,
+) -> Reply:
     try:
         where = redacted(url)
         request = urllib.request.Request(url, data=data, headers=dict(headers or {}))  # noqa: S310 - the user's own servers
-        patience = seconds or _PATIENCE_SECONDS
         with _opener(follow=follow).open(request, timeout=patience) as answer:
             body = answer.read(_LARGEST_ANSWER).decode(errors="replace")
             return Reply(answer.status, body, answer.url)

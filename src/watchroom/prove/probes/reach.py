@@ -69,7 +69,7 @@ def _one_site(site: str) -> tuple[Finding | None, str]:
 
 
 def link(world: World) -> Finding:
-    """The address that pages carry opens, from here, without a page of an error."""
+    """The address that pages carry opens, to those who log in."""
     base = world.built.manifest.monitor_url.rstrip("/")
     alerts = [a.name for vital in world.built.manifest.vitals for a in vital.alerts]
     url = f"{base}/runbooks/{alerts[0]}" if alerts else base
@@ -80,22 +80,33 @@ def link(world: World) -> Finding:
             "such as a proxy with TLS before the monitor",
         )
     try:
-        answer = client.fetch(url)
+        answer = client.fetch(url, headers={"Accept": "text/html"})
     except client.PeerError as error:
         return red(f"the link in a page: {error}", "is the proxy up, and DNS right?")
-    if answer.status != 200:
+    return _opened(url, answer, embedded=world.chain.embedded)
+
+
+def _opened(url: str, answer: client.Reply, *, embedded: bool) -> Finding:
+    """Return what a stranger's browser is shown at the address of a page."""
+    if answer.status == 401:
+        return unclear(
+            f"{url} is behind another login (401), and what comes after it unseen",
+            "open the link of a page on the phone that will be called",
+        )
+    ours = "watchroom" in answer.body or not embedded
+    if answer.status != 200 or not ours:
+        what = "another page than the monitor's" if answer.status == 200 else ""
         return red(
-            f"the link in a page, {url}, answers {answer.status}",
+            f"the link in a page, {url}, answers {what or answer.status}",
             "MONITOR_URL must lead to the monitor, its path included",
         )
-    ours = "watchroom" in answer.body
-    if world.chain.embedded and not ours:
+    if embedded and "/login" not in urlsplit(answer.url).path:
         return red(
-            f"{url} opens another page than the monitor's",
-            "MONITOR_URL must lead to the monitor, its path included",
+            f"{url} opens to strangers: nobody was asked for a login",
+            "let the proxy say whom it speaks for: X-Forwarded-For, as in "
+            "docs/deploy.md; without, all it passes on counts as this machine's",
         )
-    how = "and asks for a login" if "/login" in urlsplit(answer.url).path else "at once"
-    return green(f"{url} opens from this machine, {how}")
+    return green(f"{url} opens from this machine, and asks for a login")
 
 
 def metrics_closed(world: World) -> Finding:
@@ -114,12 +125,15 @@ def metrics_closed(world: World) -> Finding:
 def _sites_closed(world: World) -> Finding | None:
     """Return which site shows metrics, or does not say; None when all are closed."""
     urls = [f"{site}{path}" for site in world.sites for path in _METRICS]
+    monitor = world.built.manifest.monitor_url.rstrip("/")
+    if monitor and not is_loopback(monitor):
+        urls.append(f"{monitor}/metrics")
     seen = {url: _metrics_at(url) for url in urls}
     if shown := [url for url, what in seen.items() if what == _SHOWN]:
         return red(
             f"strangers read metrics at {named(shown)}",
-            "take that route away, or ask for a token; a proxy makes every stranger "
-            "127.0.0.1",
+            "take that route away, or ask for a token; behind a proxy without "
+            "X-Forwarded-For every stranger is 127.0.0.1",
         )
     if silent := [f"{url} {what}" for url, what in seen.items() if what != _CLOSED]:
         return unclear(
