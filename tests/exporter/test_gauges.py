@@ -290,6 +290,43 @@ def test_one_question_has_several_answers_and_a_hang_may_be_one(tmp_path):
         running.stop()
 
 
+SLOW = """
+import time
+from watchroom.catalogue.metrics import Metric
+from watchroom.exporter.collect import Collector
+
+UP = Metric("up_there", "gauge", "Whether.", ("alias",))
+
+def collectors(broken):
+    time.sleep(1.5)  # as long as a value is served
+    dead = [
+        Collector(f"dead {alias}", 0.5, (UP,), lambda: time.sleep(60), 0.2,
+                  {"up_there": {alias: 0}})
+        for alias in "bcd"
+    ]
+    good = Collector("good", 0.5, (UP,), lambda: {"up_there": {"a": 1}})
+    return [*dead, good]
+"""
+
+
+def test_what_hangs_takes_no_answer_but_its_own_however_long_the_set_up_takes(tmp_path):
+    (tmp_path / "asking.py").write_text(SLOW)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), SOURCE])}
+    running = Child(SimpleNamespace(name="servers", module="asking"), environ, Faults())
+    running.start()
+    known = {("up_there", alias): float(alias == "a") for alias in "abcd"}
+    try:
+        for key, value in known.items():
+            until(running, key, value, 40.0)
+        end = time.monotonic() + 7
+        while time.monotonic() < end:
+            found = values(running)
+            assert {key: found.get(key) for key in known} == known
+            time.sleep(0.05)
+    finally:
+        running.stop()
+
+
 def test_without_gauges_no_child_stays(project, child):
     running = child(project(""))
     running._thread.join(20)

@@ -11,8 +11,9 @@ output, one object each:
 * ``{"begin": name}``, then ``{"value": name, "samples": {metric: [[[label values],
   number]]}}`` or ``{"error": name, "text": "…"}``.
 
-Its standard input is one line, ``{"wait": {name: seconds}}``, and then silence; the end
-of it means that the exporter is gone.
+Its standard input is one line, ``{"wait": {name: seconds}}`` in the order in which
+those that are due are asked, and then silence; the end of it means that the exporter is
+gone.
 """
 
 from __future__ import annotations
@@ -122,7 +123,9 @@ def _ask_for_ever(
 ) -> NoReturn:
     begun = time.monotonic()
     known = {collector.name: collector for collector in collectors}
-    due = {name: begun + float(wait.get(name, 0.0)) for name in known}
+    # Of those due at once the first is asked first, and who is new before all.
+    order = [*(name for name in known if name not in wait), *wait]
+    due = {name: begun + wait.get(name, 0.0) for name in order if name in known}
     while True:
         name = min(due, key=due.__getitem__)
         collector = known[name]

@@ -58,9 +58,10 @@ class Child:
     """Asks a group's collectors in a child process, again and again.
 
     A function that outlasts its limit costs the child, not the exporter: it is killed
-    and started again, and that function waits longer each time. The last good value is
-    served for 3 × `every`, then none; a collector that says what a hang means is
-    believed at once.
+    and started again, and that function is asked after the others, or later each time.
+    The last good value is served for 3 × `every`, and as long as a child takes to set
+    itself up, then none; a collector that says what a hang means is believed at once,
+    and until it answers.
 
     Args:
         group: Whose collectors.
@@ -84,6 +85,8 @@ class Child:
         self._hung: dict[str, int] = {}
         self._broken = False
         self._ready = False
+        self._spawned = 0.0
+        self._setup = 0.0
         self._restarts = 0
         self._wake, self._woken = os.pipe()
         self._stopping = False
@@ -113,7 +116,10 @@ class Child:
         with self._lock:
             for collector in self._collectors.values():
                 value = self._values.get(collector.name)
-                if value is None or now - value.at > SERVED_FOR * collector.every:
+                if value is None or not (
+                    now - value.at <= SERVED_FOR * collector.every + self._setup
+                    or (collector.hung is not None and collector.name in self._hung)
+                ):
                     continue
                 for name, samples in value.samples.items():
                     metric = collector.metrics[name]
@@ -141,11 +147,14 @@ class Child:
                     return  # there is nothing to ask
             if self._ready:  # one function hung: the others should not wait for it
                 pause = _BACKOFF[0]
+            else:  # nobody can be asked: who hung before may not hang now
+                self._hung.clear()
             self._sleep(pause)
             pause = min(2 * pause, _BACKOFF[1])
             self._restarts += 1
 
     def _run_child(self) -> None:
+        self._spawned = time.monotonic()
         child = subprocess.Popen(  # noqa: S603 - a module of ours
             [*_COMMAND, self._group.module],
             env=self._environ,
@@ -226,6 +235,7 @@ class Child:
     def _introduce(self, collectors: Sequence[_Collector]) -> None:
         with self._lock:
             self._collectors = {one.name: one for one in collectors}
+            self._setup = time.monotonic() - self._spawned
         self._ready = bool(collectors)
         for collector in collectors:
             self._errors.show(collector.name)
@@ -255,10 +265,16 @@ class Child:
             self._keep(collector, collector.hung, time.monotonic())
 
     def _waits(self) -> dict[str, float]:
-        """Return how long the next child should leave each collector alone."""
+        """Return how long the next child should leave each collector alone.
+
+        In the order in which those that are due should be asked: what hung comes last.
+        """
         now = time.monotonic()
         waits = {}
-        for name, begun in self._begun.items():
+        order = sorted(
+            self._begun.items(), key=lambda one: (one[0] in self._hung, one[1])
+        )
+        for name, begun in order:
             known = self._collectors.get(name)
             every = known.every if known else 0.0
             # What a hang means is worth knowing to the second: no longer wait for it.
