@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from watchroom.errors import QueryLimitError
 
 MINUTE = 60_000
@@ -50,6 +52,68 @@ def test_whoever_was_called_hears_of_the_end(night):
     said = night.recovers(alert)
     said += [(who, None) for _, who in night.goes_on(MINUTE)]
     assert first(said) == ["ben", "chat", "pager"]
+
+
+class Down:
+    """A night whose receivers refuse, or say nothing, from a time on, until another."""
+
+    def __init__(self, night, who, *, refuses):
+        self.night, self.who, self.refuses = night, who, refuses
+        self.down = True
+        answered = night.dispatcher.answered
+        night.oncall.desk.answered = lambda names: answered(names, night.ms)
+
+    def goes_on(self, ms):
+        """Return (kind, status) of what its receiver is sent meanwhile."""
+        night, said = self.night, []
+        end = night.ms + ms
+        while night.ms < end:
+            for note in night.dispatcher.advance(night.ms):
+                down = self.down and note.key.receiver == self.who
+                if note.kind == "send" and (self.refuses or not down):
+                    settle = night.dispatcher.settle
+                    settle(note, accepted=not down, now_ms=night.ms)
+                if note.key.receiver == self.who:
+                    said.append((note.kind, note.status))
+            night.ms += 10_000
+        return said
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_who_was_called_but_not_reached_is_left_alone_once_it_is_answered(
+    night, refuses
+):
+    alert = night.alert()
+    night.dispatcher.receive([alert], night.ms)
+    night.oncall.receive([alert], night.ms)
+    ben = Down(night, "ben", refuses=refuses)
+    assert ("send", "firing") in ben.goes_on(15 * MINUTE)
+    night.oncall.desk.acknowledge(1, "Anna", "on it")
+    ben.down = False
+    # What was still on its way is called back at once; nothing else is said.
+    said = [] if refuses else [("cancel", "firing")]
+    assert ben.goes_on(1) == said
+    assert ben.goes_on(30 * MINUTE) == []
+    night.recovers(alert)
+    assert ben.goes_on(2 * MINUTE) == [], "he never heard that it fires"
+
+
+def test_a_repeat_on_its_way_is_called_back_and_the_end_is_told_all_the_same(night):
+    alert = night.alert()
+    night.dispatcher.receive([alert], night.ms)
+    night.oncall.receive([alert], night.ms)
+    ben = Down(night, "ben", refuses=False)
+    ben.down = False
+    assert ben.goes_on(11 * MINUTE) == [("send", "firing")]
+    ben.down = True
+    assert ben.goes_on(6 * MINUTE) == [("send", "firing")]
+    night.oncall.desk.acknowledge(1, "Anna", "on it")
+    ben.down = False
+    assert ben.goes_on(30 * MINUTE) == [("cancel", "firing")]
+    over = alert._replace(ends_at_ms=night.ms)
+    night.dispatcher.receive([over], night.ms)
+    night.oncall.receive([over], night.ms)
+    assert ben.goes_on(2 * MINUTE) == [("send", "resolved")]
 
 
 def test_repeats_and_escalation_go_on_over_restarts(night):

@@ -42,7 +42,7 @@ class Notification(NamedTuple):
         key: To whom, about which group.
         kind: ``send``: send it. ``note``: nothing to send, but from now on the
             receiver counts as told. ``cancel``: what is still being delivered has
-            stopped being true and nothing takes its place.
+            stopped being true or wanted and nothing takes its place.
         status: What it says.
         alerts: In Alertmanager's order; only those that the integration wants.
         group_labels: Of the group.
@@ -159,6 +159,8 @@ def decide(
     open_: Told | None,
     send_resolved: bool,
     repeat_before_ms: int,
+    quiet: bool = False,
+    called: bool = False,
 ) -> Notification | None:
     """Return what to say to one integration of a group that rang, if anything.
 
@@ -170,6 +172,9 @@ def decide(
         open_: What is still being said to it, if anything.
         send_resolved: Whether it wants to hear of ends.
         repeat_before_ms: What was said before this moment is said again.
+        quiet: Somebody is on it: a repeat that is still on its way is called back.
+        called: No route names this receiver. Once it is quiet there is nothing to call
+            it for, unless it knows already: then it goes on to hear, to the end.
     """
     ended = [alert for alert in alerts if alert.ends_at_ms is not None]
     resolved = frozenset(alert.fingerprint for alert in ended)
@@ -181,12 +186,15 @@ def decide(
         send_resolved=send_resolved,
         repeat_before_ms=repeat_before_ms,
     )
+    needless = quiet and called and not (told and told.firing)
+    update = update and not needless
     kind: Literal["send", "note", "cancel"] = "send"
     if open_ is not None:
-        if (open_.firing, open_.resolved) == (firing, resolved):
+        same = (open_.firing, open_.resolved) == (firing, resolved)
+        if same and (update or not quiet or not firing):
             return None  # it is on its way
         # Nobody accepted the page and it is over: say both at once, if wanted.
-        if not update and not firing and open_.firing:
+        if not update and not firing and open_.firing and not needless:
             update = True
         elif not update:
             kind = "cancel"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from watchroom.monitor.aggregation import (
     AggregationGroup,
@@ -13,6 +13,7 @@ from watchroom.monitor.aggregation import (
     decide,
     order,
 )
+from watchroom.monitor.alerts import AlertGroupView, AlertStatusView
 from watchroom.monitor.inhibit import Inhibitor, Rule, compile_rules
 from watchroom.monitor.oncall.book import Place
 from watchroom.monitor.oncall.paging import USUAL, Standing
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from watchroom.promql.model import Labels
 
 __all__ = [
-    "AlertGroupView",
-    "AlertStatusView",
     "DeliveryKey",
     "Dispatcher",
     "Dropped",
@@ -42,24 +41,6 @@ class Dropped(NamedTuple):
 
     key: DeliveryKey
     reason: str
-
-
-class AlertStatusView(NamedTuple):
-    """An alert as /api/v2/alerts shows it."""
-
-    alert: Alert
-    receivers: Sequence[str]
-    state: Literal["active", "suppressed"]
-    inhibited_by: Sequence[str]
-    silenced_by: Sequence[str]
-
-
-class AlertGroupView(NamedTuple):
-    """A group as /api/v2/alerts/groups shows it."""
-
-    labels: Labels
-    receiver: str
-    alerts: Sequence[AlertStatusView]
 
 
 class _Plan(NamedTuple):
@@ -232,6 +213,8 @@ class Dispatcher:
                 repeat_before_ms=standing.repeat_before_ms(
                     key.receiver, group.route, now_ms
                 ),
+                quiet=standing.quiet,
+                called=key.receiver in standing.receivers,
             )
             if found is not None:
                 said.append(found)
@@ -287,6 +270,14 @@ class Dispatcher:
         for key, told in list(self._told.items()):
             if not told.firing and key.group_key not in keys:
                 del self._told[key]
+
+    def answered(self, fingerprints: Iterable[str], now_ms: int) -> None:
+        """Have groups of these alerts ring now if something of them is on its way."""
+        names = frozenset(fingerprints)
+        with self._lock:
+            for group in self._groups.values():
+                if group.waiting and not names.isdisjoint(group.alerts):
+                    group.next_ms = min(group.next_ms, now_ms)
 
     def due_ms(self) -> int | None:
         """Return when `advance` has something to do next."""

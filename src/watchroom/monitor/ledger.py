@@ -42,7 +42,7 @@ class Entry(NamedTuple):
         destination: ``scheme://host/…``, never the whole URL; empty until read.
         state: open (being tried), sent (accepted with 2xx), failed (refused for good),
             superseded (newer content replaced it), dropped (its receiver is gone, or
-            it stopped being true before anybody accepted it).
+            it was over or answered before anybody accepted it).
         alerts: How many alerts it carries.
         alertnames: Their names, at most 20, sorted.
         created_ms: When the intent was committed.
@@ -312,7 +312,7 @@ class Ledger:
 
         A ``note`` counts as told, a ``cancel`` does not.
         """
-        reason = "it was over before the receiver accepted it"
+        reason = "it was over or answered before the receiver accepted it"
 
         def change(db: sqlite3.Connection) -> None:
             _close(db, notification.key, "dropped", reason, now_ms)

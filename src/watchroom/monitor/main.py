@@ -259,6 +259,7 @@ class _Monitor:
             links=lambda said: outside_links(said, config().manifest, time.time()),
             oncall=oncall,
         )
+        oncall.desk.answered = notifier.answered
         return _Paging(dispatcher, ledger, notifier, oncall, silences)
 
     def _exporter(self, env: Mapping[str, str]) -> Child:

@@ -158,6 +158,11 @@ class Notifier:
         if self._oncall is not None:
             self._oncall.receive(alerts, now_ms)
 
+    def answered(self, fingerprints: Iterable[str]) -> None:
+        """Call back at once what somebody's answer has made needless (any thread)."""
+        self._dispatcher.answered(fingerprints, self._now_ms())
+        self.wake()
+
     def wake(self) -> None:
         """Have the dispatcher asked again: from any thread."""
         loop = self._loop
@@ -259,6 +264,8 @@ class Notifier:
             if delivery.stopped.is_set():
                 return
             async with self._slots:
+                if delivery.stopped.is_set():
+                    return
                 destination, attempt = await self._attempt(delivery)
             if await self._over(delivery, attempt, destination):
                 return

@@ -15,7 +15,7 @@ from watchroom.promql.model import compile_regexp, matches_all
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
-    from watchroom.monitor.dispatch import AlertStatusView
+    from watchroom.monitor.alerts import AlertStatusView
     from watchroom.monitor.services import Services
     from watchroom.promql.model import Matcher
 

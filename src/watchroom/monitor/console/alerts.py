@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from watchroom.monitor.alerts import AlertStatusView
     from watchroom.monitor.console.render import Renderer
-    from watchroom.monitor.dispatch import AlertStatusView
     from watchroom.monitor.rule_views import AlertView, RuleView
     from watchroom.monitor.services import Services
     from watchroom.promql.model import Labels

@@ -11,7 +11,7 @@ from watchroom.monitor.spans import span
 from watchroom.promql.model import Matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Future
     from typing import Any
 
@@ -45,6 +45,9 @@ class Desk:
         contacts: Who may act; with an empty list anybody who gives a name.
         now_ms: Now.
         silences: Who is not to be told of what.
+
+    Attributes:
+        answered: Hears of the alerts that somebody is on from now on.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Desk:
         self._contacts = contacts
         self._now_ms = now_ms
         self._silences = silences
+        self.answered: Callable[[Iterable[str]], None] = lambda _: None
 
     def signature(self, name: str) -> str:
         """Return who acts, as contacts.yml spells the name.
@@ -84,7 +88,7 @@ class Desk:
         """Say that somebody is on it: nothing of it is said again, nobody else told."""
         who, reason, at = self.signature(who), _text(reason, "a reason"), self._now_ms()
         event = Event(at, "person", "acknowledged", reason, who)
-        return self._book.act(
+        done = self._book.act(
             number,
             event,
             to="acknowledged",
@@ -92,12 +96,16 @@ class Desk:
             acknowledged_ms=at,
             reason=reason,
         )
+        self.answered(done[0].alerts)
+        return done
 
     def mitigate(self, number: int, who: str, text: str) -> Done:
         """Say that users no longer suffer, though it is not over."""
         who, at = self.signature(who), self._now_ms()
         event = Event(at, "person", "mitigated", _text(text, "what was done"), who)
-        return self._book.act(number, event, to="mitigated", mitigated_ms=at)
+        done = self._book.act(number, event, to="mitigated", mitigated_ms=at)
+        self.answered(done[0].alerts)
+        return done
 
     def resolve(self, number: int, who: str, text: str) -> Done:
         """Say that it is over; refused while an alert of it fires."""
