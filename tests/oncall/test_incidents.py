@@ -209,6 +209,17 @@ def test_a_timeline_is_bounded_and_people_have_room_left_in_it(night, monkeypatc
         night.oncall.desk.note(1, "Anna", "three")
     assert len(night.timeline()) == 7
     assert night.oncall.stats()["events_dropped_total"] == 5
+    night.oncall.desk.acknowledge(1, "Anna", "an answer is never refused for that")
+    assert night.timeline()[-1].kind == "acknowledged"
+
+
+def test_that_it_is_over_stands_in_a_full_timeline_too(night, monkeypatch):
+    monkeypatch.setattr(books, "MOST_EVENTS", 5)  # not 500 alerts
+    alerts = [night.alert(route=str(n)) for n in range(9)]
+    night.says(*alerts)
+    assert len(night.timeline()) == 5
+    night.recovers(*alerts)
+    assert [one.kind for one in night.timeline()[5:]] == ["resolved"]
 
 
 def test_open_incidents_are_bounded_and_counted(night, monkeypatch):

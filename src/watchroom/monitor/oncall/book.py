@@ -35,10 +35,10 @@ MOST_OPEN = 500
 """Open incidents at once; alerts beyond page all the same, and are counted."""
 
 MOST_EVENTS = 500
-"""Entries of a timeline that machines may fill."""
+"""Entries of a timeline that machines may fill; that it is over stands in it anyhow."""
 
 MOST_NOTES = 1000
-"""Entries of a timeline in all."""
+"""Entries of a timeline in all; steps that people take are never refused for it."""
 
 _MOST_ALERTS = 200
 _TEXT = 4000
@@ -256,8 +256,8 @@ class Book:
 
         Raises:
             KeyError: There is none of that number.
-            RefusedStepError: It is not in a state that leads to `to`, or its timeline
-                is full.
+            RefusedStepError: It is not in a state that leads to `to`, or it is a mere
+                entry and the timeline is full.
         """
         with self._lock:
             found = self._live.get(number) or self._records.incident(number)
@@ -265,7 +265,7 @@ class Book:
                 raise KeyError(number)
             if to:
                 check(found, to)
-            if found.events >= MOST_NOTES:
+            elif found.events >= MOST_NOTES:
                 raise RefusedStepError(
                     f"the timeline of incident {number} is full ({MOST_NOTES} entries)"
                 )
@@ -336,12 +336,16 @@ class Book:
 
     def _saved(self, incident: Incident, *events: Event) -> Incident:
         """Keep an incident and have it written; a full timeline drops and counts."""
-        room = max(0, MOST_EVENTS - incident.events)
-        lost = max(0, len(events) - room)
+        kept: list[Event] = []
+        for event in events:
+            most = MOST_NOTES if event.kind == "resolved" else MOST_EVENTS
+            if incident.events + len(kept) < most:
+                kept.append(event)
+        lost = len(events) - len(kept)
         if lost:
             self._counts["events_dropped"] += lost
             incident = replace(incident, dropped=incident.dropped + lost)
-        return self._write(incident, events[:room])[0]
+        return self._write(incident, kept)[0]
 
     def _write(
         self, incident: Incident, events: Sequence[Event]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+import time
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from watchroom.errors import QueryError
+from watchroom.errors import QueryError, WatchroomError
 from watchroom.promql.model import STALE_CELL, VALUE, Matcher
 from watchroom.promql.parse import parse
 from watchroom.promql.syntax import Selector, walk
@@ -14,72 +17,144 @@ from watchroom.promql.syntax import Selector, walk
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from watchroom.monitor.oncall.incident import Firing
-    from watchroom.promql.model import Group, Queryable
+    from watchroom.monitor.oncall.incident import Firing, Incident
+    from watchroom.promql.model import Queryable
 
+    Matchers = tuple[Matcher, ...]
+
+_LOG = logging.getLogger(__name__)
 _LOOKBACK_MS = 300_000
 _LONGEST_MS = 6 * 3_600_000
 
 
-def missing(
-    queryable: Queryable, exprs: Iterable[str], firing: Firing, at_ms: int
-) -> bool:
-    """Return whether series that an alert looked at while it fired are there no more.
+class Judged(NamedTuple):
+    """What a look found out.
 
-    Series of other jobs than the alert's prove nothing about it.
+    Attributes:
+        gone: Incident → fingerprint of an ended alert → whether its series are missing.
+        failed: Alerts about which nothing could be found out.
+    """
+
+    gone: dict[int, dict[str, bool]]
+    failed: int
+
+
+def judge(
+    queryable: Queryable,
+    incidents: Iterable[Incident],
+    exprs: Mapping[str, Sequence[str]],
+    at_ms: int,
+    seconds: float,
+) -> Judged:
+    """Look at the ended alerts of incidents, as many as the time allows.
+
+    What cannot be found out of one alert keeps its own incident open and no other.
 
     Args:
         queryable: A snapshot.
-        exprs: The expressions of the rules of its name; none: the rule was removed,
-            which is somebody's decision and no missing data.
-        firing: The alert, ended.
+        incidents: In the order of their turns.
+        exprs: Alert name → the expressions of its rules.
+        at_ms: Now.
+        seconds: How long to go on.
+    """
+    look, until = Judge(queryable, at_ms), time.monotonic() + seconds
+    judged: dict[int, dict[str, bool]] = {}
+    failed = 0
+    for incident in incidents:
+        if time.monotonic() > until:
+            break
+        gone = judged[incident.id] = {}
+        for name, firing in incident.alerts.items():
+            if firing.ended_ms is None or firing.gone is False:
+                continue
+            try:
+                gone[name] = look.missing(exprs.get(firing.name, ()), firing)
+            except Exception as error:  # noqa: BLE001 - tried again, and counted
+                failed += 1
+                if not isinstance(error, WatchroomError):  # too many series, mostly
+                    _LOG.exception("%s could not be judged", firing.name)
+    return Judged(judged, failed)
+
+
+class Judge:
+    """One look at series; what several alerts ask of the same ones is read once.
+
+    Args:
+        queryable: A snapshot.
         at_ms: Now.
     """
-    ended = firing.ended_ms or at_ms
-    start = max(firing.began_ms, ended - _LONGEST_MS) - _LOOKBACK_MS
-    for expr in exprs:
-        try:
-            nodes = list(walk(parse(expr)))
-        except QueryError:
-            continue
-        for node in nodes:
-            if not isinstance(node, Selector):
+
+    def __init__(self, queryable: Queryable, at_ms: int) -> None:
+        self._queryable = queryable
+        self._at_ms = at_ms
+        self._any = cache(self._read_any)
+        self._alive = cache(self._read_alive)
+
+    def missing(self, exprs: Iterable[str], firing: Firing) -> bool:
+        """Return whether series that an ended alert looked at are there no more.
+
+        Series of other jobs than the alert's prove nothing about it.
+
+        Args:
+            exprs: The expressions of the rules of its name; none: the rule was removed,
+                which is somebody's decision and no missing data.
+            firing: The alert, ended.
+        """
+        for expr in exprs:
+            try:
+                nodes = list(walk(parse(expr)))
+            except QueryError:
                 continue
-            matchers = _of_job(node.matchers, firing.labels)
-            there = _any(queryable.select(matchers, start, ended), ended)
-            if there and not _alive(queryable, matchers, at_ms):
+            for node in nodes:
+                if not isinstance(node, Selector):
+                    continue
+                matchers = _of_job(node.matchers, firing.labels)
+                if not self._alive(matchers) and self._was_there(matchers, firing):
+                    return True
+        return False
+
+    def _was_there(self, matchers: Matchers, firing: Firing) -> bool:
+        """Return whether there was a value while it fired.
+
+        Asked backwards and a little at a time: a rule may look at more series than
+        can be read over hours, and the last minutes answer mostly.
+        """
+        ended = firing.ended_ms or self._at_ms
+        start = max(firing.began_ms, ended - _LONGEST_MS) - _LOOKBACK_MS
+        return any(
+            self._any(matchers, max(start, end - _LOOKBACK_MS), end)
+            for end in range(ended, start, -_LOOKBACK_MS)
+        )
+
+    def _read_any(self, matchers: Matchers, start_ms: int, end_ms: int) -> bool:
+        """Return whether there is any value in ``start_ms < t <= end_ms``."""
+        for group in self._queryable.select(matchers, start_ms, end_ms):
+            low, high = np.searchsorted(group.timestamps, [start_ms, end_ms], "right")
+            if low == high or not group.labels:
+                continue
+            if group.state is None or (group.state[:, low:high] == VALUE).any():
                 return True
-    return False
+        return False
+
+    def _read_alive(self, matchers: Matchers) -> bool:
+        """Return whether a series has a value now, as an instant query would see it."""
+        at_ms = self._at_ms
+        for group in self._queryable.select(matchers, at_ms - _LOOKBACK_MS, at_ms):
+            upto = int(np.searchsorted(group.timestamps, at_ms, side="right"))
+            if not upto or not group.labels:
+                continue
+            if group.state is None:
+                return True
+            for row in group.state[:, :upto]:
+                said = np.flatnonzero((row == VALUE) | (row == STALE_CELL))
+                if len(said) and row[said[-1]] == VALUE:
+                    return True
+        return False
 
 
-def _of_job(matchers: Sequence[Matcher], labels: Mapping[str, str]) -> list[Matcher]:
+def _of_job(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> Matchers:
     job = labels.get("job")
-    if not job or any(one.name == "job" for one in matchers):
-        return list(matchers)
-    return [*matchers, Matcher("job", "=", job)]
-
-
-def _any(groups: Iterable[Group], end_ms: int) -> bool:
-    """Return whether there is any value up to `end_ms`."""
-    for group in groups:
-        upto = int(np.searchsorted(group.timestamps, end_ms, side="right"))
-        if not upto or not group.labels:
-            continue
-        if group.state is None or bool((group.state[:, :upto] == VALUE).any()):
-            return True
-    return False
-
-
-def _alive(queryable: Queryable, matchers: Sequence[Matcher], at_ms: int) -> bool:
-    """Return whether a series has a value now, as an instant query would see it."""
-    for group in queryable.select(matchers, at_ms - _LOOKBACK_MS, at_ms):
-        upto = int(np.searchsorted(group.timestamps, at_ms, side="right"))
-        if not upto or not group.labels:
-            continue
-        if group.state is None:
-            return True
-        for row in group.state[:, :upto]:
-            said = np.flatnonzero((row == VALUE) | (row == STALE_CELL))
-            if len(said) and row[said[-1]] == VALUE:
-                return True
-    return False
+    found = tuple(matchers)
+    if not job or any(one.name == "job" for one in found):
+        return found
+    return (*found, Matcher("job", "=", job))

@@ -63,8 +63,8 @@ def firing_of(alert: Alert) -> Firing:
 def joined(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Event]:
     """Return an open incident with one more alert, or one of its own firing again.
 
-    What somebody answered stays answered, unless it becomes a P1 only now, or was
-    thought to be mitigated.
+    What somebody answered stays answered, unless it becomes a P1 only now, was thought
+    to be mitigated, or was over but for nobody having looked.
     """
     before = alert.fingerprint in known.alerts
     firing = firing_of(alert)
@@ -75,8 +75,8 @@ def joined(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Event]
         priority=known.priority if known.priority_by else worst(alerts),
         times=known.times + before,
     )
-    worse = changed.priority == "P1" != known.priority
-    if known.state == "mitigated" or (known.state == "acknowledged" and worse):
+    anew = changed.priority == "P1" != known.priority or not known.firing
+    if known.state == "mitigated" or (known.state == "acknowledged" and anew):
         changed = _unanswered(changed, now_ms)
     return changed, texts.fired(firing, "fires again" if before else "also fires")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from watchroom.errors import WatchroomError
 from watchroom.formats.contacts import Contacts
@@ -15,7 +16,7 @@ from watchroom.monitor.oncall.book import Book, concerns
 from watchroom.monitor.oncall.deploys import EXPR, Deploys
 from watchroom.monitor.oncall.desk import Desk
 from watchroom.monitor.oncall.incident import Event
-from watchroom.monitor.oncall.judge import missing
+from watchroom.monitor.oncall.judge import Judged, judge
 from watchroom.monitor.oncall.links import Signer
 from watchroom.monitor.oncall.paging import USUAL, Paging, Standing
 from watchroom.monitor.oncall.passing import Passing
@@ -41,11 +42,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 10.0
-
-
-class _Looked(NamedTuple):
-    releases: list[str]
-    gone: dict[int, dict[str, bool]]
 
 
 class OnCall:
@@ -223,8 +219,12 @@ class OnCall:
         """
         while True:
             await asyncio.sleep(max(0.5, every()))
-            # An answer is passed on though nothing can be asked at the moment.
-            for step in (partial(self.look, queries), partial(self.passing.all, tell)):
+            # Each by itself: what cannot be asked now holds up nothing else.
+            for step in (
+                partial(self.releases, queries),
+                partial(self.look, queries),
+                partial(self.passing.all, tell),
+            ):
                 try:
                     await step()
                 except WatchroomError:
@@ -234,33 +234,30 @@ class OnCall:
                     _LOG.exception("looking after incidents failed")
 
     async def look(self, queries: Queries) -> None:
-        """Look once."""
-        at_ms = self.now_ms()
-        waiting = self.book.unjudged()
-        exprs = self._exprs() if waiting else {}
+        """Look once at the alerts that ended."""
+        at_ms, waiting, exprs = self.now_ms(), self.book.unjudged(), self._exprs()
+        if waiting:
+            random.shuffle(waiting)  # what there is no time for has its turn later
 
-        def work(engine: Engine, queryable: Queryable) -> _Looked:
+            def work(_: Engine, queryable: Queryable) -> Judged:
+                return judge(queryable, waiting, exprs, at_ms, _LOOK_SECONDS / 2)
+
+            found = await queries.run(work, _LOOK_SECONDS)
+            for number, gone in found.gone.items():
+                self.book.judge(number, gone, at_ms)
+            self.looks_failed += found.failed
+        self.looks += 1
+
+    async def releases(self, queries: Queries) -> None:
+        """Look once at which releases run."""
+        at_ms = self.now_ms()
+
+        def work(engine: Engine, queryable: Queryable) -> list[str]:
             found = engine.instant(queryable, EXPR, at_ms)
             samples = found.samples if isinstance(found, Vector) else []
-            return _Looked(
-                [dict(labels).get("release", "") for labels, _ in samples],
-                {
-                    incident.id: {
-                        name: missing(
-                            queryable, exprs.get(firing.name, ()), firing, at_ms
-                        )
-                        for name, firing in incident.alerts.items()
-                        if firing.ended_ms is not None and firing.gone is not False
-                    }
-                    for incident in waiting
-                },
-            )
+            return [dict(labels).get("release", "") for labels, _ in samples]
 
-        looked = await queries.run(work, _LOOK_SECONDS)
-        self.deploys.observed(looked.releases, at_ms)
-        for number, gone in looked.gone.items():
-            self.book.judge(number, gone, at_ms)
-        self.looks += 1
+        self.deploys.observed(await queries.run(work, _LOOK_SECONDS), at_ms)
 
     def _exprs(self) -> dict[str, list[str]]:
         """Return alert name → the expressions of its rules."""
