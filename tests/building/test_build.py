@@ -214,7 +214,7 @@ def test_a_build_says_what_will_page_nobody(shop):
         "WATCHROOM['SITES'] = ['https://shop.example/']\n"
     )
     said = shop.build()
-    assert "no receiver hears 'critical'" in said
+    assert "no receiver hears critical P1" in said
     assert "MONITOR_URL is not set" in said
     assert "secrets/hook" in said
     assert "Alertmanager 0.26" in said

@@ -19,6 +19,11 @@ URL = "https://hooks.example/T0/B0/very-secret"
         ({"EXPORTER": "9000"}, "WATCHROOM.EXPORTER", "host:port"),
         ({"MAX_SERIES": 5}, "WATCHROOM.MAX_SERIES", "between"),
         ({"RECEIVERS": {"a": {}}}, "WATCHROOM.RECEIVERS.a", "exactly one"),
+        (
+            {"RECEIVERS": {"a": {"secret": "x", "priority": "high"}}},
+            "WATCHROOM.RECEIVERS.a.priority",
+            "P1",
+        ),
         ({"RECEIVERS": {"a": {"url": URL}}}, "WATCHROOM.RECEIVERS.a.url", "secret"),
         (
             {"RECEIVERS": {"a": {"secret": "../x"}}},

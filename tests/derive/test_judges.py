@@ -139,13 +139,17 @@ ROUTES = {
     "severity=none alertname=Watchdog": "blackhole",
     "severity=info alertname=OfTheTeam": "blackhole",
     "alertname=WithoutSeverity job=app": "ops",
+    "severity=critical priority=P1 job=app alertname=AppDown": "ops,hush,first",
+    "severity=warning priority=P1 job=app alertname=OfTheTeam": "ops,chat,first",
+    "severity=critical priority=P3 job=app alertname=OfTheTeam": "ops,hush",
 }
 
 
 @pytest.mark.parametrize("labels", ROUTES)
 def test_an_alert_reaches_whom_it_should_and_a_drill_nobody_else(labels, tmp_path):
     hush = OPS._replace(name="hush", severities=("critical",))
-    put(tmp_path, built(planned(receivers=(OPS, CHAT, hush))))
+    first = OPS._replace(name="first", priorities=("P1",))
+    put(tmp_path, built(planned(receivers=(OPS, CHAT, hush, first))))
     said = ask(
         tmp_path, "amtool", "config", "routes", "test",
         "--config.file=alertmanager.yml", *labels.split(),

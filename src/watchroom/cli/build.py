@@ -114,6 +114,7 @@ def _told(one: conf.Receiver) -> sites.Receiver:
         url=one.url or "",
         secret=one.secret or "",
         severities=one.severity,
+        priorities=one.priority,
         kind=one.kind,
         environments=one.environments,
         channel=one.channel,

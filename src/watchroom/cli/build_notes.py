@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from watchroom.derive import routing
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -34,14 +36,13 @@ def notes(planned: Plan, root: Path, settings: conf.Settings) -> Iterator[str]:
 
 
 def _hearing(site: Site) -> Iterator[str]:
-    heard = {severity for one in site.told for severity in one.severities}
     if not site.receivers:
         yield (
             "RECEIVERS is empty: every alert fires unheard. "
             "Add WATCHROOM['RECEIVERS'] = {'ops': {'secret': 'ops_webhook'}}"
         )
-    elif "critical" not in heard:
-        yield "no receiver hears 'critical': P1 alerts page nobody"
+    elif not any(routing.hears(one, "critical", "P1") for one in site.told):
+        yield "no receiver hears critical P1 alerts: they page nobody"
     for one in site.receivers:
         if one not in site.told:
             yield (

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from watchroom.conf.values import (
+    PRIORITIES,
     SEVERITIES,
     check_keys,
     http_url,
@@ -16,7 +17,7 @@ from watchroom.conf.values import (
 
 KINDS = ("webhook", "slack", "pagerduty", "email")
 RESERVED = ("blackhole", "drill", "heartbeat")
-_COMMON = ("kind", "severity", "environments")
+_COMMON = ("kind", "severity", "priority", "environments")
 _KEYS = {
     "webhook": ("url", "secret", "public"),
     "slack": ("url", "secret", "channel"),
@@ -38,6 +39,7 @@ class Receiver(NamedTuple):
         secret: The name under ``secrets/`` that holds the address, PagerDuty's routing
             key or the mail server's password; None without one.
         severity: Which severities reach it by themselves; empty: only when called.
+        priority: Which of their priorities do; empty is all, also of rules without one.
         environments: Where it is told; empty is everywhere.
         channel: Slack's.
         to: Addresses of mail.
@@ -53,6 +55,7 @@ class Receiver(NamedTuple):
     url: str | None
     secret: str | None
     severity: tuple[str, ...]
+    priority: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
     channel: str = ""
     to: tuple[str, ...] = ()
@@ -86,6 +89,12 @@ def receiver(name: str, value: object) -> Receiver:
         raise wrong(
             f"{field}.severity", "is not a list of severities", one_of(SEVERITIES)
         )
+    priority = given.get("priority", ())
+    priorities = _texts(priority, f"{field}.priority", "a list of priorities")
+    if any(one not in PRIORITIES for one in priorities):
+        raise wrong(
+            f"{field}.priority", "is not a list of priorities", one_of(PRIORITIES)
+        )
     where = given.get("environments", ("production",) if pager else ())
     found = Receiver(
         name,
@@ -93,6 +102,7 @@ def receiver(name: str, value: object) -> Receiver:
         None,
         None,
         severities,
+        priorities,
         _texts(where, f"{field}.environments", "a list of environments"),
     )
     if kind == "email":

@@ -10,6 +10,7 @@ from watchroom.errors import ConfigError
 from watchroom.formats import rundir
 
 SEVERITIES = ("critical", "warning")
+PRIORITIES = ("P1", "P2", "P3")
 _LOOPBACK = frozenset({"localhost", "::1"})
 
 

@@ -104,7 +104,7 @@ def _routes(site: Site, asked: Sequence[Told]) -> list[Route]:
                 group_wait="0s",
             )
             for one in asked
-            if "critical" not in one.severities
+            if not hears(one, "critical", "P1")
         ),
         *(
             _route(one, severity)
@@ -116,11 +116,19 @@ def _routes(site: Site, asked: Sequence[Told]) -> list[Route]:
     ]
 
 
+def hears(told: Told, severity: str, priority: str) -> bool:
+    """Return whether a receiver is told of alerts of a severity and priority."""
+    return severity in told.severities and priority in (told.priorities or (priority,))
+
+
 def _route(told: Told, severity: str) -> Route:
     critical = severity == "critical"
+    matchers = [f'severity="{severity}"']
+    if told.priorities:
+        matchers.append(f'priority=~"{"|".join(told.priorities)}"')
     return Route(
         receiver=told.name,
-        matchers=[f'severity="{severity}"'],
+        matchers=matchers,
         continue_=True,
         # A page leaves at once, and its end within half a minute: Alertmanager tells
         # of changes only once a group_interval.

@@ -23,6 +23,7 @@ class Receiver(NamedTuple):
         url: A webhook in clear; empty when it is a secret.
         secret: The name of the secret that holds the URL, the key or the password.
         severities: What it hears of.
+        priorities: And of which of that; empty is all.
         kind: ``webhook``, ``slack``, ``pagerduty`` or ``email``.
         environments: Where it is told; empty is everywhere.
         channel: Slack's.
@@ -38,6 +39,7 @@ class Receiver(NamedTuple):
     url: str = ""
     secret: str = ""
     severities: tuple[str, ...] = ("critical", "warning")
+    priorities: tuple[str, ...] = ()
     kind: str = "webhook"
     environments: tuple[str, ...] = ()
     channel: str = ""
