@@ -38,6 +38,8 @@ class Site(http.server.BaseHTTPRequestHandler):
             left = int(rest)
             where = f"/hops/{left - 1}" if left else "/status/200"
             self.reply(301, {"Location": where})
+        elif kind == "to":
+            self.reply(301, {"Location": f"https://localhost:{rest}/status/200"})
         elif kind == "file":
             self.reply(302, {"Location": "file:///etc/passwd"})
         elif kind == "cut":
@@ -130,7 +132,7 @@ def openssl(tmp_path):
     """Return a function that makes a self-signed certificate for localhost."""
 
     def make(start, end):
-        made = Certificate(tmp_path, start, end)
+        made = Certificate(tmp_path / end, start, end)
         return made.served, made.trusted()
 
     return make
@@ -241,6 +243,22 @@ def test_a_trusted_certificate_is_dated(sites, look, openssl):
     assert found['probe_http_duration_seconds{phase="tls"}'] > 0
 
 
+def test_of_the_hosts_on_a_redirects_way_the_certificate_that_ends_first_counts(
+    sites, look, openssl, tmp_path
+):
+    soon, trusting = openssl(*NOW)
+    later, _ = openssl(*LONG)
+    trusting.load_verify_locations(tmp_path / LONG[1] / "cert.pem")
+    apex, www = sites(soon), sites(later)
+    for first, second in ((apex, www), (www, apex)):
+        port = second.rpartition(":")[2]
+        found, _ = look(f"{first}/to/{port}", context=trusting)
+        assert (found["probe_success"], found["probe_http_redirects"]) == (1, 1)
+        assert found["probe_ssl_earliest_cert_expiry"] == moment(NOW[1])
+        lifetime = moment(NOW[1]) - moment(NOW[0])
+        assert found["probe_ssl_earliest_cert_lifetime_seconds"] == lifetime
+
+
 def test_an_untrusted_certificate_fails_and_is_dated(sites, look, openssl):
     served, _ = openssl(*NOW)
     found, text = look(f"{sites(served)}/status/200")
@@ -260,7 +278,7 @@ def test_an_expired_certificate_fails_and_is_dated(sites, look, openssl):
 
 def test_a_certificate_beyond_2049_is_dated(openssl, tmp_path):
     openssl(*LONG)
-    der = ssl.PEM_cert_to_DER_cert((tmp_path / "cert.pem").read_text())
+    der = ssl.PEM_cert_to_DER_cert((tmp_path / LONG[1] / "cert.pem").read_text())
     assert validity(der) == (moment(LONG[1]), moment(LONG[0]))
     for cut in range(0, len(der), 7):
         with pytest.raises(FormatError):

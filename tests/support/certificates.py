@@ -31,7 +31,8 @@ class Certificate:
     """A self-signed certificate for localhost.
 
     Args:
-        folder: Where its files go; made.
+        folder: Where its files go; made. Its name is the subject's: those of one name
+            are one authority to clients.
         start: From when it is good: ``20200101000000Z``, the past included.
         end: Until when.
     """
@@ -45,7 +46,8 @@ class Certificate:
         (folder / "ca.cnf").write_text(_AUTHORITY)
         (folder / "index.txt").write_text("")
         self._run("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem",
-                  "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                  "-subj", f"/CN={folder.name}",
+                  "-addext", "subjectAltName=DNS:localhost",
                   "-out", "csr.pem")  # fmt: skip
         # `openssl req` takes no moment in the past; its authority does.
         self._run("ca", "-batch", "-config", "ca.cnf", "-selfsign", "-keyfile",

@@ -8,6 +8,7 @@ the deadline: as blackbox_exporter's module ``http_2xx``. The body is read, up t
 from __future__ import annotations
 
 import http.client
+import math
 import socket
 import ssl
 import threading
@@ -37,8 +38,8 @@ _HELP = {
     "probe_http_redirects": "How many redirects were followed.",
     "probe_http_ssl": "Whether the last hop used TLS.",
     "probe_http_duration_seconds": "Where the time went, over all hops.",
-    "probe_ssl_earliest_cert_expiry": "The earliest end of a certificate sent, "
-    "trusted or not.",
+    "probe_ssl_earliest_cert_expiry": "The earliest end of a certificate sent "
+    "by any hop, trusted or not.",
     "probe_ssl_earliest_cert_lifetime_seconds": "How long that certificate is good for "
     "in all.",
     "probe_failed_due_to_certificate": "Whether the certificate did not verify.",
@@ -293,7 +294,10 @@ class Probe:
                 self._expiry(secured)
 
     def _expiry(self, peer: ssl.SSLSocket) -> None:
-        if (validity := earliest(peer)) is not None:
+        validity = earliest(peer)
+        known = self._values.get("probe_ssl_earliest_cert_expiry", math.inf)
+        # Visitors pass every hop: a redirect's own certificate is needed too.
+        if validity is not None and validity.end < known:
             lifetime = validity.end - validity.start
             self._set("probe_ssl_earliest_cert_expiry", validity.end)
             self._set("probe_ssl_earliest_cert_lifetime_seconds", lifetime)

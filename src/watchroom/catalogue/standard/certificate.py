@@ -45,7 +45,8 @@ How many days, by site:
 ({_EXPIRY} - time()) / 86400
 ```
 
-What is served now, from outside; the chain counts, not only the leaf:
+What is served now, from outside; the chain counts, not only the leaf, and of a site that
+redirects each host on the way:
 
 ```sh
 echo | openssl s_client -connect YOUR-HOST:443 -servername YOUR-HOST 2>/dev/null | openssl x509 -noout -subject -issuer -dates
