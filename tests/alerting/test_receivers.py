@@ -289,6 +289,21 @@ def test_a_slack_address_that_is_gone_is_refused_without_its_path(tmp_path, slac
     assert "other-secret" not in repr(entries)
 
 
+def test_what_a_peer_says_of_a_slack_address_shows_no_secret(tmp_path):
+    def quoting(path, _):
+        return 404, f"Cannot POST {path} ({path.partition('?')[0]})"
+
+    with serving(Slack()) as server:
+        server.judge = quoting
+        url = f"{server.base}/hooks/S3CR3TKEY?wait=true&key=an0ther"
+        file = secret(tmp_path, "slack", url)
+        config = receiver("slack", SlackConfig(api_url_file=file))
+        entries, _ = told(tmp_path, config, page())
+    assert entries[-1].error.startswith("answered 404: Cannot POST …")
+    assert "S3CR3TKEY" not in repr(entries)
+    assert "an0ther" not in repr(entries)
+
+
 def test_a_wrong_password_is_refused_for_good(tmp_path):
     with serving(MailServer("watch", "another")) as server:
         entries, _ = told(tmp_path, mail_config(tmp_path, server, "watch"), page())

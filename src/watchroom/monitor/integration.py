@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     import aiohttp
 
@@ -74,12 +74,3 @@ class Integration(Protocol):
 
     async def send(self, body: str, wire: Wire) -> Told:
         """Try once; raises OSError only for a secret that cannot be read."""
-
-
-def scrubbed(text: str, secrets: Sequence[str], limit: int = 200) -> str:
-    """Return what a receiver said in one short line, with no secret of ours in it."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "…")
-    flat = " ".join(text.split())
-    return flat if len(flat) <= limit else flat[: limit - 1] + "…"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from watchroom import smtp
 from watchroom.formats import mail, texts
-from watchroom.monitor.integration import Attempt, Links, Told, Wire, scrubbed
+from watchroom.formats.quoted import scrubbed
+from watchroom.monitor.integration import Attempt, Links, Told, Wire
 from watchroom.monitor.templates.message import MessageTemplate, data
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from watchroom.formats import slack, texts
+from watchroom.formats.quoted import secrets_of
 from watchroom.monitor import webhook
 from watchroom.monitor.integration import Links, Told, Wire
 from watchroom.monitor.templates.message import MessageTemplate, data
@@ -59,6 +60,6 @@ class Slack:
             url,
             body,
             timeout_seconds=wire.timeout,
-            quoted=(url, *url.split("/")[3:]),
+            quoted=secrets_of(url),
         )
         return Told(webhook.redacted(url), attempt)

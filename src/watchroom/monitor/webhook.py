@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from watchroom.formats.quoted import scrubbed
 from watchroom.monitor.gotext import quote_meta
-from watchroom.monitor.integration import Attempt, Links, Told, Wire, scrubbed
+from watchroom.monitor.integration import Attempt, Links, Told, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,16 +6,15 @@ saying that it is a test.
 
 from __future__ import annotations
 
-import html
 import time
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote
 
 from watchroom import smtp
 from watchroom.errors import ConfigError
 from watchroom.formats import mail, pagerduty, slack
+from watchroom.formats.quoted import scrubbed, secrets_of
 from watchroom.formats.receivers import (
     EmailConfig,
     PagerdutyConfig,
@@ -139,7 +138,9 @@ def _webhook(config: WebhookConfig, directory: Path, note: Note, status: str) ->
     auth = config.http_config.authorization if config.http_config else None
     token = secret(directory, auth.credentials_file) if auth else ""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    _post(url, message(note, status, now), token=token, secrets=(*_told_by(url), token))
+    _post(
+        url, message(note, status, now), token=token, secrets=(*secrets_of(url), token)
+    )
     return client.redacted(url)
 
 
@@ -154,7 +155,7 @@ def _slack(config: SlackConfig, directory: Path, note: Note, status: str) -> str
         channel=config.channel,
         links=note.links,
     )
-    _post(url, body, secrets=_told_by(url))
+    _post(url, body, secrets=secrets_of(url))
     return client.redacted(url)
 
 
@@ -207,7 +208,7 @@ def _mail(config: EmailConfig, directory: Path, note: Note, status: str) -> str:
     sender, to = mail.addresses(config.from_)[0], mail.addresses(config.to)
     outcome = smtp.send(server, made, sender, to, _SECONDS)
     if outcome.error:
-        said = _scrubbed(outcome.error, (password,))
+        said = scrubbed(outcome.error, (password,))
         raise client.PeerError(f"smtp://{config.smarthost}: {said}")
     return f"smtp://{config.smarthost}"
 
@@ -218,26 +219,4 @@ def _post(
     try:
         client.post(url, body, token=token)
     except client.PeerError as error:
-        raise client.PeerError(_scrubbed(str(error), secrets), error.status) from None
-
-
-def _told_by(url: str) -> tuple[str, ...]:
-    """Return what of a webhook's address is secret: all behind its host, and parts.
-
-    Peers quote it in their own ways: ``Cannot POST /hooks/…``, unquoted, as HTML.
-    """
-    target = "/" + url.partition("://")[2].partition("/")[2]
-    parts = [url, target, *target.replace("?", "/").replace("&", "/").split("/")]
-    parts += [value for part in parts if (value := part.partition("=")[2])]
-    parts += [unquote(part) for part in parts]
-    parts += [html.escape(part) for part in parts]
-    return tuple(dict.fromkeys(parts))
-
-
-def _scrubbed(text: str, secrets: tuple[str, ...]) -> str:
-    """Return what a receiver said in one line, with no secret of ours in it."""
-    # The longest first: a part would break the whole, and leave the rest of it.
-    for each in sorted(secrets, key=len, reverse=True):
-        if len(each) > 3:
-            text = text.replace(each, "…")
-    return " ".join(text.split())[:300]
+        raise client.PeerError(scrubbed(str(error), secrets), error.status) from None
