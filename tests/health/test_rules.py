@@ -34,6 +34,32 @@ def test_hard_checks_page_soft_ones_tell_and_a_hanging_app_is_down(tmp_path):
             firing(NAME, "10m", 0),
         ),
         case(
+            "half of the processes fail, and each scrape asks another",
+            {
+                check("hard"): f"{OK} {'0 1 ' * 40}{OK}",
+                check("soft"): f"{OK} {'0 1 1 1 ' * 20}{OK}",
+            },
+            firing(NAME, "16m", 0),
+            firing(NAME, "18m", 1, priority="P1", check="c"),
+            firing(NAME, "35m", 1),
+            firing(NAME, "40m30s", 0),
+            firing(SOFT, "18m", 0),
+            firing(SOFT, "23m", 1, priority="P2"),
+            firing(SOFT, "40m30s", 0),
+        ),
+        case(
+            "a hard check fails now and then",
+            {check("hard"): " ".join([OK, *["0 1+0x19"] * 6])},
+            firing(NAME, "20m", 0),
+            firing(NAME, "40m", 0),
+        ),
+        case(
+            "one that failed and passes again is over at once",
+            {check("hard"): f"{OK} 0+0x7 {OK}"},
+            firing(NAME, "16m30s", 1),
+            firing(NAME, "17m15s", 0),
+        ),
+        case(
             "processes live and do not answer",
             {WEB: FOUR, LIVEZ: FAILING},
             firing("AppDown", "45s", 0),

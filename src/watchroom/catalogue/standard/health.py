@@ -18,6 +18,21 @@ from watchroom.catalogue.model import (
 
 _STATUS = "health_check_status"
 _DURATION = "health_check_duration_seconds"
+_BY = "by (job, instance, check, kind)"
+
+
+def _failing(kind: str) -> str:
+    """Return what holds while a check fails in all processes, or in some of them.
+
+    Each answer is another process's, so that what some say comes and goes. That it
+    came more than once tells it from an outage that is over.
+    """
+    status = f'{_STATUS}{{kind="{kind}"}}'
+    return (
+        f"min {_BY} ({status}) == 0"
+        f" or min {_BY} (avg_over_time({status}[$window])) < 0.9"
+        f" and max {_BY} (resets({status}[$window])) > 1"
+    )
 
 
 def _drill(kind: str) -> Drill:
@@ -39,7 +54,9 @@ _RUNBOOK = Runbook(
         "The app itself says for $for_words that a check behind /health/ fails. A hard "
         "check is something without which it cannot work (its databases, and what the "
         "project declared so): /health/ and /readyz answer 503. A soft one (caches, the "
-        "Celery broker) makes it slower or late."
+        "Celery broker) makes it slower or late. Each time another of its processes is "
+        "asked: one that fails in some of them counts as well, from the second time "
+        "within $window_words and a tenth of the answers on."
     ),
     impact=(
         "Hard: the balancer takes the processes out, and visitors get errors or "
@@ -50,6 +67,12 @@ Which checks, and since when:
 
 ```promql
 {_STATUS} == 0
+```
+
+In which share of the answers each passed; between 0 and 1 only some processes fail:
+
+```promql
+avg_over_time({_STATUS}[$window])
 ```
 
 How long they take; one that stays at its time-out hangs instead of failing:
@@ -73,6 +96,8 @@ traceback.""",
   network between, a certificate.
 - `timeout` or `stuck`: the other side accepts and never answers; restart that, not the
   app. The check sees it come back by itself.
+- Only some processes fail: what they hold is used up or stale, such as connections of a
+  pool. Restart those.
 - A check of your own is wrong: switch it off with
   `WATCHROOM["HEALTH"]["checks"][NAME] = False` and deploy.""",
 )
@@ -86,28 +111,30 @@ HEALTH_CHECK_FAILING = Vital(
     alerts=(
         Alert(
             name="HealthCheckFailing",
-            expr=f'min by (job, instance, check, kind) ({_STATUS}{{kind="hard"}}) == 0',
+            expr=_failing("hard"),
             for_="1m",
             severity="critical",
             priority="P1",
             summary="The app's health check {{ $labels.check }} fails",
             description=(
                 "The app on {{ $labels.instance }} has said for $for_words that its "
-                "hard check {{ $labels.check }} fails: /readyz answers 503."
+                "hard check {{ $labels.check }} fails, in all its processes or in "
+                "some: there /readyz answers 503."
             ),
             runbook=_RUNBOOK,
             drill=_drill("hard"),
         ),
         Alert(
             name="SoftHealthCheckFailing",
-            expr=f'min by (job, instance, check, kind) ({_STATUS}{{kind="soft"}}) == 0',
+            expr=_failing("soft"),
             for_="5m",
             severity="warning",
             priority="P2",
             summary="The app's health check {{ $labels.check }} fails, and it goes on",
             description=(
                 "The app on {{ $labels.instance }} has said for $for_words that its "
-                "soft check {{ $labels.check }} fails: it works, worse than it should."
+                "soft check {{ $labels.check }} fails, in all its processes or in "
+                "some: it works, worse than it should."
             ),
             runbook=_RUNBOOK,
             drill=_drill("soft"),
