@@ -3,12 +3,16 @@
 import getpass
 import json
 import time
+from pathlib import Path
 
 import pytest
 
+from watchroom.conf import Settings
 from watchroom.exporter.roll import roll
 from watchroom.formats import rundir
 from watchroom.formats.slots import ProcessFile
+
+SHOP = Settings(project="shop")
 
 
 @pytest.fixture
@@ -16,9 +20,9 @@ def process():
     """Return a function that makes a living process' file."""
     files = []
 
-    def make(directory, role):
+    def make(directory, role, name="shop"):
         directory.mkdir(exist_ok=True, parents=True)
-        file = ProcessFile(directory, "shop", role, time.time())
+        file = ProcessFile(directory, name, role, time.time())
         file.publish()
         files.append(file)
         return file
@@ -35,35 +39,61 @@ def test_the_living_are_counted_by_role_and_user(tmp_path, process):
     process(here, "web").close()  # dead
     (here / "shop.web.1.garbage.slots").write_bytes(b"no process file")
     me = getpass.getuser()
-    assert roll(here, "shop") == {
+    assert roll(here, SHOP) == {
         "directory": str(here),
         "processes": [
             {"role": "web", "user": me, "count": 2},
             {"role": "worker", "user": me, "count": 1},
         ],
         "elsewhere": [],
+        "namesakes": [],
     }
-    assert roll(tmp_path / "nowhere", "shop")["processes"] == []
+    assert roll(tmp_path / "nowhere", SHOP)["processes"] == []
 
 
-def test_a_worker_of_another_user_keeps_to_a_directory_of_its_own(
-    tmp_path, process, monkeypatch
-):
-    # Where the rule leads other users.
+@pytest.fixture
+def roots(tmp_path, monkeypatch):
+    """Lead the rule to a directory of the test."""
     monkeypatch.setattr(rundir, "SYSTEM", tmp_path / "system")  # not this machine's
     monkeypatch.setattr(rundir, "MEMORY", tmp_path / "memory")  # nor its /dev/shm
+
+
+@pytest.mark.usefixtures("roots")
+def test_a_worker_of_another_user_keeps_to_a_directory_of_its_own(tmp_path, process):
+    # Where the rule leads other users.
     here, there = tmp_path / "system" / "shop", tmp_path / "memory/watchroom-7-shop"
     process(here, "web")
     worker = process(there, "worker")
     process(tmp_path / "memory/watchroom-7-other", "worker")
-    (found,) = roll(here, "shop")["elsewhere"]
+    process(tmp_path / "memory/watchroom-7-my-shop", "worker")
+    (found,) = roll(here, SHOP)["elsewhere"]
     assert found["directory"] == str(there)
     assert [(one["role"], one["count"]) for one in found["processes"]] == [
         ("worker", 1)
     ]
     # Files that only the dead left there are no split.
     worker.close()
-    assert roll(here, "shop")["elsewhere"] == []
+    assert roll(here, SHOP)["elsewhere"] == []
+
+
+@pytest.mark.usefixtures("roots")
+def test_where_nobody_is_seen_other_environments_of_the_project_are_told(
+    tmp_path, process
+):
+    memory = tmp_path / "memory"
+    staging = SHOP._replace(environment="staging")
+    process(memory / "watchroom-7-shop", "web")
+    process(memory / "watchroom-7-shoes", "web")
+
+    def named(settings, where):
+        seen = roll(memory / where, settings)["namesakes"]
+        return [(one["name"], Path(one["directory"]).name) for one in seen]
+
+    found = named(staging, "watchroom-7-shop-staging")
+    assert found == [("shop", "watchroom-7-shop")]
+    process(memory / "one", "web", name="shop-staging")
+    assert named(SHOP, "one") == [("shop-staging", "one")]
+    assert named(staging, "one") == []
 
 
 def test_the_exporter_tells_who_asks(exporter):

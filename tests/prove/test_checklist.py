@@ -688,6 +688,29 @@ class TestProcesses:
         self.seen(peer, other)
         assert found("processes", world()).state == RED
 
+    def test_two_deployments_counted_as_one(self, peer, world):
+        web = [{"role": "web", "user": "shop", "count": 4}]
+        self.seen(peer, web)
+        peer.paths["/-/processes"]["mixed"] = [
+            {"directory": "/srv/blog", "processes": 4, "exporter": False},
+            {"directory": "/srv/shop", "processes": 0, "exporter": True},
+        ]
+        finding = found("processes", world())
+        assert finding.state == RED
+        assert "/srv/blog (4 processes)" in finding.evidence
+        assert "/srv/shop (0 processes, the exporter)" in finding.evidence
+
+    def test_nobody_here_but_under_another_name(self, peer, world):
+        self.seen(peer, [])
+        web = [{"role": "web", "user": "shop", "count": 4}]
+        named = {"name": "shop-staging", "directory": "/dev/shm/x", "processes": web}
+        peer.paths["/-/processes"]["namesakes"] = [named]
+        finding = found("processes", world())
+        assert finding.state == RED
+        said = "4 web of user shop as shop-staging in /dev/shm/x"
+        assert said in finding.evidence
+        assert "ENVIRONMENT" in finding.next
+
     def test_an_exporter_that_does_not_tell(self, peer, world):
         assert found("processes", world()).state == UNCLEAR
         peer.paths["/-/processes"] = (401, "")

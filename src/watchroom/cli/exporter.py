@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import signal
@@ -10,7 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -125,7 +124,7 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
     directory = _runtime_directory(settings, faults)
     token = Token(os.environ, directory)
     refuse_open(listen, token)
-    merger = Merger(directory, settings.project)
+    merger = Merger(directory, settings.name, place=conf.place())
     children = list(_children(faults)) if scope.shared else []
     sources = Sources(
         [
@@ -139,7 +138,10 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
     def services(refused: Callable[[], int]) -> Services:
         drills = Drills(time.monotonic, time.time)
         scrape = Scrape(app, sources, drills, faults, refused)
-        seen = functools.partial(roll, directory, settings.project)
+
+        def seen() -> dict[str, Any]:
+            return {**roll(directory, settings), "mixed": merger.mixed()}
+
         return Services(scrape, Sites(settings.sites), drills, faults, token, seen)
 
     try:

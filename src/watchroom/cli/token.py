@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def exporter_token(project: str, environ: Mapping[str, str]) -> str:
+def exporter_token(name: str, environ: Mapping[str, str]) -> str:
     """Return the token of this machine's exporter, or nothing.
+
+    Args:
+        name: Of the deployment; see `watchroom.formats.rundir.deployment`.
+        environ: The environment.
 
     Raises:
         ConfigError: WATCHROOM_TOKEN_FILE cannot be read.
@@ -29,7 +33,7 @@ def exporter_token(project: str, environ: Mapping[str, str]) -> str:
                 file=name,
                 field="WATCHROOM_TOKEN_FILE",
             ) from None
-    directory = rundir.locate(project, environ.get("WATCHROOM_RUNTIME_DIR"))
+    directory = rundir.locate(name, environ.get("WATCHROOM_RUNTIME_DIR"))
     try:
         return (directory / "token").read_text().strip()
     except OSError:

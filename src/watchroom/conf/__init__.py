@@ -6,11 +6,13 @@ each, at every import.
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from watchroom.errors import ConfigError
 from watchroom.formats import rundir
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ class Settings(NamedTuple):
 
     Attributes:
         project: Names the runtime directory and the files in it.
-        environment: ``production`` pages; anything else does not, unless told so.
+        environment: ``production`` pages; anything else does not, unless told so, and
+            is part of that name.
         sites: Public URLs to probe.
         monitor_url: Where people reach the monitor.
         monitor_url_set: Whether the project said so itself.
@@ -51,7 +54,7 @@ class Settings(NamedTuple):
     """
 
     project: str = "django"
-    environment: str = "production"
+    environment: str = rundir.PRODUCTION
     sites: tuple[str, ...] = ()
     monitor_url: str = DEFAULT_MONITOR_URL
     monitor_url_set: bool = False
@@ -69,6 +72,11 @@ class Settings(NamedTuple):
     redact: tuple[str, ...] = ()
     logs_url: str = ""
     sentry_url: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the runtime directory and the files in it are named by."""
+        return rundir.deployment(self.project, self.environment)
 
     @property
     def limits(self) -> dict[str, tuple[float, ...]]:
@@ -92,12 +100,26 @@ def load(raw: object, env: Mapping[str, str]) -> Settings:
     return read(raw, env)
 
 
-def fallback(env: Mapping[str, str]) -> Settings:
-    """Return the settings of a project that says nothing; never raises."""
+def fallback(env: Mapping[str, str], raw: object = None) -> Settings:
+    """Return the settings of a project that says nothing right; never raises.
+
+    Names count all the same: a staging whose WATCHROOM is wrong is not production.
+
+    Args:
+        env: As for `load`.
+        raw: As for `load`.
+    """
+    given = raw if isinstance(raw, Mapping) else {}
+    keys = ("PROJECT", "ENVIRONMENT", "RUNTIME_DIR")
+    project, environment, place = (
+        value.strip() if isinstance(value := given.get(key), str) else ""
+        for key in keys
+    )
     module = env.get("DJANGO_SETTINGS_MODULE", "")
     return Settings(
-        project=module.partition(".")[0] or "django",
-        runtime_dir=env.get("WATCHROOM_RUNTIME_DIR") or None,
+        project=project or module.partition(".")[0] or "django",
+        environment=environment or rundir.PRODUCTION,
+        runtime_dir=env.get("WATCHROOM_RUNTIME_DIR") or place or None,
         enabled=enabled(env),
     )
 
@@ -110,7 +132,20 @@ def enabled(env: Mapping[str, str]) -> bool:
 
 def runtime_dir(settings: Settings) -> Path:
     """Return the directory of the process files; it need not exist yet."""
-    return rundir.locate(settings.project, settings.runtime_dir)
+    return rundir.locate(settings.name, settings.runtime_dir)
+
+
+@cache
+def place() -> str:
+    """Return the directory that the project is imported from; empty when not known."""
+    try:
+        from django.conf import settings as django_settings
+
+        package = sys.modules[django_settings.SETTINGS_MODULE.partition(".")[0]]
+        home = next(iter(getattr(package, "__path__", ())), package.__file__)
+        return str(Path(home or "").resolve().parent) if home else ""
+    except Exception:  # noqa: BLE001 - settings that were made by hand come from nowhere
+        return ""
 
 
 def release() -> str:
@@ -136,13 +171,28 @@ def settings() -> Settings:
     Raises:
         ConfigError: As `load`; nothing is kept then, so a test may correct it.
     """
-    from django.conf import settings as django_settings
     from django.core.signals import setting_changed
 
     setting_changed.connect(_forget, dispatch_uid="watchroom.conf")
+    raw, env = _said()
+    return load(raw, env)
+
+
+def settings_or_names() -> Settings:
+    """Return the settings, or where they are wrong the defaults under their names."""
+    try:
+        return settings()
+    except ConfigError:  # the system check tells it to people
+        raw, env = _said()
+        return fallback(env, raw)
+
+
+def _said() -> tuple[object, dict[str, str]]:
+    from django.conf import settings as django_settings
+
     module = getattr(django_settings, "SETTINGS_MODULE", None)
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": module or ""}
-    return load(getattr(django_settings, "WATCHROOM", None) or {}, env)
+    return getattr(django_settings, "WATCHROOM", None) or {}, env
 
 
 def _forget(*, setting: str, **_: object) -> None:

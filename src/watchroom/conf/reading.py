@@ -55,7 +55,7 @@ def read(raw: object, env: Mapping[str, str]) -> Settings:
         raise wrong("MAX_SERIES", "is not between 100 and 1000000", "write 10000")
     return Settings(
         project=text(given, "PROJECT") or defaults.project,
-        environment=text(given, "ENVIRONMENT") or "production",
+        environment=text(given, "ENVIRONMENT") or defaults.environment,
         sites=tuple(_sites(given.get("SITES", ()))),
         monitor_url=_monitor_url(given),
         monitor_url_set="MONITOR_URL" in given,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from watchroom import conf
-from watchroom.errors import ConfigError
 from watchroom.redact import Redactor
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ def redactor() -> Redactor | None:
 
 def service() -> dict[str, str]:
     """Return whose a line is: project, environment and, if known, release."""
-    said = _settings()
+    said = conf.settings_or_names()
     found = {"project": said.project, "environment": said.environment}
     version = conf.release()
     return {**found, "release": version} if version else found
@@ -67,7 +65,7 @@ def _redactor() -> Redactor:
     setting_changed.connect(_forget, dispatch_uid="watchroom.redaction")
     names = [name for name in dir(django_settings) if name.isupper()]
     values = [(name, _read(django_settings, name)) for name in names]
-    return Redactor(_settings().redact, secrets(values))
+    return Redactor(conf.settings_or_names().redact, secrets(values))
 
 
 def _read(settings: object, name: str) -> object:
@@ -79,13 +77,6 @@ def _read(settings: object, name: str) -> object:
 
 def _forget(**_: object) -> None:
     _redactor.cache_clear()
-
-
-def _settings() -> conf.Settings:
-    try:
-        return conf.settings()
-    except ConfigError:  # the system check tells it to people
-        return conf.fallback(os.environ)
 
 
 def _within(name: str, value: Any, depth: int) -> Iterable[str]:

@@ -23,11 +23,11 @@ _UNBORN_SECONDS = 60.0
 
 
 class Fleet:
-    """Tracks the files of one project's processes.
+    """Tracks the files of one deployment's processes.
 
     Args:
         directory: The runtime directory; need not exist.
-        project: As in file names.
+        name: As in file names.
         now: Epoch seconds.
 
     Attributes:
@@ -37,15 +37,15 @@ class Fleet:
         errors: Files and folds that failed, so far.
     """
 
-    def __init__(self, directory: Path, project: str, now: Callable[[], float]) -> None:
+    def __init__(self, directory: Path, name: str, now: Callable[[], float]) -> None:
         self.live: dict[str, Reader] = {}
         self.folded = Folded()
         self.version = 0
         self.errors = 0
         self._dir = directory
-        self._prefix = f"{project}."
-        self._totals = directory / f"{project}.base"
-        self._lock = directory / f"{project}.lock"
+        self._prefix = f"{name}."
+        self._totals = directory / f"{name}.base"
+        self._lock = directory / f"{name}.lock"
         self._now = now
         self._saved = Folded()
         self._seen: tuple[int, int, int] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watchroom.catalogue.metrics import (
     COUNTER_RESETS,
@@ -18,9 +18,9 @@ from watchroom.catalogue.metrics import (
 )
 from watchroom.exporter.fleet import Fleet
 from watchroom.exporter.folded import REQUESTS, Group, group
+from watchroom.exporter.origins import Origins
 from watchroom.exporter.table import Column, Page, Table, page
 from watchroom.exporter.workload import Live
-from watchroom.formats import rundir
 from watchroom.formats.exposition import header, label_text, number
 from watchroom.formats.slots import pid_namespace
 
@@ -36,20 +36,27 @@ INSTRUMENTS = (
 
 
 class Merger:
-    """Reads what the processes of one project left in its runtime directory.
+    """Reads what the processes of one deployment left in its runtime directory.
 
     Threads may share one. Several, also in several processes, may read one directory.
 
     Args:
         runtime_dir: As `watchroom.conf.runtime_dir` finds it; need not exist.
-        project: Whose files to read.
+        name: Whose files to read; see `watchroom.formats.rundir.deployment`.
         now: Epoch seconds.
+        place: From where this process imports the project; empty: not to be compared.
     """
 
     def __init__(
-        self, runtime_dir: Path, project: str, now: Callable[[], float] = time.time
+        self,
+        runtime_dir: Path,
+        name: str,
+        now: Callable[[], float] = time.time,
+        place: str = "",
     ) -> None:
-        self._fleet = Fleet(runtime_dir, rundir.safe(project), now)
+        self._now = now
+        self._fleet = Fleet(runtime_dir, name, now)
+        self._origins = Origins(place, now())
         self._lock = threading.Lock()
         self._namespace = pid_namespace()
         self._table = Table()
@@ -72,7 +79,7 @@ class Merger:
     def render(self) -> str:
         """Return the exposition text of all metrics of the project's processes."""
         with self._lock:
-            self._fleet.scan()
+            self._scan()
             row = self._added()
             shown = self._current_page()
             text = shown.fill(row)
@@ -82,8 +89,14 @@ class Merger:
     def processes(self) -> dict[str, int]:
         """Return the live processes by role; ``web`` and ``worker`` always stand."""
         with self._lock:
-            self._fleet.scan()
+            self._scan()
             return self._roles()
+
+    def mixed(self) -> list[dict[str, Any]]:
+        """Return from where code is counted that is not of one deployment, if any."""
+        with self._lock:
+            self._scan()
+            return self._origins.mixed(self._now())
 
     def live(self) -> list[Live]:
         """Return the processes that lived at the last scan and can be seen from here.
@@ -102,6 +115,12 @@ class Merger:
         with self._lock:
             self._fleet.close()
             self._columns.clear()
+
+    def _scan(self) -> None:
+        self._fleet.scan()
+        # Not commands: a long one ends in the release that it was begun in.
+        serving = (one for one in self._fleet.live.values() if one.role in ROLES)
+        self._origins.see(serving, self._now())
 
     def _added(self) -> list[float]:
         fleet = self._fleet

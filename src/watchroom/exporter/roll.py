@@ -1,7 +1,9 @@
 """Who is seen: processes by role and user, and those that keep to another directory.
 
 PrivateTmp, another user or another WATCHROOM_RUNTIME_DIR make a process write where
-nobody reads; that is found by looking where the rule would lead other users.
+nobody reads; that is found by looking where the rule would lead other users. Another
+ENVIRONMENT does it too, rightly so in another deployment of the project; so that is
+told only where nobody is seen.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import os
 import pwd
 from collections import Counter
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from watchroom.errors import FormatError
@@ -21,42 +24,64 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from watchroom.conf import Settings
+
 _MOST_FILES = 5000
 
 
-def roll(directory: Path, project: str) -> dict[str, Any]:
-    """Return the living processes of a project, and where others of it may be.
+def roll(directory: Path, settings: Settings) -> dict[str, Any]:
+    """Return the living processes of a deployment, and where others of it may be.
 
     Args:
         directory: The exporter's runtime directory.
-        project: As in file names.
+        settings: Which deployment.
     """
+    name = settings.name
     found: dict[str, Any] = {
         "directory": str(directory),
-        "processes": _living(directory, project),
+        "processes": _living(directory, name),
         "elsewhere": [],
+        "namesakes": [],
     }
-    for other in _others(directory, project):
-        if (seen := _living(other, project)) or not os.access(other, os.R_OK):
+    for other, _ in _others(directory, name):
+        if (seen := _living(other, name)) or not os.access(other, os.R_OK):
             found["elsewhere"].append({"directory": str(other), "processes": seen})
+    if not found["processes"]:
+        project = rundir.deployment(settings.project, rundir.PRODUCTION)
+        found["namesakes"] = [
+            {"name": other, "directory": str(where), "processes": seen}
+            for where, other in _namesakes(directory, project)
+            if other != name and (seen := _living(where, other))
+        ]
     return found
 
 
-def _others(directory: Path, project: str) -> Iterator[Path]:
-    name = rundir.safe(project)
-    candidates = [
-        rundir.SYSTEM / name,
-        *sorted(rundir.MEMORY.glob(f"watchroom-*-{name}")),
+def _others(directory: Path, name: str) -> Iterator[tuple[Path, str]]:
+    """Yield where the rule leads others of a name (a pattern), and their names."""
+    system = [(path, path.name) for path in sorted(rundir.SYSTEM.glob(name))]
+    memory = [
+        (path, path.name.split("-", 2)[2])
+        for path in sorted(rundir.MEMORY.glob(f"watchroom-*-{name}"))
     ]
-    for path in candidates:
+    for path, found in system + memory:
         with suppress(OSError):
-            if path.is_dir() and not path.samefile(directory):
-                yield path
+            here = directory.exists() and path.samefile(directory)
+            if fnmatchcase(found, name) and path.is_dir() and not here:
+                yield path, found
 
 
-def _living(directory: Path, project: str) -> list[dict[str, Any]]:
+def _namesakes(directory: Path, project: str) -> Iterator[tuple[Path, str]]:
+    names = {path.name.partition(".")[0] for path in directory.glob(f"*{SUFFIX}")}
+    for name in sorted(names):
+        if name == project or name.startswith(f"{project}-"):
+            yield directory, name
+    yield from _others(directory, project)
+    yield from _others(directory, f"{project}-*")
+
+
+def _living(directory: Path, name: str) -> list[dict[str, Any]]:
     counts: Counter[tuple[str, str]] = Counter()
-    prefix = f"{rundir.safe(project)}."
+    prefix = f"{name}."
     with suppress(OSError):
         for at, entry in enumerate(os.scandir(directory)):
             if at >= _MOST_FILES:

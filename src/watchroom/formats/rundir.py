@@ -1,4 +1,4 @@
-"""Where the processes of one project leave their files: one rule for all of them.
+"""Where the processes of one deployment leave their files: one rule for all of them.
 
 Standard library only, no Django: the web process, the worker and the exporter must
 come to the same directory, each by itself.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from watchroom.errors import ConfigError
 
+PRODUCTION = "production"
 MODE = 0o2770
 SYSTEM = Path("/run/watchroom")
 MEMORY = Path("/dev/shm")  # noqa: S108 - the name below it is ours, its owner is checked
@@ -25,16 +26,25 @@ _NETWORK = frozenset(
 )
 
 
-def locate(project: str, explicit: str | Path | None = None) -> Path:
-    """Return the runtime directory of a project; it need not exist yet.
+def deployment(project: str, environment: str) -> str:
+    """Return what files are named by: the same in every process of one deployment.
+
+    Settings say it, and nothing else: a path is another after the next release.
+    """
+    if environment == PRODUCTION:
+        return safe(project)
+    return f"{safe(project)}-{safe(environment)}"
+
+
+def locate(name: str, explicit: str | Path | None = None) -> Path:
+    """Return the runtime directory of a deployment; it need not exist yet.
 
     Args:
-        project: The project's name.
+        name: As `deployment` returns it.
         explicit: WATCHROOM_RUNTIME_DIR or the setting RUNTIME_DIR, if given.
     """
     if explicit:
         return Path(explicit).absolute()
-    name = safe(project)
     system = SYSTEM / name
     if os.access(system if system.exists() else SYSTEM, os.W_OK | os.X_OK):
         return system

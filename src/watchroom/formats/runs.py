@@ -13,7 +13,7 @@ from contextlib import suppress
 from hashlib import blake2s
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.formats.rundir import MODE, safe
+from watchroom.formats.rundir import MODE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,9 +37,9 @@ class Run(NamedTuple):
     schedule: str = ""
 
 
-def directory(runtime_dir: Path, project: str) -> Path:
-    """Return where the facts of a project are; it need not exist."""
-    return runtime_dir / f"{safe(project)}.schedule"
+def directory(runtime_dir: Path, name: str) -> Path:
+    """Return where the facts of a deployment are; it need not exist."""
+    return runtime_dir / f"{name}.schedule"
 
 
 def note(where: Path, kind: str, run: Run) -> None:

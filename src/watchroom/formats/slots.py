@@ -156,11 +156,12 @@ class ProcessFile(Arena):
 
     Args:
         directory: The runtime directory; it exists.
-        project: Whose process this is.
+        name: Of the deployment whose process this is.
         role: ``web``, ``worker`` or ``command``.
         started: Epoch seconds.
         replaces: The name of the file whose counts this one continues, if any.
         release: Which version of the project this process runs, if known.
+        place: The directory that the project is imported from, if known.
         sentry: Whether it sends its errors to Sentry.
 
     Raises:
@@ -170,19 +171,20 @@ class ProcessFile(Arena):
     def __init__(
         self,
         directory: Path,
-        project: str,
+        name: str,
         role: str,
         started: float,
         replaces: str | None = None,
         release: str = "",
+        place: str = "",
         *,
         sentry: bool = False,
     ) -> None:
         super().__init__()
         # pids come round again, and a file may outlive its process: hence the suffix.
-        name = f"{project}.{role}.{os.getpid()}.{os.urandom(6).hex()}{SUFFIX}"
-        self.path = directory / name
-        self._born = directory / f"{name}{UNBORN}"
+        file = f"{name}.{role}.{os.getpid()}.{os.urandom(6).hex()}{SUFFIX}"
+        self.path = directory / file
+        self._born = directory / f"{file}{UNBORN}"
         self._maps: list[tuple[mmap.mmap, memoryview, View]] = []
         self._fd = os.open(self._born, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660)
         try:
@@ -195,13 +197,14 @@ class ProcessFile(Arena):
             header = {
                 "format": FORMAT,
                 "segment": SEGMENT,
-                "project": project,
+                "project": name,
                 "role": role,
                 "pid": os.getpid(),
                 "namespace": pid_namespace(),
                 "started": started,
                 "replaces": replaces,
                 "release": release[:200],
+                "place": place[-300:],
                 "sentry": sentry,
             }
             self._add(HEADER, header, 0)

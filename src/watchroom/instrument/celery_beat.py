@@ -81,5 +81,5 @@ def _note(kind: str, run: runs.Run) -> None:
     if roles.in_tests():
         return
     settings = PROCESS.settings()
-    where = runs.directory(conf.runtime_dir(settings), settings.project)
+    where = runs.directory(conf.runtime_dir(settings), settings.name)
     runs.note(where, kind, run)

@@ -174,11 +174,12 @@ class Process:
             rundir.prepare(directory)
             file = ProcessFile(
                 directory,
-                rundir.safe(config.project),
+                config.name,
                 self.role,
                 time.time(),
                 replaces=old.path.name if old else None,
                 release=conf.release(),
+                place=conf.place(),
                 sentry=self.sentry,
             )
             self._series = {}
@@ -224,10 +225,7 @@ class Process:
     def settings(self) -> conf.Settings:
         """Return the project's settings, or the defaults when they are wrong."""
         if self._settings is None:
-            try:
-                self._settings = conf.settings()
-            except ConfigError:  # the system check tells it to people
-                self._settings = conf.fallback(os.environ)
+            self._settings = conf.settings_or_names()
         return self._settings
 
     def cell(self, metric: Metric, values: tuple[str, ...]) -> Cell:

@@ -49,7 +49,7 @@ def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
         found.append(_broker(Broker(app, configured(app, settings.queues))))
     entries = celery_app.schedule(app)
     if entries:
-        notes = runs.directory(conf.runtime_dir(settings), settings.project)
+        notes = runs.directory(conf.runtime_dir(settings), settings.name)
         found.append(_schedule(Schedule(app, entries, notes)))
     return found
 

@@ -179,7 +179,23 @@ def processes(world: World) -> Finding:
             f"{named(split, 2)}",
             "give all of them one WATCHROOM_RUNTIME_DIR, and no PrivateTmp",
         )
+    if mixed := seen.get("mixed"):
+        return red(
+            f"code in several places is counted as one: {_places(mixed)}",
+            "two deployments? Give each its own PROJECT or ENVIRONMENT, and restart. "
+            "An old release? Stop it; restart the exporter after a deploy",
+        )
     said = _said(seen["processes"])
+    if not seen["processes"] and (others := seen.get("namesakes")):
+        named_so = [
+            f"{_said(one['processes'])} as {one['name']} in {one['directory']}"
+            for one in others
+        ]
+        return red(
+            f"no process is seen in {seen['directory']}, but {named(named_so, 2)}",
+            "are these the app's? Then its settings say another ENVIRONMENT or PROJECT "
+            "to the app than to the exporter: an environment variable is missing",
+        )
     if not any(one["role"] == "web" for one in seen["processes"]):
         return red(
             f"no web process is seen in {seen['directory']}"
@@ -188,6 +204,14 @@ def processes(world: World) -> Finding:
             "set, or another WATCHROOM_RUNTIME_DIR?",
         )
     return green(f"{said}; all in {seen['directory']}")
+
+
+def _places(mixed: list[dict[str, Any]]) -> str:
+    return ", ".join(
+        f"{one['directory']} ({one['processes']} processes"
+        + (", the exporter)" if one["exporter"] else ")")
+        for one in mixed
+    )
 
 
 def _said(processes: list[dict[str, Any]]) -> str:
