@@ -1,5 +1,6 @@
 """How late an entry is: by its own schedule, from what beat and workers noted."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -92,6 +93,24 @@ def test_a_directory_that_cannot_be_written_is_no_reason_to_see_nothing(
     assert overdue(schedule) == 0
     clock.now += 2 * HOUR
     assert overdue(schedule) == HOUR
+
+
+def test_a_task_that_ran_is_not_late_when_its_notes_are_removed(clock, notes):
+    schedule = watching(clock, notes, entry=24 * HOUR)
+    schedule.look()
+    clock.now += 5 * 24 * HOUR
+    for kind in (runs.PUBLISHED, runs.BEGUN):
+        runs.note(notes, kind, runs.Run("entry", clock.now))
+    assert overdue(schedule) == 0
+    ran = clock.now
+    shutil.rmtree(notes)  # a cleaner, or logind's RemoveIPC
+    clock.now += HOUR
+    (standing,) = schedule.look().values()
+    assert standing == (0, ran, ran)
+    clock.now += 24 * HOUR
+    assert overdue(schedule) == HOUR
+    runs.note(notes, runs.BEGUN, runs.Run("entry", clock.now))
+    assert overdue(schedule) == 0
 
 
 def test_a_note_is_replaced_by_newer_ones_only_and_odd_files_are_no_notes(notes):

@@ -55,6 +55,7 @@ class Schedule:
         self._notes = notes
         self._now = now
         self._awaited: dict[str, runs.Run] = {}
+        self._newest: dict[tuple[str, str], runs.Run] = {}
         self._schedules = {
             name: self._schedule(app, entry)
             for name, entry in list(entries.items())[: runs.MOST_ENTRIES]
@@ -66,8 +67,8 @@ class Schedule:
 
     def _stand(self, name: str) -> Standing:
         schedule = self._schedules[name]
-        begun = runs.read(self._notes, runs.BEGUN, name)
-        published = runs.read(self._notes, runs.PUBLISHED, name)
+        begun = self._noted(runs.BEGUN, name)
+        published = self._noted(runs.PUBLISHED, name)
         since = self._waits_since(name, repr(schedule))
         last = max(since, begun.at if begun else 0.0)
         left = schedule.remaining_estimate(datetime.fromtimestamp(last, UTC))
@@ -76,6 +77,13 @@ class Schedule:
             begun.at if begun else None,
             published.at if published else None,
         )
+
+    def _noted(self, kind: str, name: str) -> runs.Run | None:
+        """Return the newest note seen: their directory may have been removed since."""
+        read, known = runs.read(self._notes, kind, name), self._newest.get((kind, name))
+        if read is not None and (known is None or read.at > known.at):
+            known = self._newest[kind, name] = read
+        return known
 
     def _schedule(self, app: Any, entry: Any) -> Any:
         from celery.schedules import maybe_schedule
