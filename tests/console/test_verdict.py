@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from watchroom.monitor.alerts import Alert
 from watchroom.monitor.console.changes import changes
 from watchroom.monitor.console.gather import Transition
 from watchroom.monitor.console.spark import spark
@@ -71,6 +72,14 @@ def said(alerts=(), tiles=(), entries=(), **changes):
     return verdict(alerts, tiles, entries, **{**options, **changes})
 
 
+def incident(number, name="A", **changes):
+    labels = (("alertname", name), ("priority", "P1"), ("severity", "critical"))
+    texts = (("description", "The nightly copy."), ("summary", "no backup"))
+    fires = Alert(labels, texts, NOW - 120_000, None, NOW)
+    opened = moves.opened(number, fires, labels[:1], began_ms=None, now_ms=NOW - 60_000)
+    return replace(opened, **changes)
+
+
 def notes(found):
     return [note.text for note in found.notes]
 
@@ -110,10 +119,9 @@ def test_a_repeat_makes_nobody_look_as_if_told_late():
 
 
 def test_what_waits_for_an_answer_can_be_answered_and_then_says_who_did_and_when():
-    waits = moves.by_hand(7, "A", "P1", "Anna", NOW)
-    waits = replace(waits, group={"alertname": "A"})
+    waits = incident(7)
     firing = [alert("A", "firing", 40)]
-    found = said(firing, answers={"A": waits})
+    found = said(firing, incidents=[waits])
     assert (found.answer, found.can_silence) == (waits, True)
     assert "not acknowledged" in notes(found)
     done = replace(
@@ -123,16 +131,50 @@ def test_what_waits_for_an_answer_can_be_answered_and_then_says_who_did_and_when
         acknowledged_ms=NOW - 5000,
         reason="rolling back",
     )
-    found = said(firing, answers={"A": done})
+    found = said(firing, incidents=[done])
     assert found.answer is None
     assert Note("Anna is on it: rolling back, since", NOW - 5000) in found.notes
 
 
+def test_what_is_open_though_no_rule_fires_comes_before_calm():
+    posted, by_hand = incident(7), moves.by_hand(8, "no power", "P2", "Sue", NOW)
+    found = said(
+        [alert("B", "pending", 5)],
+        [tiled("ok")],
+        [entry("sent", ago_s=59)],
+        incidents=[posted, by_hand],
+    )
+    assert (found.css, found.sentence) == ("fire", "Incident 7 is open: A: no backup")
+    assert notes(found) == [
+        *("P1 for 1 min, since", "1 more open: no power"),
+        *("ops told, accepted 1 s later", "not acknowledged", "incident 7"),
+    ]
+    assert (found.answer, found.detail) == (posted, "The nightly copy.")
+    assert (found.can_silence, found.runbook) == (True, "A")
+    found = said(incidents=[by_hand])
+    assert found.sentence == "Incident 8 is open: no power"
+    assert notes(found) == ["P2 for 0 s, since", "incident 8"]
+    (name,) = posted.alerts
+    unseen = replace(posted.alerts[name], ended_ms=NOW, gone=True)
+    found = said(incidents=[replace(posted, alerts={name: unseen})])
+    assert found.css == "warn"
+    assert found.notes[1].text == "its series are missing, which proves no recovery"
+
+
+def test_what_has_ended_and_what_is_answered_is_no_alarm():
+    posted = incident(7)
+    (name,) = posted.alerts
+    ended = replace(posted.alerts[name], ended_ms=NOW)
+    over = replace(posted, alerts={name: ended})
+    seen = replace(posted, alerts={name: replace(ended, gone=True)}, state="mitigated")
+    found = said(tiles=[tiled("ok")], incidents=[over, seen])
+    assert found.css == "ok"
+
+
 def test_who_silenced_what_fires_is_named_instead_of_nobody_told():
     silence = Silence("s", (), 0, NOW + 60_000, 0, "Sue", "the nightly export")
-    waits = moves.by_hand(7, "A", "P1", "Anna", NOW)
     found = said(
-        [alert("A", "firing", 40)], silenced={"A": silence}, answers={"A": waits}
+        [alert("A", "firing", 40)], silenced={"A": silence}, incidents=[incident(7)]
     )
     by = Note("silenced by Sue: the nightly export, until", NOW + 60_000)
     assert by in found.notes

@@ -76,6 +76,7 @@ class Night:
             names = [one.name for one in routes.receivers]
             self.oncall.contacts = contacts.load(CONTACTS, "contacts.yml", names)
         self.dispatcher.standing = self.oncall.standing
+        self.dispatcher.ended = self.oncall.receive
 
     def restart(self):
         """Do what a kill and a new process do."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from watchroom.monitor.alerts import Alert
+from watchroom.monitor.api.received import AlertIn, alert_of
 from watchroom.monitor.oncall import book as books
 from watchroom.monitor.oncall.book import Book, Place
 from watchroom.monitor.oncall.desk import BadActError
@@ -195,6 +196,58 @@ def test_what_ends_while_its_page_is_put_together_stays_ended(night):
         night.oncall.book.judge(one.id, dict.fromkeys(one.alerts, False), night.ms)
     assert night.oncall.book.open() == []
     assert "fires again" not in str(night.timeline(1) + night.timeline(2))
+
+
+def posted(night, name="BackupFailed"):
+    """Do what `amtool alert add` does: an alert without an end."""
+    labels = {"alertname": name, "severity": "critical", "priority": "P1"}
+    alert = alert_of(AlertIn(labels), night.ms, 5 * MINUTE)
+    night.dispatcher.take([alert], night.ms)
+    night.oncall.receive([alert], night.ms)
+    return night.rings()
+
+
+def judged(night):
+    """Look as the monitor does, with nothing to be found of alerts from outside."""
+    night.oncall.book.end_unheard(night.ms)
+    for one in night.oncall.book.unjudged():
+        night.oncall.book.judge(one.id, dict.fromkeys(one.alerts, False), night.ms)
+
+
+def test_the_incident_of_an_alert_that_timed_out_resolves_and_opens_again(night):
+    assert posted(night)
+    night.goes_on(4 * MINUTE)
+    assert posted(night) == [], "its sender says so again"
+    night.goes_on(4 * MINUTE)
+    judged(night)
+    assert night.only().state == "firing"
+    night.goes_on(2 * MINUTE)
+    judged(night)
+    assert night.oncall.book.get(1).state == "resolved"
+    assert [one.kind for one in night.timeline()[-2:]] == ["ended", "resolved"]
+    assert posted(night)
+    assert (night.only().id, night.only().times) == (1, 2)
+
+
+def test_what_timed_out_while_it_was_silenced_is_over_as_well(night):
+    posted(night)
+    night.oncall.desk.silence(1, "Anna", "known", 3600)
+    night.goes_on(6 * MINUTE)
+    judged(night)
+    assert night.oncall.book.open() == []
+
+
+def test_what_nobody_speaks_of_after_a_restart_is_over(night):
+    posted(night)
+    night.says(night.alert())
+    night.timeline()
+    night.restart()
+    night.says(night.alert())
+    judged(night)
+    assert len(night.oncall.book.open()) == 2, "senders have time to say so again"
+    night.goes_on(6 * MINUTE)
+    judged(night)
+    assert night.only().names == ["HighErrorRate"]
 
 
 def test_a_timeline_is_bounded_and_people_have_room_left_in_it(night, monkeypatch):

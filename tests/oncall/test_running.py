@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 
 from tests.support.oncall import API, CONTACTS
 from tests.support.watched import until
@@ -73,6 +74,19 @@ def test_a_vanished_series_leaves_its_incident_open_until_it_is_back(calm):
     assert calm.incident(number)["state"] == "firing"
     assert calm.incident(number)["alerts"][0]["series_missing"] is True
     calm.recovers(number)
+
+
+def test_a_posted_alert_whose_time_is_over_closes_its_incident(calm):
+    ends = datetime.now(UTC) + timedelta(seconds=3)
+    labels = {"alertname": "BackupFailed", "severity": "critical", "priority": "P1"}
+    body = json.dumps([{"labels": labels, "endsAt": ends.isoformat()}]).encode()
+    posted = calm.monitor.post("/api/v2/alerts", body, Content_Type="application/json")
+    assert posted.status == 200
+    ((number, state),) = [(one["id"], one["state"]) for one in calm.incidents()]
+    assert state == "firing"
+    said = f"Incident {number} is open: BackupFailed"
+    until(lambda: said in calm.monitor.get("/").body, what="the first page names it")
+    until(lambda: calm.incident(number)["state"] == "resolved", what="it is over")
 
 
 def test_a_new_release_and_a_said_one_are_marked(calm):

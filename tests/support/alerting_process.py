@@ -46,6 +46,7 @@ async def main(given):
                 silences=silences,
             )
             dispatcher.standing = oncall.standing
+            dispatcher.ended = oncall.receive
             notifier = Notifier(
                 config,
                 config_dir=directory,

@@ -21,7 +21,7 @@ from watchroom.monitor.route import Node, compile_route
 from watchroom.monitor.silences import Silences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from watchroom.formats.alertmanager import Alertmanager
     from watchroom.monitor.alerts import Alert
@@ -76,6 +76,10 @@ class StandingOf(Protocol):
         """Return what holds besides the route."""
 
 
+def _unheard(alerts: Sequence[Alert], now_ms: int) -> None:
+    del alerts, now_ms
+
+
 def _usual(group: Labels, alerts: Sequence[Alert], now_ms: int) -> Standing:
     del group, alerts, now_ms
     return USUAL
@@ -120,6 +124,9 @@ class Dispatcher:
         self._lock = threading.RLock()
         self.refused = 0
         self.standing: StandingOf = _usual
+        # Told of what has ended, muted or not, under the lock like `standing`: nobody
+        # sends the end of an alert whose time is over.
+        self.ended: Callable[[Sequence[Alert], int], None] = _unheard
 
     def places(self, alerts: Iterable[Labels], now_ms: int) -> list[Place]:
         """Return the group of each alert that is known here, and whether it is muted.
@@ -192,9 +199,11 @@ class Dispatcher:
         self, group: AggregationGroup, inhibitor: Inhibitor, now_ms: int
     ) -> list[Notification]:
         """Return what the group's receiver has to hear now."""
+        rung = group.ring(now_ms)
+        self.ended([one for one in rung if one.ends_at_ms is not None], now_ms)
         alerts = [
             alert
-            for alert in group.ring(now_ms)
+            for alert in rung
             if not inhibitor.muted_by(alert.labels)
             and not self._silences.muted_by(alert.labels, now_ms)
         ]

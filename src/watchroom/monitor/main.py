@@ -248,6 +248,7 @@ class _Monitor:
         )
         oncall.contacts = loaded.contacts
         dispatcher.standing = oncall.standing
+        dispatcher.ended = oncall.receive
         notifier = Notifier(
             loaded.alertmanager,
             config_dir=loaded.root,

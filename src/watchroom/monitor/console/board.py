@@ -207,7 +207,7 @@ def _compose(
             fired=fired,
             runbooks=read.runbooks,
             known=services.dispatcher.known(),
-            answers=people.answers(services.oncall),
+            incidents=services.oncall.book.open(),
             silenced=_silenced(services, at_ms),
             watching=trust.watching,
         ),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from watchroom.monitor.console.gather import Transition
-    from watchroom.monitor.oncall.incident import Event, Incident
+    from watchroom.monitor.oncall.incident import Event
     from watchroom.monitor.oncall.records import Deploy
     from watchroom.monitor.oncall.service import OnCall
 
@@ -48,15 +48,6 @@ def lately(
     """Return what people did in a time; reads state.db."""
     acts = oncall.records.recent_events(start_ms, _MOST)
     return done(oncall.deploys.between(start_ms, end_ms), acts, history)
-
-
-def answers(oncall: OnCall) -> dict[str, Incident]:
-    """Return the open incident of each alert name: the most urgent one."""
-    found: dict[str, Incident] = {}
-    for incident in oncall.book.open():
-        for name in incident.names:
-            found.setdefault(name, incident)
-    return found
 
 
 def done(

@@ -96,7 +96,7 @@ def verdict(
     runbooks: frozenset[str],
     known: Mapping[str, Mapping[str, int]],
     watching: bool,
-    answers: Mapping[str, Incident] = MappingProxyType({}),
+    incidents: Sequence[Incident] = (),
     silenced: Mapping[str, Silence] = MappingProxyType({}),
 ) -> Verdict:
     """Return what to say first.
@@ -112,7 +112,7 @@ def verdict(
         runbooks: Names of the pages there are.
         known: Alert name → receiver → since when it knows that this fires (ms).
         watching: Whether rules are evaluated on time.
-        answers: Alert name → its open incident.
+        incidents: The open ones, the most urgent first.
         silenced: Alert name → the silence that keeps it from everybody.
     """
     pages = worst_first([alert for alert in alerts if is_page(alert)])
@@ -121,26 +121,52 @@ def verdict(
     if not watching:
         note = Note("Nothing on this page can be trusted until it does; see its log.")
         return Verdict("fire", "▲", "The watch does not evaluate its rules", [note])
+    lasting = [one for one in incidents if _lasts(one)]
     if firing:
         name, began = _name(firing[0]), firing[0].active_at_ms
         since = max(began, fired.get(name, 0))
-        found, incident = _firing(firing, now_ms, since), answers.get(name)
-        if name in silenced:
-            heard = [_silence(silenced[name])]
-        else:
-            heard = told(name, began, since, entries, known.get(name, {}))
-        return found._replace(
-            notes=[*found.notes, *heard, *_answered(incident)],
-            answer=incident if incident and incident.state == "firing" else None,
-            can_silence=bool(incident and incident.group) and name not in silenced,
-            runbook=name if name in runbooks else "",
-        )
+        found = _firing(firing, now_ms, since)
+        incident = next((one for one in incidents if name in one.names), None)
+    elif lasting:
+        incident = lasting[0]
+        name, began = (*incident.names, "")[0], incident.failed_ms
+        since = incident.opened_ms
+        found = _lasting(lasting, now_ms)
+    else:
+        return _at_rest(pending, tiles, now_ms, calm_since_ms, waits, runbooks)
+    heard: list[Note] = []
+    if name in silenced:
+        heard = [_silence(silenced[name])]
+    elif name:
+        heard = told(name, began, since, entries, known.get(name, {}))
+    return found._replace(
+        notes=[*found.notes, *heard, *_answered(incident)],
+        answer=incident if incident and incident.state == "firing" else None,
+        can_silence=bool(incident and incident.group) and name not in silenced,
+        runbook=name if name in runbooks else "",
+    )
+
+
+def _at_rest(
+    pending: Sequence[AlertView],
+    tiles: Sequence[Tile],
+    now_ms: int,
+    calm_since_ms: int,
+    waits: Mapping[str, float],
+    runbooks: frozenset[str],
+) -> Verdict:
     if pending:
         return _pending(pending, now_ms, waits, runbooks)
     blind = [tile for tile in tiles if tile.state == "blind"]
     if blind:
         return _blind(blind, tiles)
     return _calm(tiles, now_ms, calm_since_ms)
+
+
+def _lasts(incident: Incident) -> bool:
+    """Return whether an open incident is more than an end nobody has looked at yet."""
+    waits = incident.state == "firing"
+    return bool(incident.firing or (waits and (incident.unseen or not incident.alerts)))
 
 
 def _name(alert: AlertView) -> str:
@@ -152,8 +178,8 @@ def _told_by(alert: AlertView) -> str:
     return f": {summary}" if summary else ""
 
 
-def _description(alert: AlertView) -> str:
-    return " ".join(dict(alert.annotations).get("description", "").split())[:600]
+def _description(annotations: Mapping[str, str]) -> str:
+    return " ".join(annotations.get("description", "").split())[:600]
 
 
 def _firing(firing: Sequence[AlertView], now_ms: int, since: int) -> Verdict:
@@ -172,7 +198,25 @@ def _firing(firing: Sequence[AlertView], now_ms: int, since: int) -> Verdict:
         counts = Counter(map(_name, firing[1:]))
         others = [n if k == 1 else f"{n} ({k})" for n, k in counts.items()]
         notes.append(Note(f"{more} more firing: {', '.join(others[:4])}"))
-    return Verdict("fire", "▲", sentence, notes, _description(worst))
+    return Verdict("fire", "▲", sentence, notes, _description(dict(worst.annotations)))
+
+
+def _lasting(incidents: Sequence[Incident], now_ms: int) -> Verdict:
+    """Return what is open though no rule fires: posted, by hand, or unseen."""
+    worst, since = incidents[0], incidents[0].opened_ms
+    names, more = ", ".join(worst.names[:4]), len(incidents) - 1
+    what = worst.title if worst.title in names else f"{names}: {worst.title}"
+    sentence = f"Incident {worst.id} is open: {what if names else worst.title}"
+    took = span((now_ms - since) / 1000)
+    notes = [Note(f"{worst.priority} for {took}, since", since)]
+    if more:
+        others = ", ".join(one.title for one in incidents[1:4])
+        notes.append(Note(f"{more} more open: {others}"))
+    if worst.unseen and not worst.firing:
+        why = Note("its series are missing, which proves no recovery", bad=True)
+        return Verdict("warn", "◆", sentence, [*notes, why])
+    detail = _description(next((one.annotations for one in worst.firing), {}))
+    return Verdict("fire", "▲", sentence, notes, detail)
 
 
 def _answered(incident: Incident | None) -> list[Note]:
@@ -259,7 +303,7 @@ def _pending(
     if name in runbooks:
         notes.append(Note("runbook", runbook=name))
     sentence = f"{name} is pending{_told_by(worst)}"
-    return Verdict("warn", "◆", sentence, notes, _description(worst))
+    return Verdict("warn", "◆", sentence, notes, _description(dict(worst.annotations)))
 
 
 def _blind(blind: Sequence[Tile], tiles: Sequence[Tile]) -> Verdict:

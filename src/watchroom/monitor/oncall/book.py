@@ -15,6 +15,7 @@ from watchroom.monitor.oncall.incident import (
     Incident,
     RefusedStepError,
     check,
+    concerns,
 )
 from watchroom.promql.model import labels_of, matches_all
 
@@ -31,6 +32,9 @@ _LOG = logging.getLogger(__name__)
 REOPEN_MS = 30 * 60_000
 """A group that fires again within this time of its end continues its incident."""
 
+UNHEARD_MS = 5 * 60_000
+"""What the process before heard of is over when nobody says so again for this long."""
+
 MOST_OPEN = 500
 """Open incidents at once; alerts beyond page all the same, and are counted."""
 
@@ -43,7 +47,6 @@ MOST_NOTES = 1000
 _MOST_ALERTS = 200
 _TEXT = 4000
 _DEPLOY_MS = 3_600_000
-_QUIET_SEVERITIES = frozenset({"none", "info"})
 
 
 class Place(NamedTuple):
@@ -56,13 +59,6 @@ class Place(NamedTuple):
 
     group: Labels
     muted: bool
-
-
-def concerns(labels: Mapping[str, str]) -> bool:
-    """Return whether an alert opens incidents: no drill, nothing for the record."""
-    if labels.get("job", "").startswith("drill-"):
-        return False
-    return labels.get("severity", "") not in _QUIET_SEVERITIES
 
 
 class Book:
@@ -98,6 +94,10 @@ class Book:
         self._lock = threading.RLock()
         self._last = records.last_incident()
         self._live = {one.id: one for one in records.live(now_ms() - REOPEN_MS)}
+        self._started_ms = now_ms()
+        self._unheard = {  # alerts from outside may be among them: nobody keeps those
+            name for one in self._live.values() for name in one.alerts if one.open
+        }
         self._counts = dict.fromkeys(
             (
                 *("opened", "reopened", "not_opened", "forgotten"),
@@ -112,6 +112,7 @@ class Book:
         """Take news of alerts, after routing has taken them."""
         news = []
         for alert in alerts:
+            self._unheard.discard(alert.fingerprint)
             if not concerns(dict(alert.labels)):
                 continue
             if alert.resolved(now_ms):
@@ -192,6 +193,17 @@ class Book:
             alerts = {**found.alerts, alert.fingerprint: ended}
             self._saved(replace(found, alerts=alerts))
 
+    def end_unheard(self, now_ms: int) -> None:
+        """End what fired for the process before, if nobody spoke of it since."""
+        if not self._unheard or now_ms - self._started_ms < UNHEARD_MS:
+            return
+        with self._lock:
+            names, self._unheard = self._unheard, set()
+            for one in self.open():
+                changed = moves.unheard(one, names, now_ms)
+                if changed != one:
+                    self._saved(changed)
+
     def unjudged(self) -> list[Incident]:
         """Return open incidents with an ended alert that may only be unseen."""
         with self._lock:
@@ -225,7 +237,7 @@ class Book:
     def add_matching(self, matchers: Sequence[Matcher], event: Event) -> None:
         """Add an entry to every open incident with an alert that these match."""
         with self._lock:
-            for one in [one for one in self._live.values() if one.open]:
+            for one in self.open():
                 labels = [labels_of(firing.labels) for firing in one.alerts.values()]
                 if any(matches_all(matchers, each) for each in labels):
                     self._saved(one, event)
@@ -233,7 +245,7 @@ class Book:
     def add_to_open(self, event: Callable[[Incident], Event]) -> None:
         """Add an entry to every open incident."""
         with self._lock:
-            for one in [one for one in self._live.values() if one.open]:
+            for one in self.open():
                 self._saved(one, event(one))
 
     def update(

@@ -132,6 +132,13 @@ class Event(NamedTuple):
     author: str = ""
 
 
+def concerns(labels: dict[str, str]) -> bool:
+    """Return whether an alert opens incidents: no drill, nothing for the record."""
+    if labels.get("job", "").startswith("drill-"):
+        return False
+    return labels.get("severity", "") not in {"none", "info"}
+
+
 def priority_of(labels: dict[str, str]) -> str:
     """Return an alert's priority: its label, else from its severity."""
     found = labels.get("priority", "")

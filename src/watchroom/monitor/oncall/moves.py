@@ -16,7 +16,7 @@ from watchroom.monitor.oncall.incident import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from watchroom.monitor.alerts import Alert
     from watchroom.promql.model import Labels
@@ -90,6 +90,16 @@ def reopened(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Even
         times=known.times + 1,
     )
     return _unanswered(changed, now_ms), texts.fired(firing, "fires again, reopened")
+
+
+def unheard(known: Incident, names: Collection[str], now_ms: int) -> Incident:
+    """Return an incident in which alerts of these fingerprints have ended."""
+    over = {
+        name: replace(firing, ended_ms=now_ms)
+        for name, firing in known.alerts.items()
+        if name in names and firing.ended_ms is None
+    }
+    return replace(known, alerts={**known.alerts, **over})
 
 
 def _unanswered(known: Incident, now_ms: int) -> Incident:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from watchroom.errors import WatchroomError
 from watchroom.formats.contacts import Contacts
 from watchroom.monitor.oncall import texts
-from watchroom.monitor.oncall.book import Book, concerns
+from watchroom.monitor.oncall.book import Book
 from watchroom.monitor.oncall.deploys import EXPR, Deploys
 from watchroom.monitor.oncall.desk import Desk
-from watchroom.monitor.oncall.incident import Event
+from watchroom.monitor.oncall.incident import Event, concerns
 from watchroom.monitor.oncall.judge import Judged, judge
 from watchroom.monitor.oncall.links import Signer
 from watchroom.monitor.oncall.paging import USUAL, Paging, Standing
@@ -106,7 +106,7 @@ class OnCall:
     # What routing and delivery ask.
 
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
-        """Take news of alerts, once routing has them."""
+        """Take news of alerts, once routing has them; ends under its lock as well."""
         try:
             self.book.receive(alerts, now_ms)
         except Exception:  # noqa: BLE001 - a page goes out whatever fails about it
@@ -235,7 +235,9 @@ class OnCall:
 
     async def look(self, queries: Queries) -> None:
         """Look once at the alerts that ended."""
-        at_ms, waiting, exprs = self.now_ms(), self.book.unjudged(), self._exprs()
+        at_ms = self.now_ms()
+        self.book.end_unheard(at_ms)
+        waiting, exprs = self.book.unjudged(), self._exprs()
         if waiting:
             random.shuffle(waiting)  # what there is no time for has its turn later
 
