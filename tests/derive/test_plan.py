@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import replace
 
 import pytest
 from tests.support.plans import OPS, built, planned
 
+from watchroom.catalogue import load
 from watchroom.catalogue.load import Override
 from watchroom.catalogue.metrics import Metric
 from watchroom.catalogue.model import Alert, Drill, Panel, Record, Runbook, Top, Vital
+from watchroom.catalogue.standard import VITALS
 from watchroom.derive import selectors
 from watchroom.errors import ConfigError
 from watchroom.formats import grafana, rulefile
@@ -149,6 +152,21 @@ def test_an_override_reaches_rule_tile_runbook_and_drill():
     assert "p95_rate10m" in vital.panel.expr
     assert "longer than 3 seconds for 7 minutes" in alert.runbook.meaning
     assert 'le="3.0"' in alert.drill.fault[0]
+
+
+def test_a_window_reaches_the_rules_of_each_vital_that_takes_one():
+    taken = {}
+    for vital in VITALS:
+        override = {vital.name: Override(window="77m")}
+        with contextlib.suppress(ConfigError):
+            load.catalogue((), override)
+            taken |= override
+    assert {"HighErrorRate", "HighLatency", "CeleryTaskFailed"} <= taken.keys()
+    made = planned(overrides=taken)
+    for name in taken:
+        vital = vital_of(made, name)
+        exprs = [*dict(vital.records).values(), *(a.expr for a in vital.alerts)]
+        assert any("[77m]" in expr for expr in exprs), name
 
 
 def test_the_window_and_for_of_a_demo_reach_everything_but_the_watchdog():

@@ -161,6 +161,8 @@ def overridden(vital: Vital, override: Override) -> Vital:
         alerts[0] = replace(first, severity=severity, priority=priority)
     if override.window is not None:
         _duration(override.window, f"{field}['window']")
+        if not _uses(vital, "$window"):
+            raise _unchangeable(vital, "window", f"{field}['window']")
         vital = replace(vital, window=override.window)
     if override.limit is not None:
         _check_limit(vital, override.limit, f"{field}['limit']")
@@ -169,8 +171,8 @@ def overridden(vital: Vital, override: Override) -> Vital:
 
 
 def _check_limit(vital: Vital, limit: float, field: str) -> None:
-    if vital.limit is None or not _uses_limit(vital):
-        raise ConfigError(f"the vital {vital.name} has no limit to change", field=field)
+    if vital.limit is None or not _uses(vital, "$limit"):
+        raise _unchangeable(vital, "limit", field)
     if limit <= 0 or (vital.unit == "share" and limit > 1):
         raise ConfigError(
             f"{limit:g} is no {vital.unit}",
@@ -197,8 +199,13 @@ def series_labels(own: Iterable[Metric] = ()) -> dict[str, frozenset[str]]:
     return known
 
 
-def _uses_limit(vital: Vital) -> bool:
-    return _uses(vital, "$limit")
+def _unchangeable(vital: Vital, key: str, field: str) -> ConfigError:
+    there = [key for key in ("limit", "window") if _uses(vital, f"${key}")]
+    return ConfigError(
+        f"the vital {vital.name} has no {key} to change",
+        field=field,
+        hint=f"what can be set: {', '.join([*there, 'for', 'severity'])}",
+    )
 
 
 def _uses(vital: Vital, parameter: str) -> bool:
