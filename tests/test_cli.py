@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import subprocess
 import sys
@@ -173,6 +174,23 @@ def test_the_monitor_on_this_machine_is_asked_where_it_says_it_listens(
     (tmp_path / "address").write_text("http://127.0.0.1:9701\n")
     assert url_of(built, None) == ("http://127.0.0.1:9701", "shop")
     assert url_of(built, "http://x.example") == ("http://x.example", "shop")
+
+
+def test_staging_beside_production_asks_a_monitor_of_its_own(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    state = tmp_path / "watchroom" / "shop"
+    state.mkdir(parents=True)
+    (state / "address").write_text("http://127.0.0.1:9701\n")
+    for environment, expected in (
+        ("production", ("http://127.0.0.1:9701", "shop")),
+        ("staging", ("http://127.0.0.1:9700", "shop-staging")),
+    ):
+        said = {"project": "shop", "environment": environment}
+        (tmp_path / "watchroom.json").write_text(json.dumps(said))
+        assert url_of(tmp_path, None) == expected
 
 
 def test_a_directory_that_was_never_built_is_named(tmp_path) -> None:

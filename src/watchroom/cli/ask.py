@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import ConfigError, WatchroomError
+from watchroom.formats import rundir
 from watchroom.monitor.storage_dir import read_token, state_path
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def ask(
     url: str,
     path: str,
     *,
-    project: str = "",
+    name: str = "",
     data: dict[str, str] | None = None,
     body: Any = None,
     method: str | None = None,
@@ -64,7 +65,7 @@ def ask(
     request = urllib.request.Request(base + path, data=sent, method=method)  # noqa: S310 - checked above
     if sent is not None:
         request.add_header("Content-Type", kind)
-    token = token_for(base, project)
+    token = token_for(base, name)
     if token:
         request.add_header("Authorization", f"Bearer {token}")
     try:
@@ -100,20 +101,20 @@ def refusal(url: str, answer: Answer) -> str:
     return str(found)
 
 
-def token_for(base: str, project: str) -> str | None:
+def token_for(base: str, name: str) -> str | None:
     """Return the token of the environment, or on this machine that of the state."""
     found = read_token(os.environ)
     host = urllib.parse.urlsplit(base).hostname
     if found or host not in {"localhost", "127.0.0.1", "::1"}:
         return found
     try:
-        return (state_path(None, project, os.environ) / "token").read_text().strip()
+        return (state_path(None, name, os.environ) / "token").read_text().strip()
     except OSError:
         return None
 
 
 def url_of(directory: Path | None, url: str | None) -> tuple[str, str]:
-    """Return where the monitor of a directory of built files is, and its project.
+    """Return where the monitor of a directory of built files is, and its name.
 
     Without `url` it is the one on this machine: a monitor writes its address into its
     state directory. MONITOR_URL is for people and may lead through a proxy.
@@ -126,18 +127,21 @@ def url_of(directory: Path | None, url: str | None) -> tuple[str, str]:
     path = directory / "watchroom.json"
     try:
         known = json.loads(path.read_text())
-        project = str(known.get("project", ""))
+        project, environment = known.get("project"), known.get("environment")
     except (OSError, ValueError, AttributeError) as error:
         raise ConfigError(
             "cannot be read",
             file=path,
             hint="give the directory that `watchroom build` wrote, or --url",
         ) from error
-    return url or _address(project) or DEFAULT_URL, project
+    name = (
+        rundir.deployment(project, environment or rundir.PRODUCTION) if project else ""
+    )
+    return url or _address(name) or DEFAULT_URL, name
 
 
-def _address(project: str) -> str:
+def _address(name: str) -> str:
     try:
-        return (state_path(None, project, os.environ) / "address").read_text().strip()
+        return (state_path(None, name, os.environ) / "address").read_text().strip()
     except OSError:
         return ""

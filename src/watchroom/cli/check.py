@@ -82,7 +82,7 @@ def check(
     built = read_built(directory)
     said = given(directory, prometheus, alertmanager, exporter)
     chain = chain_of(built, said)
-    records = records_of(chain, built.manifest.project)
+    records = records_of(chain, built.manifest.name)
     world = World(
         built=built,
         chain=chain,

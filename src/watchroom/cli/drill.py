@@ -262,7 +262,7 @@ def _keep(
     console: Console, chain: Chain, built: Built, results: Sequence[Result]
 ) -> str:
     try:
-        records = records_of(chain, built.manifest.project)
+        records = records_of(chain, built.manifest.name)
         records.note(results)
     except WatchroomError as error:
         console.print(

@@ -40,8 +40,8 @@ def login(directory: Path | None, url: str | None, phone: bool, as_json: bool) -
     Exit codes: 0 here it is, 1 the monitor refuses, 2 nobody answers, or the phone
     could not reach the link.
     """  # noqa: D301 - click reads \b as the control character
-    where, project = url_of(directory, url)
-    answer = ask(where, "/-/login-link", project=project, data={})
+    where, name = url_of(directory, url)
+    answer = ask(where, "/-/login-link", name=name, data={})
     if not answer.ok:
         click.echo(f"watchroom: {refusal(where, answer)}", err=True)
         sys.exit(1)

@@ -40,7 +40,7 @@ class Monitor:
     """The monitor a command talks to."""
 
     def __init__(self, directory: Path | None, url: str | None) -> None:
-        self._url, self._project = url_of(directory, url)
+        self._url, self._name = url_of(directory, url)
         self._options = ("--dir", directory), ("--url", url)
 
     def command(self, *words: str) -> str:
@@ -50,15 +50,15 @@ class Monitor:
 
     def get(self, path: str) -> Any:
         """Return what the API answers; exit with 1 when it refuses."""
-        return self._data(ask(self._url, BASE + path, project=self._project))
+        return self._data(ask(self._url, BASE + path, name=self._name))
 
     def post(self, path: str, **data: str) -> Any:
         """Return what the API answers; exit with 1 when it refuses."""
-        return self._data(ask(self._url, BASE + path, project=self._project, data=data))
+        return self._data(ask(self._url, BASE + path, name=self._name, data=data))
 
     def raw(self, path: str, *, body: Any = None, method: str | None = None) -> Answer:
         """Return the answer of another part of the API, to a JSON body."""
-        return ask(self._url, path, project=self._project, body=body, method=method)
+        return ask(self._url, path, name=self._name, body=body, method=method)
 
     def _data(self, answer: Answer) -> Any:
         return self.json(answer)["data"]

@@ -12,7 +12,6 @@ import click
 from watchroom.cli.ask import token_for, url_of
 from watchroom.cli.token import exporter_token
 from watchroom.errors import ConfigError
-from watchroom.formats import rundir
 from watchroom.prove.chain import find_chain
 from watchroom.prove.world import Given
 
@@ -80,12 +79,12 @@ def chain_of(built: Built, said: Given) -> Chain:
                 field=f"--{option}",
                 hint="write http://HOST:PORT",
             )
-    project, environment = built.manifest.project, built.manifest.environment
+    name = built.manifest.name
     prometheus, _ = url_of(built.directory, said.prometheus or None)
     return find_chain(
         prometheus,
         said.alertmanager,
         said.exporter or built.manifest.exporter,
-        exporter_token(rundir.deployment(project, environment), os.environ),
-        token_for(prometheus, project) or "",
+        exporter_token(name, os.environ),
+        token_for(prometheus, name) or "",
     )

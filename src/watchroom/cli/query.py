@@ -31,9 +31,9 @@ def query(expr: str, url: str | None, at: str | None, *, as_json: bool) -> None:
 
     Exit codes: 0 answered, 1 the query was refused, 2 nobody answers.
     """  # noqa: D301 - click reads \b as the control character
-    where, project = url_of(None, url)
+    where, name = url_of(None, url)
     params = {"query": expr} | ({"time": at} if at else {})
-    answer = ask(where, f"/api/v1/query?{urlencode(params)}", project=project)
+    answer = ask(where, f"/api/v1/query?{urlencode(params)}", name=name)
     if as_json:
         click.echo(answer.body)
         sys.exit(0 if answer.ok else 1)

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from watchroom.prove.records import Records
 
 
-def records_of(chain: Chain, project: str) -> Records:
+def records_of(chain: Chain, name: str) -> Records:
     """Return the records of a chain: the monitor's own, or a file of this machine.
 
     A real Prometheus has no place for them; the file stands where the state of this
-    project's monitor would.
+    deployment's monitor would.
     """
     if chain.embedded:
         return MonitorRecords(chain.prometheus, chain.watch_token)
-    return FileRecords(state_path(None, project, os.environ) / "proofs.json")
+    return FileRecords(state_path(None, name, os.environ) / "proofs.json")

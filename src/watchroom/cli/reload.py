@@ -30,8 +30,8 @@ def reload(directory: Path | None, url: str | None) -> None:
     Exit codes: 0 reloaded, 1 refused (the old files stay in force; the answer names
     file and line), 2 nobody answers.
     """  # noqa: D301 - click reads \b as the control character
-    where, project = url_of(directory, url)
-    answer = ask(where, "/-/reload", project=project, data={})
+    where, name = url_of(directory, url)
+    answer = ask(where, "/-/reload", name=name, data={})
     if not answer.ok:
         click.echo(f"watchroom: {refusal(where, answer)}", err=True)
         sys.exit(1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from watchroom.errors import ConfigError
+from watchroom.formats import rundir
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,6 +122,11 @@ class Manifest(msgspec.Struct, **_STRICT):
     files: dict[str, str] = {}
     logs_url: str = ""
     sentry_url: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the files of this deployment's processes are named by."""
+        return rundir.deployment(self.project, self.environment)
 
 
 def drills_by_name(manifest: Manifest) -> dict[str, Drill]:

@@ -69,6 +69,11 @@ class Loaded(NamedTuple):
         return self.manifest.project if self.manifest else ""
 
     @property
+    def name(self) -> str:
+        """What the state directory is named by, or ""."""
+        return self.manifest.name if self.manifest else ""
+
+    @property
     def environment(self) -> str:
         """The environment's name, or ""."""
         if self.manifest:

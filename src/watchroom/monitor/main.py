@@ -73,7 +73,7 @@ def run(options: Options, env: Mapping[str, str], say: Callable[[str], None]) ->
         ConfigError: The files, the state directory or the address will not do.
     """
     loaded = load(options.files)
-    where = state_path(options.storage, loaded.project, env)
+    where = state_path(options.storage, loaded.name, env)
     with StorageDir(where, options.files) as storage:
         token, configured = storage.token(env)
         access = Access(

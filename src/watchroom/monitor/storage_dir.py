@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 _SHORTEST_TOKEN = 16
 
 
-def state_path(given: str | None, project: str, env: Mapping[str, str]) -> Path:
+def state_path(given: str | None, name: str, env: Mapping[str, str]) -> Path:
     """Return the state directory: as given, from systemd, or of the XDG kind."""
     if given:
         return Path(given)
     if env.get("STATE_DIRECTORY"):
         return Path(env["STATE_DIRECTORY"].split(":")[0])
     home = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME", "~")) / ".local/state")
-    return Path(home).expanduser() / "watchroom" / (project or "default")
+    return Path(home).expanduser() / "watchroom" / (name or "default")
 
 
 class StorageDir:
