@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from watchroom.errors import ConfigError
@@ -134,6 +136,32 @@ def test_a_process_that_slept_treats_the_gap_like_a_restart(bench):
     b.run(5, 40, 1, job="api")
     b.tick(4000, ("x", 1, {"job": "api"}))
     assert b.states() == {"Slow": "pending"}
+
+
+@pytest.mark.parametrize(
+    "steps", [(16,), (20,), (60,), (20, 5), (20, 5, 5), (20, 5, 5, 5)], ids=str
+)
+def test_a_machine_that_is_slow_for_good_still_pages(bench, steps):
+    b = bench("groups: [{name: g, rules: [{alert: A, expr: x > 0, for: 1m}]}]")
+    at = 0
+    for step in itertools.islice(itertools.cycle(steps), 100):
+        at += step
+        b.tick(at, ("x", float(at > 100), {}))
+        if b.states() == {"A": "firing"}:
+            break
+    assert b.states() == {"A": "firing"}
+    # `for` at an even pace, or its 12 intervals; then the settling.
+    assert at - 100 <= (60 if len(steps) == 1 else 12 * 20) + 3 * max(steps)
+
+
+def test_a_machine_that_sleeps_twice_pages_nobody_for_what_it_has_not_seen(bench):
+    b = bench("groups: [{name: g, rules: [{alert: Gone, expr: absent(x)}]}]")
+    b.run(5, 40, 1)
+    b.tick(2000)
+    b.tick(4000)
+    b.run(4005, 4100, 1)
+    assert b.states() == {}
+    assert b.heard() == []
 
 
 def test_a_reload_that_changes_an_expression_keeps_the_alert(bench):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 
 import pytest
 import yaml
@@ -322,12 +323,21 @@ def test_a_rule_that_gives_more_alerts_than_anybody_reads_is_an_error(bench):
     assert b.states() == {"A": "firing"}
 
 
-def hanging(bench):
+AT_ONCE = ONE.format(for_="0s")
+
+
+def hanging(bench, rules=AT_ONCE):
     """Return a bench whose disk hangs, and what ends that."""
-    b = bench(ONE.format(for_="0s"))
-    release = threading.Event()
-    b.state.write(lambda _: release.wait(60))
+    b = bench(rules)
+    hangs = threading.Event()
+    b.state.write(lambda _: hangs.wait(60))
     b.state.patience = 0.05
+
+    def release():
+        hangs.set()
+        b.state.patience = 60
+        b.state.write(lambda _: None).result(60)
+
     return b, release
 
 
@@ -336,11 +346,28 @@ def test_pages_go_out_though_the_disk_hangs(bench):
     b.tick(5, ("x", 1, {}))
     assert len(b.sent[-1]) == 1
     assert b.rules.stats()["state_failures"] == 1
-    release.set()
-    b.state.patience = 60
+    release()
     b.tick(10, ("x", 1, {}))
     b.restart(12)
     assert b.states() == {"A": "firing"}
+
+
+def test_a_disk_that_hangs_is_waited_for_once_and_not_by_every_group(bench):
+    groups = [
+        {"name": f"{n}", "rules": [{"alert": f"A{n}", "expr": "x > 0"}]}
+        for n in range(30)
+    ]
+    b, release = hanging(bench, yaml.safe_dump({"groups": groups}))
+    b.state.patience = 0.2
+    started = time.monotonic()
+    b.tick(5, ("x", 1, {}))
+    b.tick(10, ("x", 1, {}))
+    assert time.monotonic() - started < 2
+    assert len(b.states()) == 30
+    release()
+    b.tick(15, ("x", 1, {}))
+    b.restart(17)
+    assert len(b.states()) == 30
 
 
 def test_rules_read_again_while_the_disk_hangs_are_in_force_and_page(bench):
@@ -351,8 +378,7 @@ def test_rules_read_again_while_the_disk_hangs_are_in_force_and_page(bench):
     b.tick(10, ("x", 1, {}))
     assert b.states() == {"B": "firing"}
     assert b.heard()[-1] == ("B", True)
-    release.set()
-    b.state.patience = 60
+    release()
     b.tick(15, ("x", 1, {}))
     b.restart(17)
     assert b.states() == {"B": "firing"}

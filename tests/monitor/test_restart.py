@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import threading
+import time
 
+import pytest
 from tests.support.watched import Monitor, until
 
 
@@ -34,6 +38,41 @@ def test_a_kill_keeps_samples_and_the_time_an_alert_has_been_pending(
     until(pages.messages, 12, "paged")
     assert pages.messages()[0]["status"] == "firing"
     assert not pages.messages()[1:]
+
+
+@contextlib.contextmanager
+def slices(process):
+    """Have a process stand still most of the time, as on a host that swaps."""
+    over = threading.Event()
+
+    def alternate():
+        while not over.is_set():
+            process.send_signal(signal.SIGSTOP)
+            over.wait(2.2)  # four evaluations
+            process.send_signal(signal.SIGCONT)
+            over.wait(0.5)
+
+    thread = threading.Thread(target=alternate)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.slow
+@pytest.mark.serial
+def test_a_monitor_that_stands_still_most_of_the_time_pages(
+    target, files, monitor, pages
+):
+    files.job(target.address).write()
+    monitor.start().ready()
+    until(lambda: monitor.value("m") == 1)
+    with slices(monitor.process):
+        time.sleep(5)
+        target.paths["/metrics"] = "m 9\n"
+        until(pages.messages, 30, "the page")
 
 
 def test_a_signal_stops_it_cleanly(target, files, monitor):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import logging
 import threading
 import time
@@ -35,11 +36,14 @@ _LOG = logging.getLogger(__name__)
 GAP_INTERVALS = 3
 """Evaluations that may be missed before the time between counts as unwatched."""
 
+_SETTLE_EVALUATIONS = 2
+"""How many, from a gap's end on, fire nothing new. A second long step among them is no
+gap again but the pace of a slow machine, where nothing would ever fire."""
+
 MAX_HOLD_MS = 3_600_000
 """The longest that an end is held back; a window of days hardly notices a gap."""
 
 _HOLD_SHARE = 0.1
-_SETTLE_INTERVALS = 2
 
 
 class SampleStore(Protocol):
@@ -111,7 +115,10 @@ class RuleGroup:
         self.lock = threading.Lock()
         self.retired = False
         self.last_ms: int | None = None
-        self.settled_ms = 0
+        self.unsettled = 0
+        self.steps: collections.deque[int] = collections.deque(
+            maxlen=_SETTLE_EVALUATIONS
+        )
         self.ended: set[Labels] = set()
         self.failures = 0
         self.state_failures = 0
@@ -163,13 +170,20 @@ class RuleGroup:
                 services.store.append(self.target, at_ms, labels, values)
             services.state.beat(at_ms)
             self.ended = set()
-            self.last_ms = at_ms
+            self._watched(at_ms)
             self.failures += failures
             self._seconds = time.perf_counter() - started
             self.view = self._viewed()
             return Evaluation(
                 self.key, at_ms, self._seconds, len(labels), failures, alerts
             )
+
+    def _watched(self, at_ms: int) -> None:
+        """Note that the rules ran."""
+        if self.last_ms is not None:
+            self.steps.append(at_ms - self.last_ms)
+        self.last_ms = at_ms
+        self.unsettled = max(0, self.unsettled - 1)
 
     def _later(self, at_ms: int) -> bool:
         """Return whether `at_ms` is after the last evaluation.
@@ -203,7 +217,7 @@ class RuleGroup:
                 watch = Watch(
                     at_ms,
                     holding=at_ms < rule.hold_until_ms,
-                    settled=at_ms >= self.settled_ms,
+                    settled=not self.unsettled,
                     step_ms=at_ms - (self.last_ms or at_ms),
                 )
                 context = _context(services, overlay, at_ms)
@@ -231,13 +245,10 @@ class RuleGroup:
     ) -> dict[int, tuple[list[ActiveAlert], list[ActiveAlert]]]:
         """Make up for time that nobody watched; return the alerts that this moved."""
         saves: dict[int, tuple[list[ActiveAlert], list[ActiveAlert]]] = {}
-        if (
-            self.last_ms is None
-            or at_ms - self.last_ms <= GAP_INTERVALS * self.interval_ms
-        ):
+        gap_ms = at_ms - (at_ms if self.last_ms is None else self.last_ms)
+        if gap_ms <= GAP_INTERVALS * max((self.interval_ms, *self.steps)):
             return saves
-        gap_ms = at_ms - self.last_ms
-        self.settled_ms = at_ms + _SETTLE_INTERVALS * self.interval_ms
+        self.unsettled = _SETTLE_EVALUATIONS
         for rule in self.rules:
             if isinstance(rule, RecordRule):
                 continue
@@ -304,7 +315,8 @@ class RuleGroup:
     def inherit(self, before: RuleGroup) -> None:
         """Continue the group of the same name in the files before a reload."""
         self.last_ms = before.last_ms
-        self.settled_ms = before.settled_ms
+        self.unsettled = before.unsettled
+        self.steps = before.steps
         self.failures = before.failures
         self.state_failures = before.state_failures
         self._unsaved = before._unsaved

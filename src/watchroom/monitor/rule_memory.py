@@ -6,6 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from watchroom.errors import StoreError
 from watchroom.monitor.alert_rule import ActiveAlert, Identity
 from watchroom.promql.model import labels_of
 
@@ -70,8 +71,11 @@ def save(
         rules: (rule, expr, changed, gone).
 
     Raises:
-        StoreError: The disk refused, or did not answer in time.
+        StoreError: The disk refused, did not answer in time, or still hangs from the
+            last time: were every group to wait for it, the rules would stand still.
     """
+    if state.late:
+        raise StoreError("the disk still hangs")
     keep: list[tuple[object, ...]] = []
     drop: list[tuple[str, str]] = []
     known: list[tuple[str, str]] = []

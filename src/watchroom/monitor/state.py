@@ -107,6 +107,7 @@ class StateDB:
         self._jobs: queue.Queue[tuple[Callable[..., Any], Future[Any]] | None] = (
             queue.Queue(MOST_WAITING)
         )
+        self._late: Future[Any] | None = None
         self._closed = False
         self._gate = threading.Lock()  # nothing is queued behind the end
         self._thread = threading.Thread(
@@ -155,10 +156,17 @@ class StateDB:
             StoreError: The disk refused, or has not answered within `patience`; it may
                 take the change later.
         """
+        future = self.write(change)
         try:
-            return self.write(change).result(self.patience)
+            return future.result(self.patience)
         except TimeoutError:
+            self._late = future
             raise StoreError(f"the disk took over {self.patience:g} s") from None
+
+    @property
+    def late(self) -> bool:
+        """Whether the disk still owes the answer that `commit` last gave up."""
+        return self._late is not None and not self._late.done()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
