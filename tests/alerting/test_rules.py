@@ -3,6 +3,9 @@ specification of alert generators, one by one, with promtool as judge of the tab
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import subprocess
 import threading
 import time
@@ -431,6 +434,35 @@ def test_pages_go_out_though_neither_store_can_be_written(bench):
     b.tick(10, *samples)
     b.restart(12)
     assert len(b.rules.alerts()) == 200
+
+
+def refuse_beats(b):
+    def refused(_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    b.state.beat = refused  # no directory of a test turns read-only while it is open
+
+
+def refuse_rows(b):
+    def refused(*_):
+        raise StoreError("the store is closed")
+
+    b.store.append = refused  # nor does the real store refuse a row while it is open
+
+
+@pytest.mark.parametrize("refuse", [refuse_beats, refuse_rows])
+def test_what_is_refused_for_good_after_each_evaluation_is_no_gap(bench, refuse):
+    b = bench(ONE.format(for_="30s"))
+    b.run(5, 20, 0)
+    refuse(b)
+    for at in range(20, 120, 5):
+        with contextlib.suppress(StoreError):
+            b.tick(at, ("x", float(at < 80), {}))
+        if at == 50:
+            assert b.states() == {"A": "firing"}
+    assert b.states() == {}
+    assert b.heard() == [("A", True), ("A", False)]
+    assert b.rules.views()[0].last_evaluation_ms == 115_000
 
 
 def test_what_stands_in_no_table_of_prometheus_is_still_an_answer(bench):

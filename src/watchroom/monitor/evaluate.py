@@ -29,7 +29,6 @@ class Evaluator:
         rules: Evaluates.
         schedule: Says how long after the interval's start scrapes are done.
         pulse: Told of every evaluation.
-        beat: Called with the time of each, to survive us.
         now: Seconds since the epoch.
         workers: Threads.
     """
@@ -39,7 +38,6 @@ class Evaluator:
         rules: RuleManager,
         schedule: Schedule,
         pulse: Pulse,
-        beat: Callable[[int], None],
         *,
         now: Callable[[], float] = time.time,
         workers: int = 2,
@@ -47,7 +45,6 @@ class Evaluator:
         self._rules = rules
         self._schedule = schedule
         self._pulse = pulse
-        self._beat = beat
         self._now = now
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rules")
         self._loops: dict[tuple[GroupKey, float], asyncio.Task[None]] = {}
@@ -88,11 +85,6 @@ class Evaluator:
             _LOG.exception("evaluating group %s failed inside the monitor", key.name)
             return
         self._pulse.evaluated_at = self._now()
-        try:
-            self._beat(at_ms)
-        except OSError as error:
-            # A full disk: the gap after a restart will look longer, no more.
-            _LOG.warning("the heartbeat could not be noted: %s", error.strerror)
 
     async def stop(self) -> None:
         """End every loop and wait for what is being evaluated."""

@@ -194,7 +194,7 @@ class _Monitor:
         scrapers = Scrapers(self._schedule, scrapes, store, self._parse_pool, itself)
         jobs = Jobs(scrapes, scrapers)
         pulse = Pulse()
-        evaluator = Evaluator(rules, self._schedule, pulse, self._state.beat)
+        evaluator = Evaluator(rules, self._schedule, pulse)
         services = Services(
             config=loaded,
             store=store,

@@ -160,20 +160,21 @@ class RuleGroup:
                     at_ms,
                 )
             self._save(services, saves)
-            if alerts:  # before the sample store, which may refuse
-                sink(alerts)
             labels, values = overlay.row()
             if labels == self._labels:
                 labels = self._labels  # the store knows a list it has seen
             self._labels = labels
-            if labels:
-                services.store.append(self.target, at_ms, labels, values)
-            services.state.beat(at_ms)
-            self.ended = set()
-            self._watched(at_ms)
             self.failures += failures
+            # Before what may refuse: this moment was watched, whatever comes of it.
+            self._watched(at_ms)
             self._seconds = time.perf_counter() - started
             self.view = self._viewed()
+            if alerts:
+                sink(alerts)
+            _beat(services.state, at_ms)
+            if labels:
+                services.store.append(self.target, at_ms, labels, values)
+            self.ended = set()
             return Evaluation(
                 self.key, at_ms, self._seconds, len(labels), failures, alerts
             )
@@ -326,6 +327,14 @@ class RuleGroup:
             for rule, status in zip(before.rules, before._status, strict=True)
         }
         self._status = [known.get(_name(rule), Status()) for rule in self.rules]
+
+
+def _beat(state: StateDB, at_ms: int) -> None:
+    try:
+        state.beat(at_ms)
+    except OSError as error:
+        # A full disk: the gap after a restart will look longer, no more.
+        _LOG.warning("the heartbeat could not be noted: %s", error.strerror)
 
 
 def _name(rule: AlertRule | RecordRule) -> tuple[object, ...]:
