@@ -84,6 +84,7 @@ show(said)
 def asked(tmp_path, script, **more):
     flags = tmp_path / "flags"
     flags.mkdir()
+    (tmp_path / "db.sqlite3").touch()
     more = {"TESTS_APP_FLAGS": str(flags), "TESTS_APP_DATA": str(tmp_path)} | more
     return run(tmp_path / "run", ASK + script, WATCHROOM_TOKEN="t0ken", **more)
 

@@ -7,10 +7,12 @@ says nothing about the next one, and what they ask is counted as none of the app
 from __future__ import annotations
 
 import math
+import os
 import secrets
 import sys
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,11 +43,14 @@ class UnappliedMigrationsError(Exception):
 
 
 def database(alias: str, seconds: float) -> None:
-    """Connect and fetch a row."""
+    """Connect and fetch a row; of SQLite, which reads no file for that, the schema."""
     with _connection(alias, seconds) as connection:
         connection.ensure_connection()
         # The driver's own cursor: Django's would show it to every query counter.
         with closing(connection.connection.cursor()) as cursor:
+            if connection.vendor == "sqlite":
+                cursor.execute("SELECT count(*) FROM sqlite_master")
+                return
             cursor.execute(f"SELECT 1{connection.features.bare_select_suffix}")
             if cursor.fetchone()[0] != 1:
                 raise WrongAnswerError
@@ -138,11 +143,21 @@ def _connection(alias: str, seconds: float) -> Iterator[BaseDatabaseWrapper]:
         unanswered = {"tcp_user_timeout": _UNSENT_MILLISECONDS, **_KEEPALIVE}
         for name, value in unanswered.items():
             options.setdefault(name, value)
+    elif connection.vendor == "sqlite":
+        _never_creating(connection)
     try:
         yield connection
     finally:
         with suppress(Exception):  # the check's own error says more
             connection.close()
+
+
+def _never_creating(connection: BaseDatabaseWrapper) -> None:
+    """Have SQLite miss a file that is gone instead of making an empty one."""
+    name = os.fspath(connection.settings_dict["NAME"] or "")
+    plain = name and not name.startswith((":memory:", "file:"))
+    if plain and connection.get_connection_params().get("uri"):
+        connection.settings_dict["NAME"] = f"file:{quote(name)}?mode=rw"
 
 
 def _backend(alias: str, seconds: float) -> BaseCache:
