@@ -119,6 +119,7 @@ def _endpoint(request: HttpRequest) -> Endpoint | None:
 
     ours = endpoint(request)
     if ours is not None:
+        request._watchroom_probe = True  # type: ignore[attr-defined]  # ours  # noqa: SLF001
         http.probed()
     return ours
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from watchroom import suspicion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 REDACTED = "[redacted]"
 CIRCULAR = "[circular]"
@@ -213,9 +213,10 @@ class Limits:
         text: Characters of one text.
         chars: Characters of all texts.
         keep: Names whose scalars stay as they are: ids that are known to be no secret.
+        first: What each text goes through before.
     """
 
-    __slots__ = ("chars", "depth", "items", "keep", "nodes", "text")
+    __slots__ = ("chars", "depth", "first", "items", "keep", "nodes", "text")
 
     def __init__(
         self,
@@ -225,9 +226,10 @@ class Limits:
         text: int = MAX_TEXT,
         chars: int = MAX_CHARS,
         keep: frozenset[str] = frozenset(),
+        first: Callable[[str], str] | None = None,
     ) -> None:
         self.depth, self.items, self.nodes = depth, items, nodes
-        self.text, self.chars, self.keep = text, chars, keep
+        self.text, self.chars, self.keep, self.first = text, chars, keep, first
 
 
 def clip(text: str, most: int) -> str:
@@ -292,6 +294,8 @@ class _Walk:
             return LEFT_OUT
         text = clip(text, min(self._limits.text, self._chars))
         self._chars -= len(text)
+        if self._limits.first is not None:
+            text = self._limits.first(text)
         return speakable(self._redactor.text(text))
 
     def _container(self, value: Any, depth: int) -> Any:
@@ -339,10 +343,15 @@ class _Walk:
         return found
 
 
+def telling(header: object) -> bool:
+    """Return whether a header of this name is known to hold no secret."""
+    return told(header).lower().replace("_", "-") in _TELLING
+
+
 def _known_headers(headers: dict[Any, Any]) -> dict[Any, Any]:
     """Return headers with the values of those only that are known to hold no secret."""
     return {
-        name: value if told(name).lower().replace("_", "-") in _TELLING else REDACTED
+        name: value if telling(name) else REDACTED
         for name, value in list(headers.items())[:MAX_ITEMS]
     }
 

@@ -22,4 +22,6 @@ urlpatterns = [
     path("leak/", views.leak),
     path("aleak/", views.aleak),
     path("metrics", views.fine),
+    path("reset/<uidb64>/<token>/", views.reset),
+    path("areset/<uidb64>/<token>/", views.areset),
 ]

@@ -6,6 +6,7 @@ import time
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.contrib.sessions.backends.cache import SessionStore
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
@@ -121,6 +122,22 @@ def leak(request):
 async def aleak(request):
     await asyncio.sleep(0)
     return leak(request)
+
+
+def reset(request, uidb64, token):
+    """Look a visitor's session up, as the session middleware does; then fail."""
+    SessionStore(request.COOKIES["sessionid"]).load()
+    cache.get_many([request.COOKIES["sessionid"]])
+    for pool in cache._cache._pools.values():
+        pool.disconnect()
+    logging.getLogger("tests.app").warning("looks at %s", request.path)
+    if request.method == "POST":
+        raise RuntimeError(f"no mail for {request.path}")
+    return HttpResponse("reset")
+
+
+async def areset(request, uidb64, token):
+    return await sync_to_async(reset)(request, uidb64, token)
 
 
 def connect(password):

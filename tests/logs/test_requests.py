@@ -24,8 +24,8 @@ client.get("/note/", headers={"X-Request-ID": "from-outside_1"})
 client.get("/nowhere/planted", headers={"X-Request-ID": "bad id\\x00"})
 client.get("/boom/")
 list(client.get("/stream/"))
-client.get("/health/")
-client.get("/metrics")
+for path in ("/health/", "/inner/health", "/inner/livez", "/metrics"):
+    client.get(path)
 trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 client.get("/fine/1/", headers={"traceparent": trace})
 client.get("/fine/2/", headers={"traceparent": "00-" + 32 * "0" + trace[35:]})
@@ -64,6 +64,16 @@ def test_an_id_that_is_no_plain_word_is_replaced(told):
     assert line["path"] == "/nowhere/planted"
 
 
+def test_the_path_of_a_route_is_no_more_than_that(tmp_path):
+    """A visitor's host is wrong, and whom the view is for never looked up."""
+    script = CLIENT + 'client.get("/reset/MQ/planted-token/")'
+    found = lines(tmp_path, script, TESTS_APP_STRICT="1")
+
+    line = next(one for one in found if one["name"] == "watchroom.request")
+    assert (line["route"], line["status"]) == ("unresolved", 400)
+    assert line["path"] == "/reset/<uidb64>/<token>/"
+
+
 def test_a_failure_is_one_line_with_its_traceback(told):
     line = told["watchroom.request", "boom/", 500]
 
@@ -78,9 +88,9 @@ def test_a_stream_is_told_when_it_has_ended(told):
 
 
 def test_health_and_metrics_are_quiet(told):
-    assert not [
-        one for one in told["all"] if one.get("route") in {"health/", "metrics"}
-    ]
+    routes = {"health/", "metrics", "unresolved"}
+    quiet = [one for one in told["all"] if one.get("route") in routes]
+    assert [one["path"] for one in quiet] == ["/nowhere/planted"]
 
 
 def test_the_trace_from_outside_is_kept_if_it_is_one(told):

@@ -4,8 +4,10 @@ import json
 
 import pytest
 from sentry_sdk.envelope import Envelope
+from tests.support.app import run
 from tests.support.envelopes import Receiver
 from tests.support.lines import ASGI, BODY, HEADERS, PLANTED, QUERY, output
+from tests.support.redis_server import redis_server
 
 import watchroom
 from watchroom import tracking
@@ -35,7 +37,7 @@ def asked(*args, **named):
 
 asked("/{leak}/", {query!r}, {body!r}, **json.loads({headers!r}))
 asked("/{leak}/", {query!r}, {body!r}, **json.loads({headers!r}), x_request_id="r-2")
-for path in ("/health/", "/metrics", "/fine/1/"):
+for path in ("/health/", "/inner/livez", "/inner/health", "/metrics", "/fine/1/"):
     asked(path)
 logging.getLogger("tests.app").error("got %s", {{"password": "planted-in-body"}})
 sentry_sdk.flush(10)
@@ -111,7 +113,7 @@ def test_health_and_metrics_are_never_traced(received):
 
     assert names & {"leak", "aleak"}
     assert "fine/{number}" in names or "fine/<int:number>" in names
-    assert not names & {"health", "metrics"}
+    assert not names & {"health", "metrics", "inner/livez", "inner/health"}
 
 
 def test_the_sdks_own_parser_reads_the_same(received):
@@ -122,6 +124,96 @@ def test_the_sdks_own_parser_reads_the_same(received):
     assert sum(len(Envelope.deserialize(b).items) for b in received.bodies) == len(
         received.items
     )
+
+
+RESET = """
+import sentry_sdk
+cookie = {"cookie": "sessionid=planted-in-cookie-0", "x_planted": "planted-token-3"}
+for body in ("", "{}"):
+    for told in ("", "http://localhost/{view}/MQ/planted-token-2/"):
+        done = ask(
+            "/{view}/MQ/planted-token/", body=body, referer=told, host="localhost",
+            **cookie,
+        )
+        if asyncio.iscoroutine(done):
+            asyncio.run(done)
+sentry_sdk.flush(10)
+"""
+
+
+@pytest.fixture(scope="module")
+def redis():
+    with redis_server() as url:
+        yield url.split(":")[-1].partition("/")[0]
+
+
+@pytest.mark.parametrize("traces", ["static", "stream"])
+@pytest.mark.parametrize(("serve", "view"), [(WSGI, "reset"), (ASGI, "areset")])
+def test_no_key_of_a_cache_and_no_path_of_a_route_is_sent(
+    tmp_path, redis, traces, serve, view
+):
+    receiver = Receiver()
+    output(
+        tmp_path,
+        serve + RESET.replace("{view}", view),
+        SENTRY_DSN=receiver.dsn,
+        TESTS_APP_REDIS_PORT=redis,
+        TESTS_APP_SENTRY=json.dumps(
+            {"traces_sample_rate": 1.0, "trace_lifecycle": traces}
+        ),
+    )
+    receiver.stop()
+
+    text = everything(receiver)
+    assert "planted-in-cookie-0" not in text
+    assert "planted-token" not in text
+    event = next(one for one in receiver.of("event") if "exception" in one)
+    assert event["request"]["url"] == f"http://localhost/{view}/{{uidb64}}/{{token}}/"
+    crumbs = [one for one in event["breadcrumbs"]["values"] if one["type"] == "redis"]
+    assert [one["message"] for one in crumbs] == ["GET", "MGET"]
+    assert "looks at" in text
+    assert '"db.redis"' in text
+
+
+ROUTED = """
+import types
+from django.conf.urls.i18n import i18n_patterns
+from django.urls import include, path, set_script_prefix, set_urlconf
+from watchroom.tracking.clean import scrub
+
+urls = types.ModuleType("urls")
+urls.urlpatterns = i18n_patterns(path("", include("tests.app.urls")))
+
+def sent(url, **more):
+    return scrub({"request": {"url": url}, **more})["request"]["url"]
+
+set_urlconf(urls)
+found = {"i18n": sent("http://h/de/reset/MQ/planted/")}
+set_urlconf(None)
+found["fails early"] = sent("http://h/reset/MQ/planted/")
+found["no slash"] = sent("http://h/reset/MQ/planted")
+found["nowhere"] = sent("http://h/nowhere/planted")
+route = {"transaction_info": {"source": "route"}, "transaction": "/r/{id}/"}
+found["of the SDK"] = sent("http://h/reset/MQ/planted/", **route)
+set_script_prefix("/app/")
+found["prefix"] = sent("http://h/app/reset/MQ/planted/")
+set_script_prefix("/")
+event = {"request": {"url": "http://h/fine/1/"}, "message": "/fine/1/ /a/fine/1/ fine"}
+found["texts"] = scrub(event)["message"]
+show(found)
+"""
+
+
+def test_a_path_is_told_by_its_route_however_it_is_found(tmp_path):
+    assert run(tmp_path, ROUTED) == {
+        "i18n": "http://h/de/reset/<uidb64>/<token>/",
+        "fails early": "http://h/reset/<uidb64>/<token>/",
+        "no slash": "http://h/reset/<uidb64>/<token>/",
+        "nowhere": "http://h/nowhere/planted",
+        "of the SDK": "http://h/r/{id}/",
+        "prefix": "http://h/reset/<uidb64>/<token>/",
+        "texts": "/fine/<int:number>/ /a/fine/1/ fine",
+    }
 
 
 def test_options_and_hooks_of_the_project_cannot_undo_the_cleaning(tmp_path):

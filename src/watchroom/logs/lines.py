@@ -6,6 +6,7 @@ import logging
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from watchroom.context import route
 from watchroom.logs.schemas import LINE
 
 if TYPE_CHECKING:
@@ -15,12 +16,6 @@ if TYPE_CHECKING:
 
 REQUESTS = logging.getLogger("watchroom.request")
 TASKS = logging.getLogger("watchroom.task")
-# Asked every few seconds by machines that keep their own books.
-QUIET = frozenset(
-    path + end
-    for path in ("/health", "/livez", "/readyz", "/startupz", "/metrics")
-    for end in ("", "/")
-)
 _UNRESOLVED = "unresolved"
 _STATES = {"SUCCESS": logging.INFO, "IGNORED": logging.INFO, "FAILURE": logging.ERROR}
 
@@ -33,26 +28,28 @@ def request(trail: Trail, request: HttpRequest, status: int) -> None:
     else:
         level = logging.WARNING if status < 500 else logging.ERROR
     path = request.path_info
-    if path in QUIET and (status < 400 or status == 503):
+    if (status < 400 or status == 503) and (
+        path in route.QUIET or "_watchroom_probe" in request.__dict__
+    ):
         return
     if not REQUESTS.isEnabledFor(level):
         return
     match = request.resolver_match
-    route = _UNRESOLVED if match is None else match.route or "/"
+    name = _UNRESOLVED if match is None else match.route or "/"
     method, duration = request.method or "", round(seconds * 1000, 3)
     fields: dict[str, Any] = {
         "method": method,
-        "route": route,
+        "route": name,
         "status": status,
         "duration_ms": duration,
     }
-    if match is None:  # a path that is a route may hold an id, or a secret
-        fields["path"] = path[:512]
+    if match is None:  # a path that has a route may hold an id, or a secret
+        fields["path"] = _path(path, status)[:512]
     _with_tallies(fields, trail)
     user = _user_id(request)
     if user is not None:
         fields["user_id"] = user
-    _tell(REQUESTS, level, f"{method} {route} {status}", fields, trail)
+    _tell(REQUESTS, level, f"{method} {name} {status}", fields, trail)
 
 
 def task(trail: Trail, name: str, state: str, **more: object) -> None:
@@ -69,6 +66,14 @@ def task(trail: Trail, name: str, state: str, **more: object) -> None:
     }
     _with_tallies(fields, trail)
     _tell(TASKS, level, f"{name} {state}", fields, trail)
+
+
+def _path(path: str, status: int) -> str:
+    """Return the path of a request that was answered before its view was looked for."""
+    if status == 404:  # looked for, and not found
+        return path
+    found = route.of(path)
+    return path if found is None else f"/{found}"
 
 
 def _with_tallies(fields: dict[str, Any], trail: Trail) -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from watchroom.conf.versions import detect
 from watchroom.errors import ConfigError, MissingExtraError
-from watchroom.redact import Limits, Redactor
 from watchroom.registry.roles import in_tests
+from watchroom.tracking.clean import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,30 +22,8 @@ if TYPE_CHECKING:
     from watchroom.context.trail import Trail
 
 RATE = 0.1
-# Exactly these: /healthcare is a page like any other.
-_QUIET = frozenset(
-    path + end
-    for path in (
-        "/health",
-        "/livez",
-        "/readyz",
-        "/startupz",
-        "/metrics",
-        "/favicon.ico",
-    )
-    for end in ("", "/")
-)
+_QUIET = ("/favicon.ico", "/favicon.ico/")
 _STATIC = ("/static/", "/media/")
-# An event of the SDK's own greatest size has some thousand values.
-_MOST = {"depth": 24, "items": 2000, "nodes": 50_000, "text": 16_384, "chars": 1 << 20}
-# What the SDK writes itself: ids may look like numbers of cards, packages like secrets.
-_AS_IT_IS = frozenset(("modules", "sdk", "debug_meta", "_meta", "measurements"))
-_IDS = frozenset(
-    (
-        *("event_id", "trace_id", "span_id", "parent_span_id", "segment_id"),
-        *("timestamp", "start_timestamp", "release", "environment"),
-    )
-)
 _HOOKS = (
     *("before_send", "before_send_transaction", "before_send_log"),
     *("before_send_metric", "before_send_span"),
@@ -146,8 +124,12 @@ def sampler(
     """
 
     def sample(context: Any) -> Any:
+        from watchroom.context import route
+
         path = _path(context)
-        if path in _QUIET or path.startswith(_STATIC):
+        if path in route.QUIET or path in _QUIET or path.startswith(_STATIC):
+            return 0.0
+        if route.probe(path):
             return 0.0
         if theirs is not None:
             return theirs(context)
@@ -155,20 +137,6 @@ def sampler(
         return rate if parent is None else float(parent)
 
     return sample
-
-
-def scrub(event: Any) -> Any:
-    """Return an event, transaction, log, metric or span without its secrets.
-
-    Args:
-        event: As the SDK is about to send it.
-    """
-    if not isinstance(event, dict):
-        return None
-    kept = {key: event[key] for key in _AS_IT_IS & event.keys()}
-    rest = {key: value for key, value in event.items() if key not in _AS_IT_IS}
-    clean = _redactor().plain(_without_arguments(rest), Limits(**_MOST, keep=_IDS))
-    return {**clean, **kept}
 
 
 def _around(theirs: Callable[[Any, Any], Any] | None) -> Callable[[Any, Any], Any]:
@@ -180,30 +148,6 @@ def _around(theirs: Callable[[Any, Any], Any] | None) -> Callable[[Any, Any], An
         return None if answer is None else scrub(answer)
 
     return hook
-
-
-def _without_arguments(event: dict[str, Any]) -> dict[str, Any]:
-    """Leave out values that came without a name: nothing says which are secret."""
-    found = dict(event)
-    for part, names in (
-        ("logentry", ("params",)),
-        ("extra", ("celery-job", "rq-job", "sys.argv")),
-    ):
-        if isinstance(found.get(part), dict):
-            found[part] = {k: v for k, v in found[part].items() if k not in names}
-    if isinstance(found.get("attributes"), dict):
-        found["attributes"] = {
-            key: value
-            for key, value in found["attributes"].items()
-            if not key.startswith("sentry.message.parameter")
-        }
-    return found
-
-
-def _redactor() -> Redactor:
-    from watchroom.conf import redaction
-
-    return redaction.redactor() or Redactor()
 
 
 def _path(context: Any) -> str:

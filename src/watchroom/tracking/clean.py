@@ -1,0 +1,175 @@
+"""What is taken out of an event, transaction, log, metric or span before it is sent."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from watchroom.redact import Limits, Redactor, telling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# An event of the SDK's own greatest size has some thousand values.
+_MOST = {"depth": 24, "items": 2000, "nodes": 50_000, "text": 16_384, "chars": 1 << 20}
+# What the SDK writes itself: ids may look like numbers of cards, packages like secrets.
+_AS_IT_IS = frozenset(("modules", "sdk", "debug_meta", "_meta", "measurements"))
+_IDS = frozenset(
+    (
+        *("event_id", "trace_id", "span_id", "parent_span_id", "segment_id"),
+        *("timestamp", "start_timestamp", "release", "environment"),
+    )
+)
+# A span that is sent by itself has each header as an attribute.
+_HEADER = "http.request.header."
+_ADDRESSES = frozenset(("referer", "url.full", "sentry.segment.name"))
+_ADDRESS = re.compile(r"(?:\w{1,16}://[^\s/]{1,256})?/.*", re.DOTALL)
+# A key is a session's cookie as often as not; its first part ends nowhere certain.
+_KEYED = ("redis", "db.redis", "cache.")
+_KEYS = frozenset(
+    (
+        *("redis.key", "db.redis.key", "cache.key"),
+        *("db.query.text", "db.statement"),
+    )
+)
+
+
+def scrub(event: Any) -> Any:
+    """Return an event, transaction, log, metric or span without its secrets.
+
+    Args:
+        event: As the SDK is about to send it.
+    """
+    if not isinstance(event, dict):
+        return None
+    kept = {key: event[key] for key in _AS_IT_IS & event.keys()}
+    rest = {key: value for key, value in event.items() if key not in _AS_IT_IS}
+    rest = _without_keys(_without_arguments(rest))
+    limits = Limits(**_MOST, keep=_IDS, first=_routing(rest))
+    return {**_redactor().plain(rest, limits), **kept}
+
+
+def _redactor() -> Redactor:
+    from watchroom.conf import redaction
+
+    return redaction.redactor() or Redactor()
+
+
+def _without_arguments(event: dict[str, Any]) -> dict[str, Any]:
+    """Leave out values that came without a name: nothing says which are secret."""
+    found = dict(event)
+    for part, names in (
+        ("logentry", ("params",)),
+        ("extra", ("celery-job", "rq-job", "sys.argv")),
+    ):
+        if isinstance(found.get(part), dict):
+            found[part] = {k: v for k, v in found[part].items() if k not in names}
+    if isinstance(found.get("attributes"), dict):
+        found["attributes"] = {
+            key: value
+            for key, value in found["attributes"].items()
+            if not key.startswith("sentry.message.parameter")
+            and (not key.startswith(_HEADER) or telling(key.removeprefix(_HEADER)))
+        }
+    return found
+
+
+def _without_keys(event: dict[str, Any]) -> dict[str, Any]:
+    """Leave of what was asked of caches the command."""
+    found: dict[str, Any] = _keyless(event)
+    if isinstance(found.get("spans"), list):
+        found["spans"] = [_keyless(span) for span in found["spans"]]
+    crumbs = found.get("breadcrumbs")
+    if isinstance(crumbs, dict) and isinstance(crumbs.get("values"), list):
+        values = [_keyless(crumb) for crumb in crumbs["values"]]
+        found["breadcrumbs"] = {**crumbs, "values": values}
+    return found
+
+
+def _keyless(part: Any) -> Any:
+    if not isinstance(part, dict):
+        return part
+    bags = {name: _dict(part, name) for name in ("data", "tags", "attributes")}
+    kind = part.get("op") or bags["attributes"].get("sentry.op")
+    kind = str(kind or part.get("type") or "")
+    if not kind.startswith(_KEYED):
+        return part
+    found = dict(part)
+    for name in ("description", "message", "name"):
+        if isinstance(found.get(name), str):
+            found[name] = kind if kind.startswith("cache.") else _command(found[name])
+    for name, bag in bags.items():
+        if bag:
+            found[name] = {k: v for k, v in bag.items() if k not in _KEYS}
+    if asked := _dict(bags["data"], "redis.commands"):
+        first = [_command(one) for one in asked.get("first_ten", ())]
+        found["data"]["redis.commands"] = {**asked, "first_ten": first}
+    return found
+
+
+def _command(text: object) -> str:
+    return str(text).partition(" ")[0]
+
+
+def _routing(event: dict[str, Any]) -> Callable[[str], str] | None:
+    """Return what puts routes in the place of the paths that a request came with."""
+    found = dict(_routes(event))
+    if not found:
+        return None
+    paths = "|".join(map(re.escape, sorted(found, key=len, reverse=True)))
+    pattern = re.compile(
+        rf"(?<![\w/])(\w{{1,16}}://[^\s/?#]{{1,256}})?({paths})(?![\w/])"
+    )
+
+    def routed(text: str) -> str:
+        if not any(path in text for path in found):
+            return text
+        return pattern.sub(lambda one: (one[1] or "") + found[one[2]], text)
+
+    return routed
+
+
+def _routes(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the paths that are named where addresses stand, each with its route."""
+    request, attributes = _dict(event, "request"), _dict(event, "attributes")
+    named = attributes.get("http.route")
+    if _dict(event, "transaction_info").get("source") == "route":
+        named = event.get("transaction")
+    yield from _route(request.get("url") or attributes.get("url.full"), named)
+    for name in ("transaction", "name"):
+        yield from _route(event.get(name), None)
+    for name, value in {**_dict(request, "headers"), **attributes}.items():
+        if str(name).lower().removeprefix(_HEADER) in _ADDRESSES:
+            yield from _route(value, None)
+
+
+def _route(url: object, named: object) -> Iterator[tuple[str, str]]:
+    """Yield the spellings of a path, each with the route that stands for it."""
+    # What has braces is a route as the SDK writes it.
+    if not isinstance(url, str) or "{" in url or not _ADDRESS.fullmatch(url):
+        return
+    try:
+        path = urlsplit(url).path
+        inner, found = _found(path)
+    except Exception:  # noqa: BLE001 - no URL, or no project of Django's
+        return
+    told = named if isinstance(named, str) else found
+    if told is not None:
+        told = "/" + told.removeprefix("^").lstrip("/")
+        spellings = {path, unquote(path), inner}
+        yield from ((one, told) for one in spellings - {told, "", "/"})
+
+
+def _found(path: str) -> tuple[str, str | None]:
+    from django.urls import get_script_prefix
+
+    from watchroom.context import route
+
+    inner = "/" + unquote(path).removeprefix(get_script_prefix()).lstrip("/")
+    return inner, route.of(inner)
+
+
+def _dict(inside: dict[str, Any], name: str) -> dict[str, Any]:
+    found = inside.get(name)
+    return found if isinstance(found, dict) else {}
