@@ -137,6 +137,19 @@ def test_what_is_not_p1_is_said_as_its_route_says(night):
     assert night.only().escalated_to == ""
 
 
+def test_a_p1_that_reopens_a_p2_is_paged_as_one(night):
+    mild = night.alert(severity="warning", priority="P2")
+    assert first(night.says(mild)) == ["chat"]
+    night.oncall.desk.prioritise(1, "Anna", "P3")
+    night.recovers(mild)
+    night.goes_on(5 * MINUTE)
+    assert first(night.says(night.alert())) == ["chat", "pager"]
+    assert (night.only().id, night.only().priority) == (1, "P1")
+    assert night.only().priority_by == "", "what was said of the milder one is over"
+    heard = {who for _, who in night.goes_on(11 * MINUTE)}
+    assert heard == {"pager", "ben"}
+
+
 def test_without_contacts_a_p1_repeats_to_all_of_its_route(tmp_path):
     from tests.oncall.conftest import Night
 

@@ -84,9 +84,12 @@ def joined(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Event]
 def reopened(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Event]:
     """Return a resolved incident whose group fires again: nobody has answered that."""
     firing = firing_of(alert)
+    alerts = {**known.alerts, alert.fingerprint: firing}
     changed = replace(
         known,
-        alerts={**known.alerts, alert.fingerprint: firing},
+        alerts=alerts,
+        priority=worst(alerts),
+        priority_by="",
         times=known.times + 1,
     )
     return _unanswered(changed, now_ms), texts.fired(firing, "fires again, reopened")
