@@ -150,6 +150,17 @@ def test_a_p1_that_reopens_a_p2_is_paged_as_one(night):
     assert heard == {"pager", "ben"}
 
 
+def test_a_clock_set_back_puts_neither_repeat_nor_escalation_off(night):
+    night.says(night.alert())
+    night.goes_on(MINUTE)
+    night.ms -= 60 * MINUTE
+    night.restart()
+    night.says(night.alert())
+    heard = night.goes_on(12 * MINUTE)
+    assert [at for at, who in heard if who == "pager"] == [5 * MINUTE, 10 * MINUTE]
+    assert [at for at, who in heard if who == "ben"] == [10 * MINUTE]
+
+
 def test_without_contacts_a_p1_repeats_to_all_of_its_route(tmp_path):
     from tests.oncall.conftest import Night
 

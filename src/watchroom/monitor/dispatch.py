@@ -76,10 +76,6 @@ class StandingOf(Protocol):
         """Return what holds besides the route."""
 
 
-def _unheard(alerts: Sequence[Alert], now_ms: int) -> None:
-    del alerts, now_ms
-
-
 def _usual(group: Labels, alerts: Sequence[Alert], now_ms: int) -> Standing:
     del group, alerts, now_ms
     return USUAL
@@ -124,9 +120,8 @@ class Dispatcher:
         self._lock = threading.RLock()
         self.refused = 0
         self.standing: StandingOf = _usual
-        # Told of what has ended, muted or not, under the lock like `standing`: nobody
-        # sends the end of an alert whose time is over.
-        self.ended: Callable[[Sequence[Alert], int], None] = _unheard
+        # Under the lock too, muted or not: nobody sends the end of what timed out.
+        self.ended: Callable[[Sequence[Alert], int], None] = lambda _, __: None
 
     def places(self, alerts: Iterable[Labels], now_ms: int) -> list[Place]:
         """Return the group of each alert that is known here, and whether it is muted.
@@ -216,7 +211,7 @@ class Dispatcher:
                 key,
                 group.labels,
                 alerts,
-                told=self._told.get(key),
+                told=self._told_to(key, now_ms),
                 open_=self._open.get(key),
                 send_resolved=send_resolved,
                 repeat_before_ms=standing.repeat_before_ms(
@@ -236,6 +231,13 @@ class Dispatcher:
                 group.waiting.add(key)
         group.forget_ended()
         return said
+
+    def _told_to(self, key: DeliveryKey, now_ms: int) -> Told | None:
+        """Return what was accepted last; a clock set back puts no repeat off."""
+        told = self._told.get(key)
+        if told is not None and told.at_ms > now_ms:
+            told = self._told[key] = told._replace(at_ms=now_ms)
+        return told
 
     def _standing(
         self, group: AggregationGroup, alerts: Sequence[Alert], now_ms: int

@@ -251,7 +251,7 @@ class Book:
     def update(
         self,
         fingerprints: Iterable[str],
-        step: Callable[[Incident], tuple[Incident, Event] | None],
+        step: Callable[[Incident], tuple[Incident, *tuple[Event, ...]] | None],
     ) -> Incident | None:
         """Return the incident of these alerts, after `step` if that gives a next."""
         with self._lock:

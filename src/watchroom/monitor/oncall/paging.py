@@ -71,9 +71,12 @@ class Paging:
         """Return what holds for the group of these alerts."""
         contacts = self._contacts()
 
-        def step(incident: Incident) -> tuple[Incident, Event] | None:
+        def step(incident: Incident) -> tuple[Incident, *tuple[Event, ...]] | None:
             if not firing or not _waits(incident):
                 return None
+            if incident.unanswered_ms > now_ms:  # the clock was set back
+                incident = replace(incident, unanswered_ms=now_ms)
+                return _call(incident, contacts, now_ms) or (incident,)
             return _call(incident, contacts, now_ms)
 
         incident = self._book.update(fingerprints, step)

@@ -53,7 +53,7 @@ class Passing:
             later = [
                 name
                 for (number, name), at in self._after.items()
-                if number == incident.id and at > now
+                if number == incident.id and 0 < at - now <= _LONGEST_MS
             ]
             told = await tell(incident.alerts, [*incident.passed, *later])
             for name, attempt in told:
