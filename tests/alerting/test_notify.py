@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import os
 import textwrap
 import threading
 import time
 
 import aiohttp
 import pytest
+from tests.support.hole import Hole
 from tests.support.listener import Listener, listening
 from tests.support.ports import free_port
 
@@ -413,6 +415,102 @@ def test_a_page_that_is_over_before_anybody_accepts_it_is_dropped_in_the_ledger(
             assert "connection refused" in entry.error
             assert desk.dispatcher.due_ms() is None
             assert desk.ledger.open() == {}
+
+    asyncio.run(story())
+
+
+TWO = """
+route: {receiver: chat, group_by: [alertname], group_wait: 0s, group_interval: 30s,
+        repeat_interval: 1h,
+        routes: [{receiver: pager, matchers: ['alertname="AppDown"']}]}
+receivers:
+  - {name: chat, %s}
+  - {name: pager, webhook_configs: [{url: "%s"}]}
+"""
+
+
+async def hears_of(desk, listener, within):
+    """Submit an alert for the pager and return whether it hears of it in time."""
+    desk.notifier.submit([alert("AppDown")])
+    end = time.monotonic() + within
+    while not listener.heard and time.monotonic() < end:  # noqa: ASYNC110 - another thread's list
+        await asyncio.sleep(0.02)
+    return [m["groupLabels"]["alertname"] for m in listener.messages()]
+
+
+def test_a_receiver_that_never_answers_delays_no_other(tmp_path, listener):
+    async def story(hole):
+        chat = f'webhook_configs: [{{url: "http://127.0.0.1:{hole.port}/"}}]'
+        loaded = alertmanager.load(TWO % (chat, listener.url()), "am.yml")
+        async with Desk(tmp_path, loaded, Pace(timeout=30.0)) as desk:
+            desk.notifier.submit([alert(f"W{n}") for n in range(20)])
+            while len(hole.taken) < Pace().at_once:  # noqa: ASYNC110 - another thread's list
+                await asyncio.sleep(0.02)
+            assert await hears_of(desk, listener, 10) == ["AppDown"]
+
+    with Hole() as hole:
+        asyncio.run(story(hole))
+
+
+def test_a_secret_on_a_disk_that_hangs_delays_no_other_and_counts_as_failing(
+    tmp_path, listener
+):
+    os.mkfifo(tmp_path / "slack")  # nobody writes it: reading it hangs
+
+    async def story():
+        chat = "slack_configs: [{api_url_file: slack}]"
+        loaded = alertmanager.load(TWO % (chat, listener.url()), "am.yml")
+        pace = PACE._replace(overdue=0.3)
+        async with Desk(tmp_path, loaded, pace) as desk:
+            try:
+                desk.notifier.submit([alert(f"W{n}") for n in range(20)])
+                assert await hears_of(desk, listener, 10) == ["AppDown"]
+                await desk.until(
+                    lambda _: all(e.attempts for e in desk.ledger.recent())
+                )
+                (*_, waits) = desk.ledger.recent()
+                (first, *_) = desk.ledger.attempts(waits.id)
+                assert first.error == f"{tmp_path / 'slack'}: not read within 0.4 s"
+                # One thread at most waits for the disk, so names and files go on.
+                async with asyncio.timeout(10):
+                    await asyncio.to_thread(time.time)
+                assert desk.notifier.notified()["chat", "slack[0]"][1] > 0
+                assert desk.notifier.notified()["pager", "webhook[0]"] == (1, 0)
+            finally:
+                os.close(os.open(tmp_path / "slack", os.O_WRONLY))
+
+    asyncio.run(story())
+
+
+def test_what_waits_for_a_slot_counts_as_failing_before_it_was_tried(tmp_path):
+    async def story(hole):
+        loaded = config(f'url: "http://127.0.0.1:{hole.port}/"')
+        pace = Pace(timeout=30.0, overdue=0.5, at_once=1)
+        async with Desk(tmp_path, loaded, pace) as desk:
+            desk.notifier.submit([alert("A"), alert("B")])
+            await desk.until(lambda _: desk.notifier.notified()["ops", "webhook[0]"][1])
+            assert desk.notifier.notified()["ops", "webhook[0]"] == (2, 2)
+
+    with Hole() as hole:
+        asyncio.run(story(hole))
+
+
+def test_a_text_that_cannot_be_made_stands_in_the_ledger_and_others_go_out(
+    tmp_path, listener
+):
+    async def story():
+        chat = 'slack_configs: [{api_url: "http://127.0.0.1:1/"}]'
+        loaded = alertmanager.load(TWO % (chat, listener.url()), "am.yml")
+        async with Desk(tmp_path, loaded) as desk:
+            broken = desk.notifier._sender.integration(
+                DeliveryKey("chat", "slack[0]", "")
+            )
+            broken.compose = None  # only a bug: a template's fault is in its message
+            desk.notifier.submit([alert("W")])
+            entry = await desk.until(lambda e: e.state == "failed")
+            assert entry.error.startswith("its text could not be made")
+            assert entry.attempts == 1
+            assert await hears_of(desk, listener, 10) == ["AppDown"]
 
     asyncio.run(story())
 

@@ -23,8 +23,8 @@ class Pace(NamedTuple):
             interval makes a new one while its alerts last.
         overdue: A page that nobody has accepted for so long counts as failing, and
             again each time that this has passed.
-        timeout: One attempt.
-        at_once: How many attempts may be under way.
+        timeout: One attempt, and each secret that has to be read for it.
+        at_once: How many attempts may be under way by one integration.
         ledger_timeout: After this long a page goes out without its record.
     """
 
@@ -69,6 +69,19 @@ class Tally:
         """Count a message that was accepted or was not, in time."""
         self._ended[key[:2]] += 1
         self._failed[key[:2]] += not accepted
+
+    def overdue(
+        self, deliveries: Iterable[Delivery], now_ms: int, after_ms: int
+    ) -> int | None:
+        """Count what waits too long, tried or not; return when to look again."""
+        first = None
+        for delivery in deliveries:
+            if now_ms - delivery.waiting_ms >= after_ms:
+                delivery.waiting_ms = now_ms
+                self.count(delivery.notification.key, accepted=False)
+            due_ms = delivery.waiting_ms + after_ms
+            first = due_ms if first is None else min(first, due_ms)
+        return first
 
     def of(
         self, names: Iterable[tuple[str, str]]

@@ -283,20 +283,25 @@ class Ledger:
                 (delivery, number - KEPT_ATTEMPTS),
             )
             db.execute(
-                "UPDATE delivery SET attempts = ?, http_status = ?, error = ?, "
-                "latency_ms = ?, destination = ?, next_attempt_ms = ? WHERE id = ?",
+                "UPDATE delivery SET attempts = ? WHERE id = ?", (number, delivery)
+            )
+            # One that was replaced while it was on the wire says why, or that it was
+            # accepted all the same.
+            db.execute(
+                "UPDATE delivery SET http_status = ?, error = ?, latency_ms = ?, "
+                "destination = ?, next_attempt_ms = ? "
+                "WHERE id = ? AND (state = 'open' OR ?)",
                 (
-                    number,
                     attempt.http_status,
                     attempt.error,
                     attempt.latency_ms,
                     destination,
                     next_ms,
                     delivery,
+                    attempt.accepted,
                 ),
             )
             if over:
-                # One that was superseded while it was on the wire may still be sent.
                 db.execute(
                     "UPDATE delivery SET state = ?, finished_ms = ?, body = '' "
                     "WHERE id = ? AND (state = 'open' OR ? = 'sent')",

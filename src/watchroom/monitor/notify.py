@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from watchroom.errors import StoreError
 from watchroom.monitor import webhook
 from watchroom.monitor.delivery import Delivery, Pace, Tally
-from watchroom.monitor.integration import Attempt, Told, Wire
 from watchroom.monitor.integrations import integrations
 from watchroom.monitor.pagerduty import PagerDuty
+from watchroom.monitor.sending import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.aggregation import DeliveryKey, Notification
     from watchroom.monitor.alerts import Alert
     from watchroom.monitor.dispatch import Dispatcher
-    from watchroom.monitor.integration import Integration, Links
+    from watchroom.monitor.integration import Attempt, Links
     from watchroom.monitor.ledger import Ledger
     from watchroom.monitor.oncall.service import OnCall
 
@@ -71,21 +71,19 @@ class Notifier:
         links: Callable[[Notification], Links] = lambda _: (),
         oncall: OnCall | None = None,
     ) -> None:
-        self._integrations = integrations(config, config_dir)
-        self._config_dir = config_dir
         self._dispatcher = dispatcher
         self._ledger = ledger
-        self._session = session
         self._external_url = external_url
         self._now = now
         self._pace = pace or Pace()
+        self._sender = Sender(session, self._pace)
+        self._sender.use(integrations(config, config_dir), config_dir)
         self._links = links
         self._oncall = oncall
         self._deliveries: dict[DeliveryKey, Delivery] = {}
         self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self._tally = Tally()
         self._wake = asyncio.Event()
-        self._slots = asyncio.Semaphore(self._pace.at_once)
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -114,10 +112,13 @@ class Notifier:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _pause(self) -> None:
-        due_ms = self._dispatcher.due_ms()
+        overdue_ms = self._tally.overdue(
+            self._deliveries.values(), self._now_ms(), round(self._pace.overdue * 1000)
+        )
         seconds = _LONGEST_SLEEP
-        if due_ms is not None:
-            seconds = min(max(due_ms / 1000 - self._now(), 0.0), seconds)
+        for due_ms in (self._dispatcher.due_ms(), overdue_ms):
+            if due_ms is not None:
+                seconds = min(max(due_ms / 1000 - self._now(), 0.0), seconds)
         with contextlib.suppress(TimeoutError):
             # Not wait_for: Python 3.11's forgets an end that comes with other news.
             async with asyncio.timeout(seconds):
@@ -130,8 +131,9 @@ class Notifier:
             )
             delivery.attempts = pending.attempts
             delivery.next_ms = pending.next_ms
+            delivery.waiting_ms = self._now_ms()  # nobody could have taken it before
             key = pending.notification.key
-            if self._integration(key) is None:
+            if self._sender.integration(key) is None:
                 reason = f"the receiver {key.receiver!r} is gone from the file"
                 await self._drop(key, reason)
                 settle = self._dispatcher.settle
@@ -178,8 +180,7 @@ class Notifier:
         """
         fresh = integrations(config, config_dir)
         dropped = self._dispatcher.reload(config, self._now_ms())
-        self._integrations = fresh
-        self._config_dir = config_dir
+        self._sender.use(fresh, config_dir)
         for key, reason in dropped:
             delivery = self._deliveries.pop(key, None)
             if delivery is not None:
@@ -200,9 +201,6 @@ class Notifier:
             self._counts["", "ledger_failed"] += 1
             return None
 
-    def _integration(self, key: DeliveryKey) -> Integration | None:
-        return self._integrations.get(key.receiver, {}).get(key.integration)
-
     async def _begin(self, notification: Notification) -> None:
         """Commit the intent, then let a task deliver it in place of the one before."""
         key, now_ms = notification.key, self._now_ms()
@@ -211,7 +209,7 @@ class Notifier:
             before.stopped.set()
             outcome = "superseded" if notification.kind == "send" else "dropped"
             self._counts[key.receiver, outcome] += 1
-        integration = self._integration(key)
+        integration = self._sender.integration(key)
         if notification.kind != "send" or integration is None:
             await self._written(self._ledger.note(notification, now_ms))
             return
@@ -223,9 +221,7 @@ class Notifier:
             text = integration.compose(notification, self._external_url, links)
         except Exception:  # noqa: BLE001 - one text that fails must not end all delivery
             _LOG.exception("composing for %s failed", key.receiver)
-            self._counts[key.receiver, "failed"] += 1
-            self._dispatcher.settle(notification, accepted=False, now_ms=now_ms)
-            return
+            text = ""  # refused at the first attempt, and in the ledger
         where = integration.destination
         intent = self._ledger.intend(notification, text, where, now_ms)
         number = await self._written(intent)
@@ -263,10 +259,12 @@ class Notifier:
             await self._sleep(delivery)
             if delivery.stopped.is_set():
                 return
-            async with self._slots:
+            key = delivery.notification.key
+            async with self._sender.slot(key):
                 if delivery.stopped.is_set():
                     return
-                destination, attempt = await self._attempt(delivery)
+                delivery.attempts += 1
+                destination, attempt = await self._sender.attempt(key, delivery.body)
             if await self._over(delivery, attempt, destination):
                 return
 
@@ -277,25 +275,6 @@ class Notifier:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await delivery.stopped.wait()
-
-    async def _attempt(self, delivery: Delivery) -> Told:
-        """Return where it went and how that went."""
-        delivery.attempts += 1
-        integration = self._integration(delivery.notification.key)
-        if integration is None:
-            return Told("", Attempt(False, False, None, "the receiver is gone", 0.0))
-        where = integration.destination
-        wire = Wire(self._session, self._secret, self._pace.timeout)
-        try:
-            return await integration.send(delivery.body, wire)
-        except (OSError, UnicodeError) as error:
-            what = getattr(error, "strerror", None) or type(error).__name__
-            name = getattr(error, "filename", "a secret") or "a secret"
-            return Told(where, Attempt(False, True, None, f"{name}: {what}", 0.0))
-        except Exception as error:  # noqa: BLE001 - a bug in one send loses no page
-            _LOG.exception("sending to %s failed inside the monitor", where)
-            why = f"failed inside the monitor: {type(error).__name__}"
-            return Told(where, Attempt(False, True, None, why, 0.0))
 
     async def acknowledge(
         self, fingerprints: Iterable[str], skip: Collection[str]
@@ -308,25 +287,16 @@ class Notifier:
 
         Returns the conversation, by name, and how the attempt went.
         """
-        found = []
-        wire = Wire(self._session, self._secret, self._pace.timeout)
+        names, sent = [], []
         for key in self._dispatcher.told_of(fingerprints):
-            pager = self._integration(key)
+            pager = self._sender.integration(key)
             name = f"{key.receiver}/{key.integration}/{key.group_key}"
-            if not isinstance(pager, PagerDuty) or name in skip:
-                continue
-            try:
-                told = await pager.send(pager.acknowledgement(key.group_key), wire)
-                found.append((name, told.attempt))
-            except (OSError, UnicodeError) as error:
-                why = getattr(error, "strerror", None) or type(error).__name__
-                found.append((name, Attempt(False, True, None, why, 0.0)))
-        return found
-
-    async def _secret(self, name: str) -> str:
-        """Return a secret file's text; read at every send, so it can be renewed."""
-        path = self._config_dir / name
-        return (await asyncio.to_thread(path.read_text)).strip()
+            if isinstance(pager, PagerDuty) and name not in skip:
+                names.append(name)
+                body = pager.acknowledgement(key.group_key)
+                sent.append(self._sender.attempt(key, body))
+        told = await asyncio.gather(*sent)  # no pager waits for another
+        return [(name, one.attempt) for name, one in zip(names, told, strict=True)]
 
     async def _over(
         self, delivery: Delivery, attempt: Attempt, destination: str
@@ -345,9 +315,7 @@ class Notifier:
         outcome = "sent" if attempt.accepted else "retried" if again else "failed"
         notification = delivery.notification
         self._counts[notification.key.receiver, outcome] += 1
-        overdue = now_ms - delivery.waiting_ms >= self._pace.overdue * 1000
-        if overdue or not again:
-            delivery.waiting_ms = now_ms
+        if not again:
             self._tally.count(notification.key, accepted=attempt.accepted)
         delivery.last = attempt, destination, now_ms, again
         record = self._record(delivery)
@@ -379,11 +347,7 @@ class Notifier:
 
     def notified(self) -> dict[tuple[str, str], tuple[int, int]]:
         """Return ``(receiver, integration)`` → messages, and those not accepted."""
-        return self._tally.of(
-            (receiver, name)
-            for receiver, ways in self._integrations.items()
-            for name in ways
-        )
+        return self._tally.of(self._sender.names())
 
     def stats(self) -> dict[tuple[str, str], float]:
         """Return ``(receiver, outcome)`` → count.
