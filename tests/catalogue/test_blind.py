@@ -3,6 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from tests.support import promtool
+from tests.support.plans import planned
+from tests.support.promtool import case, firing
 
 from watchroom.catalogue.blind import LABEL, sibling
 from watchroom.catalogue.load import catalogue
@@ -14,11 +17,53 @@ from watchroom.errors import ConfigError
 BY_NAME = {vital.name: vital for vital in VITALS}
 # Absence of all targets is an alert of its own, and that is the sibling.
 SEEN_OTHERWISE = {"TargetDown"}
+EXPORTER = 'watchroom_exporter_info{job="app",version="1"}'
+DRIVE = '{job="app",mountpoint="/",fstype="ext4",device="/dev/a"}'
+# Alerts that no sibling of their own belongs to, the sibling that tells when what they
+# read is missing, and what their collector answers when all is well.
+TOLD_BY = {
+    "CeleryBrokerDown": (
+        "CeleryWorkersUnobserved",
+        {'celery_broker_up{job="app"}': "1+0x60"},
+    ),
+    "CeleryQueueStuck": (
+        "CeleryQueueUnobserved",
+        {
+            'celery_queue_length{job="app",queue_name="q"}': "0+0x60",
+            'celery_queue_oldest_seconds{job="app",queue_name="q"}': "0+0x60",
+        },
+    ),
+    "DiskNotAnswering": (
+        "DiskUnobserved",
+        {
+            f"node_filesystem_avail_bytes{DRIVE}": "9+0x60",
+            f"node_filesystem_device_error{DRIVE}": "0+0x60",
+        },
+    ),
+}
 
 
 def test_every_vital_with_a_tile_has_a_sibling():
     without = {vital.name for vital in VITALS if vital.panel and not vital.blind}
     assert without == SEEN_OTHERWISE
+
+
+def test_a_vital_without_a_tile_is_told_of_by_a_sibling_or_needs_none():
+    without = {vital.name for vital in VITALS if not vital.panel}
+    # The first is an absence, the second always fires.
+    assert without - TOLD_BY.keys() == {"AppAbsent", "Watchdog"}
+
+
+@promtool.needed
+@pytest.mark.judge
+def test_what_has_no_sibling_of_its_own_is_told_of_by_its_collectors(tmp_path):
+    cases = [
+        case(f"{name}: {words}", {EXPORTER: "1+0x60", **series}, firing(told, "9m", n))
+        for name, (told, answered) in TOLD_BY.items()
+        for words, series, n in (("missing", {}, 1), ("there", answered, 0))
+    ]
+    groups = {"watchroom.celery", "watchroom.host"}
+    promtool.check(tmp_path, planned(interval="15s"), groups, cases)
 
 
 def test_siblings_come_last_and_are_marked():
