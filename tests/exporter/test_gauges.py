@@ -232,6 +232,32 @@ def test_a_broken_vitals_file_is_said_and_the_others_are_asked(project, child, c
     assert "till.vitals does not import: ModuleNotFoundError" in caplog.text
 
 
+def test_no_secret_of_the_project_stands_in_the_exporters_log(project, child, caplog):
+    directory = project(
+        """
+        @watchroom.gauge("open_payments", every="1s")
+        def open_payments():
+            from django.conf import settings
+            raise RuntimeError(
+                "401 for https://pay.example/v1/open?api_key=planted-in-query"
+                f"{' ' * 200}{settings.PAYMENT_API_KEY}{' ' * 300}"
+            )
+        """,
+        "raise ValueError('password=planted-in-import')",
+        apps=["till"],
+    )
+    settings = directory / "shop" / "settings.py"
+    settings.write_text(
+        f"{settings.read_text()}PAYMENT_API_KEY = 'planted-in-settings-4711-and-more'\n"
+    )
+    running = child(directory)
+    until(running, ("watchroom_gauge_errors_total", "open_payments"), 1)
+
+    assert "401 for https://pay.example/v1/open?api_key=[redacted]" in caplog.text
+    assert "till.vitals does not import: ValueError: password=[redac" in caplog.text
+    assert "planted" not in caplog.text
+
+
 def test_a_project_that_does_not_set_up_is_counted(project, child, caplog):
     running = child(project("", apps=["no_such_app"]))
     end = time.monotonic() + 20

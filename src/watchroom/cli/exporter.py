@@ -15,6 +15,7 @@ import click
 
 from watchroom import conf
 from watchroom.cli.project import enter
+from watchroom.conf import redaction
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.exporter.access import Listen, Token, parse_listen, refuse_open
 from watchroom.exporter.collect.groups import configured
@@ -209,8 +210,9 @@ def _settings(module: str) -> conf.Settings:
     except WatchroomError:
         raise
     except Exception as error:
+        text = redaction.clean(f"{type(error).__name__}: {error}")
         raise ConfigError(
-            f"the settings {module!r} do not load: {type(error).__name__}: {error}",
+            f"the settings {module!r} do not load: {text}",
             hint="the exporter needs them to know the project, its sites and gauges",
         ) from error
 

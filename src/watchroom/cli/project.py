@@ -16,6 +16,7 @@ from watchroom import conf
 from watchroom.catalogue.metrics import Metric
 from watchroom.catalogue.model import Vital
 from watchroom.catalogue.standard import VITALS
+from watchroom.conf import redaction
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.exporter import celery_app
 from watchroom.exporter.collect import groups
@@ -178,7 +179,7 @@ def _failed(what: str, error: Exception) -> ConfigError:
         trace = trace.tb_next
     own = file is not None and Path(file) != Path(__file__)
     return ConfigError(
-        f"{what}: {type(error).__name__}: {error}",
+        f"{what}: {redaction.clean(f'{type(error).__name__}: {error}')}",
         file=file if own else None,
         line=line if own else None,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from watchroom import conf
-from watchroom.redact import Redactor
+from watchroom.redact import MAX_TEXT, Redactor, clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +34,11 @@ def redactor() -> Redactor | None:
     from django.conf import settings as django_settings
 
     return _redactor() if django_settings.configured else None
+
+
+def clean(text: str) -> str:
+    """Return a text without secrets, cut to what a line may hold."""
+    return (redactor() or Redactor()).text(clip(text, MAX_TEXT))
 
 
 def service() -> dict[str, str]:

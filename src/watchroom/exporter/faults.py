@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from watchroom.conf import redaction
 from watchroom.errors import WatchroomError
 from watchroom.formats.exposition import Family, Sample
 
@@ -47,7 +48,7 @@ class Faults:
             known = self._said.get(part) == text
             self._said[part] = text
         if not known:
-            log.warning("%s: %s", self._name(part), text)
+            log.warning("%s: %s", self._name(part), redaction.clean(text))
 
     def show(self, part: str) -> None:
         """Show `part`, at 0 unless it failed already."""

@@ -27,6 +27,7 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+from watchroom.conf import redaction
 from watchroom.lifeline import die_with_parent
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def main(module: str) -> None:
     threading.Thread(target=_watch_for_the_end, daemon=True).start()
 
     def broken(name: str, text: str) -> None:
-        _say(told, broken=name, text=text[:_LONGEST_TEXT])
+        _say(told, broken=name, text=_cut(text))
 
     try:
         found = import_module(module).collectors(broken)
@@ -141,7 +142,12 @@ def _ask_for_ever(
 
 
 def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:_LONGEST_TEXT]
+    return _cut(f"{type(error).__name__}: {error}")
+
+
+def _cut(text: str) -> str:
+    # Clean before: half a secret is one that nobody knows again.
+    return redaction.clean(text)[:_LONGEST_TEXT]
 
 
 def _say(told: TextIO, **message: Any) -> None:

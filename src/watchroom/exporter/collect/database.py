@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.catalogue.collected import DB_CONNECTIONS, DB_CONNECTIONS_LIMIT, DB_UP
+from watchroom.conf import redaction
 from watchroom.exporter.collect import Collector
 from watchroom.exporter.collect.groups import POSTGRESQL, databases
 from watchroom.exporter.places import sqlite_file
@@ -99,7 +100,7 @@ class Reasons:
 
     def say(self, alias: str, error: Exception) -> None:
         """Write one line to the exporter's log, unless it stands there already."""
-        text = " ".join(str(error).split())[:300]
+        text = " ".join(redaction.clean(str(error)).split())[:300]
         before, at = self._last.get(alias, ("", 0.0))
         now = time.monotonic()
         if text != before or now - at > _SAID_FOR:

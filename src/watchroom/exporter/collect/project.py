@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from watchroom.catalogue.metrics import Metric
+from watchroom.conf import redaction
 from watchroom.exporter.collect import LIMIT_SECONDS, Collector
 
 if TYPE_CHECKING:
@@ -70,4 +71,5 @@ def _close_connections() -> None:
     try:
         connections.close_all()
     except Exception as error:  # noqa: BLE001 - a database that is down
-        sys.stderr.write(f"closing connections: {type(error).__name__}: {error}\n")
+        text = redaction.clean(f"{type(error).__name__}: {error}")
+        sys.stderr.write(f"closing connections: {text}\n")
