@@ -127,16 +127,15 @@ def url_of(directory: Path | None, url: str | None) -> tuple[str, str]:
     path = directory / "watchroom.json"
     try:
         known = json.loads(path.read_text())
-        project, environment = known.get("project"), known.get("environment")
+        project = str(known.get("project", ""))
+        environment = str(known.get("environment") or rundir.PRODUCTION)
     except (OSError, ValueError, AttributeError) as error:
         raise ConfigError(
             "cannot be read",
             file=path,
             hint="give the directory that `watchroom build` wrote, or --url",
         ) from error
-    name = (
-        rundir.deployment(project, environment or rundir.PRODUCTION) if project else ""
-    )
+    name = project and rundir.deployment(project, environment)
     return url or _address(name) or DEFAULT_URL, name
 
 
