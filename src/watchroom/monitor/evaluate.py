@@ -83,8 +83,6 @@ class Evaluator:
         except Exception:  # noqa: BLE001 - one group's bug must not end its watch
             self._pulse.failures += 1
             _LOG.exception("evaluating group %s failed inside the monitor", key.name)
-            return
-        self._pulse.evaluated_at = self._now()
 
     async def stop(self) -> None:
         """End every loop and wait for what is being evaluated."""

@@ -17,6 +17,7 @@ from watchroom.monitor.config import Loaded, load
 from watchroom.monitor.dispatch import Dispatcher
 from watchroom.monitor.evaluate import Evaluator
 from watchroom.monitor.fetch import session
+from watchroom.monitor.heartbeat import watchful
 from watchroom.monitor.itself import Itself
 from watchroom.monitor.jobs import Jobs
 from watchroom.monitor.ledger import Ledger
@@ -190,6 +191,7 @@ class _Monitor:
             external_url=self._public,
         )
         oncall.views = rules.views
+        paging.dispatcher.standing = watchful(oncall.standing, rules.ages)
         itself = Itself(lambda: as_alertmanager(services))
         scrapers = Scrapers(self._schedule, scrapes, store, self._parse_pool, itself)
         jobs = Jobs(scrapes, scrapers)
@@ -247,7 +249,6 @@ class _Monitor:
             silences=silences,
         )
         oncall.contacts = loaded.contacts
-        dispatcher.standing = oncall.standing
         dispatcher.ended = oncall.receive
         notifier = Notifier(
             loaded.alertmanager,

@@ -115,6 +115,7 @@ class RuleGroup:
         self.lock = threading.Lock()
         self.retired = False
         self.last_ms: int | None = None
+        self.seen = time.monotonic()  # when it was evaluated last, on no wall's clock
         self.unsettled = 0
         self.steps: collections.deque[int] = collections.deque(
             maxlen=_SETTLE_EVALUATIONS
@@ -124,6 +125,7 @@ class RuleGroup:
         self.state_failures = 0
         self._status = [Status() for _ in rules]
         self._unsaved = False
+        self._blind = 0
         self._labels: list[Labels] = []
         self._seconds = 0.0
         self.view = self._viewed()
@@ -147,7 +149,7 @@ class RuleGroup:
                 if isinstance(rule, RecordRule) and rule.unknown:
                     rule.series = rule.standing(snapshot, at_ms)
                     rule.unknown = False
-            failures = 0
+            failures = self._blind = 0
             alerts: list[Alert] = []
             for place, rule in enumerate(self.rules):
                 before = time.perf_counter()
@@ -184,6 +186,9 @@ class RuleGroup:
         if self.last_ms is not None:
             self.steps.append(at_ms - self.last_ms)
         self.last_ms = at_ms
+        # A group whose every rule fails through no fault of its own stands still.
+        if not self._blind or self._blind < len(self.rules):
+            self.seen = time.monotonic()
         self.unsettled = max(0, self.unsettled - 1)
 
     def _later(self, at_ms: int) -> bool:
@@ -229,8 +234,10 @@ class RuleGroup:
                 gone.extend(step.gone)
                 alerts.extend(_outgoing(rule, step.changed, services, at_ms))
         except WatchroomError as failure:
+            self._blind += isinstance(failure, StoreError)
             return str(failure)
         except Exception as failure:  # noqa: BLE001 - a bug in one must not mute the rest
+            self._blind += 1
             _LOG.exception("rule %s failed inside the monitor", _name(rule)[1])
             return f"failed inside the monitor: {type(failure).__name__}: {failure}"
         refused = overlay.add(samples)
@@ -316,6 +323,7 @@ class RuleGroup:
     def inherit(self, before: RuleGroup) -> None:
         """Continue the group of the same name in the files before a reload."""
         self.last_ms = before.last_ms
+        self.seen = before.seen
         self.unsettled = before.unsettled
         self.steps = before.steps
         self.failures = before.failures

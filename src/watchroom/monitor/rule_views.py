@@ -61,6 +61,14 @@ class GroupView(NamedTuple):
     last_evaluation_ms: int | None
 
 
+class Age(NamedTuple):
+    """How long ago a group was evaluated, or loaded if it has not been yet."""
+
+    key: GroupKey
+    interval_seconds: float
+    seconds: float
+
+
 class Evaluation(NamedTuple):
     """What one evaluation of a group did."""
 

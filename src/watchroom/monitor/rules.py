@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,13 @@ from watchroom.monitor import rule_memory
 from watchroom.monitor.alert_rule import RESOLVED_RETENTION_MS, AlertRule, Identity
 from watchroom.monitor.record_rule import RecordRule
 from watchroom.monitor.rule_group import RuleGroup, Services, outgoing
-from watchroom.monitor.rule_views import AlertView, Evaluation, GroupKey, GroupView
+from watchroom.monitor.rule_views import (
+    Age,
+    AlertView,
+    Evaluation,
+    GroupKey,
+    GroupView,
+)
 from watchroom.monitor.windows import lookback_seconds
 from watchroom.units import parse_duration
 
@@ -241,6 +248,14 @@ class RuleManager:
     def views(self) -> list[GroupView]:
         """Return all groups as /api/v1/rules shows them."""
         return [group.view for group in list(self._groups.values())]
+
+    def ages(self) -> list[Age]:
+        """Return how long ago each group was evaluated."""
+        now = time.monotonic()
+        return [
+            Age(key, group.interval_ms / 1000, now - group.seen)
+            for key, group in list(self._groups.items())
+        ]
 
     def alerts(self) -> list[AlertView]:
         """Return all pending and firing alerts."""

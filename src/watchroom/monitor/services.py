@@ -42,9 +42,8 @@ class Reloads:
 
 @dataclass
 class Pulse:
-    """When rules were last evaluated, and when that last failed inside the monitor."""
+    """How often rules were not evaluated, or that failed inside the monitor."""
 
-    evaluated_at: float = 0.0
     missed: int = 0
     failures: int = 0
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watchroom.formats.exposition import family, render
+from watchroom.monitor.heartbeat import HEARTBEAT
 
 if TYPE_CHECKING:
     from watchroom.formats.exposition import Family
     from watchroom.monitor.services import Services
-
-HEARTBEAT = "Watchdog"
-"""The alert that always fires: whoever waits for it hears that we live."""
 
 
 def as_alertmanager(services: Services) -> str:

@@ -59,8 +59,9 @@ class Trust(NamedTuple):
     """Whether this page can be believed.
 
     Attributes:
-        evaluated_ago: Seconds since rules were last evaluated; None before the first.
-        watching: Whether that is as it should be.
+        evaluated_ago: Seconds since rules were last evaluated, those of the group that
+            stands still if one does; None before the first.
+        watching: Whether that is as it should be for every group.
         processes: The app's processes by role.
         up, targets: Targets that answer, of how many.
         reloaded_at: When the files were last read, or refused.
@@ -316,14 +317,20 @@ def _waits(services: Services) -> dict[str, float]:
 
 
 def _trust(services: Services, read: _Read, now: float) -> Trust:
-    pulse, every = services.pulse, services.config.evaluation_seconds
-    evaluated = pulse.evaluated_at or None
-    since = now - (pulse.evaluated_at or services.started)
+    ages = services.rules.ages()
+    late = [
+        age.seconds
+        for age in ages
+        if age.seconds > max(3.0, 3 * age.interval_seconds) + 2.0
+    ]
+    evaluated = services.rules.stats()["evaluations"]
     scrapers = services.scrapers.all()
     beats = delivery_metrics.heartbeats(services)
     return Trust(
-        evaluated_ago=None if evaluated is None else max(0.0, now - evaluated),
-        watching=since <= max(3.0, 3 * every) + 2.0,
+        evaluated_ago=max(late or [min(age.seconds for age in ages)])
+        if ages and evaluated
+        else None,
+        watching=bool(ages) and not late,
         processes=read.processes,
         up=sum(one.health == "up" for one in scrapers),
         targets=len(scrapers),

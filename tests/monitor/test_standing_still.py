@@ -1,0 +1,56 @@
+"""Rules that hang: the monitor's own wiring, where no query can be made to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+from watchroom.monitor.alerts import Alert
+from watchroom.monitor.auth import Access, Listen
+from watchroom.monitor.config import load
+from watchroom.monitor.console.board import Boards
+from watchroom.monitor.fetch import session
+from watchroom.monitor.main import Options, _Monitor
+from watchroom.monitor.reload import load_rules
+from watchroom.monitor.state import StateDB
+from watchroom.monitor.store import Store
+from watchroom.promql.model import labels_of
+
+WATCHDOG = Alert(labels_of({"alertname": "Watchdog"}), (), 1, None, 1)
+
+
+def test_one_group_that_stands_still_ends_the_heartbeat_and_is_on_the_page(
+    files, tmp_path
+):
+    files.rules += "  - {name: slow, rules: [{record: n, expr: m}]}\n"
+    files.job("127.0.0.1:1").write()
+    loaded, where = load(files.path), Listen("127.0.0.1", 9)
+
+    async def looked(state, store):
+        access = Access("token", configured=False, listen=where)
+        monitor = _Monitor(
+            Options(files.path, where), loaded, access, state, store, "http://localhost"
+        )
+        async with session() as one:
+            services, _, _ = monitor._parts(one, one)
+            load_rules(services, loaded)
+            found = []
+            for stands_still in (0, 70):
+                now_ms = round(time.time() * 1000)
+                for key, _ in services.rules.groups():
+                    services.rules.evaluate(key, now_ms)
+                services.rules._groups[key].seen -= stands_still
+                quiet = services.dispatcher.standing((), [WATCHDOG], now_ms).quiet
+                trust = (await Boards(services).current()).trust
+                found.append((quiet, trust.watching, round(trust.evaluated_ago)))
+            await asyncio.to_thread(services.queries.close)
+            return found
+
+    with contextlib.closing(StateDB(tmp_path)) as state:
+        store = Store(
+            tmp_path, retention_seconds=60.0, retention_bytes=2**20, now=time.time
+        )
+        with contextlib.closing(store):
+            found = asyncio.run(looked(state, store))
+    assert found == [(False, True, 0), (True, False, 70)]
