@@ -101,6 +101,21 @@ def test_a_gap_ends_no_alert_until_the_windows_are_full_again(bench):
     assert b.heard() == [("Errors", True), ("Errors", False)]
 
 
+def test_one_long_window_hides_no_gap_in_what_is_looked_at_now(bench):
+    b = bench(
+        "groups: [{name: g, rules: [{alert: Down, "
+        "expr: 'up == 0 and max_over_time(up[1d]) > 0'}]}]"
+    )
+    b.run(5, 20, 1, name="up")
+    b.run(20, 40, 0, name="up")
+    assert b.states() == {"Down": "firing"}
+    b.restart(1000)
+    b.tick(1000)  # the scrape of this moment is late
+    assert b.states() == {"Down": "firing"}
+    b.run(1005, 1040, 1, name="up")
+    assert b.heard() == [("Down", True), ("Down", False)]
+
+
 def test_a_short_restart_holds_no_end_back(bench):
     b = bench(RULES)
     b.run(5, 40, 9, job="api")

@@ -132,7 +132,7 @@ class AlertRule:
         ]
         self.active: dict[Labels, ActiveAlert] = {}
         self.series: set[Labels] = set()
-        self.window_ms = 0  # how far back it looks
+        self.windows_ms: tuple[int, ...] = (0,)  # how far back each part of it looks
         self.hold_until_ms = 0  # until then absence proves nothing
 
     def adopt(self, active: dict[Labels, ActiveAlert]) -> None:

@@ -261,8 +261,9 @@ class RuleGroup:
             if isinstance(rule, RecordRule):
                 continue
             saves[id(rule)] = (rule.shift(gap_ms - self.interval_ms), [])
-            if gap_ms > rule.window_ms * _HOLD_SHARE:
-                hold_ms = max(rule.window_ms, GAP_INTERVALS * self.interval_ms)
+            torn = [w for w in rule.windows_ms if gap_ms > w * _HOLD_SHARE]
+            if torn:
+                hold_ms = max(*torn, GAP_INTERVALS * self.interval_ms)
                 rule.hold_until_ms = at_ms + min(hold_ms, MAX_HOLD_MS)
         return saves
 

@@ -20,7 +20,7 @@ from watchroom.monitor.rule_views import (
     GroupKey,
     GroupView,
 )
-from watchroom.monitor.windows import lookback_seconds
+from watchroom.monitor.windows import lookbacks
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
@@ -323,7 +323,8 @@ def _measure(groups: Mapping[GroupKey, RuleGroup]) -> None:
     records = {rule.name: rule.expr for rule in rules if isinstance(rule, RecordRule)}
     for rule in rules:
         if isinstance(rule, AlertRule):
-            rule.window_ms = round(lookback_seconds(rule.expr, records) * 1000)
+            found = lookbacks(rule.expr, records)
+            rule.windows_ms = tuple(sorted(round(back * 1000) for back in found))
 
 
 def _look_back(group: RuleGroup, groups: Mapping[GroupKey, RuleGroup]) -> None:

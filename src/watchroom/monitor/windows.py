@@ -51,16 +51,20 @@ def selectors(expr: str) -> list[tuple[str, float]]:
     return list(_selectors(grammar.parse(expr), 0.0))
 
 
-def lookback_seconds(expr: str, records: Mapping[str, str]) -> float:
-    """Return how far back `expr` looks, also through `records` (name → expr)."""
+def lookbacks(expr: str, records: Mapping[str, str]) -> frozenset[float]:
+    """Return how far back (s) each part of `expr` looks; 0 is a value of this moment.
 
-    def depth(text: str, seen: frozenset[str]) -> float:
-        deepest = 0.0
+    Args:
+        expr: PromQL.
+        records: The name of each recorded series, and its expression.
+    """
+
+    def depths(text: str, seen: frozenset[str]) -> Iterator[float]:
         for name, back in selectors(text):
-            below = 0.0
             if name in records and name not in seen:
-                below = depth(records[name], seen | {name})
-            deepest = max(deepest, back + below)
-        return deepest
+                for below in depths(records[name], seen | {name}):
+                    yield back + below
+            else:
+                yield back
 
-    return depth(expr, frozenset())
+    return frozenset(depths(expr, frozenset()))
