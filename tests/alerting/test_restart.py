@@ -274,6 +274,37 @@ def test_a_clock_that_is_set_back_does_not_stop_the_watch(bench):
     assert (alert.starts_at_ms, alert.ends_at_ms) == (3_600_000, None)
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_clock_that_is_set_back_begins_the_wait_anew_and_not_for_an_hour(
+    bench, restarts
+):
+    b = bench(RULES)
+    b.run(7200, 7240, 1, job="api")
+    if restarts:
+        b.restart(3600)
+    b.run(3605, 3665, 1, job="api")
+    assert b.states() == {"Slow": "pending"}
+    b.tick(3665, ("x", 1, {"job": "api"}))
+    assert b.states() == {"Slow": "firing"}
+
+
+def test_a_clock_that_is_set_back_keeps_no_alert_for_an_hour(bench):
+    kept = "{alert: Kept, expr: x > 5, keep_firing_for: 30s}"
+    b = bench(f"groups: [{{name: g, rules: [{kept}, {{alert: Held, expr: x > 5}}]}}]")
+    b.run(7200, 7240, 9)
+    b.tick(7240, ("x", 0, {}))
+    assert b.states() == {"Kept": "firing"}
+    b.run(3600, 3630, 0)
+    assert b.states() == {"Kept": "firing"}
+    b.tick(3630, ("x", 0, {}))
+    assert b.states() == {}
+    b.run(3635, 3640, 9)
+    b.tick(9000, ("x", 0, {}))  # a gap: what fires is held for three intervals
+    assert b.states() == {"Kept": "firing", "Held": "firing"}
+    b.tick(5000, ("x", 0, {}))
+    assert b.states() == {"Kept": "firing"}
+
+
 def test_other_external_labels_make_other_alerts_and_the_old_ones_end(bench):
     b = bench(RULES, external_labels={"env": "test"})
     b.run(5, 20, 9, job="api")

@@ -240,8 +240,8 @@ class AlertRule:
             return False
         if alert.state == "firing":
             if self.keep_firing_for_ms:
-                if alert.keep_firing_since_ms is None:
-                    alert.keep_firing_since_ms = watch.at_ms
+                since = alert.keep_firing_since_ms or watch.at_ms
+                alert.keep_firing_since_ms = min(since, watch.at_ms)
                 if watch.at_ms - alert.keep_firing_since_ms < self.keep_firing_for_ms:
                     return True
             alert.state = "inactive"
@@ -252,11 +252,11 @@ class AlertRule:
 
     def _fire(self, alert: ActiveAlert, watch: Watch) -> None:
         """Let a pending alert fire when its time has come."""
-        if (
-            alert.state == "pending"
-            and watch.settled
-            and watch.at_ms - alert.active_at_ms >= self.for_ms
-        ):
+        if alert.state != "pending":
+            return
+        # Or it would wait until a clock that was set back has caught up.
+        alert.active_at_ms = min(alert.active_at_ms, watch.at_ms)
+        if watch.settled and watch.at_ms - alert.active_at_ms >= self.for_ms:
             alert.state = "firing"
             alert.fired_at_ms = watch.at_ms
 

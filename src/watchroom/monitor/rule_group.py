@@ -222,7 +222,8 @@ class RuleGroup:
             else:
                 watch = Watch(
                     at_ms,
-                    holding=at_ms < rule.hold_until_ms,
+                    # A hold for longer is from before the clock was set back.
+                    holding=at_ms < rule.hold_until_ms <= at_ms + MAX_HOLD_MS,
                     settled=not self.unsettled,
                     step_ms=at_ms - (self.last_ms or at_ms),
                 )
