@@ -6,8 +6,10 @@ import asyncio
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.support.watched import until
 
 from watchroom.errors import StoreError
 from watchroom.monitor.schema import FORMAT, SCRIPTS
@@ -56,6 +58,19 @@ def test_many_threads_share_one_writer(tmp_path):
         for future in futures:
             future.result(5)
         assert len(names(state)) == 100
+
+
+def test_behind_a_read_that_hangs_another_waits_for_so_long(tmp_path):
+    release = threading.Event()
+    with StateDB(tmp_path) as state, ThreadPoolExecutor(1) as threads:
+        state.patience = 0.1
+        state._reader.set_progress_handler(lambda: not release.wait(60), 1)
+        first = threads.submit(state.read, "SELECT 1")
+        until(state._reading.locked, what="it reads")
+        with pytest.raises(StoreError, match=r"the disk took over 0\.1 s"):
+            state.read("SELECT 1")
+        release.set()
+        assert first.result(10) == state.read("SELECT 1") == [(1,)]
 
 
 def test_behind_a_disk_that_hangs_nobody_waits_for_room(tmp_path):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from tests.support.watched import until
 
 from watchroom.monitor.alerts import Alert
 from watchroom.monitor.api.received import AlertIn, alert_of
@@ -273,6 +277,41 @@ def test_that_it_is_over_stands_in_a_full_timeline_too(night, monkeypatch):
     assert len(night.timeline()) == 5
     night.recovers(*alerts)
     assert [one.kind for one in night.timeline()[5:]] == ["resolved"]
+
+
+def test_a_disk_that_hangs_under_a_note_on_an_old_incident_keeps_no_page(night):
+    release = threading.Event()
+    reader = night.state._reader  # SQLite itself waits, in the middle of a read
+    reader.set_progress_handler(lambda: not release.wait(60), 1)
+    with ThreadPoolExecutor(2) as threads:
+        note = threads.submit(night.oncall.desk.note, 77, "Anna", "x")
+        until(night.state._reading.locked, what="it reads")
+        page = threads.submit(night.says, night.alert())
+        try:
+            assert page.result(10)
+        finally:
+            release.set()
+        with pytest.raises(KeyError):
+            note.result(10)
+
+
+def test_acts_on_an_old_incident_go_on_from_one_another(night):
+    alert = night.alert()
+    night.says(alert)
+    night.recovers(alert)
+    night.ms += 2 * books.REOPEN_MS
+    night.says(night.alert("Other"))
+    hangs = threading.Event()
+    night.state.write(lambda _: hangs.wait(60))  # nothing of it can be read back yet
+    try:
+        night.oncall.desk.review(1, "Sue", "the runbook was changed")
+        night.oncall.desk.note(1, "Ben", "thank you")
+    finally:
+        hangs.set()
+    kinds = [one.kind for one in night.timeline()]
+    assert kinds[-2:] == ["reviewed", "note"]
+    found = night.oncall.records.incident(1)
+    assert (found.state, found.events) == ("reviewed", len(kinds))
 
 
 def test_open_incidents_are_bounded_and_counted(night, monkeypatch):

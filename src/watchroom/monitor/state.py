@@ -79,7 +79,7 @@ class StateDB:
 
     Attributes:
         refused: Changes that were not taken, since too many waited already.
-        patience: Seconds that `commit` waits for the disk.
+        patience: Seconds that `commit` waits for the disk, and `read` for its turn.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -210,11 +210,20 @@ class StateDB:
             future.set_result(result)
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return the rows of a query, as of the last commit."""
-        with self._reading:
+        """Return the rows of a query, as of the last commit.
+
+        Raises:
+            StoreError: The database is closed, or the disk has kept a reader before
+                this one for longer than `patience`.
+        """
+        if not self._reading.acquire(timeout=self.patience):
+            raise StoreError(f"the disk took over {self.patience:g} s")
+        try:
             if self._closed:
                 raise StoreError("state.db is closed")
             return self._reader.execute(sql, parameters).fetchall()
+        finally:
+            self._reading.release()
 
     def beat(self, at_ms: int) -> None:
         """Note that the monitor was watching at `at_ms`.

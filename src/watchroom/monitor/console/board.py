@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.api import delivery_metrics
-from watchroom.monitor.console import people, runbooks
+from watchroom.monitor.console import people
 from watchroom.monitor.console.changes import Change, changes
-from watchroom.monitor.console.checklist import Run, last_run
+from watchroom.monitor.console.disk import Disk
 from watchroom.monitor.console.gather import (
     HISTORY_SECONDS,
     Processes,
@@ -28,6 +28,8 @@ from watchroom.monitor.console.verdict import Verdict, is_page, verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from watchroom.monitor.console.checklist import Run
+    from watchroom.monitor.console.disk import OnDisk
     from watchroom.monitor.dispatch import DeliveryKey
     from watchroom.monitor.ledger import Entry
     from watchroom.monitor.rule_views import AlertView
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
 
 _QUERY_SECONDS = 10.0
 _LAST = {300: "last 5 min", 900: "last 15 min", 3600: "last hour"}
-_LEDGER_ENTRIES = 60
-_BACK_MS = HISTORY_SECONDS * 1000
 _MOST_WARNINGS = 3
 _MOST_MARKS = 20
 
@@ -107,10 +107,6 @@ class _Read(NamedTuple):
     trends: Trends
     processes: Sequence[Processes]
     history: Sequence[Transition]
-    entries: Sequence[Entry]
-    runbooks: frozenset[str]
-    drilled: Run | None
-    people: Sequence[Change]
 
 
 class Boards:
@@ -118,6 +114,7 @@ class Boards:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._disk = Disk(services)
         self._lock = asyncio.Lock()
         self._board: Board | None = None
         self._made = 0.0
@@ -153,26 +150,28 @@ class Boards:
         kept = self._trends
 
         def work(engine: Engine, queryable: Queryable) -> _Read:
-            history = read_history(queryable, at_ms, gap_ms)
             return _Read(
                 read_panels(engine, queryable, panels, at_ms),
                 read_trends(engine, queryable, panels, at_ms) if stale_trends else kept,
                 read_processes(engine, queryable, at_ms),
-                history,
-                services.ledger.recent(_LEDGER_ENTRIES),
-                runbooks.names(services.config.root),
-                last_run(services.proofs.all(), now),
-                people.lately(services.oncall, history, at_ms - _BACK_MS, at_ms),
+                read_history(queryable, at_ms, gap_ms),
             )
 
-        read = await services.queries.run(work, _QUERY_SECONDS)
+        # A disk that hangs must not hold the threads of all queries.
+        read, stored = await asyncio.gather(
+            services.queries.run(work, _QUERY_SECONDS), self._disk.read()
+        )
         if stale_trends:
             self._trends, self._trends_at, self._trends_of = read.trends, now, digest
-        return _compose(services, panels, read, now)
+        return _compose(services, panels, read, stored, now)
 
 
 def _compose(
-    services: Services, panels: Sequence[Panel], read: _Read, now: float
+    services: Services,
+    panels: Sequence[Panel],
+    read: _Read,
+    stored: OnDisk,
+    now: float,
 ) -> Board:
     at_ms = round(now * 1000)
     alerts = services.rules.alerts()
@@ -192,21 +191,21 @@ def _compose(
         for panel in panels
     ]
     tiles = [
-        one if one.runbook in read.runbooks else one._replace(runbook="")
+        one if one.runbook in stored.runbooks else one._replace(runbook="")
         for one in tiles
     ]
-    trust = _trust(services, read, now)
+    trust = _trust(services, read.processes, stored, now)
     return Board(
         at_ms=at_ms,
         verdict=verdict(
             alerts,
             tiles,
-            read.entries,
+            stored.entries,
             now_ms=at_ms,
             calm_since_ms=_calm_since(services, read.history, now),
             waits=_waits(services),
             fired=fired,
-            runbooks=read.runbooks,
+            runbooks=stored.runbooks,
             known=services.dispatcher.known(),
             incidents=services.oncall.book.open(),
             silenced=_silenced(services, at_ms),
@@ -217,14 +216,18 @@ def _compose(
         trend=_LAST.get(read.trends.seconds, ""),
         deploys=_deploy_marks(services, at_ms, read.trends.seconds),
         targets=_targets(services, now),
-        changes=changes(
-            read.history,
-            read.entries,
-            _marks(services),
-            read.people,
-            since_ms=at_ms - _BACK_MS,
-        ),
+        changes=_changes(services, read.history, stored, at_ms),
     )
+
+
+def _changes(
+    services: Services, history: Sequence[Transition], stored: OnDisk, at_ms: int
+) -> list[Change]:
+    since_ms = at_ms - HISTORY_SECONDS * 1000
+    deploys = services.oncall.deploys.between(since_ms, at_ms)
+    acts = people.done(deploys, stored.acts, history)
+    marks = _marks(services)
+    return changes(history, stored.entries, marks, acts, since_ms=since_ms)
 
 
 def _with_now(read: _Read, number: int) -> list[float | None]:
@@ -316,7 +319,9 @@ def _waits(services: Services) -> dict[str, float]:
     }
 
 
-def _trust(services: Services, read: _Read, now: float) -> Trust:
+def _trust(
+    services: Services, processes: Sequence[Processes], stored: OnDisk, now: float
+) -> Trust:
     ages = services.rules.ages()
     late = [
         age.seconds
@@ -331,17 +336,20 @@ def _trust(services: Services, read: _Read, now: float) -> Trust:
         if ages and evaluated
         else None,
         watching=bool(ages) and not late,
-        processes=read.processes,
+        processes=processes,
         up=sum(one.health == "up" for one in scrapers),
         targets=len(scrapers),
         reloaded_at=services.reloads.at
         if services.reloads.problem
         else services.reloads.good_at,
         problem=services.reloads.problem,
-        waiting=sum(entry.state == "open" for entry in read.entries),
-        refused=_refused(read.entries),
-        warnings=services.warnings()[-_MOST_WARNINGS:],
-        drilled=read.drilled,
+        waiting=sum(entry.state == "open" for entry in stored.entries),
+        refused=_refused(stored.entries),
+        warnings=[
+            *services.warnings()[-_MOST_WARNINGS:],
+            *([stored.problem] if stored.problem else []),
+        ],
+        drilled=stored.drilled,
         heartbeat=delivery_metrics.has_heartbeat(services),
         heard_ago=max(0.0, now - max(beats.values()) / 1000) if beats else None,
     )

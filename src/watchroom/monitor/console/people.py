@@ -22,7 +22,6 @@ WHO = "watchroom_who"
 """The cookie by which a browser remembers whose it is; it proves nothing."""
 
 _NEAR_MS = 3_600_000
-_MOST = 60
 _ACTS = {
     "acknowledged": ("✓", "ok"),
     "mitigated": ("✓", "ok"),
@@ -40,14 +39,6 @@ def present(oncall: OnCall, request: web.Request) -> dict[str, Any]:
         "me": unquote(request.cookies.get(WHO, "")),
         "promised": "looking into it",
     }
-
-
-def lately(
-    oncall: OnCall, history: Sequence[Transition], start_ms: int, end_ms: int
-) -> list[Change]:
-    """Return what people did in a time; reads state.db."""
-    acts = oncall.records.recent_events(start_ms, _MOST)
-    return done(oncall.deploys.between(start_ms, end_ms), acts, history)
 
 
 def done(

@@ -271,8 +271,9 @@ class Book:
             RefusedStepError: It is not in a state that leads to `to`, or it is a mere
                 entry and the timeline is full.
         """
+        known = self.get(number)  # before the lock: routing waits for that
         with self._lock:
-            found = self._live.get(number) or self._records.incident(number)
+            found = self._live.get(number) or known
             if found is None:
                 raise KeyError(number)
             if to:
@@ -364,8 +365,8 @@ class Book:
     ) -> tuple[Incident, Future[Any]]:
         kept = [event._replace(text=event.text[:_TEXT]) for event in events]
         incident = replace(incident, events=incident.events + len(kept))
+        self._expire()  # first: the next act on an old one goes on from this
         self._live[incident.id] = incident
-        self._expire()
         written = self._records.save(incident, kept)
         written.add_done_callback(self._done)
         return incident, written
