@@ -8,7 +8,8 @@ import pytest
 
 from watchroom import redact
 from watchroom.conf.redaction import _read, secrets
-from watchroom.redact import REDACTED, Limits, Redactor
+from watchroom.redact import Redactor
+from watchroom.redact.walk import REDACTED, Limits
 
 OWN = Redactor(names=["kontoNummer"], values=["s3cret-of-settings", "short"])
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from watchroom import conf
-from watchroom.redact import MAX_TEXT, Redactor, clip
+from watchroom.redact import Redactor
+from watchroom.redact.walk import MAX_TEXT, clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from watchroom.context.trail import current
 from watchroom.logs.schemas import LINE, OWN, SCHEMAS
-from watchroom.redact import REDACTED, Limits, Redactor, clip, speakable, told
+from watchroom.redact import Redactor
+from watchroom.redact.walk import REDACTED, Limits, clip, speakable, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable

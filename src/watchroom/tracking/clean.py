@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from watchroom.redact import Limits, Redactor, telling
+from watchroom.redact import Redactor
+from watchroom.redact.walk import Limits, telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,30 +6,21 @@ bounded number of times, every walk has a depth and a number of nodes.
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
 from watchroom import suspicion
+from watchroom.redact.walk import MAX_TEXT, REDACTED, Limits, Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-REDACTED = "[redacted]"
-CIRCULAR = "[circular]"
-LEFT_OUT = "[left out]"
-MAX_DEPTH = 8
-MAX_ITEMS = 100
-MAX_NODES = 1000
-MAX_TEXT = 8192
-MAX_CHARS = 65536
 # Shorter values are words of the language, not secrets.
 _SHORTEST_VALUE = 8
 _KNOWN_NAMES = 4096
 # Half a MiB at most.
 _KNOWN_CLEAN = 1024
 _LONGEST_CLEAN = 256
-_SCALARS = frozenset((str, int, float, bool, type(None)))
 
 # Whole words of a name, after "X-Api-Key" and "apiKey" have become "x_api_key".
 _WORDS = (
@@ -76,19 +67,6 @@ _KNOWN = re.compile(
     r"|-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]{0,8192}(?:-----END[A-Z -]{0,64})?"
 )
 _DIGITS = re.compile(r"(?<!\d)[2-6](?:[ -]?\d){12,18}(?!\d)")
-
-# Of an object of this name only these headers are shown: services put keys into any.
-_HEADERS = ("headers", "request.meta")
-_TELLING = frozenset(
-    (
-        *("accept", "accept-encoding", "accept-language", "cache-control"),
-        *("connection", "content-encoding", "content-length", "content-type", "date"),
-        *("dnt", "host", "if-modified-since", "if-none-match", "origin", "range"),
-        *("referer", "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "te"),
-        *("traceparent", "transfer-encoding", "upgrade", "user-agent", "vary"),
-        *("x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-request-id"),
-    )
-)
 
 
 class Redactor:
@@ -199,161 +177,7 @@ class Redactor:
         Keys become text, numbers that JSON has not become null or text, cycles and
         what lies too deep a word, an object that cannot be told the name of its class.
         """
-        walk = _Walk(self, limits or Limits())
-        return walk.plain(value, 0)
-
-
-class Limits:
-    """How far a walk goes.
-
-    Attributes:
-        depth: Containers inside containers.
-        items: Entries of one container.
-        nodes: Values in all.
-        text: Characters of one text.
-        chars: Characters of all texts.
-        keep: Names whose scalars stay as they are: ids that are known to be no secret.
-        first: What each text goes through before.
-    """
-
-    __slots__ = ("chars", "depth", "first", "items", "keep", "nodes", "text")
-
-    def __init__(
-        self,
-        depth: int = MAX_DEPTH,
-        items: int = MAX_ITEMS,
-        nodes: int = MAX_NODES,
-        text: int = MAX_TEXT,
-        chars: int = MAX_CHARS,
-        keep: frozenset[str] = frozenset(),
-        first: Callable[[str], str] | None = None,
-    ) -> None:
-        self.depth, self.items, self.nodes = depth, items, nodes
-        self.text, self.chars, self.keep, self.first = text, chars, keep, first
-
-
-def clip(text: str, most: int) -> str:
-    """Return `text` cut to `most` characters, saying how many are missing."""
-    if len(text) <= most:
-        return text
-    head = most * 3 // 4
-    tail = most - head
-    gap = f" [{len(text) - most} characters left out] "
-    return text[:head] + gap + text[len(text) - tail :]
-
-
-def speakable(text: str) -> str:
-    r"""Return `text` with what UTF-8 cannot carry written as ``\udXXX``."""
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def told(value: object) -> str:
-    """Return ``str(value)``, or what stands for it when that raises."""
-    try:
-        return str(value)
-    except Exception as error:  # noqa: BLE001 - somebody else's __str__
-        return f"[{_class(value)}: its text raised {_class(error)}]"
-
-
-class _Walk:
-    def __init__(self, redactor: Redactor, limits: Limits) -> None:
-        self._redactor = redactor
-        self._limits = limits
-        self._left = limits.nodes
-        self._chars = limits.chars
-        self._above: set[int] = set()
-
-    def plain(self, value: Any, depth: int) -> Any:  # noqa: PLR0911 - one per kind
-        self._left -= 1
-        kind = type(value)
-        if value is None or kind is bool:
-            return value
-        if kind is str:
-            return self._text(value)
-        if isinstance(value, int):
-            number = int(value)
-            return number if -(1 << 63) <= number < 1 << 63 else _digits(number)
-        if isinstance(value, float):
-            return float(value) if math.isfinite(value) else None
-        if isinstance(value, str):
-            return self._text(str.__str__(value))
-        if isinstance(value, bytes | bytearray):
-            return self._text(
-                bytes(value[: self._limits.text + 1]).decode(
-                    "utf-8", "backslashreplace"
-                )
-            )
-        if isinstance(value, dict | list | tuple | set | frozenset):
-            return self._container(value, depth)
-        return self._text(told(value))
-
-    def _text(self, text: str) -> str:
-        if self._chars <= 0:
-            return LEFT_OUT
-        text = clip(text, min(self._limits.text, self._chars))
-        self._chars -= len(text)
-        if self._limits.first is not None:
-            text = self._limits.first(text)
-        return speakable(self._redactor.text(text))
-
-    def _container(self, value: Any, depth: int) -> Any:
-        if id(value) in self._above:
-            return CIRCULAR
-        if depth >= self._limits.depth or self._left <= 0:
-            return LEFT_OUT
-        self._above.add(id(value))
-        try:
-            # A copy: another thread may be changing it.
-            if isinstance(value, dict):
-                return self._dict(list(value.items()), depth)
-            return self._list(list(value), depth)
-        except Exception as error:  # noqa: BLE001 - a container of somebody's own making
-            return f"[{_class(value)}: reading it raised {_class(error)}]"
-        finally:
-            self._above.discard(id(value))
-
-    def _dict(self, pairs: list[tuple[Any, Any]], depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in pairs[: self._limits.items]:
-            name = self._text(key if type(key) is str else told(key))[:256]
-            if self._left <= 0:
-                break
-            if name in self._limits.keep and type(value) in _SCALARS:
-                found[name] = value
-            elif self._redactor.secret(name):
-                found[name] = REDACTED if value is not None else None
-            elif isinstance(value, dict) and name.lower().endswith(_HEADERS):
-                found[name] = self.plain(_known_headers(value), depth + 1)
-            else:
-                found[name] = self.plain(value, depth + 1)
-        if len(pairs) > len(found):
-            found["[left out]"] = len(pairs) - len(found)
-        return found
-
-    def _list(self, values: list[Any], depth: int) -> list[Any]:
-        found: list[Any] = []
-        for value in values[: self._limits.items]:
-            if self._left <= 0:
-                break
-            found.append(self.plain(value, depth + 1))
-        if len(values) > len(found):
-            found.append(f"[{len(values) - len(found)} left out]")
-        return found
-
-
-def telling(header: object) -> bool:
-    """Return whether a header of this name is known to hold no secret."""
-    return told(header).lower().replace("_", "-") in _TELLING
-
-
-def _known_headers(headers: dict[Any, Any]) -> dict[Any, Any]:
-    """Return headers with the values of those only that are known to hold no secret."""
-    return {
-        name: value if telling(name) else REDACTED
-        for name, value in list(headers.items())[:MAX_ITEMS]
-    }
+        return Walk(self, limits or Limits()).plain(value, 0)
 
 
 def _flat(name: str) -> str:
@@ -387,14 +211,3 @@ def _card(digits: re.Match[str]) -> str:
     numbers = [int(one) for one in digits[0] if one.isdecimal()]
     twice = [2 * one - 9 * (one > 4) for one in numbers[-2::-2]]
     return digits[0] if (sum(numbers[::-2]) + sum(twice)) % 10 else REDACTED
-
-
-def _digits(number: int) -> str:
-    try:
-        return str(number)
-    except ValueError:  # more digits than Python turns into text
-        return f"[a number of {number.bit_length()} bits]"
-
-
-def _class(value: object) -> str:
-    return type(value).__name__
