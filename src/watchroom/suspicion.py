@@ -20,7 +20,7 @@ _PARTING = b" -"
 # Searched for one by one: ten times as fast as one pattern of them all (measured).
 _ANYWHERE = (
     *("@", "?", 13 * "0", "bearer", "basic", "token", "sg."),
-    *("_live_", "akia", "xox", "eyj", "privatekey"),
+    *("akia", "xox", "eyj", "privatekey"),
 )
 _ANY_DIGIT = re.compile(r"\d")
 _FORGE = re.compile(r"gh[pousr]_")
@@ -39,6 +39,8 @@ def shaped(text: str) -> bool:
     for word in _ANYWHERE:
         if word in letters:
             return True
+    if "k_" in letters and ("k_live_" in letters or "k_test_" in letters):
+        return True
     return _FORGE.search(letters) is not None or ")=(" in text
 
 

@@ -11,7 +11,7 @@ from watchroom.conf.redaction import _read, secrets
 from watchroom.redact import Redactor
 from watchroom.redact.walk import REDACTED, Limits
 
-OWN = Redactor(names=["kontoNummer"], values=["s3cret-of-settings", "short"])
+OWN = Redactor(names=["kontoNummer"], values=["s3cret-of-settings", "short", "kq7Zx2"])
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,8 @@ OWN = Redactor(names=["kontoNummer"], values=["s3cret-of-settings", "short"])
         ("is s3cret-of-settings", f"is {REDACTED}"),
         ("author=jo keyboard=de passenger=3", "author=jo keyboard=de passenger=3"),
         ("a short word", "a short word"),
+        ("login kq7Zx2 failed", f"login {REDACTED} failed"),
+        ("stripe sk_test_51Habcdefgh", f"stripe {REDACTED}"),
     ],
 )  # fmt: skip
 def test_what_is_written_of_a_text(said, written):
@@ -68,6 +70,26 @@ def test_names_that_are_nobodys_business(name):
 )  # fmt: skip
 def test_names_that_only_look_like_it(name):
     assert OWN.plain({name: 1}) == {name: 1}
+
+
+def test_pairs_are_names_and_values():
+    scope = {
+        "headers": [(b"x-api-key", b"k"), (b"x-other", b"o"), (b"host", b"h")],
+        "query": [["password", "x"], ["page", "2"], ("password", "x", "y"), ("pin",)],
+        "names": ("password", "email"),
+    }
+
+    assert OWN.plain(scope) == {
+        "headers": [["x-api-key", REDACTED], ["x-other", REDACTED], ["host", "h"]],
+        "query": [
+            *(["password", REDACTED], ["page", "2"]),
+            *(["password", "x", "y"], ["pin"]),
+        ],
+        "names": ["password", "email"],
+    }
+    assert OWN.plain([("b'authorization'", 1), (1, 2), (None, "x")]) == [
+        *(["b'authorization'", REDACTED], [1, 2], [None, "x"]),
+    ]
 
 
 def test_a_walk_has_an_end():
@@ -122,6 +144,7 @@ PIECES = (
         " ",
     ),
     *("abcD1234efgh", "4111111111111111", "4111-1111-1111-1111", ".example", '"', "'"),
+    *("kq7Zx2", "sk_test_", "k_", "rk_live_", "tes"),
     *("s3cret-of-settings", "sk_live_4eC39HqLy", "eyJhbGciOiJI.eyJzdWIiOiIx.", "\n"),
     *(
         "kontonummer",
@@ -181,9 +204,33 @@ def test_what_is_a_secret_of_the_settings():
         "SENDGRID_API_KEY": "SG.xxx1.yyy",
         "TOKEN_BACKEND": "shop.tokens.Backend",
         "DATABASE_URL": "postgres://u:hunter2pass@db/x",
+        "FIELD_ENCRYPTION_KEY": b"Ynl0ZXMtc2Vj\xff",
+        "FERNET_KEYS": ["Zm9vYmFyMDEyMzQ1Njc4"],
+        "STRIPE_KEY": "51Habcdefgh01234",
+        "SLACK_WEBHOOK_URL": "https://hooks.example/services/T0/B0/abcdefSECRETxyz/",
     }
 
-    assert secrets(given.items()) == ["SG.xxx1.yyy", "hunter2pass"]
+    assert secrets(given.items()) == [
+        "SG.xxx1.yyy",
+        "hunter2pass",
+        "Ynl0ZXMtc2Vj\\xff",
+        "Zm9vYmFyMDEyMzQ1Njc4",
+        "51Habcdefgh01234",
+        "/services/T0/B0/abcdefSECRETxyz",
+    ]
+
+
+def test_what_is_no_secret_of_the_settings():
+    given = {
+        "STRIPE_WEBHOOK_URL": "https://shop.example/api/v1/webhooks/stripe/",
+        "TOKEN_URL": "https://id.example/oauth2/tokens/abcdefSECRETxyz",
+        "SSL_KEY": "/etc/ssl/private/server-2026.key",
+        "SORT_KEY": "created_at_and_number",
+        "CACHE_MIDDLEWARE_KEY_PREFIX": "shop-production-2026",
+        "ACCESS_KEY_MODULE": "shop.keys.Access",
+    }
+
+    assert secrets(given.items()) == []
 
 
 def test_a_setting_that_raises_is_no_secret():

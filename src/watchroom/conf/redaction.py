@@ -19,6 +19,11 @@ _SECRET = re.compile(
     r"PASSW|SECRET|TOKEN|(?:^|_)(?:PASS|PWD|DSN|CREDENTIALS?|SIGNATURE"
     r"|(?:ACCESS|API|ENCRYPTION|PRIVATE|SIGNING)_?KEYS?)(?:_|$)"
 )
+# Less telling: a key may be a file's, a column's, a header's.
+_KEY = re.compile(r"(?:^|_)KEYS?$")
+_RANDOM = re.compile(r"(?=.*[A-Za-z])(?=.*\d|.*[a-z].*[A-Z]|.*[A-Z].*[a-z])\S+")
+_FILE = re.compile(r"\.{0,2}/[\w.-]+/")
+_HOOK = "HOOK"
 _NO_SECRET = frozenset(
     ("AUTH_PASSWORD_VALIDATORS", "PASSWORD_HASHERS", "PASSWORD_RESET_TIMEOUT")
 )
@@ -92,14 +97,32 @@ def _within(name: str, value: Any, depth: int) -> Iterable[str]:
     elif isinstance(value, list | tuple) and depth:
         for inner in value[:_MOST]:
             yield from _within(name, inner, depth - 1)
+    elif isinstance(value, bytes):
+        yield from _within(name, value.decode("utf-8", "backslashreplace"), depth)
     elif isinstance(value, str) and "://" in value:
         yield from _password(value)
-    elif (
-        isinstance(value, str)
-        and _SECRET.search(name.upper())
-        and not _DOTTED.fullmatch(value)
-    ):
-        yield value
+        if _HOOK in name.upper():
+            yield from _path(value)
+    elif isinstance(value, str) and not _DOTTED.fullmatch(value):
+        big = name.upper()
+        if _SECRET.search(big) or (_KEY.search(big) and _random(value, 16)):
+            yield value
+
+
+def _path(url: str) -> Iterable[str]:
+    """Yield the path of a hook's URL, where that is all who may call it has to know."""
+    try:
+        path = urlsplit(url).path.rstrip("/")
+    except ValueError:
+        return
+    if any(_random(part, 12) for part in path.split("/")):
+        yield path
+
+
+def _random(text: str, least: int) -> bool:
+    if len(text) < least or _FILE.match(text):
+        return False
+    return _RANDOM.fullmatch(text) is not None
 
 
 def _password(url: str) -> Iterable[str]:

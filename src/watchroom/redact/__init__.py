@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Shorter values are words of the language, not secrets.
-_SHORTEST_VALUE = 8
+_SHORTEST_VALUE, _SHORTEST_MIXED = 8, 6
+_MIXED = re.compile(r"(?=.*[A-Za-z]).*\d", re.DOTALL)
 _KNOWN_NAMES = 4096
 # Half a MiB at most.
 _KNOWN_CLEAN = 1024
@@ -61,7 +62,7 @@ _OPENING = frozenset("{[(")
 _BRACKET = re.compile(r"[{}\[\]()]")
 _KEY_IS = re.compile(r"\)=\([^)]{1,4096}\)")  # PostgreSQL: Key (email)=(a@b.example)
 _KNOWN = re.compile(
-    r"\b[spr]k_live_\w{8,256}|\bgh[pousr]_\w{20,256}|\bxox[a-z]-[\w-]{10,256}"
+    r"\b[spr]k_(?:live|test)_\w{8,256}|\bgh[pousr]_\w{20,256}|\bxox[a-z]-[\w-]{10,256}"
     r"|\bAKIA[0-9A-Z]{16}|\beyJ[\w-]{8,1024}\.[\w-]{2,4096}\.[\w-]{0,4096}"
     r"|\bSG\.[\w-]{16,64}\.[\w-]{16,128}"
     r"|-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]{0,8192}(?:-----END[A-Z -]{0,64})?"
@@ -82,7 +83,7 @@ class Redactor:
         self.names = frozenset(_flat(name) for name in names)
         self.values = tuple(
             sorted(
-                {one for one in values if len(one) >= _SHORTEST_VALUE},
+                filter(_unlike_words, set(values)),
                 key=len,
                 reverse=True,
             )
@@ -178,6 +179,11 @@ class Redactor:
         what lies too deep a word, an object that cannot be told the name of its class.
         """
         return Walk(self, limits or Limits()).plain(value, 0)
+
+
+def _unlike_words(value: str) -> bool:
+    least = _SHORTEST_MIXED if _MIXED.match(value) else _SHORTEST_VALUE
+    return len(value) >= least
 
 
 def _flat(name: str) -> str:

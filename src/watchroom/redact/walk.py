@@ -158,7 +158,7 @@ class Walk:
                 found[name] = value
             elif self._redactor.secret(name):
                 found[name] = REDACTED if value is not None else None
-            elif isinstance(value, dict) and name.lower().endswith(_HEADERS):
+            elif name.lower().endswith(_HEADERS):
                 found[name] = self.plain(_known_headers(value), depth + 1)
             else:
                 found[name] = self.plain(value, depth + 1)
@@ -171,6 +171,8 @@ class Walk:
         for value in values[: self._limits.items]:
             if self._left <= 0:
                 break
+            if _paired(value) and self._redactor.secret(_header(value[0])):
+                value = value[0], REDACTED  # noqa: PLW2901 - what is left of it
             found.append(self.plain(value, depth + 1))
         if len(values) > len(found):
             found.append(f"[{len(values) - len(found)} left out]")
@@ -179,15 +181,31 @@ class Walk:
 
 def telling(header: object) -> bool:
     """Return whether a header of this name is known to hold no secret."""
-    return told(header).lower().replace("_", "-") in _TELLING
+    return _header(header).lower().replace("_", "-") in _TELLING
 
 
-def _known_headers(headers: dict[Any, Any]) -> dict[Any, Any]:
+def _known_headers(headers: Any) -> Any:
     """Return headers with the values of those only that are known to hold no secret."""
-    return {
-        name: value if telling(name) else REDACTED
-        for name, value in list(headers.items())[:MAX_ITEMS]
-    }
+    if isinstance(headers, dict):
+        return dict(map(_known_header, list(headers.items())[:MAX_ITEMS]))
+    if isinstance(headers, list | tuple):
+        return [_known_header(one) if _paired(one) else one for one in headers]
+    return headers
+
+
+def _known_header(header: Any) -> Any:
+    name, value = header
+    return name, value if telling(name) else REDACTED
+
+
+def _paired(value: Any) -> bool:
+    """Return whether this is a name and its value, as ASGI has headers."""
+    kind = isinstance(value, list | tuple) and len(value) == 2
+    return kind and isinstance(value[0], str | bytes)
+
+
+def _header(name: object) -> str:
+    return name.decode("latin-1") if isinstance(name, bytes) else told(name)
 
 
 def _digits(number: int) -> str:
