@@ -37,7 +37,10 @@ class Watched:
         self.bench = bench(RULES)
         self.rules = self.bench.rules
         self.dispatcher = Dispatcher(alertmanager.load(ROUTES, "am.yml"))
-        self.dispatcher.standing = watchful(lambda *_: USUAL, self.rules.ages)
+        self.ahead = 0.0
+        self.dispatcher.standing = watchful(
+            lambda *_: USUAL, self.rules.ages, lambda: self.ahead
+        )
         self.at = 0
 
     def heard(self, seconds, *groups):
@@ -101,4 +104,12 @@ def test_a_group_whose_samples_cannot_be_read_stands_still(watched):
     watched.bench.store.select = unreadable  # no disk fails on demand
     assert watched.heard(60, "watch", "app")["heartbeat"] == 0
     del watched.bench.store.select
+    assert watched.heard(60, "watch", "app")["heartbeat"] == 1
+
+
+def test_while_the_store_refuses_samples_nobody_is_told_that_the_watch_lives(watched):
+    assert watched.heard(60, "watch", "app")["heartbeat"] == 1
+    watched.ahead = 3600.0
+    assert watched.heard(600, "watch", "app") == {"heartbeat": 0, "ops": 10}
+    watched.ahead = 0.0
     assert watched.heard(60, "watch", "app")["heartbeat"] == 1

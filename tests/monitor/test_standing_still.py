@@ -44,6 +44,11 @@ def test_one_group_that_stands_still_ends_the_heartbeat_and_is_on_the_page(
                 quiet = services.dispatcher.standing((), [WATCHDOG], now_ms).quiet
                 trust = (await Boards(services).current()).trust
                 found.append((quiet, trust.watching, round(trust.evaluated_ago)))
+            services.rules._groups[key].seen += 70
+            assert not services.dispatcher.standing((), [WATCHDOG], now_ms).quiet
+            # As if the clock had been right then, and was set back.
+            store.append("t", now_ms + 3_600_000, [WATCHDOG.labels], [1.0])
+            assert services.dispatcher.standing((), [WATCHDOG], now_ms).quiet
             await asyncio.to_thread(services.queries.close)
             return found
 

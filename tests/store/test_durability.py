@@ -355,5 +355,7 @@ def test_a_clock_set_back_is_said_while_samples_are_refused(tmp_path):
         assert store.append("t", seconds * 1000, x, [1.0]).out_of_order == 1
         (said,) = store.warnings
         assert "the newest sample is 1 h ahead of the clock" in said
+        assert store.ahead == 3600
         seconds += 3600
         assert store.warnings == []
+        assert store.ahead == 0

@@ -191,7 +191,9 @@ class _Monitor:
             external_url=self._public,
         )
         oncall.views = rules.views
-        paging.dispatcher.standing = watchful(oncall.standing, rules.ages)
+        paging.dispatcher.standing = watchful(
+            oncall.standing, rules.ages, lambda: store.ahead
+        )
         itself = Itself(lambda: as_alertmanager(services))
         scrapers = Scrapers(self._schedule, scrapes, store, self._parse_pool, itself)
         jobs = Jobs(scrapes, scrapers)

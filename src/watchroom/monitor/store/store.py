@@ -89,12 +89,19 @@ class Store:
         )
 
     @property
+    def ahead(self) -> float:
+        """Seconds for which new samples are refused, since the clock was set back."""
+        with self._memory.lock:
+            ahead = float(self._memory.index.last.max()) / 1000 - self._now()
+        return ahead if ahead > _AHEAD_SECONDS else 0.0
+
+    @property
     def warnings(self) -> list[str]:
         """What went wrong and was survived, newest last: moved files, lost blocks."""
         with self._memory.lock:
             found = list(self._memory.warnings)
-            ahead = float(self._memory.index.last.max()) / 1000 - self._now()
-        if ahead > _AHEAD_SECONDS:
+        ahead = self.ahead
+        if ahead:
             found.append(
                 f"the newest sample is {span(ahead)} ahead of the clock, which was set "
                 "back or was wrong: until then new samples are refused"
