@@ -14,6 +14,21 @@ URL = "https://hooks.example/T0/B0/very-secret"
     [
         ({"SITE": []}, "WATCHROOM", "did you mean 'SITES'?"),
         ({"SITES": "https://a.example"}, "WATCHROOM.SITES", "not a list"),
+        (
+            {"SITES": ["https://ops:very-secret@a.example/"]},
+            "WATCHROOM.SITES[0]",
+            "a user or a password",
+        ),
+        (
+            {"RECEIVERS": {"a": {"url": "http://very-secret@localhost/"}}},
+            "WATCHROOM.RECEIVERS.a.url",
+            "by 'secret'",
+        ),
+        (
+            {"HEALTH": {"url": "http://ops:very-secret@localhost:8000"}},
+            "WATCHROOM.HEALTH.url",
+            "in clear",
+        ),
         ({"DISKS": "/srv"}, "WATCHROOM.DISKS", "not a list"),
         ({"DISKS": ["srv"]}, "WATCHROOM.DISKS[0]", "not an absolute path"),
         ({"EXPORTER": "9000"}, "WATCHROOM.EXPORTER", "host:port"),

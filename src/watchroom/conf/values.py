@@ -69,7 +69,7 @@ def text(given: Mapping[object, object], key: str, field: str | None = None) -> 
 
 
 def http_url(value: object, field: str) -> str:
-    """Return an absolute http(s) URL.
+    """Return an absolute http(s) URL without credentials: nobody here sends them.
 
     Raises:
         ConfigError: It is something else.
@@ -83,6 +83,12 @@ def http_url(value: object, field: str) -> str:
         good = False
     if not good:
         raise wrong(field, "is not an http(s) URL", "write https://host/path")
+    if "@" in parts.netloc:
+        raise wrong(
+            field,
+            "names a user or a password, which would stand in clear in generated files",
+            "write https://host/path; a receiver's URL may stand in a file, by 'secret'",
+        )
     return value
 
 
