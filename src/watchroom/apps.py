@@ -29,6 +29,7 @@ class WatchroomConfig(AppConfig):
 
     def ready(self) -> None:
         """Install the instruments whose subsystem the settings name."""
+        introduce_errors()
         if not conf.enabled(os.environ):
             keep_logging()
             return
@@ -36,6 +37,14 @@ class WatchroomConfig(AppConfig):
         checks.register(check_middleware, "watchroom")
         checks.register(check_health, "watchroom")
         install()
+
+
+@guarded("context")
+def introduce_errors() -> None:
+    """Have the errors that are sent name whose they are."""
+    tracking = sys.modules.get("watchroom.tracking")
+    if tracking is not None:
+        tracking.introduce()
 
 
 @guarded("registry")

@@ -60,6 +60,8 @@ if os.environ.get("TESTS_APP_STRICT"):
     ALLOWED_HOSTS = ["nobody.example"]
     SECURE_SSL_REDIRECT = True
     MIDDLEWARE += ["tests.app.views.no_session"]
+if "TESTS_APP_RELEASE" in os.environ:
+    WATCHROOM |= {"ENVIRONMENT": "staging", "RELEASE": os.environ["TESTS_APP_RELEASE"]}
 if "TESTS_APP_HEALTH" in os.environ:
     WATCHROOM["HEALTH"] = json.loads(os.environ["TESTS_APP_HEALTH"])
 # Names what `watchroom.logging` is told, as JSON; a DSN switches errors on.

@@ -216,6 +216,40 @@ def test_a_path_is_told_by_its_route_however_it_is_found(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("given", "environ", "named"),
+    [
+        ({}, {}, ("staging", "1.4.2")),
+        ({}, {"SENTRY_ENVIRONMENT": "qa", "SENTRY_RELEASE": "v8"}, ("qa", "1.4.2")),
+        ({"environment": "mine", "release": "v9"}, {}, ("mine", "v9")),
+    ],
+)
+def test_errors_name_the_environment_and_the_release_of_the_metrics(
+    tmp_path, given, environ, named
+):
+    receiver = Receiver()
+    output(
+        tmp_path,
+        'call("/boom/")\nimport sentry_sdk\nsentry_sdk.flush(10)\n',
+        SENTRY_DSN=receiver.dsn,
+        TESTS_APP_RELEASE="1.4.2",
+        TESTS_APP_SENTRY=json.dumps({"traces_sample_rate": 1.0, **given}),
+        **environ,
+    )
+    receiver.stop()
+
+    sent = [*receiver.of("event"), *receiver.of("transaction")]
+    assert len(sent) == 2
+    assert {(one["environment"], one["release"]) for one in sent} == {named}
+    for body in receiver.bodies:
+        trace = json.loads(body.partition(b"\n")[0]).get("trace")
+        if trace:
+            assert (trace["environment"], trace["release"]) == named
+    for session in receiver.of("sessions"):
+        attributes = session["attrs"]
+        assert (attributes["environment"], attributes["release"]) == named
+
+
 def test_options_and_hooks_of_the_project_cannot_undo_the_cleaning(tmp_path):
     receiver = Receiver()
     output(

@@ -87,7 +87,7 @@ def http_url(value: object, field: str) -> str:
         raise wrong(
             field,
             "names a user or a password, which would stand in clear in generated files",
-            "write https://host/path; a receiver's URL may stand in a file, by 'secret'",
+            "write https://host/path; a receiver's URL may be a file's, by 'secret'",
         )
     return value
 

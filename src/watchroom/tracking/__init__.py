@@ -36,15 +36,17 @@ class _State:
     active = False
     asked = False
     said = False
+    # What nobody has said when the settings were not read yet.
+    unnamed: frozenset[str] = frozenset()
 
 
 def sentry(**options: Any) -> None:
     """Send errors to the Sentry of SENTRY_DSN; without one, or in tests, nothing.
 
     A tenth of the requests and tasks is traced (SENTRY_TRACES_SAMPLE_RATE), none of
-    health and metrics. Environment and release come from SENTRY_ENVIRONMENT and from
-    where the metrics have the release. Local variables, source lines and bodies are not
-    collected; what may be a secret is taken out of everything that is sent.
+    health and metrics. The environment comes from SENTRY_ENVIRONMENT, else from where
+    the metrics have it, as the release does. Local variables, source lines and bodies
+    are not collected; what may be a secret is taken out of everything that is sent.
 
     Args:
         options: Of ``sentry_sdk.init``, in place of what watchroom says. A hook is
@@ -69,9 +71,10 @@ def sentry(**options: Any) -> None:
         raise MissingExtraError("watchroom.sentry()", "sentry", "sentry_sdk") from None
     rate = options.pop("traces_sample_rate", _rate(os.environ))
     theirs = options.get("traces_sampler")
+    environment = os.environ.get("SENTRY_ENVIRONMENT")
     given = {
         "dsn": dsn,
-        "environment": os.environ.get("SENTRY_ENVIRONMENT") or "production",
+        "environment": environment or "production",
         "release": detect(os.environ, Path.cwd()) or None,
         "max_request_body_size": "never",
         "include_local_variables": False,
@@ -85,8 +88,30 @@ def sentry(**options: Any) -> None:
             given[name] = _around(options.get(name))
     sentry_sdk.init(**given)
     _State.active = True
+    said = {*options, *(("environment",) if environment else ())}
+    _State.unnamed = frozenset(("environment", "release")) - said
+    introduce()
     # The launch checklist asks whether every process does.
     PROCESS.sentry = True
+
+
+def introduce() -> None:
+    """Tell the SDK the environment and the release that WATCHROOM names.
+
+    The settings are unread where they call `sentry`, so Django's start asks again.
+    """
+    from django.conf import settings
+
+    if not _State.active or not settings.configured:
+        return
+    import sentry_sdk
+
+    from watchroom.conf import redaction
+
+    ours = redaction.service()
+    sentry_sdk.get_client().options.update(
+        {key: ours[key] for key in _State.unnamed & ours.keys()}
+    )
 
 
 def active() -> bool:
