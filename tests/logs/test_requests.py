@@ -127,6 +127,36 @@ show([answer["x-request-id"] for answer in asyncio.run(both())])
     assert [one["request_id"] for one in streamed] == [answers[5]]
 
 
+def test_a_thread_of_ones_own_keeps_the_id_in_a_copy_of_the_context(tmp_path):
+    found = lines(
+        tmp_path,
+        CLIENT
+        + """
+import contextvars, logging
+from threading import Thread
+from django.http import HttpResponse
+from django.urls import path
+from tests.app import urls
+
+def work():
+    logging.getLogger("tests.app").info("works")
+
+def view(request):
+    copied = Thread(target=contextvars.copy_context().run, args=(work,))
+    for thread in (copied, Thread(target=work)):
+        thread.start()
+        thread.join()
+    return HttpResponse()
+
+urls.urlpatterns.append(path("threads/", view))
+client.get("/threads/", headers={"X-Request-ID": "from-outside"})
+""",
+    )
+
+    works = [one.get("request_id") for one in found if one["message"] == "works"]
+    assert works == ["from-outside", None]
+
+
 @pytest.mark.parametrize(
     ("server", "logs"),
     [("wsgi", {"form": "text"}), ("wsgi", {}), ("asgi", {"schema": "ecs"})],
