@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import smtplib
+import socket
 import ssl
+import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,8 +66,8 @@ def send(
 ) -> Outcome:
     """Hand over `message` once, from `sender` to the addresses in `to`.
 
-    Never raises for what the server does. Blocks for about `seconds` at most: each step
-    gets what is left of them.
+    Never raises for what the server does. Blocks for `seconds`, and for as long as a
+    name takes to resolve; nothing is sent after them.
     """
     end = time.monotonic() + seconds
     try:
@@ -74,49 +76,78 @@ def send(
                 if not _private(talk, server.host):
                     raise _RefusedError("the password would go in clear: use TLS")  # noqa: TRY301 - told like the rest
                 talk.login(server.username, server.password)
-            _limit(talk, end)
             talk.send_message(message, sender, to)
-    except (_RefusedError, OSError) as error:  # smtplib's are OSErrors
-        return _outcome(error, seconds)
+    except _RefusedError as error:
+        return Outcome(str(error), False)
+    except OSError as error:  # smtplib's are OSErrors
+        # An answer that was cut short looks like another one.
+        if isinstance(error, TimeoutError) or time.monotonic() >= end:
+            return Outcome(f"no answer within {seconds:g} s", True)
+        return _outcome(error)
     return Outcome("", False)
+
+
+class _Talk(smtplib.SMTP):
+    """SMTP whose connection is cut when its time is over, wherever it stands then.
+
+    A socket's own timeout begins anew with each byte of a peer that trickles.
+    """
+
+    def __init__(self, server: Server, end: float) -> None:
+        self._end = end
+        self.context = ssl.create_default_context(cafile=server.ca_file)
+        left = max(0.1, end - time.monotonic())
+        super().__init__(server.host, server.port, server.hello, timeout=left)
+
+    def connect(
+        self, host: str = "", port: int = 0, source_address: Any = None
+    ) -> tuple[int, bytes]:
+        """Connect, with TLS where the port means that, and read the greeting."""
+        sock = socket.create_connection((host, port), self.timeout, source_address)
+        self._wire = sock.dup()  # TLS takes the other one over
+        self._timer = threading.Timer(self._end - time.monotonic(), self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+        try:
+            if port == _IMPLICIT_TLS:
+                sock = self.context.wrap_socket(sock, server_hostname=host)
+            self.sock, self.file = sock, None
+            return self.getreply()
+        except OSError:
+            self.close()
+            raise
+
+    def _cut(self) -> None:
+        with contextlib.suppress(OSError):
+            self._wire.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection, and let nobody cut another."""
+        super().close()
+        self._timer.cancel()
+        self._timer.join()
+        self._wire.close()
 
 
 @contextlib.contextmanager
 def _connected(server: Server, end: float) -> Iterator[smtplib.SMTP]:
-    left = max(0.1, end - time.monotonic())
-    where = (server.host, server.port, server.hello)
-    context = ssl.create_default_context(cafile=server.ca_file)
-    if server.port == _IMPLICIT_TLS:
-        talk: smtplib.SMTP = smtplib.SMTP_SSL(*where, timeout=left, context=context)
-    else:
-        talk = smtplib.SMTP(*where, timeout=left)
-    with contextlib.closing(talk):
-        _limit(talk, end)
+    with contextlib.closing(_Talk(server, end)) as talk:
         if server.require_tls and server.port != _IMPLICIT_TLS:
             talk.ehlo_or_helo_if_needed()
             if not talk.has_extn("starttls"):
                 raise _RefusedError("does not offer STARTTLS, and TLS is required")
-            talk.starttls(context=context)
-            _limit(talk, end)
+            talk.starttls(context=talk.context)
         yield talk
         # The mail is taken by now: how the goodbye goes changes nothing.
         with contextlib.suppress(OSError):
-            _limit(talk, end)
             talk.quit()
-
-
-def _limit(talk: smtplib.SMTP, end: float) -> None:
-    if talk.sock is not None:
-        talk.sock.settimeout(max(0.1, end - time.monotonic()))
 
 
 def _private(talk: smtplib.SMTP, host: str) -> bool:
     return isinstance(talk.sock, ssl.SSLSocket) or host in _LOCAL
 
 
-def _outcome(error: Exception, seconds: float) -> Outcome:
-    if isinstance(error, _RefusedError):
-        return Outcome(str(error), False)
+def _outcome(error: OSError) -> Outcome:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, said = next(iter(error.recipients.values()))
         return Outcome(f"refused every address: {code} {_text(said)}", code < 500)
@@ -126,15 +157,13 @@ def _outcome(error: Exception, seconds: float) -> Outcome:
         return Outcome(why, not 500 <= error.smtp_code < 600)
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return Outcome(f"does not offer what is needed: {error}", False)
-    return Outcome(_network(error, seconds), True)
+    return Outcome(_network(error), True)
 
 
-def _network(error: Exception, seconds: float) -> str:
+def _network(error: OSError) -> str:
     match error:
         case smtplib.SMTPException():
             return "connection closed in mid-talk"
-        case TimeoutError():
-            return f"no answer within {seconds:g} s"
         case ssl.SSLCertVerificationError():
             return f"certificate refused: {error.verify_message}"
         case ssl.SSLError():

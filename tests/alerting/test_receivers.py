@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import socket
+import threading
 import time
+from email.message import EmailMessage
 
 import aiohttp
 import msgspec
@@ -12,6 +16,7 @@ import pytest
 from tests.support.certificates import Certificate
 from tests.support.receivers import MailServer, PagerDuty, Slack, serving
 
+from watchroom import smtp
 from watchroom.formats import alertmanager, texts
 from watchroom.formats.alertmanager import (
     Alertmanager,
@@ -27,7 +32,9 @@ from watchroom.formats.pagerduty import dedup_key
 from watchroom.monitor.aggregation import DeliveryKey, Notification
 from watchroom.monitor.alerts import Alert
 from watchroom.monitor.dispatch import Dispatcher
+from watchroom.monitor.integration import Wire
 from watchroom.monitor.ledger import Ledger
+from watchroom.monitor.mail import Mail
 from watchroom.monitor.notify import Notifier, Pace
 from watchroom.monitor.outside import outside_links
 from watchroom.monitor.state import StateDB
@@ -232,7 +239,7 @@ def test_a_mail_arrives_whole_and_its_end_is_in_the_same_thread(tmp_path):
     assert over["Message-ID"] != first["Message-ID"]
 
 
-def failing(server_of, config_of, answers, tmp_path, state):
+def failing(server_of, config_of, answers, tmp_path, state, timeout=0.4):
     with serving(server_of()) as server:
         server.answers = list(answers)
         entries, errors = told(
@@ -240,7 +247,7 @@ def failing(server_of, config_of, answers, tmp_path, state):
             config_of(tmp_path, server),
             page(),
             until=lambda found: found and found[-1].state == state,
-            timeout=0.4,
+            timeout=timeout,
         )
         return entries[-1], " ".join(filter(None, errors)), server
 
@@ -261,7 +268,7 @@ def test_what_may_pass_is_tried_again_on_slack(tmp_path, answers, error):
 
 def test_a_mail_server_that_is_busy_is_tried_again(tmp_path):
     entry, errors, _ = failing(
-        MailServer, mail_config, ["451 come back later"], tmp_path, "sent"
+        MailServer, mail_config, ["451 come back later"], tmp_path, "sent", 5.0
     )
     assert (entry.state, entry.attempts) == ("sent", 2)
     assert "answered 451 come back later" in errors
@@ -302,6 +309,95 @@ def test_what_a_peer_says_of_a_slack_address_shows_no_secret(tmp_path):
     assert entries[-1].error.startswith("answered 404: Cannot POST …")
     assert "S3CR3TKEY" not in repr(entries)
     assert "an0ther" not in repr(entries)
+
+
+class Trickle:
+    """A mail server that sends a byte now and then, from a point of the talk on.
+
+    Args:
+        answers: What it says to each line before that; the greeting first.
+    """
+
+    def __init__(self, *answers):
+        self._answers = answers
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self._closing = threading.Event()
+        self._accepts = threading.Thread(target=self._accept)
+        self._accepts.start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                talk = self._socket.accept()[0]
+                threading.Thread(target=self._talk, args=(talk,), daemon=True).start()
+
+    def _talk(self, talk):
+        with talk, contextlib.suppress(OSError):
+            for count, answer in enumerate(self._answers):
+                if count:
+                    talk.recv(1024)
+                talk.sendall(answer)
+            while not self._closing.wait(0.1):
+                talk.sendall(b"2")
+
+    def hang_up(self):
+        self._closing.set()
+
+    def close(self):
+        self.hang_up()
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._accepts.join()
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param([], id="greeting"),
+        pytest.param([b"220 here\r\n"], id="hello"),
+        pytest.param(
+            [
+                *(b"220 here\r\n", b"250-me\r\n250 STARTTLS\r\n", b"220 go\r\n"),
+                b"\x16\x03\x03\x40\x00",  # the head of a record of 16 KiB
+            ],
+            id="TLS",
+        ),
+    ],
+)
+def test_a_mail_server_that_trickles_is_given_up_in_time(answers):
+    with serving(Trickle(*answers)) as server:
+        host, _, port = server.address.partition(":")
+        began = time.monotonic()
+        where = smtp.Server(host, int(port), require_tls=len(answers) > 1)
+        outcome = smtp.send(where, EmailMessage(), "a@b.example", ["c@d.example"], 0.6)
+        spent = time.monotonic() - began
+    assert outcome == smtp.Outcome("no answer within 0.6 s", True)
+    assert spent < 3
+
+
+def test_a_mail_server_that_trickles_delays_no_other(tmp_path):
+    body = json.dumps({"text": "x", "thread": "t", "headers": {}})
+    wire = Wire(None, None, 30.0)
+
+    def sends(address):
+        config = EmailConfig(
+            to="a@b.example", from_="c@d.example", smarthost=address, require_tls=False
+        )
+        return Mail(config, tmp_path).send
+
+    async def story(bad, well):
+        slow = sends(bad.address)
+        tries = [asyncio.create_task(slow(body, wire)) for _ in range(8)]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(10):
+            told = await sends(well.address)(body, wire)
+        bad.hang_up()
+        await asyncio.gather(*tries)
+        return told.attempt
+
+    with serving(Trickle()) as bad, serving(MailServer()) as well:
+        assert asyncio.run(story(bad, well)).accepted
 
 
 def test_a_wrong_password_is_refused_for_good(tmp_path):

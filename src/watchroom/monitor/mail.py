@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from watchroom.formats.alertmanager import EmailConfig
     from watchroom.monitor.aggregation import Notification
 
-_AT_ONCE = 4
+_AT_ONCE = 8
 
 
 class Mail:
@@ -49,6 +48,8 @@ class Mail:
             config.auth_username,
         )
         headers = {"Subject": texts.MAIL_SUBJECT} | config.headers
+        # Of its own, so that a server which trickles delays no other's mail.
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="mail")
         text = texts.MAIL_TEXT if config.text is None else config.text
         self._text = MessageTemplate(text, "email_configs.text")
         self._headers = {
@@ -90,7 +91,7 @@ class Mail:
         )
         started = time.monotonic()
         job = asyncio.get_running_loop().run_in_executor(
-            _threads(),
+            self._threads,
             smtp.send,
             self._server._replace(password=password),
             message,
@@ -99,7 +100,7 @@ class Mail:
             wire.timeout,
         )
         try:
-            # The thread keeps to the time itself; this is for the queue before it.
+            # The thread keeps to the time itself, but for a name that does not resolve.
             async with asyncio.timeout(wire.timeout * 3):
                 outcome = await job
         except TimeoutError:
@@ -108,9 +109,3 @@ class Mail:
         error = scrubbed(outcome.error, (password,))
         attempt = Attempt(not error, outcome.retry, None, error, spent)
         return Told(self.destination, attempt)
-
-
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    """Return the threads of all mail, made at the first one."""
-    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="mail")
