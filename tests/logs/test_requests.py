@@ -72,6 +72,24 @@ def test_the_path_of_a_route_is_no_more_than_that(tmp_path):
     line = next(one for one in found if one["name"] == "watchroom.request")
     assert (line["route"], line["status"]) == ("unresolved", 400)
     assert line["path"] == "/reset/<uidb64>/<token>/"
+    said = next(one for one in found if one["name"] == "django.security.DisallowedHost")
+    assert said["request"] == "<WSGIRequest: GET '/reset/<uidb64>/<token>/'>"
+    assert "planted-token" not in json.dumps(found)
+
+
+def test_what_django_says_of_a_forbidden_request_names_its_route(tmp_path):
+    script = """
+from django.middleware.csrf import CsrfViewMiddleware
+from django.test import RequestFactory
+from django.urls import resolve
+request = RequestFactory().post("/reset/MQ/planted-token/")
+request.resolver_match = resolve(request.path_info)
+CsrfViewMiddleware(lambda _: None).process_view(request, resolve, (), {})
+"""
+    found = lines(tmp_path, script)
+
+    assert found[0]["message"].endswith(": /reset/<uidb64>/<token>/")
+    assert "planted-token" not in json.dumps(found)
 
 
 def test_a_failure_is_one_line_with_its_traceback(told):

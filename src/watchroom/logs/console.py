@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+from copy import copy
 from typing import Any
 
 from watchroom.catalogue.metrics import LOG_DROPPED
@@ -46,6 +47,8 @@ class Console(logging.Handler):
         try:
             if sys.stdout is not self._stream:
                 self._adopt(sys.stdout)
+            if "request" in record.__dict__:
+                record = _routed(record)
             if self._text is None:
                 line = self._lines.line(record) + b"\n"
             else:
@@ -143,6 +146,24 @@ def _told_elsewhere(record: logging.LogRecord) -> bool:
             return False
         trail.exc_info = record.exc_info
     return bool(told)
+
+
+def _routed(record: logging.LogRecord) -> logging.LogRecord:
+    """Return what Django says of a request, with the route in the place of the path."""
+    request: Any = record.__dict__["request"]
+    path = getattr(request, "path", None)
+    if not isinstance(path, str) or len(path) < 2:
+        return record
+    from watchroom.context import route
+
+    match = request.resolver_match
+    found = route.of(request.path_info) if match is None else match.route
+    if found is None:
+        return record
+    clean = copy(record)
+    clean.msg, clean.args = record.getMessage().replace(path, f"/{found}"), None
+    clean.__dict__["request"] = str(request).replace(path, f"/{found}")
+    return clean
 
 
 def _descriptor(stream: Any) -> int | None:
