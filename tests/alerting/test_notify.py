@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import itertools
 import os
 import textwrap
 import threading
@@ -23,6 +24,7 @@ from watchroom.monitor.alerts import Alert
 from watchroom.monitor.dispatch import Dispatcher
 from watchroom.monitor.ledger import Ledger
 from watchroom.monitor.notify import Notifier, Pace
+from watchroom.monitor.oncall.paging import Standing
 from watchroom.monitor.oncall.records import Records
 from watchroom.monitor.state import StateDB
 from watchroom.monitor.webhook import Attempt
@@ -480,6 +482,74 @@ def test_a_secret_on_a_disk_that_hangs_delays_no_other_and_counts_as_failing(
                 os.close(os.open(tmp_path / "slack", os.O_WRONLY))
 
     asyncio.run(story())
+
+
+CALLED = """
+receivers:
+  - {name: ops, webhook_configs: [{url: "http://127.0.0.1:1/"}]}
+  - {name: ben, webhook_configs: [{url: "%s"}]}
+"""
+
+
+class Calls:
+    """A desk whose on-call has Ben called, until somebody is on it."""
+
+    def __init__(self, desk):
+        self.desk = desk
+        self.standing = Standing(receivers=("ben",))
+        desk.dispatcher.standing = lambda *_: self.standing
+        desk.notifier.submit([alert()])
+
+    def answered(self, *, quiet=True):
+        self.standing = self.standing._replace(quiet=quiet)
+        self.desk.notifier.answered([alert().fingerprint])
+
+    async def entry(self, true):
+        """Wait until Ben's newest entry satisfies `true`, and return it."""
+
+        def last():
+            found = (e for e in self.desk.ledger.recent() if e.key.receiver == "ben")
+            return next(found, None)
+
+        await self.desk.until(lambda _: last() and true(last()))
+        return last()
+
+
+def test_who_may_have_taken_what_was_called_back_hears_of_the_end(tmp_path):
+    async def story(ben):
+        loaded = alertmanager.load(ROUTE + CALLED % ben.url(), "am.yml")
+        async with Desk(tmp_path, loaded) as desk:
+            calls = Calls(desk)
+            await calls.entry(lambda e: e.attempts >= 1)
+            calls.answered()
+            entry = await calls.entry(lambda e: e.state == "dropped")
+            assert entry.error.startswith("it was over or answered before")
+            await desk.until(lambda _: desk.ledger.told())
+            heard = len(ben.heard)
+            await asyncio.sleep(3 * 0.4)  # intervals of the group
+            assert len(ben.heard) == heard, "somebody is on it"
+            ben.answers.clear()
+            desk.notifier.submit([alert(ended=True)])
+            await calls.entry(lambda e: sent(e) and e.status == "resolved")
+
+    with listening(answers=[1.0] * 50) as ben:
+        asyncio.run(story(ben))
+
+
+def test_a_message_waits_for_the_one_before_it_though_that_was_called_back(tmp_path):
+    async def story(ben):
+        loaded = alertmanager.load(ROUTE + CALLED % ben.url(), "am.yml")
+        async with Desk(tmp_path, loaded, PACE._replace(timeout=5.0)) as desk:
+            calls = Calls(desk)
+            for quiet in (True, False, True, False):
+                await asyncio.sleep(0.3)
+                calls.answered(quiet=quiet)
+            await calls.entry(lambda _: len(ben.heard) >= 3)
+
+    with listening(answers=[0.7] * 50) as ben:
+        asyncio.run(story(ben))
+        times = [h.at for h in ben.heard]
+    assert min(b - a for a, b in itertools.pairwise(times)) > 0.65, times
 
 
 def test_what_waits_for_a_slot_counts_as_failing_before_it_was_tried(tmp_path):

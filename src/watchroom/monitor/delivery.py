@@ -51,7 +51,8 @@ class Delivery:
         self.next_ms = created_ms
         self.waiting_ms = created_ms  # since when it has not been counted as failing
         self.stopped = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
+        self.called_back = False  # stopped, with nothing in its place
+        self.unsure = False  # an attempt without an answer may have been taken
         self.last: tuple[Attempt, str, int, bool] | None = None
 
 

@@ -25,6 +25,7 @@ class Attempt(NamedTuple):
         error: Why it was not accepted; never holds the URL's path or a token.
         latency_ms: How long it took.
         retry_after: Seconds that the receiver asked to be left alone.
+        unsure: It may have been taken all the same: no answer came.
     """
 
     accepted: bool
@@ -33,6 +34,7 @@ class Attempt(NamedTuple):
     error: str
     latency_ms: float
     retry_after: float = 0.0
+    unsure: bool = False
 
 
 class Wire(NamedTuple):

@@ -326,6 +326,10 @@ class Ledger:
 
         return self._state.write(change)
 
+    def tell(self, notification: Notification, now_ms: int) -> Future[None]:
+        """Commit that the receiver counts as told of this."""
+        return self._state.write(lambda db: _tell(db, notification, now_ms))
+
     def drop(self, key: DeliveryKey, reason: str, now_ms: int) -> Future[None]:
         """Commit that what is open for `key` will not be sent, and why."""
 

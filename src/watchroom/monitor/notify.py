@@ -85,6 +85,7 @@ class Notifier:
         self._tally = Tally()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._last: dict[DeliveryKey, asyncio.Task[None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def _now_ms(self) -> int:
@@ -139,7 +140,7 @@ class Notifier:
                 settle = self._dispatcher.settle
                 settle(pending.notification, accepted=False, now_ms=self._now_ms())
             else:
-                self._launch(delivery, None)
+                self._launch(delivery)
 
     def submit(self, alerts: Sequence[Alert]) -> None:
         """Hand alerts to the dispatcher and wake the loop: from any thread."""
@@ -206,6 +207,7 @@ class Notifier:
         key, now_ms = notification.key, self._now_ms()
         before = self._deliveries.pop(key, None)
         if before is not None:
+            before.called_back = notification.kind == "cancel"
             before.stopped.set()
             outcome = "superseded" if notification.kind == "send" else "dropped"
             self._counts[key.receiver, outcome] += 1
@@ -230,7 +232,7 @@ class Notifier:
             delivery.waiting_ms = before.waiting_ms
         if number is None:
             intent.add_done_callback(partial(self._intended_late, delivery))
-        self._launch(delivery, before)
+        self._launch(delivery)
 
     def _intended_late(self, delivery: Delivery, intent: Future[int]) -> None:
         """Take the number of an intent that came after its page left (any thread)."""
@@ -244,29 +246,42 @@ class Notifier:
         with contextlib.suppress(StoreError):
             self._record(delivery)
 
-    def _launch(self, delivery: Delivery, before: Delivery | None) -> None:
-        self._deliveries[delivery.notification.key] = delivery
-        task = asyncio.create_task(self._deliver(delivery, before))
-        delivery.task = task
+    def _launch(self, delivery: Delivery) -> None:
+        key = delivery.notification.key
+        self._deliveries[key] = delivery
+        task = asyncio.create_task(self._deliver(delivery, self._last.get(key)))
+        self._last[key] = task
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._ended, key))
 
-    async def _deliver(self, delivery: Delivery, before: Delivery | None) -> None:
+    def _ended(self, key: DeliveryKey, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._last.get(key) is task:
+            del self._last[key]
+
+    async def _deliver(
+        self, delivery: Delivery, before: asyncio.Task[None] | None
+    ) -> None:
         """Try until accepted, refused for good, replaced, or too old."""
-        if before is not None and before.task is not None:
-            await asyncio.wait([before.task])  # never two messages of one key at once
+        key = delivery.notification.key
+        if before is not None:
+            await asyncio.wait([before])  # never two messages of one key at once
         while not delivery.stopped.is_set():
             await self._sleep(delivery)
             if delivery.stopped.is_set():
-                return
-            key = delivery.notification.key
+                break
             async with self._sender.slot(key):
                 if delivery.stopped.is_set():
-                    return
+                    break
                 delivery.attempts += 1
                 destination, attempt = await self._sender.attempt(key, delivery.body)
             if await self._over(delivery, attempt, destination):
                 return
+        if delivery.called_back and delivery.unsure:
+            # Who may know that it fires has to hear of the end.
+            now_ms, said = self._now_ms(), delivery.notification
+            self._dispatcher.settle(said, accepted=True, now_ms=now_ms)
+            await self._written(self._ledger.tell(said, now_ms))
 
     async def _sleep(self, delivery: Delivery) -> None:
         # Bounded, since the clock may have been set back meanwhile.
@@ -318,6 +333,7 @@ class Notifier:
         if not again:
             self._tally.count(notification.key, accepted=attempt.accepted)
         delivery.last = attempt, destination, now_ms, again
+        delivery.unsure |= attempt.unsure
         record = self._record(delivery)
         if record is not None:
             await self._written(record)

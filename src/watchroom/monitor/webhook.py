@@ -199,9 +199,10 @@ async def post(
         return Attempt(False, False, None, "the URL is not one", spent())
     except TimeoutError:
         why = f"no answer within {timeout_seconds:g} s"
-        return Attempt(False, True, None, why, spent())
+        return Attempt(False, True, None, why, spent(), unsure=True)
     except (aiohttp.ClientError, OSError) as error:
-        return Attempt(False, True, None, _network(error), spent())
+        unsure = isinstance(error, aiohttp.ServerDisconnectedError)
+        return Attempt(False, True, None, _network(error), spent(), unsure=unsure)
     if 200 <= status < 300:
         return Attempt(True, False, status, "", spent())
     retry = status == _TOO_MANY or status >= 500
