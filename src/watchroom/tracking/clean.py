@@ -118,15 +118,18 @@ def _routing(event: dict[str, Any]) -> Callable[[str], str] | None:
     found = dict(_routes(event))
     if not found:
         return None
-    paths = "|".join(map(re.escape, sorted(found, key=len, reverse=True)))
-    pattern = re.compile(
-        rf"(?<![\w/])(\w{{1,16}}://[^\s/?#]{{1,256}})?({paths})(?![\w/])"
-    )
+    texts = "|".join(map(re.escape, sorted(found, key=len, reverse=True)))
+    # To compile it costs more than all else here; most texts are whole addresses.
+    pattern = rf"(?<![\w/])(\w{{1,16}}://[^\s/?#]{{1,256}})?({texts})(?![\w/])"
 
     def routed(text: str) -> str:
-        if not any(path in text for path in found):
-            return text
-        return pattern.sub(lambda one: (one[1] or "") + found[one[2]], text)
+        whole = found.get(text)
+        if whole is not None:
+            return whole
+        for one in found:
+            if one in text:
+                return re.sub(pattern, lambda at: (at[1] or "") + found[at[2]], text)
+        return text
 
     return routed
 
@@ -147,28 +150,29 @@ def _routes(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _route(url: object, named: object) -> Iterator[tuple[str, str]]:
     """Yield the spellings of a path, each with the route that stands for it."""
+    from watchroom.context import route
+
     # What has braces is a route as the SDK writes it.
     if not isinstance(url, str) or "{" in url or not _ADDRESS.fullmatch(url):
         return
     try:
-        path = urlsplit(url).path
-        inner, found = _found(path)
+        parts = urlsplit(url)
+        inner = _inner(parts.path)
+        told = named if isinstance(named, str) else route.of(inner)
     except Exception:  # noqa: BLE001 - no URL, or no project of Django's
         return
-    told = named if isinstance(named, str) else found
     if told is not None:
         told = "/" + told.removeprefix("^").lstrip("/")
-        spellings = {path, unquote(path), inner}
-        yield from ((one, told) for one in spellings - {told, "", "/"})
+        spellings = {parts.path, unquote(parts.path), inner} - {told, "", "/"}
+        if spellings:
+            yield url, parts._replace(path=told).geturl()
+        yield from ((one, told) for one in spellings)
 
 
-def _found(path: str) -> tuple[str, str | None]:
+def _inner(path: str) -> str:
     from django.urls import get_script_prefix
 
-    from watchroom.context import route
-
-    inner = "/" + unquote(path).removeprefix(get_script_prefix()).lstrip("/")
-    return inner, route.of(inner)
+    return "/" + unquote(path).removeprefix(get_script_prefix()).lstrip("/")
 
 
 def _dict(inside: dict[str, Any], name: str) -> dict[str, Any]:
