@@ -192,6 +192,27 @@ def test_a_drill_carries_no_link_that_acknowledges(night):
     assert "ack_url" not in dict(page.alerts[0].annotations)
 
 
+def test_a_pager_that_does_not_answer_delays_no_other_incident(night):
+    for number, name in enumerate("ABC", 1):
+        night.says(night.alert(name))
+        night.oncall.desk.acknowledge(number, "Anna", "on it")
+    waiting = []
+
+    async def tell(*_):
+        waiting.append(asyncio.Event())
+        if len(waiting) == 3:
+            for each in waiting:
+                each.set()
+        await waiting[-1].wait()
+        return []
+
+    async def story():
+        async with asyncio.timeout(10):
+            await night.oncall.passing.all(tell)
+
+    asyncio.run(story())
+
+
 def test_an_answer_is_passed_on_while_nothing_can_be_asked(night):
     night.says(night.alert())
     night.oncall.desk.acknowledge(1, "Anna", "on it")

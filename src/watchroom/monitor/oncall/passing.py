@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -48,16 +49,18 @@ class Passing:
         numbers = {one.id for one in acknowledged}
         self._failed = {k: n for k, n in self._failed.items() if k[0] in numbers}
         self._after = {k: at for k, at in self._after.items() if k[0] in numbers}
-        for incident in acknowledged:
-            now = self._now_ms()
-            later = [
-                name
-                for (number, name), at in self._after.items()
-                if number == incident.id and 0 < at - now <= _LONGEST_MS
-            ]
-            told = await tell(incident.alerts, [*incident.passed, *later])
-            for name, attempt in told:
-                self._settle(incident, name, attempt)
+        # At once: a pager that does not answer delays no other incident.
+        await asyncio.gather(*(self._pass(incident, tell) for incident in acknowledged))
+
+    async def _pass(self, incident: Incident, tell: Tell) -> None:
+        now = self._now_ms()
+        later = [
+            name
+            for (number, name), at in self._after.items()
+            if number == incident.id and 0 < at - now <= _LONGEST_MS
+        ]
+        for name, attempt in await tell(incident.alerts, [*incident.passed, *later]):
+            self._settle(incident, name, attempt)
 
     def _settle(self, incident: Incident, name: str, attempt: Attempt) -> None:
         key, now = (incident.id, name), self._now_ms()
