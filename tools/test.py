@@ -1,4 +1,4 @@
-"""Run every check: lint, types, import contracts, tests with coverage.
+"""Run every check: lint, types, import contracts, tests.
 
 Installs the Debian packages that tests need when it may; where it may not, the tests
 that need them are skipped, named and counted at the end. `--no-skips` (or
@@ -101,26 +101,27 @@ def step(name: str, *argv: str, fine: tuple[int, ...] = (0,)) -> bool:
     return code in fine
 
 
-def run_pytest(extra: list[str], *, fast: bool, no_skips: bool) -> bool:
-    """Run the tests with coverage; list the skips at the end.
+def run_pytest(extra: list[str], *, fast: bool, no_skips: bool, cov: bool) -> bool:
+    """Run the tests; list the skips at the end.
 
     Most wait for processes, so three at once keep two cores busy; the few that compare
     moments of real time run alone afterwards.
     """
     skips: list[str] = []
     passed = True
+    covered = ["--cov", "--cov-report=term:skip-covered"] if cov else ["--no-cov"]
+    append = ["--cov-append"] if cov else []
     only = " and not slow" if fast else ""
     for name, select, words in (
         ("pytest", f"not serial{only}", ["-n", "3", "--dist", "worksteal"]),
-        ("pytest, one at a time", f"serial{only}", ["-n", "0", "--cov-append"]),
+        ("pytest, one at a time", f"serial{only}", ["-n", "0", *append]),
     ):
         log = ROOT / ".pytest-skips"
         log.unlink(missing_ok=True)
         passed &= step(
             name,
             *(str(BIN / "python"), "-m", "pytest", "-q", "-m", select, *words),
-            *("--cov", "--cov-report=term:skip-covered", "--durations=10"),
-            *(f"--skips-to={log}", *extra),
+            *("--durations=10", f"--skips-to={log}", *covered, *extra),
             # 5: none of the tests asked for is of this kind.
             fine=(0, 5) if extra or fast else (0,),
         )
@@ -139,6 +140,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--no-skips", action="store_true")
     parser.add_argument("--fast", action="store_true", help="without the slow tests")
+    # Doubles the processor time of what runs in pytest's own processes.
+    parser.add_argument("--cov", action="store_true", help="measure coverage")
     parser.add_argument("pytest", nargs="*", help="passed to pytest after --")
     options = parser.parse_args()
     no_skips = options.no_skips or os.environ.get("WATCHROOM_NO_SKIPS") == "1"
@@ -149,7 +152,9 @@ def main() -> None:
         step("ruff format", python, "-m", "ruff", "format", "--check", "-q", "."),
         step("mypy", python, "-m", "mypy", "--no-error-summary"),
         step("import contracts", str(BIN / "lint-imports"), "--no-cache"),
-        run_pytest(options.pytest, fast=options.fast, no_skips=no_skips),
+        run_pytest(
+            options.pytest, fast=options.fast, no_skips=no_skips, cov=options.cov
+        ),
     ]
     sys.exit(0 if all(results) else 1)
 

@@ -9,8 +9,10 @@ many were not answered, so that the figures can be held against the server's met
 """
 
 import argparse
+import contextlib
 import json
 import math
+import queue
 import signal
 import sys
 import threading
@@ -165,12 +167,20 @@ def tell(summary: dict) -> None:
         print(f"  not sent     {summary['late']}, the server was too slow for the rate")
 
 
-def watch(options, tally: Tally, stop: threading.Event) -> None:
+def over(ended: queue.SimpleQueue, seconds: float) -> bool:
+    """Wait for the end so long; tell whether it came."""
+    with contextlib.suppress(queue.Empty):
+        ended.get(timeout=seconds)
+        return True
+    return False
+
+
+def watch(options, tally: Tally, ended: queue.SimpleQueue) -> None:
     """Wait for the end, showing what happens meanwhile."""
     end = time.monotonic() + options.seconds if options.seconds else math.inf
     terminal = sys.stderr.isatty() and not options.json
     step = options.every if options.json and options.every else 0.5
-    while not stop.wait(max(0.0, min(step, end - time.monotonic()))):
+    while not over(ended, max(0.0, min(step, end - time.monotonic()))):
         if time.monotonic() >= end:
             return
         if options.json and options.every:
@@ -188,9 +198,11 @@ def watch(options, tally: Tally, stop: threading.Event) -> None:
 
 def main() -> None:
     options = arguments()
-    stop = threading.Event()
+    # A handler may interrupt whoever holds an Event's lock; a queue it may use.
+    ended: queue.SimpleQueue = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: ended.put(None))
+    stop = threading.Event()
     tally = Tally()
     pace = Pace(options.rate, tally, stop)
     memory = Memory()
@@ -203,7 +215,7 @@ def main() -> None:
     ]
     for thread in threads:
         thread.start()
-    watch(options, tally, stop)
+    watch(options, tally, ended)
     stop.set()
     # Requests on their way are waited for, so that the count is exact.
     patience = time.monotonic() + TIMEOUT + 1

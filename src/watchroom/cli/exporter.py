@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import signal
 import sys
 import threading
@@ -118,9 +119,11 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
         ConfigError: The address is taken or may not be used, the runtime directory is
             not fit, or the token is not.
     """
-    stop = threading.Event()
+    # No Event: a signal that comes while this thread takes or leaves its lock would
+    # wait for it for ever.
+    stop: queue.SimpleQueue[None] = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: stop.put(None))
     faults = Faults(PARTS)
     directory = _runtime_directory(settings, faults)
     token = Token(os.environ, directory)
@@ -166,7 +169,7 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
         server.listen,
         directory,
     )
-    stop.wait()
+    stop.get()
     server.shutdown()
     answering.join()
     server.server_close()
