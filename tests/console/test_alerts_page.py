@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from watchroom.monitor.console.alerts import lines
+from watchroom.monitor.alerts import Alert, AlertStatusView
+from watchroom.monitor.console.alerts import lines, posted
 from watchroom.monitor.rule_views import AlertView, RuleView
 
 EVIL = "<script>x</script>"
@@ -48,6 +49,21 @@ def test_who_is_muted_is_said_and_many_are_counted():
     )
     assert found[0].alerts[0].muted == "silenced"
     assert found[0].more == 30
+
+
+def test_what_was_posted_and_is_no_rules_stands_there_by_its_name():
+    def view(name, silenced=(), **labels):
+        pairs = sorted({"alertname": name, **labels}.items())
+        said = Alert(tuple(pairs), (("summary", EVIL),), 1000, None, 2000)
+        state = "suppressed" if silenced else "active"
+        return AlertStatusView(said, ("ops",), state, (), silenced)
+
+    views = [view("Ours"), view("B"), view("A", host="a"), view("A", ("s",), host="b")]
+    first, second = posted(views, {"Ours"})
+    assert (first.name, second.name, first.words) == ("A", "B", "posted")
+    assert [one.muted for one in first.alerts] == ["", "silenced"]
+    assert first.alerts[0].labels == [("host", "a")]
+    assert first.alerts[0].summary == EVIL, "escaped where it is shown"
 
 
 def test_drills_and_the_watchdog_are_no_trouble():

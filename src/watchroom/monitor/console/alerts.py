@@ -1,4 +1,4 @@
-"""The alerts page: every rule that can fire, and why nobody is told of it."""
+"""The alerts page: every rule that can fire, what was posted, and who is not told."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from watchroom.monitor.console.values import digits, span
 from watchroom.monitor.console.verdict import is_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from aiohttp import web
 
@@ -46,7 +46,7 @@ class One(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A rule as the page shows it."""
+    """A rule as the page shows it, or what was posted under one name."""
 
     name: str
     state: str
@@ -78,15 +78,17 @@ class AlertsPage:
     async def alerts(self, request: web.Request) -> web.Response:
         """List the rules, worst first."""
         services = self._services
-        muted = muted_of(services.dispatcher.alerts(round(services.now() * 1000)))
+        told = services.dispatcher.alerts(round(services.now() * 1000))
+        every = [rule for group in services.rules.views() for rule in group.rules]
+        # Copies that only drills can fire say nothing of the app.
         rules = [
             rule
-            for group in services.rules.views()
-            for rule in group.rules
-            # Copies that only drills can fire say nothing of the app.
+            for rule in every
             if rule.type == "alerting" and "drill" not in dict(rule.labels)
         ]
-        shown = lines(rules, muted, runbooks.names(services.config.root))
+        books = runbooks.names(services.config.root)
+        beside = posted(told, {rule.name for rule in every})
+        shown = [*beside, *lines(rules, muted_of(told), books)]
         counts = {
             state: sum(line.state == state for line in shown)
             for state in ("firing", "pending", "inactive")
@@ -97,10 +99,60 @@ class AlertsPage:
 def muted_of(views: Iterable[AlertStatusView]) -> dict[Labels, str]:
     """Return why nobody is told of an alert, by its labels; only of those muted."""
     return {
-        view.alert.labels: "silenced" if view.silenced_by else "inhibited by another"
-        for view in views
-        if view.state != "active"
+        view.alert.labels: _why_muted(view) for view in views if view.state != "active"
     }
+
+
+def _why_muted(view: AlertStatusView) -> str:
+    return "silenced" if view.silenced_by else "inhibited by another"
+
+
+def posted(views: Iterable[AlertStatusView], rules: Collection[str]) -> list[Line]:
+    """Return what fires and is no rule's: somebody posted it to /api/v2.
+
+    Args:
+        views: What routing knows to fire.
+        rules: The names of all rules.
+    """
+    named: dict[str, list[AlertStatusView]] = {}
+    for view in views:
+        name = dict(view.alert.labels).get("alertname", "")
+        if name not in rules:
+            named.setdefault(name, []).append(view)
+    return [_posted(name, named[name]) for name in sorted(named)]
+
+
+def _posted(name: str, views: Sequence[AlertStatusView]) -> Line:
+    labels = dict(views[0].alert.labels)
+    symbol, css = _SIGNS["firing"]
+    return Line(
+        name=name or "an alert without a name",
+        state="firing",
+        words="posted",
+        symbol=symbol,
+        css=css,
+        priority=labels.get("priority", ""),
+        severity=labels.get("severity", ""),
+        waits="",
+        query="",
+        error="",
+        panel="",
+        runbook="",
+        alerts=[
+            One(
+                state="firing",
+                css=css,
+                symbol=symbol,
+                labels=[pair for pair in view.alert.labels if pair[0] not in _OWN],
+                since_ms=view.alert.starts_at_ms,
+                value="",
+                summary=dict(view.alert.annotations).get("summary", "").strip(),
+                muted="" if view.state == "active" else _why_muted(view),
+            )
+            for view in views[:_MOST_SHOWN]
+        ],
+        more=max(0, len(views) - _MOST_SHOWN),
+    )
 
 
 def lines(
