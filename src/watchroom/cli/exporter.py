@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import signal
 import sys
 import threading
@@ -119,11 +118,7 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
         ConfigError: The address is taken or may not be used, the runtime directory is
             not fit, or the token is not.
     """
-    # No Event: a signal that comes while this thread takes or leaves its lock would
-    # wait for it for ever.
-    stop: queue.SimpleQueue[None] = queue.SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.put(None))
+    asked = _asked_to_end()
     faults = Faults(PARTS)
     directory = _runtime_directory(settings, faults)
     token = Token(os.environ, directory)
@@ -169,13 +164,28 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
         server.listen,
         directory,
     )
-    stop.get()
+    os.read(asked, 1)
     server.shutdown()
     answering.join()
     server.server_close()
     for child in children:
         child.stop()
     log.info("stopped")
+
+
+def _asked_to_end() -> int:
+    """Return a descriptor that can be read once SIGTERM or SIGINT has come.
+
+    Not an Event or a queue: Python runs handlers when its main thread wakes up, and one
+    that is about to wait for a lock as the signal comes does not (1 start of 7 on a
+    busy machine).
+    """
+    asked, said = os.pipe()
+    os.set_blocking(said, False)
+    signal.set_wakeup_fd(said, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    return asked
 
 
 def _children(faults: Faults) -> Iterator[Child]:
