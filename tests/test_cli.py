@@ -15,12 +15,15 @@ from tests.support.plans import built, planned, put
 
 from watchroom.cli import COMMANDS, watchroom
 from watchroom.cli.ask import Answer, AskError, ask, refusal, url_of
+from watchroom.cli.token import exporter_token
 from watchroom.errors import ConfigError, MissingExtraError
+from watchroom.formats import rundir
 from watchroom.formats.manifest import nearest
 from watchroom.prove import client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -224,3 +227,17 @@ def test_what_no_silence_could_be_ended_for_is_said(peer: Peer) -> None:
     assert "there is no silence gone in force" in said("gone")
     assert "wants its token" in said("closed")
     assert "disk I/O error" in said("full")
+
+
+def test_the_exporters_token_is_found_in_the_directory_of_its_deployment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rundir, "SYSTEM", tmp_path)  # /run is not ours to write to
+    for name in ("shop", "shop-staging"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "token").write_text(f"of {name}\n")
+        assert exporter_token(name, {}) == f"of {name}"
+    told = tmp_path / "told"
+    told.write_text("said\n")
+    assert exporter_token("shop", {"WATCHROOM_TOKEN_FILE": str(told)}) == "said"
+    assert exporter_token("none", {}) == ""

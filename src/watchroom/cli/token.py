@@ -24,13 +24,13 @@ def exporter_token(name: str, environ: Mapping[str, str]) -> str:
     """
     if token := environ.get("WATCHROOM_TOKEN", ""):
         return token
-    if name := environ.get("WATCHROOM_TOKEN_FILE", ""):
+    if file := environ.get("WATCHROOM_TOKEN_FILE", ""):
         try:
-            return Path(name).read_text().strip()
+            return Path(file).read_text().strip()
         except OSError as error:
             raise ConfigError(
                 f"cannot be read: {error.strerror}",
-                file=name,
+                file=file,
                 field="WATCHROOM_TOKEN_FILE",
             ) from None
     directory = rundir.locate(name, environ.get("WATCHROOM_RUNTIME_DIR"))
