@@ -152,8 +152,7 @@ def test_a_site_tells_checks_and_not_whether_the_app_lives(app):
 
 
 def test_checks_outlive_an_answer_that_is_late_and_no_more(app, monkeypatch):
-    # Four seconds are long for a test.
-    monkeypatch.setattr("watchroom.exporter.health.ASK_SECONDS", 0.3)
+    monkeypatch.setattr("watchroom.exporter.health.ASK_SECONDS", 0.3)  # not 4
     clock = [100.0]
     source, faults = asking(app.url, now=lambda: clock[0])
     known = shown(source)

@@ -497,9 +497,9 @@ class TestLogs:
         assert found("logs", world(finding.proofs, change=other)).state == UNCLEAR
 
     def test_a_line_that_does_not_come(self, peer, world, monkeypatch):
-        monkeypatch.setattr(
+        monkeypatch.setattr(  # not 30
             "watchroom.prove.probes.backends._LOGS_SECONDS", 0.2
-        )  # not 30
+        )
         peer.paths |= {"/": "hello", "/logs": "[]"}
         finding = found("logs", world(change=self.change(peer), send=True))
         assert finding.state == RED

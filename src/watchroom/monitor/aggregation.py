@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from watchroom.promql.model import Labels
 
 
+Kind = Literal["send", "note", "cancel"]
+
+
 class DeliveryKey(NamedTuple):
     """One conversation: what one integration of a receiver hears about one group.
 
@@ -51,7 +54,7 @@ class Notification(NamedTuple):
     """
 
     key: DeliveryKey
-    kind: Literal["send", "note", "cancel"]
+    kind: Kind
     status: Literal["firing", "resolved"]
     alerts: Sequence[Alert]
     group_labels: Labels
@@ -188,20 +191,17 @@ def decide(
     )
     needless = quiet and called and not (told and told.firing)
     update = update and not needless
-    kind: Literal["send", "note", "cancel"] = "send"
+    kind: Kind = "send" if firing or send_resolved else "note"
     if open_ is not None:
         same = (open_.firing, open_.resolved) == (firing, resolved)
         if same and (update or not quiet or not firing):
             return None  # it is on its way
         # Nobody accepted the page and it is over: say both at once, if wanted.
-        if not update and not firing and open_.firing and not needless:
-            update = True
-        elif not update:
+        over = not firing and open_.firing and not needless
+        if not update and not over:
             kind = "cancel"
     elif not update:
         return None
-    if kind == "send" and not firing and not send_resolved:
-        kind = "note"
     sent = alerts if send_resolved else [a for a in alerts if a not in ended]
     return Notification(
         key,

@@ -99,15 +99,13 @@ class AlertsPage:
 def muted_of(views: Iterable[AlertStatusView]) -> dict[Labels, str]:
     """Return why nobody is told of an alert, by its labels; only of those muted."""
     return {
-        view.alert.labels: _why_muted(view) for view in views if view.state != "active"
+        view.alert.labels: "silenced" if view.silenced_by else "inhibited by another"
+        for view in views
+        if view.state != "active"
     }
 
 
-def _why_muted(view: AlertStatusView) -> str:
-    return "silenced" if view.silenced_by else "inhibited by another"
-
-
-def posted(views: Iterable[AlertStatusView], rules: Collection[str]) -> list[Line]:
+def posted(views: Sequence[AlertStatusView], rules: Collection[str]) -> list[Line]:
     """Return what fires and is no rule's: somebody posted it to /api/v2.
 
     Args:
@@ -119,10 +117,13 @@ def posted(views: Iterable[AlertStatusView], rules: Collection[str]) -> list[Lin
         name = dict(view.alert.labels).get("alertname", "")
         if name not in rules:
             named.setdefault(name, []).append(view)
-    return [_posted(name, named[name]) for name in sorted(named)]
+    muted = muted_of(views)
+    return [_posted(name, named[name], muted) for name in sorted(named)]
 
 
-def _posted(name: str, views: Sequence[AlertStatusView]) -> Line:
+def _posted(
+    name: str, views: Sequence[AlertStatusView], muted: Mapping[Labels, str]
+) -> Line:
     labels = dict(views[0].alert.labels)
     symbol, css = _SIGNS["firing"]
     return Line(
@@ -147,7 +148,7 @@ def _posted(name: str, views: Sequence[AlertStatusView]) -> Line:
                 since_ms=view.alert.starts_at_ms,
                 value="",
                 summary=dict(view.alert.annotations).get("summary", "").strip(),
-                muted="" if view.state == "active" else _why_muted(view),
+                muted=muted.get(view.alert.labels, ""),
             )
             for view in views[:_MOST_SHOWN]
         ],

@@ -134,10 +134,8 @@ def verdict(
         found = _lasting(lasting, now_ms)
     else:
         return _at_rest(pending, tiles, now_ms, calm_since_ms, waits, runbooks)
-    heard: list[Note] = []
-    if name in silenced:
-        heard = [_silence(silenced[name])]
-    elif name:
+    heard = [_silence(silenced[name])] if name in silenced else []
+    if name and not heard:
         heard = told(name, began, since, entries, known.get(name, {}))
     return found._replace(
         notes=[*found.notes, *heard, *_answered(incident)],
