@@ -69,6 +69,51 @@ def test_a_file_system_counts_once_however_many_paths_it_has(tmp_path):
     assert len([key for key in values(disks) if "size" in key[0]]) == 1
 
 
+@pytest.fixture
+def overlay(tmp_path):
+    """An overlayfs whose file lies in the lower layer, its directories in neither."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount an overlayfs")
+    low, up, point = (tmp_path / name for name in ("low", "up", "merged"))
+    mounted = []
+
+    def mount(kind, where, *options):
+        done = subprocess.run(
+            ["mount", "-t", kind, *options, kind, str(where)],
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode == 0:
+            mounted.append(where)
+        return done.returncode == 0
+
+    for each in (low, up, point):
+        each.mkdir()
+    good = mount("tmpfs", low) and mount("tmpfs", up)
+    if good:
+        (low / "db.sqlite3").write_text("db")
+        (up / "u").mkdir()
+        (up / "w").mkdir()
+        layers = f"lowerdir={low},upperdir={up}/u,workdir={up}/w"
+        good = mount("overlay", point, "-o", layers)
+    yield point if good else None
+    for each in reversed(mounted):
+        subprocess.run(["umount", str(each)], check=True)
+
+
+def test_an_overlay_of_two_file_systems_is_one_series_of_each_metric(overlay):
+    if overlay is None:
+        pytest.skip("needs root that may mount an overlayfs")
+    file = overlay / "db.sqlite3"
+    assert file.stat().st_dev != overlay.stat().st_dev  # what told them apart before
+    found = [
+        (sample.name, sample.labels)
+        for family in Disks([overlay, file, overlay / "u"], Faults()).families()
+        for sample in family.samples
+    ]
+    assert len(found) == len(set(found)) == 4
+
+
 def test_one_that_never_answers_delays_no_scrape_and_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("watchroom.exporter.disks.HANGS_AFTER", 0.3)  # not seconds
     released = threading.Event()

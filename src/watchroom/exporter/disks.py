@@ -43,7 +43,7 @@ class Mount(NamedTuple):
 
 
 class _Room(NamedTuple):
-    number: int  # of the device, the same under every bind mount
+    device: str  # its number, the same under every bind mount
     mount: Mount
     available: float
     size: float
@@ -123,9 +123,11 @@ class Disks:
         while not real.exists() and real != real.parent:
             real = real.parent
         stat = self._statvfs(real)
+        mount, device = _mounted(str(real))
         return _Room(
-            number=os.stat(real).st_dev,  # noqa: PTH116 - as its neighbours
-            mount=mount_of(str(real)),
+            # The mount's own number: files of one overlayfs or btrfs mount have others.
+            device=device or str(os.stat(real).st_dev),  # noqa: PTH116 - as its neighbours
+            mount=mount,
             available=float(stat.f_bavail * stat.f_frsize),
             size=float(stat.f_blocks * stat.f_frsize),
             read_only=bool(stat.f_flag & os.ST_RDONLY),
@@ -133,7 +135,7 @@ class Disks:
 
     def _told(self) -> list[Family]:
         now = time.monotonic()
-        rooms: dict[int, _Room] = {}
+        rooms: dict[str, _Room] = {}
         errors: dict[Mount, float] = {}
         for watched in self._watched:
             hung = not watched.done.is_set() and now - watched.asked > HANGS_AFTER
@@ -144,12 +146,13 @@ class Disks:
                 errors[room.mount if room else mount_of(str(watched.path))] = 1.0
                 self._faults.count(self.name, error)
             elif room is not None:
-                rooms.setdefault(room.number, room)
-        for room in rooms.values():
+                rooms.setdefault(room.device, room)
+        # Mounted anew between two looks: one mount point, two numbers, one series.
+        found = {room.mount: room for room in rooms.values()}.values()
+        for room in found:
             errors.setdefault(room.mount, 0.0)
         if 1.0 not in errors.values() and errors:
             self._faults.clear(self.name)
-        found = rooms.values()
         return [
             _family(DISK_AVAILABLE, [(r.mount, r.available) for r in found]),
             _family(DISK_SIZE, [(r.mount, r.size) for r in found]),
@@ -160,20 +163,27 @@ class Disks:
 
 def mount_of(path: str) -> Mount:
     """Return the mount that holds an absolute path, from its text alone."""
-    found = Mount("/", "", "")
+    return _mounted(path)[0]
+
+
+def _mounted(path: str) -> tuple[Mount, str]:
+    """Return the mount that holds a path, and its device's ``major:minor`` or ""."""
+    found, number = Mount("/", "", ""), ""
     try:
         lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return found
+        return found, number
     for line in lines:
         fields, _, rest = line.partition(" - ")
-        point = _plain(fields.split(" ")[4])
+        _, _, device_number, _, point, *_ = fields.split(" ")
+        point = _plain(point)
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         # A later mount on the same directory hides the earlier one.
         if inside and len(point) >= len(found.mountpoint):
             fstype, _, device = rest.partition(" ")
             found = Mount(point, fstype, _plain(device.split(" ")[0]))
-    return found
+            number = device_number
+    return found, number
 
 
 def _plain(text: str) -> str:
