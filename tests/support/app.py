@@ -14,8 +14,16 @@ FOREIGN = ("WATCHROOM_", "TESTS_APP_", "DJANGO_")
 
 # What scripts may use: an app that serves, and requests to it without a socket.
 PRELUDE = """
-import asyncio, io, json, os, sys
+import asyncio, atexit, gc, io, json, os, sqlite3, sys
 import django
+
+@atexit.register
+def close_databases():
+    # Django keeps those in memory open; Python 3.13 warns of each at its end.
+    for found in gc.get_objects():
+        if issubclass(type(found), sqlite3.Connection):
+            found.close()
+
 django.setup()
 from django.core.cache import cache, caches
 from django.db import connection

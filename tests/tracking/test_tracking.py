@@ -1,6 +1,7 @@
 """What the real sentry-sdk sends: errors, some transactions, and no secret."""
 
 import json
+import os
 
 import pytest
 from sentry_sdk.envelope import Envelope
@@ -297,6 +298,50 @@ assert "sentry_sdk" not in sys.modules
     )
     said = [json.loads(line)["message"] for line in text.splitlines()]
     assert said == ["SENTRY_DSN is not set: errors are in the logs only."]
+
+
+NEWER = """
+import sentry_sdk
+sent = call("/fine/1/")[0]
+print(json.dumps([sent, sentry_sdk.get_client().is_active()]))
+"""
+
+
+def test_a_newer_sdk_is_refused_by_one_line_and_the_app_serves(tmp_path):
+    # The real SDK, which says that it is of the next major version.
+    fake = tmp_path / "newer"
+    fake.mkdir()
+    (fake / "sitecustomize.py").write_text(
+        "import sentry_sdk\nsentry_sdk.VERSION = '3.0.1'\n"
+    )
+    path = os.pathsep.join([str(fake), os.environ["PYTHONPATH"]])
+    text = output(
+        tmp_path / "run",
+        NEWER,
+        PYTHONPATH=path,
+        SENTRY_DSN="http://key@127.0.0.1:9/1",
+        TESTS_APP_SENTRY="{}",
+    )
+    *logged, last = [json.loads(line) for line in text.splitlines()]
+    (said,) = [one["message"] for one in logged if "sentry" in one["message"]]
+    assert "sends nothing: it does not know sentry-sdk 3.0.1" in said
+    assert "'sentry-sdk<3'" in said
+    assert last == ["200 OK", False]
+
+
+def test_an_option_that_the_sdk_does_not_know_is_left_out_and_errors_are_sent(tmp_path):
+    receiver = Receiver()
+    text = output(
+        tmp_path,
+        'call("/boom/")\nimport sentry_sdk\nsentry_sdk.flush(10)\n',
+        SENTRY_DSN=receiver.dsn,
+        TESTS_APP_SENTRY=json.dumps({"traces_sampel_rate": 1.0}),
+    )
+    receiver.stop()
+
+    said = [json.loads(line)["message"] for line in text.splitlines()]
+    assert len([one for one in said if "traces_sampel_rate" in one]) == 1
+    assert len(receiver.of("event")) == 1
 
 
 def test_in_tests_it_is_off_and_silent(monkeypatch):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from watchroom.context.trail import Trail
 
 RATE = 0.1
+# The first major version of the SDK whose hooks and options nobody here has seen.
+UNSEEN = 3
 _QUIET = ("/favicon.ico", "/favicon.ico/")
 _STATIC = ("/static/", "/media/")
 _HOOKS = (
@@ -36,6 +38,8 @@ class _State:
     active = False
     asked = False
     said = False
+    # Why the SDK, or an option, is not used: one sentence for the log.
+    problem = ""
     # What nobody has said when the settings were not read yet.
     unnamed: frozenset[str] = frozenset()
 
@@ -47,6 +51,10 @@ def sentry(**options: Any) -> None:
     health and metrics. The environment comes from SENTRY_ENVIRONMENT, else from where
     the metrics have it, as the release does. Local variables, source lines and bodies
     are not collected; what may be a secret is taken out of everything that is sent.
+
+    An SDK of a major version that watchroom does not know is not started, since its
+    hooks might let a secret pass; an option that the SDK does not know is left out. The
+    log says so in one line, and the app starts.
 
     Args:
         options: Of ``sentry_sdk.init``, in place of what watchroom says. A hook is
@@ -69,6 +77,8 @@ def sentry(**options: Any) -> None:
         import sentry_sdk
     except ImportError:
         raise MissingExtraError("watchroom.sentry()", "sentry", "sentry_sdk") from None
+    if _unseen(sentry_sdk.VERSION):
+        return
     rate = options.pop("traces_sample_rate", _rate(os.environ))
     theirs = options.get("traces_sampler")
     environment = os.environ.get("SENTRY_ENVIRONMENT")
@@ -86,7 +96,7 @@ def sentry(**options: Any) -> None:
         # The SDK warns of this one where spans are not sent one by one.
         if name != "before_send_span" or given.get("trace_lifecycle") == "stream":
             given[name] = _around(options.get(name))
-    sentry_sdk.init(**given)
+    sentry_sdk.init(**_known(given, options))
     _State.active = True
     said = {*options, *(("environment",) if environment else ())}
     _State.unnamed = frozenset(("environment", "release")) - said
@@ -102,6 +112,8 @@ def introduce() -> None:
     """
     from django.conf import settings
 
+    if settings.configured:
+        _report_problem()
     if not _State.active or not settings.configured:
         return
     import sentry_sdk
@@ -121,6 +133,7 @@ def active() -> bool:
 
 def tell_if_off() -> None:
     """Say once that no errors are sent, where ``watchroom.sentry()`` was asked for."""
+    _report_problem()
     if _State.asked and not _State.active and not _State.said and not in_tests():
         _State.said = True
         logging.getLogger("watchroom").warning(
@@ -162,6 +175,40 @@ def sampler(
         return rate if parent is None else float(parent)
 
     return sample
+
+
+def _unseen(version: str) -> bool:
+    """Return whether the SDK is too new to trust, and keep the sentence for the log."""
+    major = version.partition(".")[0]
+    if major.isdecimal() and int(major) < UNSEEN:
+        return False
+    _State.said = True  # in place of "SENTRY_DSN is not set"
+    _State.problem = (
+        f"watchroom.sentry() sends nothing: it does not know sentry-sdk {version}, "
+        f"which might send secrets. Install 'sentry-sdk<{UNSEEN}'."
+    )
+    return True
+
+
+def _known(given: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the SDK knows of `given`; it raises TypeError for other options."""
+    from sentry_sdk import VERSION
+    from sentry_sdk.consts import DEFAULT_OPTIONS
+
+    unknown = sorted(options.keys() - DEFAULT_OPTIONS.keys())
+    if unknown:
+        _State.problem = (
+            f"watchroom.sentry() leaves out {', '.join(unknown)}: sentry-sdk {VERSION} "
+            "has no such option. Correct its name, or update sentry-sdk."
+        )
+    return {key: value for key, value in given.items() if key not in unknown}
+
+
+def _report_problem() -> None:
+    """Log once what was refused, when Django has set up the logs."""
+    if _State.problem and not in_tests():
+        logging.getLogger("watchroom").warning(_State.problem)
+        _State.problem = ""
 
 
 def _around(theirs: Callable[[Any, Any], Any] | None) -> Callable[[Any, Any], Any]:
