@@ -1,6 +1,6 @@
 # Each target does all its own set-up and may be run again.
 # Without make, run the two lines of a target yourself.
-.PHONY: demo test bench screenshots
+.PHONY: demo test matrix dist bench screenshots
 
 demo:
 	python3 tools/setup.py demo
@@ -9,6 +9,13 @@ demo:
 test:
 	python3 tools/setup.py test
 	.venv/bin/python tools/test.py $(ARGS)
+
+matrix:
+	python3 tools/matrix.py $(ARGS)
+
+dist:
+	python3 tools/setup.py test
+	.venv/bin/python -m hatchling build -d dist -t sdist -t wheel
 
 bench:
 	python3 tools/setup.py bench

@@ -156,6 +156,8 @@ def main() -> None:
             options.pytest, fast=options.fast, no_skips=no_skips, cov=options.cov
         ),
     ]
+    if not (options.fast or options.pytest):
+        results.append(step("newest Python", python, "tools/matrix.py", "--smoke"))
     sys.exit(0 if all(results) else 1)
 
 
