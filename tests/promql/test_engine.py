@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -30,9 +31,10 @@ from watchroom.promql.model import (
     labels_of,
     metric_name,
 )
-from watchroom.promql.parse import parse
+from watchroom.promql.parse import EXPERIMENTAL, parse
 from watchroom.promql.scan import unescape
-from watchroom.promql.value import format_float, format_openmetrics, format_plain
+from watchroom.promql.syntax import Selector
+from watchroom.promql.value import format_float, format_plain
 
 AT = 600_000
 
@@ -90,7 +92,6 @@ def test_a_query_past_its_deadline_is_stopped(memory):
     ("query", "named"),
     [
         ("histogram_count(x)", "native histograms"),
-        ("info(x)", "info"),
         ("rate(x[5m] anchored)", "anchored"),
         ("x smoothed", "smoothed"),
         ("x[5m + 1m]", "arithmetic in durations"),
@@ -98,12 +99,40 @@ def test_a_query_past_its_deadline_is_stopped(memory):
         ("x offset -(5m)", "arithmetic in durations"),
         ("x </ 5", "native histograms"),
         ("x trim_upper 5", "native histograms"),
-        ("start_timestamp(x)", "start timestamps"),
+        ("x[(5m)]", "arithmetic in durations"),
+        ("x[1m:10s + 5s]", "arithmetic in durations"),
+        ("x offset (1m * 2)", "arithmetic in durations"),
+        ("x offset step()", "arithmetic in durations"),
+        ("x offset - max_of(step(), 5m)", "arithmetic in durations"),
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(query, named):
     with pytest.raises(UnsupportedError, match=named):
         Engine().instant(Memory([]), query, AT)
+
+
+@pytest.mark.parametrize("name", sorted(EXPERIMENTAL))
+def test_what_prometheus_refuses_without_a_flag_is_refused_by_name(name):
+    query = f"{name}(1, x)" if name.startswith("limit") else f"{name}()"
+    takes = {"sort": "(x, 'a')", "ts_of": "(x[5m])", "mad": "(x[5m])"}
+    takes |= {"double": "(x[5m], 0.1, 0.1)", "histogram": "(x, 'q', 0.5)"}
+    takes |= {"integral": "(x[5m])", "info": "(x)", "m": "(1, 2)"}
+    takes |= {"start_timestamp": "(x)"}
+    for start, given in takes.items():
+        if name.startswith(start):
+            query = name + given
+            break
+
+    with pytest.raises(QuerySyntaxError, match=re.escape(f"{name}() is not enabled")):
+        parse(query)
+    # As the name of a series it is as good as any other.
+    assert isinstance(parse(f"{name}{{}}"), Selector) or name.startswith("limit")
+
+
+@pytest.mark.parametrize("modifier", ["fill", "fill_left", "fill_right"])
+def test_a_value_for_what_has_no_match_is_refused_by_name(modifier):
+    with pytest.raises(QuerySyntaxError, match="binop fill modifiers are not enabled"):
+        parse(f"x + {modifier}(0) y")
 
 
 @pytest.mark.parametrize(
@@ -124,11 +153,43 @@ def test_what_is_not_supported_is_refused_by_name(query, named):
         "topk(x)",
         "x[5m][1m:]",
         "x offset 5q",
+        "1e1000",
+        "1__0",
+        "x[0]",
+        "x[300y]",
+        "x[-5m]",
+        "x[5m:0s]",
+        "x offset 300y",
     ],
 )
 def test_what_is_no_promql_is_said_to_be_none(query):
     with pytest.raises(QuerySyntaxError):
         Engine().instant(Memory([]), query, AT)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("1_000", 1000.0),
+        ("1_0.5", 10.5),
+        ("010", 8.0),
+        ("08", 8.0),
+        ("0x1F", 31.0),
+        (".5e1", 5.0),
+    ],
+)
+def test_numbers_are_read_as_go_reads_them(written, value):
+    assert Engine().instant(Memory([]), written, AT) == Scalar(value)
+
+
+def test_a_pattern_may_quote_its_text():
+    memory = Memory(
+        [series("x", [1] * 41, path="a.b"), series("x", [1] * 41, path="aXb")]
+    )
+
+    found = Engine().instant(memory, r'x{path=~"\\Qa.b\\E"}', AT).samples
+
+    assert [dict(labels)["path"] for labels, _ in found] == ["a.b"]
 
 
 def test_a_range_query_of_windows_or_text_is_refused(memory):
@@ -265,11 +326,6 @@ def test_numbers_are_written_as_go_writes_them(value, text):
 def test_labels_made_of_numbers_have_no_exponent():
     assert format_plain(1e22) == "10000000000000000000000"
     assert format_plain(-math.inf) == "-Inf"
-    assert [format_openmetrics(value) for value in (1.0, 0.5, math.nan)] == [
-        "1.0",
-        "0.5",
-        "NaN",
-    ]
 
 
 def test_matchers_match_whole_values_and_any_character():

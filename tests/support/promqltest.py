@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from watchroom.errors import QueryError, UnsupportedError
+from watchroom.errors import QueryError, QuerySyntaxError, UnsupportedError
 from watchroom.promql.memory import Memory, Series
 from watchroom.promql.model import (
     STALE,
@@ -59,10 +59,6 @@ _UNSAFE_WITH_AT = frozenset(
         "predict_linear",
         "time",
         "timestamp",
-        "start",
-        "end",
-        "range",
-        "step",
     ]
 )
 _EVAL = re.compile(
@@ -312,6 +308,18 @@ def stored(loads: Sequence[Load]) -> Stored:
     return Stored(series, native)
 
 
+def experimental(block: Eval) -> str | None:
+    """Return what of `block` Prometheus refuses without a feature flag, or None."""
+    try:
+        parse(block.expr)
+    except QuerySyntaxError as error:
+        found = re.match(r"(.*) (?:is|are) not enabled: ", str(error))
+        return found[1] if found else None
+    except UnsupportedError:
+        return None
+    return None
+
+
 def refusal(block: Eval) -> str | None:
     """Return what `block` is about that the engine refuses, or None."""
     try:
@@ -445,12 +453,8 @@ def _run(block: Eval, engine: Engine, memory: Memory) -> None:
 
 
 def _of_query(node: Node) -> bool:
-    """Return whether start(), end(), range() or step() make a range differ."""
-    return any(
-        (isinstance(each, Call) and each.name in {"start", "end", "range", "step"})
-        or getattr(each, "at", None) in {"start", "end"}
-        for each in walk(node)
-    )
+    """Return whether the query's own start or end make a range differ."""
+    return any(getattr(each, "at", None) in {"start", "end"} for each in walk(node))
 
 
 def _check_instant(block: Eval, value: object) -> None:

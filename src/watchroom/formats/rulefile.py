@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import promql_parser
 
-from watchroom.errors import ConfigError
+from watchroom.errors import ConfigError, QueryError
 from watchroom.formats import yamlfile
+from watchroom.promql.parse import parse
 from watchroom.units import parse_duration
 
 
@@ -120,8 +120,8 @@ def _check(rule: Rule, file: str) -> None:
     for text in (rule.for_, rule.keep_firing_for):
         _duration(text, file, rule.line)
     try:
-        promql_parser.parse(rule.expr)
-    except ValueError as error:
+        parse(rule.expr)
+    except QueryError as error:
         raise ConfigError(
             f"expr does not parse: {error}", file=file, line=rule.line, field=name
         ) from None

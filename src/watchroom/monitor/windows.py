@@ -4,51 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import promql_parser as grammar
+from watchroom.promql.parse import parse
+from watchroom.promql.syntax import Node, Range, Selector, Subquery, children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import timedelta
 
 
-def _selectors(node: grammar.Expr, back: float) -> Iterator[tuple[str, float]]:
-    """Yield ``(metric name, seconds back)`` of every selector below `node`."""
-    match node:
-        case grammar.VectorSelector():
-            yield node.name or "", back + _offset(node)
-        case grammar.MatrixSelector():
-            inner = node.vector_selector
-            yield (
-                inner.name or "",
-                back + _offset(inner) + _seconds(node.range),
-            )
-        case grammar.SubqueryExpr():
-            yield from _selectors(
-                node.expr, back + _offset(node) + _seconds(node.range)
-            )
-        case grammar.Call():
-            for argument in node.args:
-                yield from _selectors(argument, back)
-        case grammar.BinaryExpr():
-            yield from _selectors(node.lhs, back)
-            yield from _selectors(node.rhs, back)
-        case grammar.AggregateExpr() | grammar.ParenExpr() | grammar.UnaryExpr():
-            yield from _selectors(node.expr, back)
-        case _:
-            return
-
-
-def _offset(node: grammar.VectorSelector | grammar.SubqueryExpr) -> float:
-    return max(_seconds(node.offset), 0.0)
-
-
-def _seconds(length: timedelta | None) -> float:
-    return 0.0 if length is None else length.total_seconds()
+def _name(selector: Selector) -> str:
+    for matcher in selector.matchers:
+        if matcher.name == "__name__" and matcher.op == "=":
+            return matcher.value
+    return ""
 
 
 def selectors(expr: str) -> list[tuple[str, float]]:
-    """Return the metrics that `expr` reads, each with the seconds it looks back."""
-    return list(_selectors(grammar.parse(expr), 0.0))
+    """Return the metrics that `expr` reads, each with the seconds it looks back.
+
+    Raises:
+        QueryError: It does not parse.
+    """
+    found: list[tuple[str, float]] = []
+    waiting: list[tuple[Node, int]] = [(parse(expr), 0)]
+    while waiting:
+        node, back = waiting.pop()
+        if isinstance(node, Selector):
+            back += max(node.offset_ms, 0)
+            found.append((_name(node), back / 1000))
+            continue
+        if isinstance(node, Range):
+            back += node.range_ms
+        elif isinstance(node, Subquery):
+            back += node.range_ms + max(node.offset_ms, 0)
+        waiting += [(child, back) for child in reversed(children(node))]
+    return found
 
 
 def lookbacks(expr: str, records: Mapping[str, str]) -> frozenset[float]:

@@ -13,8 +13,7 @@ from watchroom.promql.frame import Frame, empty
 from watchroom.promql.model import METADATA, Labels, labels_of
 from watchroom.promql.quantiles import quantile
 from watchroom.promql.relabel import is_label_name
-from watchroom.promql.sampling import share_of
-from watchroom.promql.value import format_plain
+from watchroom.promql.value import format_float, format_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from watchroom.promql.syntax import Aggregate, Text
 
 _INT64 = 2.0**63
-_LIMITS = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
+_LIMITS = frozenset({"topk", "bottomk"})
 
 
 class Blocks(NamedTuple):
@@ -126,23 +125,23 @@ def _quantile(blocks: Blocks, share: Floats) -> Floats:
     return made
 
 
-def _limit(op: str, given: Floats) -> Floats:
+def _limit(given: Floats) -> Floats:
     """Return the operator's parameter at each step, checked as Prometheus does.
 
     It fails even over no series at all.
     """
-    if op == "limit_ratio":
-        if np.isnan(given).any():
-            raise QueryError("Ratio value is NaN")
-        return np.clip(given, -1.0, 1.0)
     if np.isnan(given).any():
         raise QueryError("Parameter value is NaN")
     if given.max() < 1:
         return np.zeros_like(given)
     if given.min() <= -_INT64:
-        raise QueryError(f"Scalar value {given.min():g} underflows int64")
+        raise QueryError(
+            f"Scalar value {format_float(float(given.min()))} underflows int64"
+        )
     if given.max() >= _INT64:
-        raise QueryError(f"Scalar value {given.max():g} overflows int64")
+        raise QueryError(
+            f"Scalar value {format_float(float(given.max()))} overflows int64"
+        )
     return np.trunc(given)
 
 
@@ -155,30 +154,20 @@ def _ranks(values: Floats, present: Mask, *, largest: bool) -> NDArray[np.intp]:
 
 
 def _top(node: Aggregate, blocks: Blocks, most: Floats, context: Context) -> Frame:
-    """Return the rows of topk, bottomk or limitk, ranked if this is one instant."""
+    """Return the rows of topk or bottomk, ranked if this is one instant."""
     frame = blocks.frame
     keep = np.zeros_like(frame.present)
     order: list[int] = []
     for start, end in blocks.spans():
         context.budget.check()
         present = frame.present[start:end]
-        if node.op == "limitk":
-            ranks = np.cumsum(present, axis=0) - 1
-        else:
-            largest = node.op == "topk"
-            ranks = _ranks(frame.values[start:end], present, largest=largest)
+        largest = node.op == "topk"
+        ranks = _ranks(frame.values[start:end], present, largest=largest)
         keep[start:end] = present & (ranks < most)
         order += (start + np.argsort(ranks[:, 0], kind="stable")).tolist()
     kept = Frame(frame.labels, frame.values, keep, frame.nameless)
     if context.steps.size == 1:
         kept = kept.take(np.array(order, np.intp))
-    return kept.occupied()
-
-
-def _limit_ratio(frame: Frame, ratio: Floats) -> Frame:
-    portion = np.array([share_of(labels) for labels in frame.labels])[:, None]
-    taken = np.where(ratio >= 0, portion < ratio, portion >= 1 + ratio)
-    kept = Frame(frame.labels, frame.values, frame.present & taken, frame.nameless)
     return kept.occupied()
 
 
@@ -222,11 +211,9 @@ def aggregate(
     if node.op == "count_values":
         return _count_values(node, frame, steps)
     if node.op in _LIMITS:
-        given = _limit(node.op, given)
+        given = _limit(given)
     if not frame.labels:
         return empty(steps)
-    if node.op == "limit_ratio":
-        return _limit_ratio(frame, given)
     blocks = _blocks(node, frame)
     if node.op in _LIMITS:
         return _top(node, blocks, given, context)

@@ -143,8 +143,6 @@ def _refuse_twins(
     """Raise QueryError if the one side has two samples for a match at some step."""
     busy = many.present.any(axis=0)
     matching = node.matching
-    if matching.fill_left is not None or matching.fill_right is not None:
-        busy = busy | one.present.any(axis=0)
     rows: dict[int, list[int]] = defaultdict(list)
     for row, key in enumerate(keys.tolist()):
         rows[key].append(row)
@@ -182,7 +180,7 @@ def _result_labels(node: Binary, many: Labels, one: Labels, *, drop: bool) -> La
 
 
 class _Pairs(NamedTuple):
-    """Rows of the many side beside those of the one side; -1 is a fill value."""
+    """Rows of the many side beside those of the one side."""
 
     many: NDArray[np.intp]
     one: NDArray[np.intp]
@@ -190,43 +188,21 @@ class _Pairs(NamedTuple):
     present: Mask
 
 
-def _pair(
-    many: Frame, one: Frame, keys: _Sides, fills: tuple[float | None, float | None]
-) -> _Pairs:
+def _pair(many: Frame, one: Frame, keys: _Sides, context: Context) -> _Pairs:
     """Return every pair of rows with one signature; `keys` is (many, one)."""
-    count = len(keys.keys)
     by_key: dict[int, list[int]] = defaultdict(list)
     for row, key in enumerate(keys.right.tolist()):
         by_key[key].append(row)
+    count = sum(len(by_key[key]) for key in keys.left.tolist())
+    context.budget.spend(count * context.steps.size)
     pairs = [
         (row, other, key)
         for row, key in enumerate(keys.left.tolist())
         for other in by_key[key]
     ]
     table = np.array(pairs, np.intp).reshape(-1, 3)
-    present = [many.present[table[:, 0]] & one.present[table[:, 1]]]
-    tables = [table]
-    fill_many, fill_one = fills
-    if fill_one is not None:
-        covered = _any_by(keys.right, one.present, count)[keys.left]
-        rows = np.arange(len(many.labels))
-        tables.append(np.stack([rows, np.full_like(rows, -1), keys.left], axis=1))
-        present.append(many.present & ~covered)
-    if fill_many is not None:
-        covered = _any_by(keys.left, many.present, count)[keys.right]
-        rows = np.arange(len(one.labels))
-        tables.append(np.stack([np.full_like(rows, -1), rows, keys.right], axis=1))
-        present.append(one.present & ~covered)
-    joined = np.concatenate(tables)
-    return _Pairs(joined[:, 0], joined[:, 1], joined[:, 2], np.concatenate(present))
-
-
-def _values(frame: Frame, rows: NDArray[np.intp], fill: float | None) -> Floats:
-    if fill is None or not (rows < 0).any():
-        return frame.values[rows]
-    if not len(frame.labels):
-        return np.full((len(rows), frame.values.shape[1]), fill)
-    return np.where((rows < 0)[:, None], fill, frame.values[np.maximum(rows, 0)])
+    present = many.present[table[:, 0]] & one.present[table[:, 1]]
+    return _Pairs(table[:, 0], table[:, 1], table[:, 2], present)
 
 
 def _refuse_repeats(node: Binary, pairs: _Pairs, labels: Sequence[Labels]) -> None:
@@ -259,30 +235,23 @@ def vectors(node: Binary, left: Frame, right: Frame, context: Context) -> Frame:
     matching = node.matching
     swapped = matching.cardinality == "one-to-many"
     many, one = (right, left) if swapped else (left, right)
-    fills = (matching.fill_left, matching.fill_right)
-    if swapped:
-        fills = (fills[1], fills[0])
     keys = _sides(matching, many, one)
     _refuse_twins(node, one, keys.right, many, keys.keys)
-    pairs = _pair(many, one, keys, fills)
-    context.budget.spend(pairs.present.size)
+    pairs = _pair(many, one, keys, context)
     if not len(pairs.key):
         return empty(context.steps.size)
     drop = node.op in ARITHMETIC or (node.as_bool and not context.delayed_names)
     labels = [
         _result_labels(
             node,
-            many.labels[row] if row >= 0 else keys.keys[key],
-            one.labels[other] if other >= 0 else keys.keys[key],
+            many.labels[row],
+            one.labels[other],
             drop=drop,
         )
-        for row, other, key in zip(
-            pairs.many.tolist(), pairs.one.tolist(), pairs.key.tolist(), strict=True
-        )
+        for row, other in zip(pairs.many.tolist(), pairs.one.tolist(), strict=True)
     ]
     _refuse_repeats(node, pairs, labels)
-    many_values = _values(many, pairs.many, fills[0])
-    one_values = _values(one, pairs.one, fills[1])
+    many_values, one_values = many.values[pairs.many], one.values[pairs.one]
     lhs, rhs = (one_values, many_values) if swapped else (many_values, one_values)
     values, passed = _apply(node, lhs, rhs, lhs)
     present = pairs.present if passed is None else pairs.present & passed

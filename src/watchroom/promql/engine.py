@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from watchroom.errors import QuerySyntaxError
+from watchroom.errors import QueryLimitError, QuerySyntaxError
 from watchroom.promql import select
 from watchroom.promql.evaluate import evaluate, subquery
 from watchroom.promql.frame import (
@@ -76,6 +76,12 @@ class Engine:
             QueryLimitError: Too many samples, or too late.
             QueryError: It cannot be answered over these series.
         """
+        try:
+            return self._instant(queryable, expr, at_ms)
+        except RecursionError as error:
+            raise _too_deep() from error
+
+    def _instant(self, queryable: Queryable, expr: str | Node, at_ms: int) -> Value:
         node = parse(expr) if isinstance(expr, str) else expr
         context = self._context(queryable, Steps(at_ms, at_ms, 1))
         with np.errstate(all="ignore"):
@@ -107,6 +113,13 @@ class Engine:
             QueryLimitError: Too many samples, or too late.
             QueryError: It cannot be answered over these series.
         """
+        try:
+            steps = Steps(start_ms, end_ms, step_ms)
+            return self._range(queryable, expr, steps)
+        except RecursionError as error:
+            raise _too_deep() from error
+
+    def _range(self, queryable: Queryable, expr: str | Node, steps: Steps) -> Matrix:
         node = parse(expr) if isinstance(expr, str) else expr
         kind = {Range: "range vector", Subquery: "range vector", Text: "string"}.get(
             type(node)
@@ -116,9 +129,9 @@ class Engine:
                 f'invalid expression type "{kind}" for range query, must be Scalar or '
                 "instant Vector"
             )
-        if step_ms <= 0:
+        if steps.interval <= 0:
             raise QuerySyntaxError("the step of a range query must be greater than 0")
-        context = self._context(queryable, Steps(start_ms, end_ms, step_ms))
+        context = self._context(queryable, steps)
         if context.steps.size == 0:
             return Matrix([])
         with np.errstate(all="ignore"):
@@ -145,6 +158,10 @@ class Engine:
             self._delayed_names,
             Budget(self._max_samples, deadline, self._timeout_seconds),
         )
+
+
+def _too_deep() -> QueryLimitError:
+    return QueryLimitError("the expression is nested too deeply to be evaluated")
 
 
 def _named(frame: Frame) -> Frame:

@@ -35,7 +35,6 @@ from watchroom.promql.syntax import (
     Subquery,
     Text,
 )
-from watchroom.promql.value import format_openmetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -82,7 +81,17 @@ def _scalar(node: Node, context: Context) -> Floats:
 
 
 def _binary(node: Binary, context: Context) -> Result:
-    left, right = evaluate(node.left, context), evaluate(node.right, context)
+    """Evaluate a chain of operators without a call per operator: `a + b + c + …`."""
+    chain = [node]
+    while isinstance(chain[-1].left, Binary):
+        chain.append(chain[-1].left)
+    left = evaluate(chain[-1].left, context)
+    for each in reversed(chain):
+        left = _operator(each, left, evaluate(each.right, context), context)
+    return left
+
+
+def _operator(node: Binary, left: Result, right: Result, context: Context) -> Result:
     if isinstance(left, np.ndarray):
         if isinstance(right, np.ndarray):
             return binary.scalars(node.op, left, right)
@@ -226,10 +235,7 @@ def _to_scalar(node: Call, context: Context) -> Result:
 
 def _sort(node: Call, context: Context) -> Result:
     frame = _frame(node.args[0], context)
-    falling = node.name.endswith("_desc")
-    if node.name.startswith("sort_by_label"):
-        names = _strings(node.args[1:])
-        return relabel.sort_by_label(frame, names, context, falling=falling)
+    falling = node.name == "sort_desc"
     return relabel.sort_by_value(frame, context, falling=falling)
 
 
@@ -245,41 +251,11 @@ def _values(node: Call, context: Context) -> list[Result]:
     return [evaluate(argument, context) for argument in node.args]
 
 
-def _of_query(node: Call, context: Context) -> Result:
-    """Return start(), end(), range() or step() of the whole query, in seconds."""
-    start, end, step = context.query
-    seconds = {
-        "start": start,
-        "end": end,
-        "range": end - start,
-        "step": step if end != start else 0,
-    }[node.name] / 1000
-    return np.full(context.steps.size, seconds)
-
-
-def _extreme_of(node: Call, context: Context) -> Result:
-    pick = pointwise.go_max if node.name == "max_of" else pointwise.go_min
-    return pick(_scalar(node.args[0], context), _scalar(node.args[1], context))
-
-
 def _histogram_quantile(node: Call, context: Context) -> Result:
     share = _scalar(node.args[0], context)
     frame = _frame(node.args[1], context)
     kernel = buckets.quantile_kernel
     return context.finish(buckets.apply(kernel, frame, [share], context))
-
-
-def _histogram_quantiles(node: Call, context: Context) -> Result:
-    frame = _frame(node.args[0], context)
-    (label,) = _strings(node.args[1:2])
-    made = []
-    for argument in node.args[2:]:
-        share = _scalar(argument, context)
-        part = buckets.apply(buckets.quantile_kernel, frame, [share], context)
-        text = format_openmetrics(float(share[0]))
-        labels = [labels_of({**dict(each), label: text}) for each in part.labels]
-        made.append(part._replace(labels=labels))
-    return context.finish(stack(made, context.steps.size))
 
 
 def _histogram_fraction(node: Call, context: Context) -> Result:
@@ -302,24 +278,15 @@ _CALLS: Mapping[str, Callable[[Call, Context], Result]] = {
     "clamp_min": lambda node, context: pointwise.clamp(
         node.name, _values(node, context), context
     ),
-    "end": _of_query,
     "histogram_fraction": _histogram_fraction,
     "histogram_quantile": _histogram_quantile,
-    "histogram_quantiles": _histogram_quantiles,
     "label_join": _labels,
     "label_replace": _labels,
-    "max_of": _extreme_of,
-    "min_of": _extreme_of,
     "pi": lambda node, context: np.full(context.steps.size, np.pi),  # noqa: ARG005 - one shape for all
-    "range": _of_query,
     "round": lambda node, context: pointwise.rounded(_values(node, context), context),
     "scalar": _to_scalar,
     "sort": _sort,
-    "sort_by_label": _sort,
-    "sort_by_label_desc": _sort,
     "sort_desc": _sort,
-    "start": _of_query,
-    "step": _of_query,
     "time": lambda node, context: context.steps.times() / 1000,  # noqa: ARG005 - one shape for all
     "timestamp": _timestamp,
     "vector": lambda node, context: one_row((), _scalar(node.args[0], context)),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from watchroom.errors import QueryError
 from watchroom.promql import sums
 from watchroom.promql.quantiles import quantile
 from watchroom.promql.rates import between_last_two, extrapolated
@@ -61,16 +60,6 @@ def _last(windows: Windows) -> Answer:
     return windows.values_at(windows.right - 1), _some(windows)
 
 
-def _first_time(windows: Windows) -> Answer:
-    times = windows.times_at(windows.left) / 1000
-    return np.broadcast_to(times, windows.shape), _some(windows)
-
-
-def _last_time(windows: Windows) -> Answer:
-    times = windows.times_at(windows.right - 1) / 1000
-    return np.broadcast_to(times, windows.shape), _some(windows)
-
-
 def _reduce(windows: Windows, answer: Callable[[Gathered], Floats]) -> Answer:
     """Return `answer`, (R, M), of all windows."""
     result = np.full(windows.shape, np.nan)
@@ -85,20 +74,6 @@ def _extreme(pick: np.ufunc, windows: Windows) -> Answer:
         windows,
         lambda found: pick.reduce(np.where(found.valid, found.values, np.nan), axis=-1),
     )
-
-
-def _extreme_time(pick: np.ufunc, windows: Windows) -> Answer:
-    """Return when the extreme was last reached; of NaN alone, the first time."""
-
-    def answer(found: Gathered) -> Floats:
-        held = np.where(found.valid, found.values, np.nan)
-        reached = held == pick.reduce(held, axis=-1)[..., None]
-        last = reached.shape[-1] - 1 - reached[..., ::-1].argmax(axis=-1)
-        index = np.where(reached.any(axis=-1), last, 0)
-        times = np.broadcast_to(found.times, held.shape)
-        return np.take_along_axis(times, index[..., None], axis=-1)[..., 0] / 1000
-
-    return _reduce(windows, answer)
 
 
 def _held(found: Gathered) -> Floats:
@@ -199,82 +174,17 @@ def _quantile(windows: Windows, scalars: Sequence[Floats], times: Times) -> Answ
     )
 
 
-def _deviation(found: Gathered) -> Floats:
-    """Return the median of the distances from the median."""
-    half = np.array(0.5)
-    median = quantile(half, found.values, found.valid)
-    distance = np.abs(found.values - median[..., None])
-    broken = (found.valid & np.isnan(found.values)).any(axis=-1)
-    return np.where(broken, np.nan, quantile(half, distance, found.valid))
-
-
-def _smooth(windows: Windows, scalars: Sequence[Floats], times: Times) -> Answer:
-    del times
-    share, trend_share = scalars
-    for given, name, short in (
-        (share, "smoothing", "sf"),
-        (trend_share, "trend", "tf"),
-    ):
-        wrong = given[~((given > 0) & (given < 1))]
-        if wrong.size:
-            raise QueryError(
-                f"invalid {name} factor. Expected: 0 < {short} < 1, got: {wrong[0]:f}"
-            )
-    before = now = trend = np.zeros(windows.shape)
-    for rank, valid, values, _ in windows.walk():
-        if rank == 0:
-            now = np.where(valid, values, 0.0)
-            continue
-        if rank == 1:
-            slope = values - now
-        else:
-            slope = trend_share * (now - before) + (1 - trend_share) * trend
-        level = share * values + (1 - share) * (now + slope)
-        trend = np.where(valid, slope, trend)
-        before = np.where(valid, now, before)
-        now = np.where(valid, level, now)
-    return now, _some(windows, 2)
-
-
-def _integral(windows: Windows, scalars: Sequence[Floats], times: Times) -> Answer:
-    """Integrate by the left, right or trapezoidal rule (0, 1, 2); NaN counts as 0."""
-    del times
-    given = scalars[0] if scalars else np.array([2.0])
-    rule = np.where(np.isin(given, (0.0, 1.0, 2.0)), given, 2.0)[:, None]
-
-    def answer(found: Gathered) -> Floats:
-        held = np.where(found.valid & ~np.isnan(found.values), found.values, 0.0)
-        before, now = held[..., :-1], held[..., 1:]
-        # Halves first: two large finite values must not overflow.
-        middle = sums.add(sums.zeros(now.shape), now / 2)
-        middle = sums.add(middle, before / 2)
-        height = np.where(rule == 0, before, np.where(rule == 1, now, middle.total))
-        lost = np.where(rule == 2, middle.lost, 0.0)
-        elapsed = np.diff(found.times, axis=-1) / 1000
-        inside = found.valid[..., 1:]
-        parts = [
-            np.where(inside & (part != 0), part * elapsed, 0.0)
-            for part in (height, lost)
-        ]
-        return sums.sum_last(np.concatenate(parts, axis=-1))
-
-    return _reduce(windows, answer)
-
-
 RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     "avg_over_time": _plain(lambda windows: _reduce(windows, _mean)),
     "changes": _plain(_changes),
     "count_over_time": _plain(_count),
     "delta": _plain(partial(extrapolated, counter=False, per_second=False)),
     "deriv": _plain(_deriv),
-    "double_exponential_smoothing": _smooth,
     "first_over_time": _plain(_first),
     "idelta": _plain(partial(between_last_two, per_second=False)),
     "increase": _plain(partial(extrapolated, counter=True, per_second=False)),
-    "integral": _integral,
     "irate": _plain(partial(between_last_two, per_second=True)),
     "last_over_time": _plain(_last),
-    "mad_over_time": _plain(lambda windows: _reduce(windows, _deviation)),
     "max_over_time": _plain(partial(_extreme, np.fmax)),
     "min_over_time": _plain(partial(_extreme, np.fmin)),
     "predict_linear": _predict,
@@ -285,8 +195,4 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     "stddev_over_time": _plain(partial(_variance, root=True)),
     "stdvar_over_time": _plain(partial(_variance, root=False)),
     "sum_over_time": _plain(_sum),
-    "ts_of_first_over_time": _plain(_first_time),
-    "ts_of_last_over_time": _plain(_last_time),
-    "ts_of_max_over_time": _plain(partial(_extreme_time, np.fmax)),
-    "ts_of_min_over_time": _plain(partial(_extreme_time, np.fmin)),
 }

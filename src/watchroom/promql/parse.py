@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import re
 from typing import TYPE_CHECKING, Any, cast
 
 import promql_parser
 
 from watchroom.errors import QuerySyntaxError, UnsupportedError
+from watchroom.promql import bounds
 from watchroom.promql.model import Matcher, MatchOp, compile_regexp
+from watchroom.promql.refuse import refusal
 from watchroom.promql.scan import Scanned, scan
 from watchroom.promql.syntax import (
     Aggregate,
@@ -51,16 +52,23 @@ _UNSUPPORTED = {
     "histogram_sum": "native histograms",
     "histogram_stddev": "native histograms",
     "histogram_stdvar": "native histograms",
-    "info": "info metrics joined by the engine",
-    "start_timestamp": "start timestamps",
 }
-_UNSUPPORTED_TEXT = (
-    (re.compile(r"\b(anchored|smoothed)\b"), "the {} modifier"),
-    (re.compile(r"\b(trim_lower|trim_upper)\b|</|>/"), "trimming native histograms"),
-    (re.compile(r"\[[^\]\"']*[-+*/%^(][^\]\"']*\]"), "arithmetic in durations"),
-    (re.compile(r"\boffset\s*-?\s*\("), "arithmetic in durations"),
+# What Prometheus refuses unless a feature flag is set; so do we, or a rule file that
+# loads here would not load there.
+EXPERIMENTAL = frozenset(
+    {
+        *("double_exponential_smoothing", "end", "histogram_quantiles", "info"),
+        *("integral", "mad_over_time", "max_of", "min_of", "range", "sort_by_label"),
+        *("sort_by_label_desc", "start", "start_timestamp", "step"),
+        *("ts_of_first_over_time", "ts_of_last_over_time"),
+        *("ts_of_max_over_time", "ts_of_min_over_time"),
+        *("limitk", "limit_ratio"),
+    }
 )
-_STRINGS = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`|#[^\n]*")
+_REMEMBERED = 4_096
+"""Characters up to which an expression is kept parsed: what rules and panels ask."""
+_LONGEST_MS = (2**63 - 1) // 10**6
+"""What Go's durations, nanoseconds in an int64, can hold."""
 
 
 def _kind(value: object) -> str:
@@ -71,7 +79,25 @@ def _kind(value: object) -> str:
 def _milliseconds(delta: dt.timedelta | None) -> int:
     if delta is None:
         return 0
-    return round(delta / dt.timedelta(milliseconds=1))
+    length = round(delta / dt.timedelta(milliseconds=1))
+    if abs(length) > _LONGEST_MS:
+        raise QuerySyntaxError("duration out of range")
+    return length
+
+
+def _positive(delta: dt.timedelta | None) -> int:
+    length = _milliseconds(delta)
+    if length <= 0:
+        raise QuerySyntaxError("duration must be greater than 0")
+    return length
+
+
+def _refuse_experimental(name: str) -> None:
+    if name in EXPERIMENTAL:
+        raise QuerySyntaxError(
+            f"{name}() is not enabled: it is experimental, and Prometheus refuses it "
+            "unless a feature flag is set"
+        )
 
 
 class _Reader:
@@ -86,7 +112,7 @@ class _Reader:
             "UnaryExpr": lambda node: Negate(self.read(node.expr)),
             "VectorSelector": self.selector,
             "MatrixSelector": lambda node: Range(
-                self.selector(node.vector_selector), _milliseconds(node.range)
+                self.selector(node.vector_selector), _positive(node.range)
             ),
             "SubqueryExpr": self.subquery,
             "Call": self.call,
@@ -127,70 +153,86 @@ class _Reader:
     def subquery(self, node: Any) -> Subquery:
         return Subquery(
             self.read(node.expr),
-            _milliseconds(node.range),
-            _milliseconds(node.step),
+            _positive(node.range),
+            0 if node.step is None else _positive(node.step),
             _milliseconds(node.offset),
             self.at(node.at),
         )
 
     def call(self, node: Any) -> Call:
         name = node.func.name
+        _refuse_experimental(name)
         if name in _UNSUPPORTED:
             raise UnsupportedError(f"{name}() is not supported: {_UNSUPPORTED[name]}")
         return Call(name, tuple(self.read(argument) for argument in node.args))
 
     def aggregate(self, node: Any) -> Aggregate:
-        modifier = node.modifier
+        modifier, op = node.modifier, str(node.op).lower()
+        _refuse_experimental(op)
         return Aggregate(
-            str(node.op).lower(),
+            op,
             self.read(node.expr),
             None if node.param is None else self.read(node.param),
             () if modifier is None else tuple(modifier.labels),
             modifier is not None and _kind(modifier.type) == "Without",
         )
 
-    def binary(self, node: Any) -> Binary:
-        modifier = node.modifier
-        matching = Matching()
-        if modifier is not None:
-            labels = modifier.matching
-            fill = modifier.fill_values
-            matching = Matching(
-                _CARDINALITY[_kind(modifier.card)],
-                labels is not None and _kind(labels.type) == "Include",
-                () if labels is None else tuple(labels.labels),
-                tuple(modifier.group_labels or ()),
-                None if fill is None else fill.lhs,
-                None if fill is None else fill.rhs,
+    def binary(self, node: Any) -> Node:
+        """Read a chain of operators without a call per operator: `a + b + c + …`."""
+        chain = [node]
+        while type(chain[-1].lhs).__name__ == "BinaryExpr":
+            chain.append(chain[-1].lhs)
+        left = self.read(chain[-1].lhs)
+        for each in reversed(chain):
+            op = str(each.op).strip().lower()
+            matching, as_bool = _matching(each.modifier)
+            left = Binary(op, left, self.read(each.rhs), as_bool, matching)
+        return left
+
+
+def _matching(modifier: Any) -> tuple[Matching, bool]:
+    """Return how two sides match, and whether a comparison gives 0 and 1."""
+    if modifier is None:
+        return Matching(), False
+    if modifier.fill_values is not None:
+        fills = (modifier.fill_values.lhs, modifier.fill_values.rhs)
+        if any(fill is not None for fill in fills):
+            raise QuerySyntaxError(
+                "binop fill modifiers are not enabled: they are experimental, and "
+                "Prometheus refuses them unless a feature flag is set"
             )
-        as_bool = modifier is not None and modifier.return_bool
-        op = str(node.op).strip().lower()
-        return Binary(op, self.read(node.lhs), self.read(node.rhs), as_bool, matching)
-
-
-def _refusal(query: str, error: ValueError) -> QuerySyntaxError | UnsupportedError:
-    """Return the error for what the parser did not read."""
-    bare = _STRINGS.sub('""', query)
-    for pattern, what in _UNSUPPORTED_TEXT:
-        found = pattern.search(bare)
-        if found is not None:
-            name = what.format(found.group(1)) if "{}" in what else what
-            return UnsupportedError(f"{name} is experimental and not supported")
-    return QuerySyntaxError(f"{error} in {query!r}")
+    labels = modifier.matching
+    matching = Matching(
+        _CARDINALITY[_kind(modifier.card)],
+        labels is not None and _kind(labels.type) == "Include",
+        () if labels is None else tuple(labels.labels),
+        tuple(modifier.group_labels or ()),
+    )
+    return matching, modifier.return_bool
 
 
 @functools.lru_cache(maxsize=512)
+def _known(query: str) -> Node:
+    return _parsed(query)
+
+
 def parse(query: str) -> Node:
     """Return the nodes of `query`, checked as far as its types go.
 
     Raises:
-        QuerySyntaxError: It does not parse, names an unknown function, or its types
-            do not fit.
+        QuerySyntaxError: It does not parse, names an unknown function, its types do not
+            fit, or it is larger or deeper than `bounds` allow.
         UnsupportedError: It is PromQL that this engine refuses by name.
     """
+    bounds.check(query)
+    return _known(query) if len(query) <= _REMEMBERED else _parsed(query)
+
+
+def _parsed(query: str) -> Node:
     scanned = scan(query)
     try:
-        tree = promql_parser.parse(scanned.text)
+        return _Reader(scanned).read(promql_parser.parse(scanned.text))
     except ValueError as error:
-        raise _refusal(query, error) from error
-    return _Reader(scanned).read(tree)
+        raise refusal(query, str(error)) from error
+    except RecursionError as error:
+        raise QuerySyntaxError("the expression is nested too deeply") from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from watchroom.promql.frame import Context
 
 _PART = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))", re.ASCII)
-_CHUNK = re.compile(r"[0-9]+|[^0-9]+")
 
 
 def is_label_name(name: str) -> bool:
@@ -103,40 +100,6 @@ def label_join(frame: Frame, args: Sequence[str]) -> Frame:
         for pairs in map(dict, frame.labels)
     ]
     return _with_label(frame, target, values)
-
-
-def _compare(one: str, other: str) -> int:
-    """Return the natural order of two texts: "node9" stands before "node10"."""
-    pairs = itertools.zip_longest(_CHUNK.findall(one), _CHUNK.findall(other))
-    for left, right in pairs:
-        if left is None or right is None:
-            return -1 if left is None else 1
-        if left.isdecimal() and right.isdecimal() and int(left) != int(right):
-            return -1 if int(left) < int(right) else 1
-        if left != right:
-            return -1 if left < right else 1
-    return 0
-
-
-_key = functools.cmp_to_key(_compare)
-
-
-def sort_by_label(
-    frame: Frame, names: Sequence[str], context: Context, *, falling: bool
-) -> Frame:
-    """Return the rows ordered by labels, in natural order, if this is one instant."""
-    if context.steps.size != 1:
-        return frame
-    pairs = [dict(labels) for labels in frame.labels]
-    order = sorted(
-        range(len(pairs)),
-        key=lambda row: (
-            [_key(pairs[row].get(name, "")) for name in names],
-            frame.labels[row],
-        ),
-        reverse=falling,
-    )
-    return frame.take(np.array(order, np.intp))
 
 
 def sort_by_value(frame: Frame, context: Context, *, falling: bool) -> Frame:

@@ -4,8 +4,10 @@ Three things are taken out before parsing and put back afterwards:
 
 - the number of ``@``: the bindings panic on one before 1970 (PanicException is not an
   Exception), so the parser sees an index instead;
-- strings with byte escapes: the bindings read ``\xc5`` as a character, Go as a byte;
-- underscores between digits, which the lexer does not know.
+- strings with byte escapes, which the bindings read as characters and Go as bytes, and
+  those with ``\Q``, which the regular expressions of Rust do not know;
+- numbers, which are read as Go reads them: ``1_000`` is one, ``010`` is 8, ``1e999``
+  is none.
 """
 
 from __future__ import annotations
@@ -20,18 +22,22 @@ from watchroom.units import parse_duration
 _TOKEN = re.compile(
     r"""
     (?P<comment>\#[^\n]*)
-  | (?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)
+  | (?P<string>"(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+'|`[^`]*+`)
+  | (?P<open>["'`].*+)
   | (?P<at>@\s*(?P<sign>[-+]?)\s*
       (?P<time>0[xX][0-9a-fA-F_]+|[0-9.][0-9a-zA-Z_.]*(?:(?<=[eE])[-+][0-9_]+)?
         |[iI][nN][fF]\b|[nN][aA][nN]\b))
   | (?P<word>[a-zA-Z_:][a-zA-Z0-9_:.]*)
-  | (?P<number>0[xX][0-9a-fA-F_]+|\.?[0-9][0-9a-zA-Z_.]*)
+  | (?P<number>0[xX][0-9a-fA-F_]+|\.?[0-9][0-9a-zA-Z_.]*(?:(?<=[eE])[-+][0-9_]+)?)
   | (?P<space>\s+)
   | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
-_BYTE_ESCAPE = re.compile(r"\\(?:x[89a-fA-F][0-9a-fA-F]|[23][0-7]{2})")
+_HIDDEN = re.compile(r"\\(?:x[89a-fA-F][0-9a-fA-F]|[23][0-7]{2}|Q)")
+_INTEGER = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
+_ALONE = re.compile(r"_(?![0-9a-fA-F])")
+_FLOAT = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _ESCAPE = re.compile(
     r"\\(?:x([0-9a-fA-F]{2})|([0-7]{3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))",
     re.DOTALL,
@@ -94,14 +100,34 @@ def unescape(quoted: str) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
+def number(written: str) -> str:
+    """Return a number as Go reads it, written so that the parser reads the same.
+
+    What is neither an integer nor a float, a duration for one, comes back as it is.
+
+    Raises:
+        QuerySyntaxError: It is out of a float's range, or its underscores separate no
+            digits.
+    """
+    if _ALONE.search(written):
+        raise QuerySyntaxError(f"bad number or duration syntax: {written!r}")
+    written = written.replace("_", "")
+    if _INTEGER.fullmatch(written):
+        octal = written[0] == "0" and written.isdecimal()
+        value = int(written, 8 if octal else 0)
+        if value < 2**63:  # else Go reads it again, as a float
+            return repr(float(value))
+    if _FLOAT.fullmatch(written) and math.isinf(float(written)):
+        raise QuerySyntaxError(f"error parsing number: {written} is out of range")
+    return written
+
+
 def scan(query: str) -> Scanned:
     """Return `query` in a form that promql-parser reads as Prometheus would.
 
     Raises:
-        QuerySyntaxError: The time of an ``@`` is not one.
+        QuerySyntaxError: The time of an ``@`` is not one, or a number is none.
     """
-    if "@" not in query and "_" not in query and "\\" not in query:
-        return Scanned(query, (), ())
     parts: list[str] = []
     times: list[int] = []
     strings: list[str] = []
@@ -112,8 +138,8 @@ def scan(query: str) -> Scanned:
             parts.append(f"@ {len(times)}")
             times.append(_milliseconds(token["sign"], token["time"]))
         elif kind == "number":
-            parts.append(text.replace("_", ""))
-        elif kind == "string" and text[0] != "`" and _BYTE_ESCAPE.search(text):
+            parts.append(number(text))
+        elif kind == "string" and _HIDDEN.search(text):
             parts.append(f'"{_MARK}{len(strings)}"')
             strings.append(unescape(text))
         else:

@@ -82,8 +82,6 @@ class Matching(NamedTuple):
     on: bool = False
     labels: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
-    fill_left: float | None = None
-    fill_right: float | None = None
 
 
 class Binary(NamedTuple):
@@ -125,6 +123,8 @@ def children(node: Node) -> Sequence[Node]:
 
 def walk(node: Node) -> Iterator[Node]:
     """Yield `node` and all below it, parents first."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    waiting = [node]
+    while waiting:
+        found = waiting.pop()
+        yield found
+        waiting += reversed(children(found))

@@ -38,9 +38,3 @@ def format_float(value: float) -> str:
         mantissa = mantissa.removesuffix(".0")
         return f"{mantissa}e{int(exponent):+03d}"  # e-07 and e+21
     return format_plain(value)
-
-
-def format_openmetrics(value: float) -> str:
-    """Return `value` as a label of OpenMetrics has it: ``1.0``, not ``1``."""
-    text = format_float(value)
-    return text if set(text) & set(".eNI") else f"{text}.0"

@@ -41,15 +41,6 @@ class Gathered(NamedTuple):
     times: Times
 
 
-class Walk(NamedTuple):
-    """The k-th sample of every window."""
-
-    rank: int
-    valid: Mask
-    values: Floats
-    times: Times
-
-
 class Windows(NamedTuple):
     """The samples of S series in M windows.
 
@@ -92,20 +83,6 @@ class Windows(NamedTuple):
     def times_at(self, index: Index) -> Times:
         """Return the times at `index`, in the shape of the windows' edges."""
         return _gather(self.times, index, 1)
-
-    def walk(self) -> Iterator[Walk]:
-        """Yield the first sample of every window, then the second, and so on.
-
-        A fold over time that must go in order is a loop over the samples of the
-        longest window, each turn of it for all series and steps at once.
-        """
-        counts = self.counts
-        longest = int(counts.max()) if counts.size else 0
-        for rank in range(longest):
-            self.budget.check()
-            index = self.left + rank
-            valid = np.broadcast_to(index < self.right, self.shape)
-            yield Walk(rank, valid, self.values_at(index), self.times_at(index))
 
     def gather(self) -> Iterator[Gathered]:
         """Yield all windows as matrices, in portions of whole series."""

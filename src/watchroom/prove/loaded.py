@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import promql_parser
 
-from watchroom.errors import ConfigError
+from watchroom.errors import ConfigError, QueryError
 from watchroom.formats import yamlfile
 from watchroom.formats.alertmanager import parse_matcher
+from watchroom.promql import bounds
 from watchroom.units import format_duration, parse_duration
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def _differences(rule: Mapping[str, Any], built: Rule) -> list[str]:
 def canonical(expr: str) -> str:
     """Return an expression in the parser's own spelling, to compare two."""
     # One that does not parse is compared as it stands.
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, QueryError):
+        bounds.check(expr)
         expr = promql_parser.parse(expr).prettify()
     return " ".join(expr.split())
 
