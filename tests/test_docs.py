@@ -204,13 +204,18 @@ def test_every_block_of_python_runs_and_its_settings_are_accepted(
 
 def test_every_block_of_yaml_is_read() -> None:
     from watchroom.derive import local
-    from watchroom.formats import contacts, yamlfile
+    from watchroom.formats import contacts, prometheus, yamlfile
+    from watchroom.formats.receivers import HttpConfig
 
     for path in DOCUMENTS:
         for text in documents.blocks(path, "yaml"):
             if text.startswith("contacts:"):
                 names = set(re.findall(r"\w+", "".join(re.findall(r"\[.*\]", text))))
                 assert contacts.load(text, path.name, names).order()
+            elif text.startswith("alerting:"):
+                assert prometheus.load(text, path.name).alerting
+            elif text.startswith("authorization:"):
+                assert yamlfile.load(text, path.name, HttpConfig).authorization
             else:
                 assert yamlfile.load(text, path.name, local.Jobs).scrape_configs
 

@@ -21,9 +21,9 @@ def form_token(page):
     return re.search(r'name="form_token" value="(\w+)"', page)[1]
 
 
-def post(url, **form):
+def post(url, session=None, **form):
     data = urllib.parse.urlencode({k.rstrip("_"): v for k, v in form.items()})
-    return request(url, data=data.encode(), **HTML)
+    return request(url, data=data.encode(), **HTML, **(session or {}))
 
 
 def links(body):
@@ -119,7 +119,8 @@ def test_the_page_of_an_incident_has_the_seven_steps_and_acts(calm):
     number = calm.fires()["id"]
     calm.page(number)
     url = f"{calm.monitor.url}/incidents/{number}"
-    page = request(url, **HTML).body
+    mine = calm.monitor.login()
+    page = request(url, **HTML, **mine).body
     steps = re.findall(r"<li><h3>(\w+)", page)
     assert steps == [
         *("Look", "Triage", "Call", "Investigate", "Mitigate", "Tell", "Learn"),
@@ -129,8 +130,8 @@ def test_the_page_of_an_incident_has_the_seven_steps_and_acts(calm):
     until(lambda: "no answer yet" in request(url).body, what="who was told")
     token = form_token(page)
     # Without the form's token a POST is nobody's.
-    assert post(f"{url}/note", as_="Sue", text="x").status == 403
-    said = {"form_token": token, "as_": "Sue"}
+    assert post(f"{url}/note", mine, as_="Sue", text="x").status == 403
+    said = {"session": mine, "form_token": token, "as_": "Sue"}
     assert post(f"{url}/note", text=EVIL, **said).status == 303
     assert post(f"{url}/acknowledge", text="on it", **said).status == 303
     assert post(f"{url}/priority", priority="P3", **said).status == 303
@@ -153,7 +154,9 @@ def test_the_page_of_an_incident_has_the_seven_steps_and_acts(calm):
 
 def test_one_can_be_opened_by_hand(calm):
     url = f"{calm.monitor.url}/incidents/"
-    said = {"form_token": form_token(request(url).body), "as_": "Sue"}
+    mine = calm.monitor.login()
+    token = form_token(request(url, **mine).body)
+    said = {"session": mine, "form_token": token, "as_": "Sue"}
     empty = post(url, title=" ", priority="P2", **said)
     assert empty.status == 400
     made = post(url, title="the office has no power", priority="P2", **said)
@@ -170,15 +173,17 @@ def test_the_first_page_says_who_is_on_it_and_what_was_deployed(calm):
     number = calm.fires()["id"]
     front = f"{calm.monitor.url}/"
     until(lambda: "not acknowledged" in request(front).body, what="nobody is on it")
-    page = request(front).body
+    mine = calm.monitor.login()
+    page = request(front, **mine).body
     assert f'href="incidents/{number}"' in page
     actions = re.findall(r'action="(incidents/[^"]+)"', page)
     assert actions == [
         f"incidents/{number}/{act}" for act in ("acknowledge", "silence")
     ]
-    said = {"form_token": form_token(page), "as_": "Anna", "text": "rolling back"}
+    said = {"as_": "Anna", "text": "rolling back", "session": mine}
+    said["form_token"] = form_token(page)
     for act in actions:
-        without = post(f"{front}{act}", as_="Anna", text="x")
+        without = post(f"{front}{act}", mine, as_="Anna", text="x")
         assert without.status == 403
     until(
         lambda: re.search(

@@ -100,6 +100,7 @@ class AlertmanagerConfig(msgspec.Struct, **_STRICT):
     path_prefix: str = ""
     api_version: str = "v2"
     timeout: str = "10s"
+    authorization: Authorization | None = None
 
 
 class Alerting(msgspec.Struct, **_STRICT):

@@ -30,6 +30,7 @@ from watchroom.monitor.reload import Reloader, load_rules
 from watchroom.monitor.rules import RuleManager
 from watchroom.monitor.scrape import Scrapers
 from watchroom.monitor.services import Pulse, Reloads, Services
+from watchroom.monitor.sessions import LINK_SECONDS
 from watchroom.monitor.silences import Silences
 from watchroom.monitor.state import StateDB
 from watchroom.monitor.storage_dir import StorageDir, state_path
@@ -56,7 +57,20 @@ half a minute, and asyncio's own pool has six on two cores."""
 
 
 class Options(NamedTuple):
-    """What `watchroom run` was asked for."""
+    """What `watchroom run` was asked for.
+
+    Attributes:
+        files: The built directory.
+        listen: Where to answer.
+        storage: The state directory, or None for the usual one.
+        retention_seconds: How long samples are kept.
+        retention_bytes: How large they may grow.
+        project: Where the Django project is whose exporter is kept running, or None.
+        settings: Its settings module.
+        token_group: Who may read the token that the monitor makes, besides its user.
+        offers_login: Whether a one-time login link may be printed: to a terminal, not
+            to a journal that others read.
+    """
 
     files: Path
     listen: Listen
@@ -65,6 +79,8 @@ class Options(NamedTuple):
     retention_bytes: int = 2 * 2**30
     project: Path | None = None
     settings: str = ""
+    token_group: str = ""
+    offers_login: bool = False
 
 
 def run(options: Options, env: Mapping[str, str], say: Callable[[str], None]) -> None:
@@ -76,13 +92,14 @@ def run(options: Options, env: Mapping[str, str], say: Callable[[str], None]) ->
     loaded = load(options.files)
     where = state_path(options.storage, loaded.name, env)
     with StorageDir(where, options.files) as storage:
-        token, configured = storage.token(env)
+        token, configured = storage.token(env, options.token_group)
         access = Access(
             token,
             configured=configured,
             listen=options.listen,
             public=loaded.monitor_url,
             prefix=loaded.monitor_prefix,
+            ended=storage.path / "logouts",
         )
         host = (
             f"[{options.listen.host}]"
@@ -290,6 +307,12 @@ class _Monitor:
             say(
                 "watchroom: this monitor is the Alertmanager of alerting: in "
                 "prometheus.yml, and delivers by alertmanager.yml itself"
+            )
+        if self._options.offers_login:
+            code = self._access.sessions.offer()
+            say(
+                "watchroom: to acknowledge and silence in the browser, open this "
+                f"within {LINK_SECONDS // 60} minutes: {self._url}/login/{code}"
             )
         for sentence in self._loaded.unreadable_secrets():
             say(f"watchroom: {sentence}")
