@@ -68,6 +68,14 @@ class Contacts(msgspec.Struct, **_STRICT):
                 return contact
         return None
 
+    def behind(self) -> dict[str, str]:
+        """Return receiver → the names of those it reaches; only of those with any."""
+        found: dict[str, list[str]] = {}
+        for contact in self.contacts:
+            for receiver in contact.receivers:
+                found.setdefault(receiver, []).append(contact.name)
+        return {receiver: ", ".join(names) for receiver, names in found.items()}
+
     def order(self) -> list[Contact]:
         """Return who is told of a P1, in order."""
         if not self.escalation:

@@ -281,6 +281,7 @@ class _Monitor:
             oncall=oncall,
         )
         oncall.desk.answered = notifier.answered
+        oncall.by_hand.submit = notifier.submit
         return _Paging(dispatcher, ledger, notifier, oncall, silences)
 
     def _exporter(self, env: Mapping[str, str]) -> Child:

@@ -51,6 +51,8 @@ class Reloader:
         services.oncall.contacts = loaded.contacts
         services.itself.apply(loaded.prometheus)
         await services.notifier.reload(loaded.alertmanager, loaded.root)
+        renew = services.oncall.by_hand.renew
+        await asyncio.to_thread(renew, loaded.external_labels)
         await self._jobs.apply(loaded)
         await self._evaluator.apply()
         services.reloads.problem = ""

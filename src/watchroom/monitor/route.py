@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.errors import ConfigError, QuerySyntaxError
 from watchroom.formats.alertmanager import parse_matcher
+from watchroom.monitor.alerts import is_page_of_incident
 from watchroom.monitor.gotext import quote
 from watchroom.promql.model import Matcher, compile_regexp, matches_all
 from watchroom.units import parse_duration
@@ -80,8 +81,12 @@ class Node(NamedTuple):
         return found or [self]
 
     def group_labels(self, labels: Labels) -> Labels:
-        """Return the labels that name the group of an alert."""
-        if self.group_by is None:
+        """Return the labels that name the group of an alert.
+
+        An incident opened by hand is a group of its own, whatever the route says: what
+        is done about it is no answer to alerts beside it.
+        """
+        if self.group_by is None or is_page_of_incident(dict(labels)):
             return labels
         return tuple(pair for pair in labels if pair[0] in self.group_by)
 

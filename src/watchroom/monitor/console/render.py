@@ -10,7 +10,15 @@ from markupsafe import Markup, escape
 
 from watchroom.monitor.auth import FORM_FIELD, cookie_of
 from watchroom.monitor.console.nav import PATHS, entries
-from watchroom.monitor.console.values import ago, clock, day, iso, reach_url, span
+from watchroom.monitor.console.values import (
+    ago,
+    clock,
+    counted,
+    day,
+    iso,
+    reach_url,
+    span,
+)
 
 if TYPE_CHECKING:
     from watchroom.monitor.services import Services
@@ -48,6 +56,7 @@ class Renderer:
         )
         self._templates.globals |= {
             "ago": ago,
+            "counted": counted,
             "span": span,
             "clock": clock,
             "day": day,
