@@ -15,6 +15,7 @@ from tests.support import app, documents
 from tests.support.documents import DOCUMENTS, README, ROOT, commands, prose
 
 from watchroom.cli import COMMANDS
+from watchroom.derive.known_series import BUILT_IN
 
 each_document = pytest.mark.parametrize(
     "path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix()
@@ -277,7 +278,8 @@ def test_every_alert_metric_and_variable_named_exists(path: Path) -> None:
     }
     ends = "total|seconds|bytes|up|info|connections|limit|readonly"
     named = re.findall(rf"`((?:[a-z]+_)+(?:{ends}))(?:\{{[^`]*)?`", text)
-    assert set(named) <= known | {"probe_ssl_earliest_cert_expiry", "invoices_total"}
+    probed = {name for name in BUILT_IN if name.startswith("probe_")}
+    assert set(named) <= known | probed | {"invoices_total"}
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:

@@ -16,7 +16,8 @@ BUILT_IN = frozenset({
     "up", "scrape_duration_seconds", "scrape_samples_scraped", "ALERTS",
     "scrape_samples_post_metric_relabeling", "scrape_series_added",
     "ALERTS_FOR_STATE", "probe_success", "probe_duration_seconds",
-    "probe_ssl_earliest_cert_expiry", "probe_http_status_code",
+    "probe_ssl_earliest_cert_expiry", "probe_ssl_last_chain_expiry_timestamp_seconds",
+    "probe_http_status_code",
     "probe_ssl_earliest_cert_lifetime_seconds", "probe_failed_due_to_certificate",
     "alertmanager_notifications_total", "alertmanager_notifications_failed_total",
 })  # fmt: skip
