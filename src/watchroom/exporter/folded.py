@@ -11,7 +11,13 @@ import json
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.catalogue.metrics import HTTP_IN_FLIGHT, HTTP_REQUESTS, SERIES_DROPPED
+from watchroom.catalogue.metrics import (
+    HTTP_IN_FLIGHT,
+    HTTP_REQUESTS,
+    SERIES_DROPPED,
+    TASKS_FAILED,
+    TASKS_IN_FLIGHT,
+)
 from watchroom.errors import FormatError
 
 if TYPE_CHECKING:
@@ -39,11 +45,23 @@ class Group(NamedTuple):
 Key = tuple[Group, tuple[str, ...]]
 DROPPED = Group(SERIES_DROPPED.name, "counter", SERIES_DROPPED.labels, ())
 REQUESTS = Group(HTTP_REQUESTS.name, "counter", HTTP_REQUESTS.labels, ())
+_TASKS = Group(TASKS_FAILED.name, "counter", TASKS_FAILED.labels, ())
+# What the dead held under way is lost: the counter, and its labels after theirs.
+_LOSSES = {
+    HTTP_IN_FLIGHT.name: (REQUESTS, (LOST,)),
+    TASKS_IN_FLIGHT.name: (_TASKS, ()),
+}
 
 
 def group(definition: Definition) -> Group:
     """Return what a file's definition may be added under."""
     return Group(definition.name, definition.kind, definition.labels, definition.edges)
+
+
+def loss(key: Key) -> Key | None:
+    """Return what is counted when a process dies that held this under way, if any."""
+    counter, more = _LOSSES.get(key[0].name, (None, ()))
+    return None if counter is None else (counter, (*key[1], *more))
 
 
 def parts(rows: Iterable[Row], drops: Iterable[Row]) -> Iterator[tuple[int, int, Key]]:
@@ -89,9 +107,9 @@ class Folded:
         values = reader.read()
         for at, slots, to in parts(reader.rows, reader.drops):
             part = values[at : at + slots]
-            if to[0].name == HTTP_IN_FLIGHT.name:
+            if (lost := loss(to)) is not None:
                 part = (max(0.0, part[0]),)
-                to = (REQUESTS, (*to[1], LOST))  # noqa: PLW2901 - the same part
+                to = lost  # noqa: PLW2901 - the same part
             total = self.series.setdefault(to, [0.0] * slots)
             for step in range(slots):
                 total[step] += part[step]
