@@ -21,7 +21,19 @@ PROBES = {
     "ours: 10 days of 90": ({CHAIN: 10 * DAY, SENT: 10 * DAY, LIFE: 90 * DAY}, 1, 0),
     "ours: 20 days of 47": ({CHAIN: 20 * DAY, SENT: 20 * DAY, LIFE: 47 * DAY}, 0, 0),
     "ours: nothing verifies": ({SENT: -2 * DAY, LIFE: 90 * DAY}, 1, 1),
+    # After 5 minutes; a failed verification leaves one series, or none at all.
+    "ours: good, then an expired one": (
+        {CHAIN: f"{60 * DAY}+0x19 stale", SENT: f"{60 * DAY}+0x19 {-DAY}+0x100"}, 1, 1),
+    "blackbox: good, then an expired one": (
+        {CHAIN: f"{60 * DAY}+0x19 stale", SENT: f"{60 * DAY}+0x19 stale"}, 0, 0),
+    "blackbox: short, then nothing": (
+        {CHAIN: f"{3 * DAY}+0x19 stale", SENT: f"{-DAY}+0x19 stale"}, 1, 1),
 }  # fmt: skip
+
+
+def values(told):
+    """Return a series' values in promtool's notation, 15 s apart."""
+    return told if isinstance(told, str) else f"{told}+0x120"
 
 
 @needed
@@ -31,7 +43,7 @@ def test_the_chain_that_verifies_counts_and_only_without_one_what_was_sent(tmp_p
     cases = [
         case(
             name,
-            {f"{metric}{labels}": f"{value}+0x120" for metric, value in told.items()},
+            {f"{metric}{labels}": values(value) for metric, value in told.items()},
             firing("CertificateExpiring", "25m", warned, job="site"),
             firing("CertificateExpiringSoon", "25m", paged, job="site"),
         )

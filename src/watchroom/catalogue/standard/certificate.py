@@ -80,10 +80,12 @@ CERTIFICATE_EXPIRING = Vital(
     needs="https",
     parameters={"page_below": str(7 * _DAY), "page_words": "7 days"},
     records=(
-        # A probe that fails for an hour does not hide what was known before.
+        # What is served now comes first, trusted or not. A probe that fails for an hour
+        # does not hide what was known before.
         Record(
             _LEFT,
-            f"(min {_BY} (last_over_time({_EXPIRY}[1h]) > 0)"
+            f"(min {_BY} ({_EXPIRY} > 0) or min {_BY} ({_SENT})"
+            f" or min {_BY} (last_over_time({_EXPIRY}[1h]) > 0)"
             f" or min {_BY} (last_over_time({_SENT}[1h]))) - time()",
         ),
         Record(_WARN, _below("1 / 3", "$limit")),
