@@ -161,7 +161,7 @@ def expand(text, **changes):
         ('{{ define "x" }}{{ end }}', "{{define}} is not supported here"),
         ('{{ template "x" . }}', "{{template}} is not supported here"),
         ('{{ block "x" . }}{{ end }}', "{{block}} is not supported here"),
-        ("{{ toTime 1.0 }}", "function 'toTime' not defined"),
+        ("{{ toTime 1.0 }}", "the function 'toTime' is not supported here"),
         ("{{ if true }}a", "column 4: {{if}} has no {{end}}"),
         ("{{ end }}", "unexpected {{end}}"),
         ("{{ else }}", "unexpected {{else}}"),

@@ -96,8 +96,7 @@ def load(text: str, file: str, receivers: Collection[str]) -> Contacts:
         ConfigError: It is not YAML, a key is unknown, a name stands twice or is not
             known, a duration is none; with file, line and field.
     """
-    data, node = yamlfile.parse(text, file)
-    found = yamlfile.convert(data, node, file, Contacts)
+    found, node = yamlfile.load(text, file, Contacts)
     with yamlfile.placed(node, file):
         _check_contacts(found, receivers)
         _check_escalation(found)

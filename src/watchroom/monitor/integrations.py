@@ -34,15 +34,17 @@ def integrations(config: Alertmanager, root: Path) -> dict[str, dict[str, Integr
         ConfigError: A template does not parse.
     """
     found: dict[str, dict[str, Integration]] = {}
-    for receiver in config.receivers:
+    for i, receiver in enumerate(config.receivers):
         found[receiver.name] = {}
         for name, entry in receiver.integrations().items():
+            kind, _, place = name.partition("[")
             try:
                 found[receiver.name][name] = _one(entry, root)
             except ConfigError as error:
+                text = (error.field or "").partition(".")[2]  # behind its kind
                 raise ConfigError(
                     f"receiver {receiver.name}: {error.what}",
-                    field=error.field,
+                    field=f"receivers[{i}].{kind}_configs[{place}.{text}",
                     hint=error.hint,
                 ) from None
     return found

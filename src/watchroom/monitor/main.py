@@ -180,7 +180,7 @@ class _Monitor:
             if self._options.project is not None:
                 tasks.append(asyncio.create_task(self._exporter(env).run()))
             try:
-                await reloader.apply(self._loaded)
+                await reloader.begin(self._loaded)
                 services.ready = True
                 self._announce(say)
                 await _signalled(reloader, tasks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.errors import ConfigError, QuerySyntaxError
-from watchroom.formats.alertmanager import parse_matcher
+from watchroom.formats import matchers as texts_of
 from watchroom.monitor.alerts import is_page_of_incident
 from watchroom.monitor.gotext import quote
 from watchroom.promql.model import Matcher, compile_regexp, matches_all
@@ -22,22 +22,28 @@ _ALL = "..."
 
 
 def compile_matchers(texts: Sequence[str], field: str) -> tuple[Matcher, ...]:
-    """Return parsed matchers in Alertmanager's order: name, value, operator.
+    """Return the matchers in `texts` in Alertmanager's order: name, value, operator.
 
     Raises:
         ConfigError: One does not parse, or its pattern is not RE2.
     """
-    found = []
-    for text in texts:
-        parsed = parse_matcher(text)
-        matcher = Matcher(parsed.name, _OPERATORS[parsed.op], parsed.value)
-        if "~" in matcher.op:
-            try:
-                compile_regexp(matcher.value)
-            except QuerySyntaxError as error:
-                raise ConfigError(str(error), field=field) from error
-        found.append(matcher)
+    found = [compiled(one, field) for text in texts for one in texts_of.parse(text)]
     return tuple(sorted(found, key=lambda m: (m.name, m.value, m.op)))
+
+
+def compiled(parsed: texts_of.Matcher, field: str) -> Matcher:
+    """Return a parsed matcher, its pattern compiled.
+
+    Raises:
+        ConfigError: Its pattern is not RE2.
+    """
+    matcher = Matcher(parsed.name, _OPERATORS[parsed.op], parsed.value)
+    if "~" in matcher.op:
+        try:
+            compile_regexp(matcher.value)
+        except QuerySyntaxError as error:
+            raise ConfigError(str(error), field=field) from error
+    return matcher
 
 
 def _written(matchers: Sequence[Matcher]) -> str:

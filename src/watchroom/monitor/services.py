@@ -33,11 +33,13 @@ class Reloads:
         problem: Why the last reload was refused; "" when it was not.
         at: When the last one was tried, epoch seconds.
         good_at: When the configuration in force was taken.
+        failures: How many were refused.
     """
 
     problem: str = ""
     at: float = 0.0
     good_at: float = 0.0
+    failures: int = 0
 
 
 @dataclass

@@ -95,6 +95,11 @@ def _configuration(services: Services) -> list[Family]:
             "When the files in force were read.",
         ),
         _count(
+            "watchroom_config_reload_failures",
+            reloads.failures,
+            "Reloads that were refused; the files read before stay active.",
+        ),
+        _count(
             "watchroom_rule_evaluations_missed",
             services.pulse.missed,
             "Evaluations skipped because the last one was still running.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import NamedTuple
 
 from watchroom.errors import ConfigError
@@ -53,13 +54,18 @@ class Token(NamedTuple):
 
 
 class TemplateSyntaxError(ConfigError):
-    """A template that this subset cannot read: what, and at which line and column."""
+    """A template that this subset cannot read: what, and at which line and column.
+
+    Attributes:
+        unsupported: Prometheus reads it.
+    """
 
     def __init__(self, what: str, text: str, at: int) -> None:
         row = text.count("\n", 0, at) + 1
         column = at - (text.rfind("\n", 0, at) + 1) + 1
         super().__init__(f"template, line {row}, column {column}: {what}")
         self.position = (row, column)
+        self.unsupported = False
 
 
 def unquote(quoted: str, text: str, at: int) -> str:
@@ -70,7 +76,10 @@ def unquote(quoted: str, text: str, at: int) -> str:
     def one(match: re.Match[str]) -> str:
         code = match[1]
         if code[0] in "xuU":
-            return chr(int(code[1:], 16))
+            value = int(code[1:], 16)
+            if value > sys.maxunicode:
+                raise TemplateSyntaxError(f"unknown escape \\{code}", text, at)
+            return chr(value)
         if code[0] in "01234567" and len(code) == 3:
             return chr(int(code, 8))
         if code not in _SIMPLE:
