@@ -165,12 +165,12 @@ def _check_matchers(texts: list[str], field: str) -> None:
 
 def _check_group_by(labels: list[str]) -> None:
     _check_names(labels, "group_by")
-    if "..." in labels and len(labels) > 1:
+    if "..." in labels and set(labels) != {"..."}:
         raise ConfigError(
             "'...' is all labels, and has no others beside it", field="group_by"
         )
     for i, label in enumerate(labels):
-        if label in labels[:i]:
+        if label in labels[:i] and label != "...":
             raise ConfigError(f"{label!r} is there twice", field=f"group_by[{i}]")
 
 

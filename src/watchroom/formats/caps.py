@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from watchroom.errors import ConfigError
+from watchroom.errors import ConfigError, NotSupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,9 +94,21 @@ class _Walk:
 
     def over(self, events: Iterable[Any]) -> None:
         """Look at every event, in order."""
+        documents = 0
         for event in events:
             line = event.start_mark.line + 1
-            if isinstance(event, yaml.CollectionStartEvent):
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise NotSupportedError(
+                        "has more than one document",
+                        file=self._file,
+                        line=line,
+                        hint="the servers read the first and pass over the rest: "
+                        "split the file at the line ---",
+                    )
+            elif isinstance(event, yaml.CollectionStartEvent):
+                self._name(event.anchor, line)
                 self._open.append((event.anchor, self._nodes))
                 self._deepest.append(0)
                 self._count(1, 0, line)
@@ -105,9 +117,20 @@ class _Walk:
             elif isinstance(event, yaml.AliasEvent):
                 self._repeat(event.anchor, line)
             elif isinstance(event, yaml.ScalarEvent):
-                if event.anchor is not None:
-                    self._sizes[event.anchor] = (1, 0)
+                self._name(event.anchor, line)
                 self._count(1, 0, line)
+
+    def _name(self, anchor: str | None, line: int) -> None:
+        if anchor is None:
+            return
+        if anchor in self._sizes:
+            raise NotSupportedError(
+                f"the anchor {anchor!r} is there twice",
+                file=self._file,
+                line=line,
+                hint="give the second one another name",
+            )
+        self._sizes[anchor] = (1, 0)
 
     def _count(self, nodes: int, levels: int, line: int) -> None:
         self._nodes += nodes

@@ -9,6 +9,24 @@ from __future__ import annotations
 PROMETHEUS_INSTEAD = "take it out, or run Prometheus itself over the same files"
 ALERTMANAGER_INSTEAD = "take it out, or run Alertmanager itself over the same files"
 
+INSTEAD = {
+    "credentials": "put it into a file and name that: credentials_file",
+    "bearer_token": "write authorization: {credentials_file: FILE}",
+    "bearer_token_file": "write authorization: {credentials_file: FILE}",
+    "auth_password": "put it into a file and name that: auth_password_file",
+    "routing_key": "put it into a file and name that: routing_key_file",
+    "match": "write it as matchers: ['name=\"value\"']",
+    "match_re": "write it as matchers: ['name=~\"pattern\"']",
+    "source_match": "write it as source_matchers: ['name=\"value\"']",
+    "source_match_re": "write it as source_matchers: ['name=~\"pattern\"']",
+    "target_match": "write it as target_matchers: ['name=\"value\"']",
+    "target_match_re": "write it as target_matchers: ['name=~\"pattern\"']",
+    "smtp_smarthost": "give each entry of email_configs its smarthost",
+    "smtp_from": "give each entry of email_configs its from",
+    "slack_api_url": "give each entry of slack_configs its api_url_file",
+}
+"""What to write in place of a key, where there is something."""
+
 AUTHORIZATION = frozenset({"credentials", "credentials_ref"})
 HTTP_CLIENT = frozenset(
     {

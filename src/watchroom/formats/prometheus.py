@@ -46,7 +46,7 @@ _DEFAULTS["evaluation_interval"] = 60.0
 class StaticConfig(msgspec.Struct, **_STRICT):
     """Targets that are written down."""
 
-    targets: list[str]
+    targets: list[str] = []
     labels: dict[str, str] = {}
 
 
@@ -277,7 +277,7 @@ def _check_alerting(alerting: Alerting) -> None:
                     hint="write v2, or leave it out",
                 )
             if manager.scheme not in {"http", "https"}:
-                raise ConfigError(
+                raise NotSupportedError(
                     f"{manager.scheme!r} is not http or https", field="scheme"
                 )
             if manager.authorization is not None:
@@ -322,7 +322,7 @@ def _refresh(text: str) -> None:
 def _check_group(group: StaticConfig, *, relabelled: bool) -> None:
     """Refuse what is no address; where steps follow, they may make it one."""
     for i, address in enumerate(group.targets):
-        if "/" in address and not relabelled:
+        if (not address or "/" in address) and not relabelled:
             raise ConfigError(
                 f"{address!r} is not a host and port",
                 field=f"targets[{i}]",

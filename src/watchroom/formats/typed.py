@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from watchroom.errors import ConfigError, NotSupportedError
+from watchroom.formats.known_keys import INSTEAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,8 @@ LINE = "__line__"
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {"str", "int", "float", "bool", "null", "timestamp", "merge", "value"}
 _BOOLS = {"true": True, "yes": True, "on": True}
-_BOOLS |= {"false": False, "no": False, "off": False}
+_BOOLS |= {"false": False, "no": False, "off": False, "y": True, "n": False}
+_LETTERS = {"y", "Y", "n", "N"}
 _NUMBERS = {"int", "float"}
 _KINDS = {str: "a text", bool: "true or false", int: "a whole number"}
 _KINDS[float] = "a number"
@@ -41,7 +43,11 @@ def shaped(node: yaml.Node | None, kind: Any, file: str) -> Any:
         NotSupportedError: A key that the struct names in ``NOT_HERE``.
     """
     if node is None or _is_null(node):
-        return [] if get_origin(kind) is list else {}
+        if get_origin(kind) is list:
+            return []
+        for name in _needed(kind):
+            raise ConfigError(f"{name!r} is missing", file=file, line=1)
+        return {}
     return _Shaper(file).value(node, kind, "")
 
 
@@ -53,8 +59,8 @@ class _Shaper:
 
     def value(self, node: yaml.Node, kind: Any, field: str) -> Any:
         kind = _required(kind)
-        if _is_null(node) and get_origin(kind) in {list, dict}:
-            return get_origin(kind)()
+        if _is_null(node):
+            return self._nothing(node, kind, field)
         if kind is Any:
             return yaml.SafeLoader("").construct_document(node)
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -68,6 +74,20 @@ class _Shaper:
                 for key, child in self._pairs(self._mapping(node, field), field)
             }
         return self._scalar(node, kind, field)
+
+    def _nothing(self, node: yaml.Node, kind: Any, field: str) -> Any:
+        """Return what an item of a list, or a label, is without a value."""
+        if kind is Any:
+            return None
+        if kind is str or get_origin(kind) in {list, dict}:
+            return (get_origin(kind) or kind)()
+        raise NotSupportedError(
+            "is empty",
+            file=self._file,
+            line=node.start_mark.line + 1,
+            field=field,
+            hint="take it out, or write its keys",
+        )
 
     def _struct(self, node: yaml.MappingNode, kind: Any, field: str) -> dict[str, Any]:
         fields = _fields(kind)
@@ -125,12 +145,26 @@ class _Shaper:
             raise self._error(node, field, f"must be {wanted}, not {_said(node)}")
         tag = node.tag.removeprefix(_TAG)
         if tag not in _SCALARS:
-            raise self._error(node, field, f"the YAML tag {node.tag!r} is unknown")
+            kind_of = NotSupportedError if tag == "binary" else ConfigError
+            raise kind_of(
+                f"the YAML tag {node.tag!r} is not supported",
+                file=self._file,
+                line=node.start_mark.line + 1,
+                field=field,
+            )
         text: str = node.value
         if kind is str:
-            return "" if tag == "null" and text != "null" else text
-        if kind is bool and tag == "bool":
+            return text
+        if kind is bool and (tag == "bool" or (text in _LETTERS and not node.style)):
             return _BOOLS[text.lower()]
+        if kind is int and tag == "float":
+            raise NotSupportedError(
+                f"{text!r} is not a whole number",
+                file=self._file,
+                line=node.start_mark.line + 1,
+                field=field,
+                hint="the servers cut off what is behind the point",
+            )
         if (kind is int and tag == "int") or (kind is float and tag in _NUMBERS):
             try:
                 return kind(yaml.SafeLoader("").construct_object(node))
@@ -148,7 +182,7 @@ class _Shaper:
                 file=self._file,
                 line=line,
                 field=field,
-                hint=getattr(kind, "INSTEAD", None),
+                hint=INSTEAD.get(name) or getattr(kind, "INSTEAD", None),
             )
         known = sorted(n for n in _fields(kind) if n != LINE)
         near = difflib.get_close_matches(str(name), known, n=1)

@@ -46,6 +46,8 @@ def compose(text: str, file: str) -> yaml.Node | None:
         node = yaml.compose(text, Loader=caps.Loader)
     except yaml.YAMLError as error:
         raise _broken(error, file) from None
+    except UnicodeError:
+        raise ConfigError("is not UTF-8", file=file) from None
     if node is not None:
         _refuse_twins(node, file)
     return node
@@ -72,8 +74,6 @@ def parse(text: str, file: str) -> tuple[Any, yaml.Node | None]:
 def _broken(error: yaml.YAMLError, file: str) -> ConfigError:
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None)
-    if "expected a single document" in str(error):
-        what = "more than one document (a line with ---)"
     line = mark.line + 1 if mark else None
     return ConfigError(f"not YAML: {what or error}", file=file, line=line)
 
@@ -105,7 +105,9 @@ def placed_in(text: str, file: str) -> Iterator[None]:
     """Do as `placed`, with the nodes of a text that has been read before."""
     try:
         yield
-    except ConfigError:
+    except ConfigError as error:
+        if error.file is not None:
+            raise
         with placed(compose(text, file), file):
             raise
 

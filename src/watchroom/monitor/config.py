@@ -8,12 +8,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from watchroom.errors import (
-    ConfigError,
-    NotSupportedError,
-    QueryError,
-    UnsupportedError,
-)
+from watchroom.errors import ConfigError, NotSupportedError
 from watchroom.formats import (
     alertmanager,
     contacts,
@@ -33,7 +28,6 @@ from watchroom.monitor.reading import matching, text_of
 from watchroom.monitor.relabel import compile_rules
 from watchroom.monitor.route import compile_route
 from watchroom.monitor.targets import BODY_LIMIT, SAMPLE_LIMIT, Job, build
-from watchroom.promql.parse import parse as promql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -161,11 +155,13 @@ def load(root: Path) -> Loaded:
     if manifest_path.exists():
         known = manifest.load(reader.text(manifest_path), str(manifest_path))
     sheets, refused = _sheets(reader)
+    with yamlfile.placed_in(text, str(main)):
+        rules = _rules(reader, config)
     return Loaded(
         root=root,
         prometheus=config,
         jobs=jobs,
-        rules=_rules(reader, config),
+        rules=rules,
         alertmanager=routing,
         dashboard=sheets[OVERVIEW].dashboard if OVERVIEW in sheets else None,
         sheets=sheets,
@@ -225,13 +221,13 @@ def _rules(
     reader: _Reader, config: prometheus.Prometheus
 ) -> dict[str, rulefile.RuleFile]:
     found: dict[str, rulefile.RuleFile] = {}
-    for pattern in config.rule_files:
+    for i, pattern in enumerate(config.rule_files):
         paths = matching(reader.root, pattern)
         if not paths and "*" not in pattern:
-            raise ConfigError(
-                "is missing",
-                file=reader.root / pattern,
-                hint="rule_files of prometheus.yml names it",
+            raise NotSupportedError(
+                f"{pattern!r} is missing",
+                field=f"rule_files[{i}]",
+                hint="Prometheus goes on without it; make it, or take the line out",
             )
         for path in paths:
             try:
@@ -246,23 +242,13 @@ def _rules(
 
 
 def _check_rules(file: rulefile.RuleFile) -> None:
-    """Refuse the expressions and templates that our own readers refuse."""
+    """Refuse the templates that our own reader refuses."""
     for i, group in enumerate(file.groups):
         for j, rule in enumerate(group.rules):
             with yamlfile.within(f"groups[{i}].rules[{j}]"):
-                _check_expression(rule.expr)
                 for part in ("labels", "annotations") if rule.alert else ():
                     with yamlfile.within(part):
                         check_templates(getattr(rule, part))
-
-
-def _check_expression(expr: str) -> None:
-    try:
-        promql(expr)
-    except UnsupportedError as error:
-        raise NotSupportedError(str(error), field="expr") from None
-    except QueryError as error:
-        raise ConfigError(str(error), field="expr") from None
 
 
 def _check_targets(jobs: Iterable[tuple[Job, prometheus.ScrapeConfig]]) -> None:

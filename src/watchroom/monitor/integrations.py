@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from watchroom.errors import ConfigError
+from watchroom.errors import ConfigError, NotSupportedError
 from watchroom.formats.alertmanager import (
     EmailConfig,
     PagerdutyConfig,
@@ -31,7 +31,7 @@ def integrations(config: Alertmanager, root: Path) -> dict[str, dict[str, Integr
         root: What its files are relative to.
 
     Raises:
-        ConfigError: A template does not parse.
+        NotSupportedError: A template does not parse.
     """
     found: dict[str, dict[str, Integration]] = {}
     for i, receiver in enumerate(config.receivers):
@@ -42,10 +42,10 @@ def integrations(config: Alertmanager, root: Path) -> dict[str, dict[str, Integr
                 found[receiver.name][name] = _one(entry, root)
             except ConfigError as error:
                 text = (error.field or "").partition(".")[2]  # behind its kind
-                raise ConfigError(
+                raise NotSupportedError(
                     f"receiver {receiver.name}: {error.what}",
                     field=f"receivers[{i}].{kind}_configs[{place}.{text}",
-                    hint=error.hint,
+                    hint="Alertmanager takes it, and fails at every message",
                 ) from None
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.errors import ConfigError, QuerySyntaxError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _OPERATORS: dict[str, MatchOp] = {"=": "=", "!=": "!=", "=~": "=~", "!~": "!~"}
 _ALL = "..."
+_RESERVED = re.compile(r"""[\s{}!=~,\\"'`]""")
 
 
 def compile_matchers(texts: Sequence[str], field: str) -> tuple[Matcher, ...]:
@@ -46,13 +48,14 @@ def compiled(parsed: texts_of.Matcher, field: str) -> Matcher:
     return matcher
 
 
-def _written(matchers: Sequence[Matcher]) -> str:
+def written(matchers: Sequence[Matcher]) -> str:
     """Return matchers as group keys hold them: ``{severity="critical"}``."""
     parts = []
     for matcher in matchers:
         value = matcher.value.replace("\\", "\\\\").replace("\n", "\\n")
         value = value.replace('"', '\\"')
-        parts.append(f'{matcher.name}{matcher.op}"{value}"')
+        name = quote(matcher.name) if _RESERVED.search(matcher.name) else matcher.name
+        parts.append(f'{name}{matcher.op}"{value}"')
     return "{" + ",".join(parts) + "}"
 
 
@@ -127,7 +130,7 @@ def compile_route(route: Route, parent: Node = _DEFAULTS, field: str = "route") 
         group_by = None if _ALL in route.group_by else frozenset(route.group_by)
     prefix = "" if parent is _DEFAULTS else parent.key + "/"
     node = Node(
-        prefix + _written(matchers),
+        prefix + written(matchers),
         route.receiver or parent.receiver,
         matchers,
         route.continue_,

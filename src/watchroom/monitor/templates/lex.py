@@ -116,7 +116,9 @@ def tokens(text: str) -> list[list[Token]]:
             found.append([Token("text", piece, position)])
         if start < 0:
             return found
-        comment = re.compile(r"[ \t\r\n]*/\*").match(text, inner)
+        # As in Go: at once behind the braces, or one blank behind a dash.
+        blank = text[inner - 1] == "-" and text[inner : inner + 1] in _SPACE
+        comment = re.compile(r"/\*").match(text, inner + blank)
         if comment:
             position, trim = _comment(text, start, comment.end())
         else:
@@ -128,7 +130,7 @@ def _comment(text: str, start: int, position: int) -> tuple[int, bool]:
     close = text.find("*/", position)
     if close < 0:
         raise TemplateSyntaxError("unclosed comment", text, start)
-    end = re.compile(r"([ \t\r\n]+-)?[ \t\r\n]*\}\}").match(text, close + 2)
+    end = re.compile(r"([ \t\r\n]-)?\}\}").match(text, close + 2)
     if end is None:
         raise TemplateSyntaxError("comment ends before closing delimiter", text, start)
     return end.end(), bool(end[1])

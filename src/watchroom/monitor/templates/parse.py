@@ -68,6 +68,12 @@ class Parser:
         error.unsupported = True
         return error
 
+    def _never(self, what: str, at: int) -> TemplateSyntaxError:
+        """Return the error for what Go reads, and fails at whenever it expands it."""
+        error = self._error(what, at)
+        error.unsupported = True
+        return error
+
     @contextlib.contextmanager
     def _deeper(self, at: int) -> Iterator[None]:
         self._levels += 1
@@ -179,7 +185,7 @@ class Parser:
             assigns = word.kind == "assign"
             for name in names:
                 if assigns and name.text not in self._scope:
-                    raise self._error(f"undefined variable {name.text!r}", name.at)
+                    raise self._never(f"undefined variable {name.text!r}", name.at)
             return tuple(name.text for name in names), assigns
         self._word = start
         return (), False
@@ -218,9 +224,9 @@ class Parser:
             raise self._error("missing value for command", at)
         callee = words[0]
         if isinstance(callee, nodes.Literal) and callee.value is None:
-            raise self._error("nil is not a command", at)
+            raise self._never("nil is not a command", at)
         if not isinstance(callee, nodes.Call) and (len(words) > 1 or not first):
-            raise self._error("only a function takes arguments", at)
+            raise self._never("only a function takes arguments", at)
         return nodes.Command(tuple(words), at)
 
     def _operand(self) -> nodes.Operand:  # noqa: C901 - one case per token
