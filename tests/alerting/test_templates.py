@@ -169,7 +169,7 @@ def expand(text, **changes):
         ("{{ }}", "missing value for command"),
         ("{{ $value ", "unclosed action"),
         ('{{ "a }}', "unexpected '\"' in action"),
-        ("{{ /* a }}", "unclosed comment"),
+        ("{{/* a }}", "unclosed comment"),
         ("{{ 1 | 2 }}", "only a function takes arguments"),
         ("{{ if nil }}{{ end }}", "nil is not a command"),
         ("{{ break }}", "{{break}} outside {{range}}"),
