@@ -69,14 +69,14 @@ class Reloader:
         await asyncio.to_thread(load_rules, services, loaded)
         await self._evaluator.apply()
         await services.notifier.reload(loaded.alertmanager, loaded.root)
-        renew = services.oncall.by_hand.renew
-        await asyncio.to_thread(renew, loaded.external_labels)
+        await self._renew(loaded)
         services.config = loaded
         services.access.allow(loaded.monitor_url)
         services.oncall.contacts = loaded.contacts
 
     async def begin(self, loaded: Loaded) -> None:
         """Start what runs on its own, at the start of the monitor."""
+        await self._renew(loaded)
         await self._watch(loaded)
         await self._evaluator.apply()
 
@@ -84,6 +84,10 @@ class Reloader:
         """Scrape the targets of these files."""
         self._services.itself.apply(loaded.prometheus)
         await self._jobs.apply(loaded)
+
+    async def _renew(self, loaded: Loaded) -> None:
+        renew = self._services.oncall.by_hand.renew
+        await asyncio.to_thread(renew, loaded.external_labels)
 
     async def _back(self, old: Loaded) -> None:
         try:
