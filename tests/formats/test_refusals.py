@@ -22,7 +22,7 @@ BAD = {
     "a receiver of another kind": (
         alertmanager,
         "route:\n  receiver: ops\nreceivers:\n  - name: ops\n    sns_configs: []\n",
-        (5, "'sns_configs' is not supported by the embedded monitor", "Alertmanager"),
+        (5, "sns_configs is not supported yet", "webhook_configs"),
     ),
     "a route to nobody": (
         alertmanager,
@@ -65,10 +65,10 @@ BAD = {
         ),
         (4, "longer than scrape_interval", ""),
     ),
-    "a list for a text": (
+    "a number for a text": (
         prometheus,
-        "scrape_configs:\n  - job_name: [7]\n",
-        (2, "must be a text, not a list", ""),
+        "scrape_configs:\n  - job_name: 7\n",
+        (2, "expected `str`, got `int`", ""),
     ),
     "two jobs of one name": (
         prometheus,
@@ -78,13 +78,13 @@ BAD = {
     "a key twice": (
         prometheus,
         "global: {}\nglobal: {}\n",
-        (2, "key 'global' is there twice", ""),
+        (2, "key 'global' stands twice", ""),
     ),
     "no YAML": (prometheus, "global: [\n", (2, "not YAML", "")),
     "PromQL that does not parse": (
         rulefile,
         "groups:\n  - name: g\n    rules:\n      - record: a\n        expr: sum(\n",
-        (5, "does not parse", ""),
+        (4, "does not parse", ""),
     ),
     "a rule that is both": (
         rulefile,

@@ -95,9 +95,7 @@ def _defaults(job: Job, labels: dict[str, str]) -> dict[str, str]:
         "__metrics_path__": job.metrics_path,
         "__scheme__": job.scheme,
     }
-    start |= {
-        f"__param_{name}": values[0] for name, values in job.params.items() if values
-    }
+    start |= {f"__param_{name}": values[0] for name, values in job.params.items()}
     return start | labels
 
 

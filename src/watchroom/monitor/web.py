@@ -22,7 +22,6 @@ from watchroom.monitor.console.login import Logins
 from watchroom.monitor.console.nav import PATHS, paths_of
 from watchroom.monitor.console.pages import Console
 from watchroom.monitor.console.render import Renderer
-from watchroom.monitor.console.silences import SilencesPage
 
 if TYPE_CHECKING:
     from watchroom.monitor.auth import Listen
@@ -38,15 +37,7 @@ _APIS = (
     OwnAPI,
     ProofsAPI,
 )
-_PAGES = (
-    Console,
-    Dashboards,
-    AlertsPage,
-    IncidentPages,
-    SilencesPage,
-    Checklist,
-    Logins,
-)
+_PAGES = (Console, Dashboards, AlertsPage, IncidentPages, Checklist, Logins)
 
 
 def application(services: Services) -> web.Application:

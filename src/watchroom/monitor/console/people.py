@@ -28,7 +28,6 @@ _ACTS = {
     "resolved": ("✓", "ok"),
     "reviewed": ("✓", "ok"),
     "silenced": ("–", "warn"),
-    "unsilenced": ("–", ""),
     "opened": ("▲", "fire"),
 }
 

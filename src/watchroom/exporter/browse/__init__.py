@@ -1,1 +1,0 @@
-"""How a browser reaches a site: addresses, connections, cookies, answers."""
