@@ -15,6 +15,7 @@ from tests.support import app, documents
 from tests.support.documents import DOCUMENTS, README, ROOT, commands, prose
 
 from watchroom.cli import COMMANDS
+from watchroom.derive.known_series import BUILT_IN
 
 each_document = pytest.mark.parametrize(
     "path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix()
@@ -204,15 +205,20 @@ def test_every_block_of_python_runs_and_its_settings_are_accepted(
 
 def test_every_block_of_yaml_is_read() -> None:
     from watchroom.derive import local
-    from watchroom.formats import contacts, yamlfile
+    from watchroom.formats import contacts, prometheus, yamlfile
+    from watchroom.formats.receivers import HttpConfig
 
     for path in DOCUMENTS:
         for text in documents.blocks(path, "yaml"):
             if text.startswith("contacts:"):
                 names = set(re.findall(r"\w+", "".join(re.findall(r"\[.*\]", text))))
                 assert contacts.load(text, path.name, names).order()
+            elif text.startswith("alerting:"):
+                assert prometheus.load(text, path.name).alerting
+            elif text.startswith("authorization:"):
+                assert yamlfile.load(text, path.name, HttpConfig).authorization
             else:
-                assert yamlfile.load(text, path.name, local.Jobs).scrape_configs
+                assert yamlfile.load(text, path.name, local.Jobs)[0].scrape_configs
 
 
 def test_the_settings_table_is_the_settings() -> None:
@@ -272,7 +278,8 @@ def test_every_alert_metric_and_variable_named_exists(path: Path) -> None:
     }
     ends = "total|seconds|bytes|up|info|connections|limit|readonly"
     named = re.findall(rf"`((?:[a-z]+_)+(?:{ends}))(?:\{{[^`]*)?`", text)
-    assert set(named) <= known | {"probe_ssl_earliest_cert_expiry", "invoices_total"}
+    probed = {name for name in BUILT_IN if name.startswith("probe_")}
+    assert set(named) <= known | probed | {"invoices_total"}
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:

@@ -2,6 +2,7 @@
 
 WatchroomError
 ├── ConfigError        a file, setting or argument is wrong: what, where, what to do
+│   └── NotSupportedError  valid for the server it is written for, but not done here
 ├── FormatError        a peer spoke something we cannot read (exposition, JSON)
 ├── QueryError         PromQL that cannot be answered
 │   ├── QuerySyntaxError     it does not parse or type-check
@@ -45,6 +46,13 @@ class ConfigError(WatchroomError):
         self.field = field
         self.hint = hint
 
+    def moved(
+        self, *, file: object = None, line: int | None = None, field: str | None = None
+    ) -> ConfigError:
+        """Return the same fault at another place."""
+        same = NotSupportedError if isinstance(self, NotSupportedError) else ConfigError
+        return same(self.what, file=file, line=line, field=field, hint=self.hint)
+
     def __str__(self) -> str:
         where = ""
         if self.file is not None:
@@ -53,6 +61,10 @@ class ConfigError(WatchroomError):
         if self.field is not None:
             where += f"{self.field}: "
         return where + self.what + (f" ({self.hint})" if self.hint else "")
+
+
+class NotSupportedError(ConfigError):
+    """A file that Prometheus or Alertmanager would take, and the monitor does not."""
 
 
 class FormatError(WatchroomError):

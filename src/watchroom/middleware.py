@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from functools import cache
@@ -12,6 +11,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
 from watchroom import conf
 from watchroom.instrument import http
+from watchroom.instrument.outcome import of_error
 from watchroom.registry import roles
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class Middleware:
         request._watchroom_flight = flight  # type: ignore[attr-defined]  # ours  # noqa: SLF001
         try:
             response = self.get_response(request)
-        except BaseException:  # a worker told to exit in mid-request is one too
-            http.end(request, flight, 500)
+        except BaseException as error:  # a worker told to exit in mid-request too
+            http.end(request, flight, of_error(request, error))
             raise
         if getattr(response, "streaming", False):
             http.end_with(request, response, flight)
@@ -96,11 +96,8 @@ class Middleware:
         request._watchroom_flight = flight  # type: ignore[attr-defined]  # ours  # noqa: SLF001
         try:
             response = await self.get_response(request)
-        except asyncio.CancelledError:  # how Django passes on a disconnect
-            http.end(request, flight, http.GONE)
-            raise
-        except BaseException:
-            http.end(request, flight, 500)
+        except BaseException as error:
+            http.end(request, flight, of_error(request, error))
             raise
         if getattr(response, "streaming", False):
             http.end_with(request, response, flight)

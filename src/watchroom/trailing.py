@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
 from watchroom.context.trail import CURRENT, of_request
 from watchroom.instrument import http
+from watchroom.instrument.outcome import BROKEN, of_error
+from watchroom.instrument.streams import Stream
 from watchroom.logs import console, lines, tasks
 from watchroom.registry.guard import fault
 
@@ -36,10 +37,15 @@ class Trailing:
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         super().__init__(get_response)  # type: ignore[call-arg]  # the middleware's
-        self._tells = console.active()
-        self._follows_tasks = tasks.install()
-        tracking = sys.modules.get("watchroom.tracking")
-        self._mark = tracking.mark if tracking and tracking.active() else None
+        self._tells = self._follows_tasks = False
+        self._mark: Callable[[Trail], None] | None = None
+        try:
+            self._tells = console.active()
+            tracking = sys.modules.get("watchroom.tracking")
+            self._mark = tracking.mark if tracking and tracking.active() else None
+        except Exception:  # noqa: BLE001 - the guard, written out
+            fault("context")
+        self._follow_tasks()
         self.process_view = self._atrail_on if self.is_async else self._trail_on
 
     def __call__(
@@ -51,8 +57,8 @@ class Trailing:
         opened = self._open(request)
         try:
             response: Any = super().__call__(request)  # type: ignore[misc]  # the middleware's
-        except BaseException:
-            self._close(opened, request, 500)
+        except BaseException as error:
+            self._close(opened, request, of_error(request, error), error)
             raise
         self._answer(opened, request, response)
         return cast("HttpResponseBase", response)
@@ -61,11 +67,8 @@ class Trailing:
         opened = self._open(request)
         try:
             response: Any = await super()._acall(request)  # type: ignore[misc]  # the middleware's
-        except asyncio.CancelledError:
-            self._close(opened, request, http.GONE)
-            raise
-        except BaseException:
-            self._close(opened, request, 500)
+        except BaseException as error:
+            self._close(opened, request, of_error(request, error), error)
             raise
         self._answer(opened, request, response)
         return cast("HttpResponseBase", response)
@@ -90,37 +93,69 @@ class Trailing:
         try:
             response.headers.setdefault(REQUEST_ID, opened[0].request_id)
             if getattr(response, "streaming", False):
-                status = response.status_code
-                response._resource_closers.append(  # type: ignore[attr-defined]  # noqa: SLF001 - as Django's own files
-                    lambda: self._close_stream(opened[0], request, status)
+                trail = opened[0]
+                self._streamed(request, response).follow(
+                    response,
+                    lambda status, error: self._close_stream(
+                        trail, request, status, error
+                    ),
                 )
                 return
         except Exception:  # noqa: BLE001 - the guard, written out
             fault("context")
         self._close(opened, request, response.status_code)
 
-    def _close(self, opened: Opened | None, request: HttpRequest, status: int) -> None:
+    @staticmethod
+    def _streamed(request: HttpRequest, response: Any) -> Stream:
+        """Return what follows the body already, for its count, or a new one."""
+        found = getattr(response, "_watchroom_stream", None)
+        if isinstance(found, Stream):
+            return found
+        return Stream(request, response.status_code)
+
+    def _close(
+        self,
+        opened: Opened | None,
+        request: HttpRequest,
+        status: int,
+        error: BaseException | None = None,
+    ) -> None:
         if opened is None:
             return
         trail, token = opened
         try:
             if self._tells:
+                if error is not None and status >= BROKEN:
+                    trail.exc_info = (type(error), error, error.__traceback__)
                 lines.request(trail, request, status)
         except Exception:  # noqa: BLE001 - the guard, written out
             fault("logs")
         finally:
             CURRENT.reset(token)
 
-    def _close_stream(self, trail: Trail, request: HttpRequest, status: int) -> None:
+    def _close_stream(
+        self,
+        trail: Trail,
+        request: HttpRequest,
+        status: int,
+        error: BaseException | None,
+    ) -> None:
         # Perhaps in another context: servers close where they like.
-        self._close((trail, CURRENT.set(trail)), request, status)
+        self._close((trail, CURRENT.set(trail)), request, status, error)
         CURRENT.set(None)
 
     def _trail_on(self, request: HttpRequest, *_: object) -> None:
         # Which tasks there are is known once the views have been imported.
         if not self._follows_tasks:
-            self._follows_tasks = tasks.install()
+            self._follow_tasks()
         http.resolved(request)
+
+    def _follow_tasks(self) -> None:
+        try:
+            self._follows_tasks = tasks.install()
+        except Exception:  # noqa: BLE001 - the guard, written out
+            self._follows_tasks = True  # it would fail again with each request
+            fault("logs")
 
     async def _atrail_on(self, request: HttpRequest, *_: object) -> None:
         self._trail_on(request)

@@ -30,6 +30,9 @@ _BYTES = {
 _DURATION = (
     r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?"
 )
+_LONGEST = (2**63 - 1) / 10**9
+"""Prometheus counts durations in nanoseconds of 63 bits."""
+_LONGEST_TEXT = 100
 _UNITS = ("y", "w", "d", "h", "m", "s", "ms")
 
 
@@ -39,18 +42,21 @@ def parse_duration(text: str) -> float:
     Raises:
         ConfigError: `text` is not a duration.
     """
-    match = re.fullmatch(_DURATION, text)
+    match = re.fullmatch(_DURATION, text, re.ASCII)
     if text == "0":
         return 0.0
-    if not text or match is None:
+    if not text or match is None or len(text) > _LONGEST_TEXT:
         raise ConfigError(
-            f"{text!r} is not a duration", hint="write it as 30s, 5m or 1h30m"
+            f"{text[:40]!r} is not a duration", hint="write it as 30s, 5m or 1h30m"
         )
-    return sum(
+    seconds = sum(
         int(count) * _SECONDS[unit]
         for count, unit in zip(match.groups(), _UNITS, strict=True)
         if count
     )
+    if seconds > _LONGEST:
+        raise ConfigError(f"{text!r} is longer than 292 years")
+    return seconds
 
 
 def format_duration(seconds: float) -> str:

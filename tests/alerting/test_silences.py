@@ -9,11 +9,13 @@ import subprocess
 import urllib.parse
 
 import pytest
+from tests.support import documents
 from tests.support.listener import listening
 from tests.support.ports import free_port
 from tests.support.servers import eventually, get_json, running
 from tests.support.watched import Files, Monitor, request
 
+RECEIVERS = documents.ROOT / "docs" / "receivers.md"
 pytestmark = pytest.mark.judge("prometheus-alertmanager", "amtool")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -21,19 +23,21 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 class Manager:
     """One of the two: where it answers, and who hears its pages."""
 
-    def __init__(self, url, pages):
+    def __init__(self, url, pages, bearer=None, http_config=None):
         self.url, self.pages = url, pages
+        self.bearer = bearer or {}
+        self.options = [f"--http.config.file={http_config}"] if http_config else []
 
     def call(self, path, body=None, method=None):
         """Return the status and the JSON of an answer."""
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **self.bearer}
         found = request(f"{self.url}/api/v2{path}", data=data, method=method, **headers)
         return found.status, json.loads(found.body) if found.body.strip() else None
 
     def amtool(self, *words):
         """Return what amtool prints."""
-        command = ["amtool", f"--alertmanager.url={self.url}", *words]
+        command = ["amtool", f"--alertmanager.url={self.url}", *self.options, *words]
         # On the other channel it warns that ours is another version than its own.
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return done.stdout
@@ -58,6 +62,18 @@ class Manager:
         return self.call(f"/alerts?{urllib.parse.urlencode(words)}")[1]
 
 
+def amtools(monitor):
+    """Write what docs/receivers.md gives amtool to send the token with."""
+    text = next(
+        text
+        for text in documents.blocks(RECEIVERS, "yaml")
+        if text.startswith("authorization:")
+    )
+    where = monitor.state.with_name("amtool-http.yml")
+    where.write_text(text.replace("/var/lib/watchroom/shop", str(monitor.state)))
+    return where
+
+
 @pytest.fixture(scope="module", params=["watchroom", "alertmanager"])
 def manager(request, tmp_path_factory):
     where = tmp_path_factory.mktemp(request.param)
@@ -66,7 +82,7 @@ def manager(request, tmp_path_factory):
         if request.param == "watchroom":
             monitor = Monitor(files, where).start().ready()
             try:
-                yield Manager(monitor.url, pages)
+                yield Manager(monitor.url, pages, monitor.bearer, amtools(monitor))
             finally:
                 monitor.stop()
             return

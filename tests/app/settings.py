@@ -36,6 +36,9 @@ CACHES = {
         "LOCATION": "other",
     },
 }
+# Where a middleware that only knows synchronous requests stands, beside watchroom's.
+if (WHERE := os.environ.get("TESTS_APP_SYNC_ONLY")) is not None:
+    MIDDLEWARE.insert(int(WHERE), "tests.app.views.sync_only")
 USE_TZ = True
 LIMIT = os.environ.get("TESTS_APP_LIMIT")
 WATCHROOM = {

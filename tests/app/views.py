@@ -1,5 +1,7 @@
 # ruff: noqa: ARG001 - a view is given its request
 import asyncio
+import errno
+import io
 import logging
 import os
 import time
@@ -9,7 +11,12 @@ from django.conf import settings
 from django.contrib.sessions.backends.cache import SessionStore
 from django.core.cache import cache
 from django.db import connection
-from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import (
+    FileResponse,
+    HttpResponse,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 
 
 def fine(request, number=0):
@@ -55,6 +62,66 @@ async def astream(request):
             yield f"{number}\n"
 
     return StreamingHttpResponse(parts())
+
+
+def breaks(request, after=1):
+    """Stream some parts and fail; with none the failure is in place of the first."""
+
+    def parts():
+        for number in range(after):
+            yield f"{number}\n"
+        raise RuntimeError("in the middle of it")
+
+    return StreamingHttpResponse(parts())
+
+
+async def abreaks(request, after=1):
+    async def parts():
+        for number in range(after):
+            yield f"{number}\n"
+        raise RuntimeError("in the middle of it")
+
+    return StreamingHttpResponse(parts())
+
+
+class TornFile(io.BytesIO):
+    """A file on a disk, or in a store, that fails while it is read."""
+
+    def read(self, size=-1):
+        if self.tell() > 0:
+            raise OSError(errno.EIO, "the disk has an error")
+        return super().read(min(size, 4))
+
+
+def torn(request):
+    return FileResponse(TornFile(b"x" * 100))
+
+
+async def cancels(request):
+    """Wait for a task of its own that was cancelled: nobody has gone."""
+    task = asyncio.ensure_future(asyncio.sleep(10))
+    task.cancel()
+    await task
+
+
+async def endless(request):
+    """Stream until the client has had enough of it, as server-sent events do."""
+
+    async def parts():
+        while True:
+            yield b"x" * 1024
+            await asyncio.sleep(0.02)
+
+    return StreamingHttpResponse(parts())
+
+
+def sync_only(get_response):
+    """Be a middleware that only knows synchronous requests."""
+
+    def middleware(request):
+        return get_response(request)
+
+    return middleware
 
 
 def slow(request):

@@ -158,7 +158,7 @@ def test_the_teams_own_files_are_merged_in_and_never_written_to(shop):
         (
             "local/rules/db.yml",
             "groups:\n  - name: x\n    rules:\n      - alert: a\n        expr: sum(\n",
-            "local/rules/db.yml:4:",
+            "local/rules/db.yml:5:",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from watchroom.catalogue import load, metrics, parameters
 from watchroom.catalogue.load import Override
 from watchroom.catalogue.model import Vital
 from watchroom.catalogue.standard import VITALS
-from watchroom.derive.plan import BUILT_IN
+from watchroom.derive.known_series import BUILT_IN
 from watchroom.errors import ConfigError
 
 STANDARD = (

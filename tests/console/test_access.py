@@ -136,12 +136,20 @@ def test_a_login_leads_to_our_own_pages_only(monitor, token, then):
 
 
 def test_a_form_needs_the_token_of_its_session(monitor):
-    ours = form_token(logged_in(monitor))
-    local = b"form_token=" + monitor_form_token(monitor).encode()
-    assert monitor.post("/logout", b"").status == 403
-    assert monitor.post("/logout", b"form_token=" + ours.encode()).status == 403
-    assert monitor.post("/logout", local).status == 303
-    assert monitor.post("/logout", local, Origin="https://evil.example").status == 403
+    def post(form, **headers):
+        data = b"form_token=" + form.encode()
+        return monitor.post("/logout", data, stranger=True, **headers).status
+
+    mine, others = monitor.login(), monitor.login()
+    ours = form_token(request(f"{monitor.url}/", **mine).body)
+    theirs = form_token(request(f"{monitor.url}/", **others).body)
+    assert post("", **mine) == 403
+    assert post(theirs, **mine) == 403
+    assert post(ours) == 401, "no session"
+    assert post(ours, **mine, Origin="https://evil.example") == 403
+    assert post(ours, **mine) == 303
+    assert post(ours, **mine) == 401, "ended"
+    assert post(theirs, **others) == 303
 
 
 def test_an_error_is_a_page_for_people_and_a_line_for_programs(monitor, token):
@@ -154,7 +162,7 @@ def test_an_error_is_a_page_for_people_and_a_line_for_programs(monitor, token):
     assert 'href="../dashboards/"' in page.body
     gone = request(f"{monitor.url}/incidents/999", **HTML, **bearer)
     assert "There is no incident 999" in gone.body
-    stale = request(f"{monitor.url}/logout", data=b"", **HTML)
+    stale = request(f"{monitor.url}/logout", data=b"", **HTML, **monitor.login())
     assert (stale.status, "load the page again" in stale.body) == (403, True)
     # Strangers learn nothing from it, not even what pages there are.
     for path, headers in (("/", {"Host": "evil.example"}), ("/answer/a/b", {})):
@@ -165,22 +173,10 @@ def test_an_error_is_a_page_for_people_and_a_line_for_programs(monitor, token):
     assert "<html" not in api.body
 
 
-def logged_in(monitor):
-    visitor = Visitor()
-    token = (monitor.state / "token").read_text().strip()
-    return visitor.go(f"{monitor.url}/login", {"token": token})[1].body
-
-
-def monitor_form_token(monitor):
-    """Return the token of this machine's own pages, which have no logout button."""
-    token = (monitor.state / "token").read_text().strip()
-    return Sessions(token.encode()).form_token("")
-
-
-def test_a_one_time_link_logs_in_once_and_looking_at_it_burns_nothing(monitor, token):
-    bearer = {"Authorization": f"Bearer {token}"}
-    assert monitor.post("/-/login-link").status == 401
-    offered = monitor.post("/-/login-link", **bearer).json
+def test_a_one_time_link_logs_in_once_and_looking_at_it_burns_nothing(monitor):
+    assert monitor.post("/-/login-link", stranger=True).status == 401
+    assert monitor.post("/-/login-link", stranger=True, **monitor.login()).status == 401
+    offered = monitor.post("/-/login-link").json
     assert offered["seconds"] == LINK_SECONDS
     visitor, stranger = Visitor(), {"X_Forwarded_For": "203.0.113.9"}
     url = f"{monitor.url}/{offered['path']}"
@@ -200,7 +196,7 @@ def test_a_one_time_link_logs_in_once_and_looking_at_it_burns_nothing(monitor, t
 def test_after_ten_wrong_tokens_a_sender_waits_and_others_do_not(monitor, token):
     def attempt(given, sender):
         data = f"token={given}".encode()
-        answer = monitor.post("/login", data, X_Forwarded_For=sender)
+        answer = monitor.post("/login", data, stranger=True, X_Forwarded_For=sender)
         return answer.headers["Location"]
 
     sessions = [attempt("x", "203.0.113.66") for _ in range(1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from watchroom.monitor.alerts import Alert, AlertStatusView
-from watchroom.monitor.console.alerts import lines, posted
+from watchroom.monitor.console.alerts import lines, muted_of, posted
 from watchroom.monitor.rule_views import AlertView, RuleView
 
 EVIL = "<script>x</script>"
@@ -33,6 +33,7 @@ def test_the_worst_stands_first_and_a_broken_rule_is_no_quiet_one():
         ],
         {},
         frozenset({"Worst"}),
+        {},
     )
     assert [line.name for line in found] == [
         *("Worst", "Minor", "Pending", "Broken", "Quiet"),
@@ -45,7 +46,7 @@ def test_the_worst_stands_first_and_a_broken_rule_is_no_quiet_one():
 def test_who_is_muted_is_said_and_many_are_counted():
     many = [alert("firing", ("route", str(i))) for i in range(50)]
     found = lines(
-        [rule("Many", alerts=many)], {many[0].labels: "silenced"}, frozenset()
+        [rule("Many", alerts=many)], {many[0].labels: "silenced"}, frozenset(), {}
     )
     assert found[0].alerts[0].muted == "silenced"
     assert found[0].more == 30
@@ -68,6 +69,22 @@ def test_what_was_posted_and_is_no_rules_stands_there_by_its_name():
 
 def test_drills_and_the_watchdog_are_no_trouble():
     drill = alert("firing", ("job", "drill-abc"))
-    (line,) = lines([rule("Drilled", alerts=[drill])], {}, frozenset())
+    (line,) = lines([rule("Drilled", alerts=[drill])], {}, frozenset(), {})
     assert line.state == "inactive"
     assert [one.state for one in line.alerts] == ["firing"]
+
+
+def test_what_a_silence_mutes_is_known_by_the_labels_that_routing_adds():
+    fires = alert("firing")
+    known = Alert(tuple(sorted((*fires.labels, ("env", "prod")))), (), 1000, None, 2000)
+    view = AlertStatusView(known, ("ops",), "suppressed", (), ("s",))
+    found = lines(
+        [rule("A", alerts=[fires])], muted_of([view]), frozenset(), {"env": "prod"}
+    )
+    assert found[0].alerts[0].muted == "silenced"
+
+
+def test_an_incident_opened_by_hand_is_no_alert_of_unknown_origin():
+    labels = (("alertname", "Incident3"), ("incident", "3"))
+    view = AlertStatusView(Alert(labels, (), 1, None, 1), ("ops",), "active", (), ())
+    assert posted([view], set()) == []

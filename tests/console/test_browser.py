@@ -124,7 +124,11 @@ def test_text_can_be_read_and_links_hit_on_every_width(watched, tmp_path, scheme
 
     async def look():
         async with browsing(tmp_path / "profile", monitor.url) as browser:
+            await browser.until("!!document.getElementById('answer')")
+            await browser.readable([scheme])
+            await browser.login(monitor)
             await browser.until("!!document.getElementById('acknowledge')")
+            await browser.until("document.readyState === 'complete'")
             await browser.readable([scheme])
             for path in ("alerts", "runbooks/TooHigh", "checklist", "nowhere"):
                 await browser.do("Page.navigate", url=f"{monitor.url}/{path}")

@@ -32,7 +32,7 @@ def test_calm_then_firing_with_who_was_told_then_calm_again(watched):
     assert "1 of 1 up" in page
     target.paths["/metrics"] = "m 9\n"
     until(lambda: "TooHigh is firing" in monitor.get("/").body, what="firing")
-    until(lambda: "ops told, accepted" in monitor.get("/").body, what="told")
+    until(lambda: "ops notified, delivered" in monitor.get("/").body, what="told")
     page = monitor.get("/").body
     assert 'class="tile fire"' in page
     assert 'href="runbooks/TooHigh"' in page
@@ -60,7 +60,7 @@ def test_a_silent_target_makes_its_vital_blind(watched):
     monitor, target = watched
     until(lambda: "within its limit" in monitor.get("/").body)
     target.paths["/metrics"] = None
-    until(lambda: "Every vital is blind" in monitor.get("/").body, what="blind")
+    until(lambda: "No data for any vital" in monitor.get("/").body, what="blind")
     assert 'class="tile blind"' in monitor.get("/").body
 
 

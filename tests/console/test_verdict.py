@@ -94,7 +94,7 @@ def test_idle_is_calm_and_blind_is_not():
     idle = said(tiles=[tiled("ok"), tiled("idle")])
     assert idle.sentence == "1 vital is within its limit, 1 idle, for 3 d 4 h"
     blind = said(tiles=[tiled("ok"), tiled("blind")])
-    assert (blind.css, blind.sentence) == ("warn", "1 of 2 vitals is blind: Hits")
+    assert (blind.css, blind.sentence) == ("warn", "1 of 2 vitals has no data: Hits")
 
 
 def test_the_worst_firing_alert_is_named_with_its_summary_and_who_was_told():
@@ -106,7 +106,7 @@ def test_the_worst_firing_alert_is_named_with_its_summary_and_who_was_told():
     assert notes(found) == [
         "P1 for 13 s, since",
         "1 more firing: Z",
-        "ops told, accepted 3 s later",
+        "ops notified, delivered 3 s later",
     ]
     assert found.runbook == "A"
     assert found.answer is None
@@ -115,7 +115,7 @@ def test_the_worst_firing_alert_is_named_with_its_summary_and_who_was_told():
 def test_a_repeat_makes_nobody_look_as_if_told_late():
     repeated = [entry("sent", ago_s=0), entry("failed", "sms"), entry("sent")]
     found = notes(said([alert("A", "firing", 40)], entries=repeated))
-    assert "ops told, accepted 3 s later, 2 times" in found
+    assert "ops notified, delivered 3 s later, 2 times" in found
 
 
 def test_what_waits_for_an_answer_can_be_answered_and_then_says_who_did_and_when():
@@ -146,8 +146,9 @@ def test_what_is_open_though_no_rule_fires_comes_before_calm():
     )
     assert (found.css, found.sentence) == ("fire", "Incident 7 is open: A: no backup")
     assert notes(found) == [
-        *("P1 for 1 min, since", "1 more open: no power"),
-        *("ops told, accepted 1 s later", "not acknowledged", "incident 7"),
+        *("P1 for 1 min, since", "ops notified, delivered 1 s later"),
+        *("not acknowledged", "incident 7"),
+        "also open: incident 8, P2, not acknowledged: no power",
     ]
     assert (found.answer, found.detail) == (posted, "The nightly copy.")
     assert (found.can_silence, found.runbook) == (True, "A")
@@ -158,7 +159,9 @@ def test_what_is_open_though_no_rule_fires_comes_before_calm():
     unseen = replace(posted.alerts[name], ended_ms=NOW, gone=True)
     found = said(incidents=[replace(posted, alerts={name: unseen})])
     assert found.css == "warn"
-    assert found.notes[1].text == "its series are missing, which proves no recovery"
+    assert found.notes[1].text == (
+        "data stopped arriving, so recovery can't be confirmed"
+    )
 
 
 def test_what_has_ended_and_what_is_answered_is_no_alarm():
@@ -171,35 +174,37 @@ def test_what_has_ended_and_what_is_answered_is_no_alarm():
     assert found.css == "ok"
 
 
-def test_who_silenced_what_fires_is_named_instead_of_nobody_told():
+def test_who_silenced_what_fires_is_named_instead_of_nobody_notified():
     silence = Silence("s", (), 0, NOW + 60_000, 0, "Sue", "the nightly export")
     found = said(
         [alert("A", "firing", 40)], silenced={"A": silence}, incidents=[incident(7)]
     )
     by = Note("silenced by Sue: the nightly export, until", NOW + 60_000)
     assert by in found.notes
-    assert "nobody told yet" not in notes(found)
+    assert "nobody notified yet" not in notes(found)
     assert not found.can_silence
 
 
 def test_a_page_that_nobody_accepted_is_said_so():
     firing = [alert("A", "firing", 40)]
-    assert "nobody told yet" in notes(said(firing))
-    assert "nobody told yet" in notes(said(firing, entries=[entry("sent", ago_s=50)]))
+    assert "nobody notified yet" in notes(said(firing))
+    assert "nobody notified yet" in notes(
+        said(firing, entries=[entry("sent", ago_s=50)])
+    )
     tried = entry("open", attempts=3, error="connection refused", finished_ms=None)
     assert notes(said(firing, entries=[tried]))[1] == (
         "ops not reached yet, attempt 3: connection refused"
     )
     refused = said(firing, entries=[entry("failed", error="answered 404")])
     assert refused.notes[1].bad
-    assert refused.notes[1].text == "ops refused it: answered 404"
+    assert refused.notes[1].text == "ops not notified: answered 404"
 
 
 def test_who_was_told_before_a_short_break_is_not_told_again_and_named():
     before = entry("sent", ago_s=50)
     found = said([alert("A", "firing", 40)], entries=[before], known={"A": {"ops": 5}})
-    assert ("ops was told", 5) in [note[:2] for note in found.notes]
-    assert "nobody told yet" not in notes(found)
+    assert ("ops notified at", 5) in [note[:2] for note in found.notes]
+    assert "nobody notified yet" not in notes(found)
 
 
 def test_several_of_one_name_are_counted():
@@ -234,7 +239,7 @@ def test_drills_and_the_watchdog_are_no_verdict():
 
 def test_a_watch_that_does_not_evaluate_says_so_before_anything_else():
     found = said([alert("A", "firing", 9)], watching=False)
-    assert found.sentence == "The watch does not evaluate its rules"
+    assert found.sentence == "The monitor isn't evaluating its rules"
 
 
 def test_what_changed_is_one_list_with_the_connection_spelled_out():
@@ -251,3 +256,45 @@ def test_what_changed_is_one_list_with_the_connection_spelled_out():
         ("told", "ops: A firing", "accepted in 12 ms, 3 s after it fired"),
         ("firing", "A", "app"),
     ]
+
+
+def test_an_urgent_incident_comes_before_what_fires_and_the_rest_is_linked():
+    by_hand = replace(moves.by_hand(8, "no power", "P1", "Sue", NOW), pages=["x"])
+    warning = alert("Z", "firing", 40, priority="P2")
+    found = said(
+        [warning],
+        entries=[entry("sent", name="Incident8", ago_s=-2)],
+        incidents=[by_hand, incident(9, "Z", priority="P2")],
+        people={"ops": "Anna"},
+    )
+    assert (found.sentence, found.answer) == ("Incident 8 is open: no power", by_hand)
+    assert notes(found) == [
+        *("P1 for 0 s, since", "1 firing: Z"),
+        *("Anna via ops notified, delivered 2 s later", "not acknowledged"),
+        *("incident 8", "also open: incident 9, P2, not acknowledged: no backup"),
+    ]
+    done = replace(by_hand, state="acknowledged", acknowledged_by="Sue")
+    found = said([warning], incidents=[done, incident(9, "Z", priority="P2")])
+    assert found.sentence == "Z is firing: Z summary"
+    assert "also open: incident 8, P1, acknowledged: no power" in notes(found)
+
+
+def test_no_open_incident_is_left_out_of_calm_and_many_are_counted():
+    mitigated = [
+        replace(moves.by_hand(n, f"n{n}", "P2", "Sue", NOW), state="mitigated")
+        for n in range(1, 8)
+    ]
+    found = said(tiles=[tiled("ok")], incidents=mitigated)
+    assert found.css == "ok"
+    assert notes(found)[:1] == ["also open: incident 1, P2, mitigated: n1"]
+    assert notes(found)[-1] == "3 more open incidents"
+
+
+def test_an_incident_that_somebody_opened_and_is_on_is_shown_until_it_ends():
+    done = replace(
+        moves.by_hand(8, "no power", "P1", "Sue", NOW),
+        state="acknowledged",
+        acknowledged_by="Sue",
+    )
+    found = said(tiles=[tiled("ok")], incidents=[done])
+    assert (found.css, found.sentence) == ("warn", "Incident 8 is open: no power")

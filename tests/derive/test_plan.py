@@ -69,7 +69,11 @@ def test_a_projects_own_vital_is_built_as_the_standard_ones_are():
     files = built(planned(OWN, metrics=(ORDERS,)))
     rules = rulefile.load(files["rules/watchroom.yml"], "r")
     group = next(g for g in rules.groups if g.name == "watchroom.project")
-    assert group.rules[0].expr == "sum by (job) (rate(orders_total[5m])) < 0.1"
+    assert group.rules[0].expr == (
+        "sum by (job) ((orders_total unless orders_total offset 5m"
+        " and on (job, instance) up offset 5m == 1) / 300"
+        " or rate(orders_total[5m])) < 0.1"
+    )
     assert group.rules[0].annotations["description"] == "None in 5 minutes."
     assert files["runbooks/OrdersStopped.md"].startswith("# OrdersStopped\n")
     board = grafana.load(files["grafana/watchroom-overview.json"], "g")

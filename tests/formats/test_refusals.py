@@ -22,7 +22,7 @@ BAD = {
     "a receiver of another kind": (
         alertmanager,
         "route:\n  receiver: ops\nreceivers:\n  - name: ops\n    sns_configs: []\n",
-        (5, "sns_configs is not supported yet", "webhook_configs"),
+        (5, "'sns_configs' is not supported by the embedded monitor", "Alertmanager"),
     ),
     "a route to nobody": (
         alertmanager,
@@ -65,10 +65,10 @@ BAD = {
         ),
         (4, "longer than scrape_interval", ""),
     ),
-    "a number for a text": (
+    "a list for a text": (
         prometheus,
-        "scrape_configs:\n  - job_name: 7\n",
-        (2, "expected `str`, got `int`", ""),
+        "scrape_configs:\n  - job_name: [7]\n",
+        (2, "must be a text, not a list", ""),
     ),
     "two jobs of one name": (
         prometheus,
@@ -78,13 +78,13 @@ BAD = {
     "a key twice": (
         prometheus,
         "global: {}\nglobal: {}\n",
-        (2, "key 'global' stands twice", ""),
+        (2, "key 'global' is there twice", ""),
     ),
     "no YAML": (prometheus, "global: [\n", (2, "not YAML", "")),
     "PromQL that does not parse": (
         rulefile,
         "groups:\n  - name: g\n    rules:\n      - record: a\n        expr: sum(\n",
-        (4, "does not parse", ""),
+        (5, "does not parse", ""),
     ),
     "a rule that is both": (
         rulefile,

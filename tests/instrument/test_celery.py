@@ -1,6 +1,8 @@
 """What tasks come to, counted in real workers over a real broker."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -15,7 +17,10 @@ RUNS = "celery_task_runtime_seconds_count"
 ERRORS = "watchroom_instrument_errors_total"
 TASKS = {
     f"shop.tasks.{name}"
-    for name in ("fine", "broken", "again", "endless", "killed", "report")
+    for name in (
+        *("fine", "broken", "again", "endless", "killed", "report"),
+        *("poison", "stubborn", "exits", "unstored", "long"),
+    )
 }
 
 
@@ -92,6 +97,70 @@ def test_every_end_of_a_task_is_counted_once_and_none_is_changed(shop):
     }
     assert changed.items() <= wanted.items()
     assert shop.counts().items() >= wanted.items()
+
+
+def test_a_loss_is_one_failure_whatever_becomes_of_its_message(shop, tmp_path):
+    before = shop.counts()
+    shop.python(
+        f"""
+        tasks.poison.delay({str(tmp_path / "poison")!r})
+        tasks.stubborn.delay({str(tmp_path / "stubborn")!r})
+        tasks.exits.delay()
+        tasks.unstored.delay()
+        """
+    )
+    wanted = {
+        # Two runs each are lost and put back, the third is good.
+        (FAILED, "shop.tasks.poison"): 2,
+        (SUCCEEDED, "shop.tasks.poison"): 1,
+        (FAILED, "shop.tasks.stubborn"): 2,
+        (SUCCEEDED, "shop.tasks.stubborn"): 1,
+        (FAILED, "shop.tasks.exits"): 1,
+        (FAILED, "shop.tasks.unstored"): 1,
+        ("celery_tasks_in_flight",): 0,
+    }
+    found = shop.until(wanted)
+    names = ("poison", "stubborn", "exits", "unstored")
+    for metric in (FAILED, SUCCEEDED, RETRIED):
+        for name in names:
+            key = (metric, f"shop.tasks.{name}")
+            assert found[key] == wanted.get(key, 0), key
+    assert found[ERRORS, "celery"] == before[ERRORS, "celery"]
+
+
+def test_a_run_that_somebody_ended_is_no_failure(shop):
+    key = ("celery_tasks_in_flight",)
+    sent = shop.python("print(tasks.long.delay().id)").strip()
+    shop.until({key: 1})
+    shop.python(f"tasks.app.control.revoke({sent!r}, terminate=True)")
+    assert shop.until({key: 0})[FAILED, "shop.tasks.long"] == 0
+
+
+@pytest.mark.parametrize("pool", ["prefork", "solo", "threads"])
+def test_what_a_killed_worker_held_is_lost_once(shop, tmp_path, pool):
+    runtime = tmp_path / "run"
+    worker = shop.work(
+        f"doomed-{pool}",
+        *("--pool", pool, "--concurrency", "2", "-Q", f"doomed-{pool}"),
+        WATCHROOM_RUNTIME_DIR=str(runtime),
+    )
+    shop.ready(f"doomed-{pool}")
+    runs = 1 if pool == "solo" else 2
+    shop.python(
+        f"""
+        tasks.fine.apply_async((1,), queue="doomed-{pool}").get(timeout=40)
+        for _ in range({runs}):
+            tasks.long.apply_async(queue="doomed-{pool}")
+        """
+    )
+    shop.until({("celery_tasks_in_flight",): runs}, runtime=runtime)
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    lost = {(FAILED, "shop.tasks.long"): runs}
+    found = shop.until(lost, runtime=runtime)
+    assert found[SUCCEEDED, "shop.tasks.fine"] == 1
+    assert found[FAILED, "shop.tasks.fine"] == 0
+    assert shop.counts(runtime).items() >= lost.items()
 
 
 def test_threads_and_solo_count_in_the_one_process_they_have(shop, tmp_path):

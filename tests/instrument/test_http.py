@@ -1,5 +1,6 @@
 """Requests: counted once, and never answered differently."""
 
+import pytest
 from tests.support.app import counts, run
 
 REQUESTS = "http_requests_total"
@@ -155,17 +156,146 @@ asyncio.run(main())
     assert found.sum(REQUESTS, status="lost") == 0
 
 
-def test_a_client_that_leaves_is_no_server_error(tmp_path):
+# Where a middleware that only knows synchronous requests stands: above, below, nowhere.
+AMONG = pytest.mark.parametrize(
+    "among", [{}, {"TESTS_APP_SYNC_ONLY": "0"}, {"TESTS_APP_SYNC_ONLY": "1"}]
+)
+
+
+@AMONG
+def test_a_client_that_leaves_is_no_server_error(tmp_path, among):
     run(
         tmp_path,
-        ASYNC + 'asyncio.run(acall("/aslow/", gone_after=0.05, query=b"seconds=20"))',
+        ASYNC
+        + """
+async def main():
+    for path in ("/aslow/", "/slow/"):
+        await acall(path, gone_after=0.1, query=b"seconds=0.3")
+    await asyncio.sleep(0.3)
+asyncio.run(main())
+""",
+        serve=False,
+        **among,
+    )
+
+    found = counts(tmp_path)
+    for route in ("aslow/", "slow/"):
+        assert found.get(REQUESTS, method="GET", route=route, status="499") == 1
+        assert found.get(REQUESTS, method="GET", route=route, status="500") == 0
+    assert found.sum(REQUESTS, status="lost") == 0
+
+
+def test_a_cancellation_that_no_client_asked_for_is_a_failure(tmp_path):
+    raised = run(
+        tmp_path,
+        ASYNC
+        + """
+raised = []
+for ask in (lambda: asyncio.run(acall("/cancels/")),
+            lambda: call("/cancels/", app=get_wsgi_application())):
+    try:
+        ask()
+    except BaseException as error:
+        raised.append(type(error).__name__)
+show(raised)
+""",
         serve=False,
     )
 
     found = counts(tmp_path)
-    assert found.get(REQUESTS, method="GET", route="aslow/", status="499") == 1
-    assert found.get(REQUESTS, method="GET", route="aslow/", status="500") == 0
+    assert raised == ["CancelledError"] * 2
+    assert found.get(REQUESTS, method="GET", route="cancels/", status="500") == 2
+    assert found.sum(REQUESTS, status="499") == 0
+
+
+@AMONG
+def test_a_stream_that_breaks_is_one_failure_under_asgi(tmp_path, among):
+    raised = run(
+        tmp_path,
+        ASYNC
+        + """
+import warnings
+warnings.simplefilter("ignore")  # Django's, of a synchronous body
+async def main():
+    raised = 0
+    for path in ("/breaks/1/", "/abreaks/1/", "/abreaks/0/"):
+        try:
+            await acall(path)
+        except RuntimeError:
+            raised += 1
+    return raised
+show(asyncio.run(main()))
+from watchroom.registry.process import PROCESS
+assert PROCESS.on
+""",
+        serve=False,
+        **among,
+    )
+
+    found = counts(tmp_path)
+    assert raised == 3
+    broken, abroken = "breaks/<int:after>/", "abreaks/<int:after>/"
+    assert found.get(REQUESTS, method="GET", route=broken, status="500") == 1
+    assert found.get(REQUESTS, method="GET", route=abroken, status="500") == 2
+    assert found.sum(f"{DURATION}_count") == 3
+    assert found.sum(REQUESTS, status="200") == 0
     assert found.sum(REQUESTS, status="lost") == 0
+
+
+def test_a_stream_that_breaks_is_one_failure_under_wsgi(tmp_path):
+    raised = run(
+        tmp_path,
+        """
+from wsgiref.util import FileWrapper
+
+def serve(path, **more):
+    environ = {
+        "REQUEST_METHOD": "GET", "PATH_INFO": path, "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80", "wsgi.input": io.BytesIO(), "wsgi.url_scheme": "http",
+        **more,
+    }
+    response = application(environ, lambda *_: None)
+    try:
+        try:
+            b"".join(response)
+        finally:  # as servers do
+            response.close()
+    except (RuntimeError, OSError) as error:
+        return type(error).__name__
+
+taken = {"wsgi.file_wrapper": FileWrapper}
+show([serve("/breaks/1/"), serve("/torn/"), serve("/torn/", **taken)])
+""",
+    )
+
+    found = counts(tmp_path)
+    assert raised == ["RuntimeError", "OSError", "OSError"]
+    broken = "breaks/<int:after>/"
+    assert found.get(REQUESTS, method="GET", route=broken, status="500") == 1
+    assert found.get(REQUESTS, method="GET", route="torn/", status="500") == 2
+    assert found.sum(REQUESTS, status="200") == 0
+    assert found.sum(REQUESTS, status="lost") == 0
+
+
+def test_a_body_that_nobody_takes_nor_closes_is_not_under_way_for_ever(tmp_path):
+    left = run(
+        tmp_path,
+        """
+from django.test import RequestFactory
+from watchroom.registry.process import PROCESS
+response = application.get_response(RequestFactory().get("/stream/"))
+def flying():
+    view, at = PROCESS.cells["GET", "stream/"]
+    return view[at]
+before = flying()
+del response
+show([before, flying()])
+""",
+    )
+
+    assert left == [1, 0]
+    found = counts(tmp_path)
+    assert found.get(REQUESTS, method="GET", route="stream/", status="499") == 1
 
 
 def test_a_client_that_leaves_a_stream_ends_it(tmp_path):

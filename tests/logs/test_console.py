@@ -58,6 +58,29 @@ call("/work/")
     assert counts(tmp_path).get(DROPPED) == 6
 
 
+def test_a_fault_of_ours_is_counted_and_the_app_goes_on(tmp_path):
+    found = lines(
+        tmp_path,
+        """
+from watchroom.logs import console, tasks
+
+def broken(*_):
+    raise RuntimeError("a fault of ours")
+
+console._told_elsewhere = tasks.install = broken
+application = get_wsgi_application()
+show([call("/boom/")[0], call("/fine/1/")[0]])
+""",
+    )
+
+    assert found[-1] == ["500 Internal Server Error", "200 OK"]
+    errors = "watchroom_instrument_errors_total"
+    assert counts(tmp_path).get(errors, instrument="logs") == 2
+    told = [one["name"] for one in found[:-1] if one["levelname"] == "ERROR"]
+    # Django's own line is better told twice than lost.
+    assert sorted(told) == ["django.request", "watchroom.request"]
+
+
 def test_a_pipe_that_nobody_reads_loses_lines_not_the_app(tmp_path):
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

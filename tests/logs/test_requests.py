@@ -105,6 +105,72 @@ def test_a_stream_is_told_when_it_has_ended(told):
     assert told["watchroom.request", "stream/", 200]["duration_ms"] >= 50
 
 
+@pytest.mark.parametrize("served", ["wsgi", "asgi"])
+def test_a_stream_that_breaks_is_one_failure_with_its_traceback(tmp_path, served):
+    wsgi = """
+response = served = application.get_response(RequestFactory().get("/breaks/1/"))
+try:
+    list(response)
+except RuntimeError:
+    response.close()
+"""
+    asgi = """
+import warnings
+warnings.simplefilter("ignore", ResourceWarning)  # Django leaves the body's file open
+try:
+    asyncio.run(ask("/abreaks/1/"))
+except RuntimeError:
+    pass
+"""
+    script = "from django.test import RequestFactory" + (
+        wsgi if served == "wsgi" else ASGI + asgi
+    )
+    (line,) = lines(tmp_path, script)
+
+    assert (line["levelname"], line["status"]) == ("ERROR", 500)
+    assert line["error_type"] == "RuntimeError"
+    assert line["exc_info"].endswith("RuntimeError: in the middle of it")
+    assert re.fullmatch("[0-9a-f]{32}", line["request_id"])
+
+
+def test_an_exit_is_a_failure_with_its_traceback(tmp_path):
+    (line,) = lines(
+        tmp_path,
+        """
+try:
+    call("/exit/")
+except SystemExit:
+    pass
+""",
+    )
+
+    assert (line["levelname"], line["error_type"]) == ("ERROR", "SystemExit")
+
+
+@pytest.mark.parametrize("among", [{}, {"TESTS_APP_SYNC_ONLY": "1"}])
+def test_a_client_that_leaves_is_told_without_an_error(tmp_path, among):
+    (line,) = lines(
+        tmp_path,
+        ASGI
+        + """
+async def leave():
+    told = ApplicationCommunicator(served, {
+        "type": "http", "method": "GET", "path": "/aslow/", "headers": [],
+        "query_string": b"seconds=20", "server": ("localhost", 80),
+    })
+    await told.send_input({"type": "http.request", "body": b""})
+    await asyncio.sleep(0.3)
+    await told.send_input({"type": "http.disconnect"})
+    await told.wait(10)
+asyncio.run(leave())
+""",
+        **among,
+    )
+
+    assert (line["levelname"], line["message"]) == ("WARNING", "GET aslow/ 499")
+    assert "exc_info" not in line
+
+
 def test_health_and_metrics_are_quiet(told):
     routes = {"health/", "metrics", "unresolved"}
     quiet = [one for one in told["all"] if one.get("route") in routes]

@@ -10,7 +10,7 @@ from watchroom.monitor.relabel import compile_rules, relabel
 
 
 def apply(labels, *configs):
-    rules = compile_rules([RelabelConfig(**config) for config in configs], "p.yml")
+    rules = compile_rules([RelabelConfig(**config) for config in configs])
     return relabel(labels, rules)
 
 
@@ -87,4 +87,4 @@ def test_equal_and_case_actions():
 
 def test_what_is_not_re2_is_refused():
     with pytest.raises(ConfigError, match="not a regular expression"):
-        compile_rules([RelabelConfig(regex="(?<=x)y")], "p.yml")
+        compile_rules([RelabelConfig(regex="(?<=x)y")])

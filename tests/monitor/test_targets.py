@@ -20,7 +20,7 @@ from watchroom.monitor.targets import (
 
 
 def job(*relabelings, **changes):
-    rules = compile_rules([RelabelConfig(**one) for one in relabelings], "p.yml")
+    rules = compile_rules([RelabelConfig(**one) for one in relabelings])
     return Job(
         name="app",
         interval=5.0,

@@ -77,6 +77,15 @@ class Night:
             self.oncall.contacts = contacts.load(CONTACTS, "contacts.yml", names)
         self.dispatcher.standing = self.oncall.standing
         self.dispatcher.ended = self.oncall.receive
+        self.oncall.by_hand.submit = self.news
+        self.renew()
+
+    def renew(self):
+        self.oncall.by_hand.renew({"environment": "staging"})
+
+    def news(self, alerts):
+        self.dispatcher.receive(alerts, self.ms)
+        self.oncall.receive(alerts, self.ms)
 
     def restart(self):
         """Do what a kill and a new process do."""
@@ -92,8 +101,7 @@ class Night:
 
     def says(self, *alerts):
         """Let rules say these alerts now; return (receiver, message) of what leaves."""
-        self.dispatcher.receive(alerts, self.ms)
-        self.oncall.receive(alerts, self.ms)
+        self.news(alerts)
         return self.rings()
 
     def rings(self):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from urllib.parse import urlsplit
 
 import pytest
 from tests.support.browser import browsing
@@ -30,6 +32,16 @@ def test_a_phone_answers_a_page_and_the_incident_can_be_read(calm, tmp_path):
             await browser.readable()
             await browser.do("Page.navigate", url=f"{calm.monitor.url}/incidents/")
             await browser.until(f"!!document.getElementById('incident-{number}')")
+            await browser.readable()
+            link = calm.command("login", "--json").stdout
+            path = urlsplit(json.loads(link)["url"]).path
+            await browser.do("Page.navigate", url=f"{calm.monitor.url}{path}")
+            await browser.until("!!document.querySelector('form.login button')")
+            await browser.js("document.querySelector('form.login button').click()")
+            await browser.until("document.body.innerText.includes('Log out')")
+            await browser.do("Page.navigate", url=page)
+            await browser.until("!!document.querySelector('form#act input[name=text]')")
+            await browser.until("document.readyState === 'complete'")
             await browser.readable()
             return browser.complaints
 

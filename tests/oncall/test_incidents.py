@@ -116,7 +116,7 @@ def test_a_vanished_series_ends_no_incident(night):
     (name,) = night.only().alerts
     night.oncall.book.judge(1, {name: True}, night.ms)
     assert night.only().state == "firing"
-    assert "proves no recovery" in night.timeline()[-1].text
+    assert "recovery can't be confirmed" in night.timeline()[-1].text
     night.oncall.book.judge(1, {name: True}, night.ms + 1)
     assert len(night.timeline()) == 3, "said once"
     night.restart()

@@ -88,7 +88,7 @@ def test_series_that_vanished_long_before_the_end_are_missed_all_the_same(lookin
     night.says(*[one._replace(ends_at_ms=night.ms) for one in alerts])
     looking.look()
     assert looking.states() == ["firing", "resolved"]
-    assert "proves no recovery" in night.timeline(1)[-1].text
+    assert "recovery can't be confirmed" in night.timeline(1)[-1].text
 
 
 def test_what_cannot_be_found_out_keeps_only_its_own_incident_open(looking):

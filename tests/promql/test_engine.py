@@ -61,7 +61,7 @@ class Given:
         self.groups = groups
         self.asked = []
 
-    def select(self, matchers, start_ms, end_ms, _reserve=None):
+    def select(self, matchers, start_ms, end_ms):
         self.asked.append((matchers, start_ms, end_ms))
         return self.groups
 

@@ -44,6 +44,12 @@ class Browser:
             while not await self.js(code):  # noqa: ASYNC110 - the page is another process
                 await asyncio.sleep(0.1)
 
+    async def login(self, monitor):
+        """Log in at a monitor, and load its first page again."""
+        name, _, value = monitor.login()["Cookie"].partition("=")
+        await self.do("Network.setCookie", name=name, value=value, url=monitor.url)
+        await self.do("Page.navigate", url=monitor.url)
+
     async def show(self, width, scheme):
         media = [
             {"name": "prefers-color-scheme", "value": scheme},

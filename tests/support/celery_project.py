@@ -71,6 +71,36 @@ FILES = {
         @app.task
         def report():
             pass
+
+        @app.task(acks_late=True, reject_on_worker_lost=True)
+        def poison(path):
+            if tries(path) < 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        @app.task(acks_late=True, acks_on_failure_or_timeout=False, time_limit=0.5)
+        def stubborn(path):
+            if tries(path) < 3:
+                time.sleep(30)
+
+        @app.task
+        def exits():
+            raise SystemExit(3)
+
+        @app.task(bind=True)
+        def unstored(self):
+            def full(*_, **__):
+                del self.backend.mark_as_done
+                raise OSError("the store of results is full")
+            self.backend.mark_as_done = full
+
+        @app.task
+        def long(seconds=60):
+            time.sleep(seconds)
+
+        def tries(path):
+            with open(path, "a") as file:
+                file.write(".")
+                return file.tell()
     """,
 }
 
@@ -140,11 +170,16 @@ class Shop:
             for sample in exposition.parse(text)
         }
 
-    def until(self, wanted: dict[tuple[str, ...], float], seconds: float = 40) -> dict:
+    def until(
+        self,
+        wanted: dict[tuple[str, ...], float],
+        seconds: float = 40,
+        runtime: Path | None = None,
+    ) -> dict:
         """Wait until all these are counted; return everything then."""
         end = time.monotonic() + seconds
         while True:
-            found = self.counts()
+            found = self.counts(runtime)
             if wanted.items() <= found.items():
                 return found
             short = {key: found.get(key) for key in wanted}

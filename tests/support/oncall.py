@@ -95,7 +95,7 @@ class Watched:
             until(lambda: self.incident(number)["state"] == "resolved", what="resolved")
         except AssertionError as error:
             error.add_note(str(self.incident(number)))
-            error.add_note(self.monitor.get("/api/v1/targets").text)
+            error.add_note(self.monitor.get("/api/v1/targets").body)
             raise
 
     def incidents(self, query=""):

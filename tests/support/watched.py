@@ -243,8 +243,26 @@ class Monitor:
     def get(self, path, **headers):
         return request(self.url + path, **headers)
 
-    def post(self, path, data=b"", **headers):
+    def post(self, path, data=b"", *, stranger=False, **headers):
+        """POST as a command here does, with the token; or as whoever has none."""
+        if not stranger:
+            headers = self.bearer | headers
         return request(self.url + path, data=data, **headers)
+
+    @property
+    def token(self):
+        return (self.state / "token").read_text().strip()
+
+    @property
+    def bearer(self):
+        """The header that writes need, on this machine too."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def login(self):
+        """Return the header of a browser that is logged in."""
+        form = urllib.parse.urlencode({"token": self.token}).encode()
+        answer = request(f"{self.url}/login", data=form)
+        return {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
 
     def value(self, expr):
         found = self.get(f"/api/v1/query?{urllib.parse.urlencode({'query': expr})}")

@@ -100,6 +100,11 @@ TASKS_RETRIED = Metric(
     ("name",),
     open_labels=("name",),
 )
+TASKS_IN_FLIGHT = Metric(
+    "celery_tasks_in_flight",
+    "gauge",
+    "Runs of Celery tasks that a worker has begun and not ended.",
+)
 TASK_RUNTIME = Metric(
     "celery_task_runtime_seconds",
     "histogram",
@@ -160,6 +165,7 @@ METRICS = (
     TASKS_FAILED,
     TASKS_SUCCEEDED,
     TASKS_RETRIED,
+    TASKS_IN_FLIGHT,
     TASK_RUNTIME,
     PROCESSES,
     INSTRUMENT_ERRORS,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.formats import rundir
-from watchroom.monitor.storage_dir import read_token, state_path
+from watchroom.monitor.storage_dir import read_token, states_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,9 +88,9 @@ def refusal(url: str, answer: Answer) -> str:
     """Return why a monitor says no, and what to do where it wants its token."""
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return (
-            f"{url} wants its token, or another one: set WATCHROOM_TOKEN or "
-            "WATCHROOM_TOKEN_FILE, or give the directory of its files on the machine "
-            "where it runs"
+            f"{url} wants its token, or another one: run this as the monitor's user, "
+            "or let it share its token with a group of yours (watchroom run "
+            "--token.group), or set WATCHROOM_TOKEN_FILE"
         )
     try:
         found = json.loads(answer.body)
@@ -107,10 +107,26 @@ def token_for(base: str, name: str) -> str | None:
     host = urllib.parse.urlsplit(base).hostname
     if found or host not in {"localhost", "127.0.0.1", "::1"}:
         return found
+    for state in states_of(name, os.environ):
+        # Of several monitors each has its own token.
+        listens = _read(state / "address")
+        if listens and not _same_place(listens, base):
+            continue
+        if (listens or name) and (token := _read(state / "token")):
+            return token
+    return None
+
+
+def _same_place(one: str, other: str) -> bool:
+    """Return whether two addresses of this machine are one monitor's."""
+    return urllib.parse.urlsplit(one).port == urllib.parse.urlsplit(other).port
+
+
+def _read(path: Path) -> str:
     try:
-        return (state_path(None, name, os.environ) / "token").read_text().strip()
+        return path.read_text().strip()
     except OSError:
-        return None
+        return ""
 
 
 def url_of(directory: Path | None, url: str | None) -> tuple[str, str]:
@@ -140,7 +156,5 @@ def url_of(directory: Path | None, url: str | None) -> tuple[str, str]:
 
 
 def _address(name: str) -> str:
-    try:
-        return (state_path(None, name, os.environ) / "address").read_text().strip()
-    except OSError:
-        return ""
+    found = (_read(state / "address") for state in states_of(name, os.environ))
+    return next(filter(None, found), "")

@@ -172,7 +172,10 @@ class _Show:
             "start", self._site.answers, 45, "the app does not answer; see app.log"
         )
         stage.load()
+        silent = "the monitor does not answer; see monitor.log"
+        self._story.wait("start", self._site.watches, 45, silent)
         say("open", f"{stage.monitor_url}  ← the monitor's page")
+        say("log in", f"{stage.login_link()}  ← to acknowledge and silence there; once")
         say("app", f"{stage.app_url}   metrics {stage.metrics_url}")
         say("site", f"{stage.site_url}   the same through TLS, as the probe sees it")
         say("files", str(stage.monitoring))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -48,6 +49,13 @@ from watchroom.monitor.main import run as watch
     help="How large they may grow.",
 )
 @click.option(
+    "--token.group",
+    "token_group",
+    default="",
+    metavar="GROUP",
+    help="Who may read the token that the monitor makes, besides its own user.",
+)
+@click.option(
     "--project",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Also keep `watchroom exporter` running for the Django project here.",
@@ -61,6 +69,7 @@ def run(
     storage: str | None,
     retention: float,
     size: int,
+    token_group: str,
     project: Path | None,
     settings: str,
 ) -> None:
@@ -73,6 +82,10 @@ def run(
       watchroom run monitoring/
       watchroom run monitoring/ --project . --settings shop.settings
       WATCHROOM_TOKEN_FILE=token watchroom run monitoring/ --listen 0.0.0.0:9700
+
+    This machine may look without a login. What changes something (acknowledge, silence,
+    reload) needs the token: commands of this user find it, a browser gets it by the
+    link that is printed to a terminal, or by `watchroom login`.
 
     SIGHUP, POST /-/reload and `watchroom reload` read the files again. It never
     imports the project, so a broken deploy does not stop the watch.
@@ -92,5 +105,7 @@ def run(
         retention_bytes=size,
         project=project,
         settings=settings,
+        token_group=token_group,
+        offers_login=sys.stdout.isatty(),
     )
     watch(options, os.environ, click.echo)

@@ -239,21 +239,30 @@ class Stage:
         Raises:
             DemoError: It could not be run.
         """
-        command = [
-            *_watchroom("check", str(self.monitoring), "--json"),
-            *("--prometheus", self.monitor_url),
-        ]
+        return self._told("check", str(self.monitoring), "--prometheus")
+
+    def login_link(self) -> str:
+        """Return a link that logs a browser in at the monitor, once.
+
+        Raises:
+            DemoError: The monitor gave none.
+        """
+        return str(self._told("login", str(self.monitoring), "--url")["url"])
+
+    def _told(self, *words: str) -> dict[str, Any]:
+        """Return what a command of watchroom tells as JSON of the demo's monitor."""
+        # The monitor's token is there, and the site's certificate is the demo's.
         environ = {
-            # The monitor's token is there, and the site's certificate is the demo's.
             "STATE_DIRECTORY": str(self.directory / "state"),
             "SSL_CERT_FILE": str(self._certificate.authority),
         }
-        text = self.processes.ask("check", command, cwd=self.directory, **environ)
+        command = [*_watchroom(*words), self.monitor_url, "--json"]
+        text = self.processes.ask(words[0], command, cwd=self.directory, **environ)
         try:
             found: dict[str, Any] = json.loads(text)
         except ValueError:
-            said = self.processes.tail("check")
-            raise DemoError("check", f"it has no result\n{said}") from None
+            said = self.processes.tail(words[0])
+            raise DemoError(words[0], f"it has no result\n{said}") from None
         return found
 
     def stop(self) -> None:

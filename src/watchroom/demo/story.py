@@ -79,6 +79,10 @@ class Site:
         except (OSError, http.client.HTTPException):
             return False
 
+    def watches(self) -> bool:
+        """Tell whether the monitor answers."""
+        return bool(_read(f"{self.monitor}-/ready"))
+
     def fault(self, name: str, value: object) -> None:
         """Flip one of the app's fault switches; None is off.
 

@@ -69,7 +69,7 @@ def with_jobs(
     """
     if text is None:
         return config
-    local = yamlfile.load(text, file, Jobs)
+    local, _ = yamlfile.load(text, file, Jobs)
     merged = msgspec.structs.replace(
         config, scrape_configs=[*config.scrape_configs, *local.scrape_configs]
     )
@@ -87,7 +87,7 @@ def with_routes(
     """
     if text is None:
         return config
-    local = yamlfile.load(text, file, Routes)
+    local, _ = yamlfile.load(text, file, Routes)
     route = msgspec.structs.replace(
         config.route, routes=[*(config.route.routes or []), *local.routes]
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.catalogue import blind, parameters, scopes
-from watchroom.derive import panels, selectors
+from watchroom.derive import births, known_series, panels, selectors
 from watchroom.derive.site import rule_labels, select_labels
 from watchroom.errors import ConfigError, FormatError
 from watchroom.formats import series
@@ -20,20 +19,9 @@ if TYPE_CHECKING:
     from watchroom.catalogue.model import Alert, Drill, Runbook, Vital
     from watchroom.derive.panels import PlannedChart, PlannedPanel
     from watchroom.derive.site import Site
-    from watchroom.promql.syntax import Selector
 
 _FENCE = re.compile(r"```promql\n(.*?)```", re.DOTALL)
 _ENGINE_QUERY = re.compile(r"\{\{[^}]*\bquery\b")
-# What the servers make themselves.
-BUILT_IN = frozenset({
-    "up", "scrape_duration_seconds", "scrape_samples_scraped", "ALERTS",
-    "scrape_samples_post_metric_relabeling", "scrape_series_added",
-    "ALERTS_FOR_STATE", "probe_success", "probe_duration_seconds",
-    "probe_ssl_earliest_cert_expiry", "probe_http_status_code",
-    "probe_ssl_earliest_cert_lifetime_seconds", "probe_failed_due_to_certificate",
-    "alertmanager_notifications_total", "alertmanager_notifications_failed_total",
-})  # fmt: skip
-_EVERYWHERE = ("__name__", "job", "instance")
 _OWN_RESULTS = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 
 
@@ -79,10 +67,13 @@ class _Queries(NamedTuple):
         whole: To all of its series. A vital of some label values is blind only when
             all are missing: a route that nobody has asked for yet is calm, and so is
             a project whose only file system is ignored.
+        drawn: As `judged`, for charts. Grafana fills their range in, which no number
+            can be divided by, so they leave out what `births` counts.
     """
 
     judged: Callable[[str, str], str]
     whole: Callable[[str, str], str]
+    drawn: Callable[[str, str], str]
 
     def of(self, alert: Alert) -> Callable[[str, str], str]:
         """Return the one that an alert needs; tile and sibling say the same."""
@@ -125,7 +116,7 @@ def plan(
     labels = rule_labels(site.inputs)
     own = ",".join(f'{name}="{value}"' for name, value in labels.items())
     ours = {*labels, *select_labels(site.inputs)}
-    names = {*known, *BUILT_IN, *records}
+    names = {*known, *known_series.BUILT_IN, *records}
 
     def query_of(vital: Vital) -> Callable[[str, str], str]:
         scoped = scopes.matchers(vital, known)
@@ -138,12 +129,20 @@ def plan(
         def query(expr: str, where: str) -> str:
             for selector in selectors.names(expr, where):
                 name = selectors.metric(selector)
-                _check_known(name, names, where)
+                known_series.check_name(name, names, where)
                 if name in known:
-                    _check_labels(selector, {*known[name], *_EVERYWHERE, *ours}, where)
+                    known_series.check_labels(selector, {*known[name], *ours}, where)
             return selectors.narrow(expr, extra, where)
 
         return query
+
+    def queries_of(vital: Vital) -> _Queries:
+        judged, whole = query_of(vital), query_of(replace(vital, scopes=()))
+        return _Queries(
+            lambda expr, where: judged(births.whole(expr, where), where),
+            lambda expr, where: whole(births.whole(expr, where), where),
+            judged,
+        )
 
     taken: dict[str, tuple[str, str]] = {}
     planned = tuple(
@@ -152,7 +151,7 @@ def plan(
             at,
             site,
             labels,
-            _Queries(query_of(vital), query_of(replace(vital, scopes=()))),
+            queries_of(vital),
             taken,
         )
         for at, vital in enumerate(chosen, 1)
@@ -248,7 +247,7 @@ def _vital(
         panels.panel(vital, at, values, queries.judged, queries.whole),
         _applicable(vital, site),
         tuple(
-            panels.chart(vital, chart, values, queries.judged) for chart in vital.charts
+            panels.chart(vital, chart, values, queries.drawn) for chart in vital.charts
         ),
     )
 
@@ -356,31 +355,6 @@ def _top_text(expr: str, item: str, lead: str) -> str:
         "{{ range $i, $each := . }}{{ if $i }}, {{ end }}"
         f"{item}{{{{ end }}}}.{{{{ end }}}}"
     )
-
-
-def _check_known(name: str, known: set[str], where: str) -> None:
-    if not name or name in known:
-        return
-    near = difflib.get_close_matches(name, sorted(known), n=1)
-    raise ConfigError(
-        f"{where}: no metric is named {name!r}",
-        hint=f"did you mean {near[0]!r}?"
-        if near
-        else "declare it with watchroom.gauge or watchroom.counter",
-    )
-
-
-def _check_labels(selector: Selector, known: set[str], where: str) -> None:
-    for matcher in selector.matchers:
-        if matcher.name in known:
-            continue
-        near = difflib.get_close_matches(matcher.name, sorted(known), n=1)
-        raise ConfigError(
-            f"{where}: {selectors.metric(selector)} has no label {matcher.name!r}",
-            hint=f"did you mean {near[0]!r}?"
-            if near
-            else f"it has {', '.join(sorted(known - {'__name__'}))}",
-        )
 
 
 def _check_names(vitals: Iterable[PlannedVital]) -> None:

@@ -1,20 +1,31 @@
-"""When a certificate ends, read from its DER: also for chains nobody trusts.
+"""When a site's certificates end, read from their DER: also in chains nobody trusts.
 
 Python decodes a peer's certificate only when it verified; an expired one is exactly
-what a probe must be able to date. Source: RFC 5280, section 4.1 (the order of fields
-in TBSCertificate) and 4.1.2.5 (UTCTime and GeneralizedTime).
+what a probe must be able to date. Sources: RFC 5280, sections 4.1 (the order of fields
+in TBSCertificate), 4.1.2.5 (UTCTime and GeneralizedTime), 4.2.1.1 and 4.2.1.2 (key
+identifiers); for what the end of a chain is, blackbox_exporter's
+``probe_ssl_last_chain_expiry_timestamp_seconds``: of each chain that verifies the
+certificate that ends first, and of these the last.
 """
 
 from __future__ import annotations
 
 import ssl
+import time
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.errors import FormatError
 
-_SEQUENCE, _INTEGER, _VERSION = 0x30, 0x02, 0xA0
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_INTEGER, _OCTETS, _OID, _SEQUENCE = 0x02, 0x04, 0x06, 0x30
+_VERSION, _EXTENSIONS, _KEY_ID = 0xA0, 0xA3, 0x80
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
+_SUBJECT_KEY = bytes.fromhex("551d0e")
+_AUTHORITY_KEY = bytes.fromhex("551d23")
+_LONGEST_CHAIN = 10
 
 
 class Validity(NamedTuple):
@@ -24,27 +35,155 @@ class Validity(NamedTuple):
     start: float
 
 
+class _Certificate(NamedTuple):
+    validity: Validity
+    issuer: bytes
+    subject: bytes
+    key: bytes
+    key_id: bytes = b""
+    issuer_key_id: bytes = b""
+
+
 def validity(der: bytes) -> Validity:
     """Return a certificate's validity.
 
     Raises:
         FormatError: It is no X.509 certificate.
     """
+    return _read(der).validity
+
+
+def earliest(peer: ssl.SSLSocket) -> Validity | None:
+    """Return the validity that ends first among the certificates that a peer sent."""
+    sent = _certificates(_chain(peer, "get_unverified_chain"))
+    return min((one.validity for one in sent), default=None)
+
+
+def last_chain(peer: ssl.SSLSocket, context: ssl.SSLContext) -> Validity | None:
+    """Return how long a verified peer will verify: its chain's first end, the last one.
+
+    What was sent beside the chain does not count, such as an expired cross-signed root.
+    """
+    verified = _certificates(_chain(peer, "get_verified_chain"))
+    if not verified:
+        return None
+    ends = min(one.validity for one in verified)
+    if ends == verified[0].validity:
+        return ends  # the leaf's, which is in every chain
+    roots = _certificates(context.get_ca_certs(binary_form=True))
+    sent = _certificates(_chain(peer, "get_unverified_chain"))
+    others = _Others(verified, [*sent, *roots], {verified[-1], *roots})
+    return max(ends, others.best(verified[0]) or ends)
+
+
+class _Others:
+    """Looks for chains beside the one that OpenSSL found: it stops at its first.
+
+    A certificate stands in for another of the same subject and key, whose signature was
+    verified. Above it signatures are not: names and key identifiers must fit.
+    """
+
+    def __init__(
+        self,
+        verified: list[_Certificate],
+        known: Iterable[_Certificate],
+        trusted: set[_Certificate],
+    ) -> None:
+        now = time.time()
+        good = (one for one in known if one.validity.start <= now < one.validity.end)
+        self._known = list(dict.fromkeys([*verified, *good]))
+        self._proven = {(one.subject, one.key) for one in verified[1:]}
+        self._verified = frozenset(verified)
+        self._trusted = trusted
+
+    def best(
+        self, one: _Certificate, below: frozenset[_Certificate] = frozenset()
+    ) -> Validity | None:
+        if one in self._trusted:
+            return one.validity
+        if len(below) >= _LONGEST_CHAIN:
+            return None
+        found = [
+            min(one.validity, end)
+            for issuer in self._known
+            if issuer not in below and issuer is not one and self._fits(one, issuer)
+            if (end := self.best(issuer, below | {one})) is not None
+        ]
+        return max(found, default=None)
+
+    def _fits(self, one: _Certificate, issuer: _Certificate) -> bool:
+        if issuer.subject != one.issuer:
+            return False
+        if one in self._verified and (issuer.subject, issuer.key) in self._proven:
+            return True
+        return bool(one.issuer_key_id) and issuer.key_id == one.issuer_key_id
+
+
+def _certificates(ders: Iterable[bytes]) -> list[_Certificate]:
+    found = []
+    for der in ders:
+        try:
+            found.append(_read(der))
+        except FormatError:
+            continue
+    return found
+
+
+def _chain(peer: ssl.SSLSocket, which: str) -> list[bytes]:
+    """Return the sent or the verified chain: Python tells it since 3.13, or inside."""
+    tell = getattr(peer, which, None)
+    if tell is not None:
+        return [bytes(der) for der in tell()]
+    inner = getattr(getattr(peer, "_sslobj", None), which, None)
+    if inner is not None:
+        return [ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in inner() or ()]
+    leaf = peer.getpeercert(binary_form=True)
+    return [leaf] if leaf else []
+
+
+def _read(der: bytes) -> _Certificate:
     try:
         certificate, _ = _content(der, 0, _SEQUENCE)
         fields, _ = _content(certificate, 0, _SEQUENCE)
         at = 0
         if fields[0] == _VERSION:
             _, at = _content(fields, 0, _VERSION)
-        # serialNumber, signature, issuer stand before the validity.
-        for tag in (_INTEGER, _SEQUENCE, _SEQUENCE):
+        for tag in (_INTEGER, _SEQUENCE):  # serialNumber, signature
             _, at = _content(fields, at, tag)
-        dates, _ = _content(fields, at, _SEQUENCE)
-        start, at = _moment(dates, 0)
-        end, _ = _moment(dates, at)
+        issuer, at = _content(fields, at, _SEQUENCE)
+        dates, at = _content(fields, at, _SEQUENCE)
+        subject, at = _content(fields, at, _SEQUENCE)
+        key, at = _content(fields, at, _SEQUENCE)
+        start, end_at = _moment(dates, 0)
+        end, _ = _moment(dates, end_at)
+        ids = _key_ids(fields, at)
     except (IndexError, ValueError) as error:
         raise FormatError(f"no X.509 certificate: {error}") from None
-    return Validity(end, start)
+    return _Certificate(Validity(end, start), issuer, subject, key, *ids)
+
+
+def _key_ids(fields: bytes, at: int) -> tuple[bytes, bytes]:
+    """Return the identifiers of a certificate's own key and of its issuer's, or b""."""
+    own = issuers = b""
+    while at < len(fields) and fields[at] != _EXTENSIONS:
+        _, at = _content(fields, at, fields[at])
+    if at >= len(fields):
+        return own, issuers
+    wrapped, _ = _content(fields, at, _EXTENSIONS)
+    extensions, _ = _content(wrapped, 0, _SEQUENCE)
+    at = 0
+    while at < len(extensions):
+        extension, at = _content(extensions, at, _SEQUENCE)
+        kind, after = _content(extension, 0, _OID)
+        if kind == _SUBJECT_KEY:
+            value, _ = _content(extension, after, _OCTETS)
+            own, _ = _content(value, 0, _OCTETS)
+        elif kind == _AUTHORITY_KEY:
+            value, _ = _content(extension, after, _OCTETS)
+            inside, _ = _content(value, 0, _SEQUENCE)
+            if inside[:1] == bytes([_KEY_ID]):
+                issuers, _ = _content(inside, 0, _KEY_ID)
+    return own, issuers
 
 
 def _moment(dates: bytes, at: int) -> tuple[float, int]:
@@ -52,32 +191,6 @@ def _moment(dates: bytes, at: int) -> tuple[float, int]:
     pattern = "%y%m%d%H%M%SZ" if dates[at] == _UTC_TIME else "%Y%m%d%H%M%SZ"
     moment = datetime.strptime(text.decode("ascii"), pattern)  # noqa: DTZ007 - set below
     return moment.replace(tzinfo=UTC).timestamp(), after
-
-
-def earliest(peer: ssl.SSLSocket) -> Validity | None:
-    """Return the validity that ends first among the peer's certificates, or None.
-
-    The whole chain where Python tells it (3.13, or its internals before), else the
-    leaf: an expired intermediate is as much an outage as an expired leaf.
-    """
-    found = []
-    for der in _chain(peer):
-        try:
-            found.append(validity(der))
-        except FormatError:
-            continue
-    return min(found, default=None)
-
-
-def _chain(peer: ssl.SSLSocket) -> list[bytes]:
-    tell = getattr(peer, "get_unverified_chain", None)
-    if tell is not None:
-        return [bytes(der) for der in tell()]
-    inner = getattr(getattr(peer, "_sslobj", None), "get_unverified_chain", None)
-    if inner is not None:
-        return [ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in inner() or ()]
-    leaf = peer.getpeercert(binary_form=True)
-    return [leaf] if leaf else []
 
 
 def _content(data: bytes, at: int, tag: int) -> tuple[bytes, int]:

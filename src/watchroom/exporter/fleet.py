@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from watchroom.errors import FormatError
 from watchroom.exporter.folded import Folded, load
-from watchroom.formats.slotreader import Reader
+from watchroom.formats.slotreader import Reader, sane
 from watchroom.formats.slots import SUFFIX, UNBORN
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("watchroom")
 # A file has its name within milliseconds, or its process died before it could give it.
 _UNBORN_SECONDS = 60.0
+LOCK_SECONDS = 0.5
+MOST_FILES = 2000
+# Nothing is wrong with the file: it is read next time.
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR})
 
 
 class Fleet:
@@ -52,21 +58,26 @@ class Fleet:
         # Counted in `folded`, kept until the totals on disk say so.
         self._unsaved: list[Reader] = []
         self._refused: set[str] = set()
+        self._damaged: set[str] = set()
 
     def scan(self) -> None:
         """Find the living, fold the dead. Never raises for what a directory holds."""
         try:
-            with self._locked():
-                self._reload()
+            with self._locked() as ours:
+                # Without the lock another may fold a file meanwhile. Who is met before
+                # the totals are read is in one of both, and `take` counts nobody twice.
                 names = self._meet()
+                self._reload()
                 self._forget(names)
                 self._bury()
-                self._save(names)
+                if ours:
+                    self._save(names)
         except FileNotFoundError:
             # The directory is gone. Who lives still counts into a file without a name.
             self._bury()
         except OSError as error:
             self._fault("cannot read the runtime directory: %s", error)
+            self._bury()
 
     def close(self) -> None:
         """Close every file."""
@@ -76,18 +87,42 @@ class Fleet:
         self._unsaved.clear()
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[bool]:
+        """Yield whether the directory is ours alone; nobody may keep it from us."""
         # Two exporters may serve one directory, at least while one replaces the other.
-        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o660)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
+            handle = os.open(self._lock, flags, 0o660)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            self._fault("cannot lock the runtime directory: %s", error)
+            yield False
+            return
+        try:
+            ours = self._wait_for(handle)
+            if not ours:
+                what = f"another process has held {self._lock.name} for too long"
+                self._fault("the files of dead processes stay: %s", FormatError(what))
+            yield ours
         finally:
             os.close(handle)
 
+    def _wait_for(self, handle: int) -> bool:
+        end = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    return False
+                time.sleep(0.01)
+            else:
+                return True
+
     def _reload(self) -> None:
         try:
-            found = self._totals.stat()
+            found = self._totals.lstat()
         except FileNotFoundError:
             # Somebody removed it: what is in memory is written again.
             self._seen = None
@@ -97,10 +132,12 @@ class Fleet:
             return
         try:
             self._saved = load(self._totals)
-        except FormatError as error:
+        except (FormatError, OSError) as error:
             self._fault("totals start again: %s", error)
             self._saved = Folded()
             self._saved.resets = self.folded.resets + 1.0
+            with suppress(OSError):
+                self._totals.rename(self._totals.with_name(f"{self._totals.name}.bad"))
         self._seen = seen
         self.folded = self._saved.copy()
         self.version += 1
@@ -123,14 +160,20 @@ class Fleet:
                 or entry.name in self._refused
             ):
                 continue
+            if len(self.live) >= MOST_FILES:
+                what = f"there are more than {MOST_FILES}"
+                self._fault("cannot read a process file: %s", FormatError(what))
+                continue
             try:
                 self.live[entry.name] = Reader(self._dir / entry.name)
             except FileNotFoundError:
                 names.discard(entry.name)
             except (FormatError, OSError) as error:
-                self._refused.add(entry.name)
+                if getattr(error, "errno", 0) not in _PASSING:
+                    self._refused.add(entry.name)
                 self._fault("cannot read a process file: %s", error)
         self._refused &= names
+        self._damaged &= names
         return names
 
     def _clear_unborn(self, path: Path) -> None:
@@ -148,19 +191,27 @@ class Fleet:
 
     def _bury(self) -> None:
         for name, reader in list(self.live.items()):
-            try:
-                # In this order: what a process counted last it counted before it died.
-                alive = reader.alive()
-                reader.refresh()
-            except (FormatError, OSError) as error:
-                self._fault("cannot read a process file: %s", error)
-                self._refused.add(name)
-                self.live.pop(name).close()
-                continue
+            # In this order: what a process counted last it counted before it died.
+            alive = reader.alive()
+            reader.refresh()
             if not alive:
                 self.folded.take(reader, self._now())
                 self.version += 1
                 self._unsaved.append(self.live.pop(name))
+            self._notice(reader)
+
+    def _notice(self, reader: Reader) -> None:
+        if reader.damage and reader.name not in self._damaged:
+            self._damaged.add(reader.name)
+            self._fault("a process file is damaged: %s", FormatError(reader.damage))
+
+    def freeze_odd(self) -> bool:
+        """Freeze the living whose counts are no numbers; return whether any is."""
+        found = [one for one in self.live.values() if not sane(one.read())]
+        for reader in found:
+            reader.check()
+            self._notice(reader)
+        return bool(found)
 
     def _save(self, names: set[str]) -> None:
         if self._unsaved or (self._seen is None and self.folded.series):

@@ -8,11 +8,19 @@ the totals themselves, so a crash between rename and unlink counts nothing twice
 from __future__ import annotations
 
 import json
+import math
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.catalogue.metrics import HTTP_IN_FLIGHT, HTTP_REQUESTS, SERIES_DROPPED
+from watchroom.catalogue.metrics import (
+    HTTP_IN_FLIGHT,
+    HTTP_REQUESTS,
+    SERIES_DROPPED,
+    TASKS_FAILED,
+    TASKS_IN_FLIGHT,
+)
 from watchroom.errors import FormatError
+from watchroom.formats.slotreader import definition_of, open_regular, sane
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +33,11 @@ FORMAT = 1
 LOST = "lost"
 # A file that another exporter still holds open may not be folded again.
 REMEMBER_SECONDS = 3600.0
+LARGEST_BYTES = 256 << 20
+_BAD = (
+    *(ValueError, KeyError, TypeError, IndexError),
+    *(AttributeError, OverflowError, RecursionError),
+)
 
 
 class Group(NamedTuple):
@@ -39,11 +52,27 @@ class Group(NamedTuple):
 Key = tuple[Group, tuple[str, ...]]
 DROPPED = Group(SERIES_DROPPED.name, "counter", SERIES_DROPPED.labels, ())
 REQUESTS = Group(HTTP_REQUESTS.name, "counter", HTTP_REQUESTS.labels, ())
+_TASKS = Group(TASKS_FAILED.name, "counter", TASKS_FAILED.labels, ())
+# What the dead held under way is lost: the counter, and its labels after theirs.
+_LOSSES = {
+    HTTP_IN_FLIGHT.name: (REQUESTS, (LOST,)),
+    TASKS_IN_FLIGHT.name: (_TASKS, ()),
+}
 
 
 def group(definition: Definition) -> Group:
     """Return what a file's definition may be added under."""
     return Group(definition.name, definition.kind, definition.labels, definition.edges)
+
+
+def loss(key: Key) -> Key | None:
+    """Return what is counted when a process dies that held this under way, if any."""
+    counter, more = _LOSSES.get(key[0].name, (None, ()))
+    if counter is None or key[0].kind != "inflight":
+        return None
+    # A file may say anything: labels that do not fit would fail every scrape.
+    values = (*key[1], *more)
+    return (counter, values) if len(values) == len(counter.labels) else None
 
 
 def parts(rows: Iterable[Row], drops: Iterable[Row]) -> Iterator[tuple[int, int, Key]]:
@@ -86,12 +115,13 @@ class Folded:
         """Add what a dead process has counted; what it held under way is lost."""
         if reader.name in self.names:
             return
+        reader.check()
         values = reader.read()
         for at, slots, to in parts(reader.rows, reader.drops):
             part = values[at : at + slots]
-            if to[0].name == HTTP_IN_FLIGHT.name:
+            if (lost := loss(to)) is not None:
                 part = (max(0.0, part[0]),)
-                to = (REQUESTS, (*to[1], LOST))  # noqa: PLW2901 - the same part
+                to = lost  # noqa: PLW2901 - the same part
             total = self.series.setdefault(to, [0.0] * slots)
             for step in range(slots):
                 total[step] += part[step]
@@ -155,20 +185,34 @@ def load(path: Path) -> Folded:
     """
     made = Folded()
     try:
-        content = json.loads(path.read_bytes())
+        with os.fdopen(open_regular(path), "rb") as file:
+            text = file.read(LARGEST_BYTES + 1)
+        if len(text) > LARGEST_BYTES:
+            raise FormatError(f"{path} has more than {LARGEST_BYTES} bytes")
+        content = json.loads(text)
         if content["format"] != FORMAT:
             raise FormatError(f"{path} has format {content['format']!r}")
-        groups = []
+        definitions = []
         for name, kind, labels, edges, started in content["groups"]:
-            found = Group(name, kind, tuple(labels), tuple(edges))
-            groups.append(found)
+            definition = definition_of(name, kind, labels, edges)
+            definitions.append(definition)
             if started:
-                made.started[found] = started
+                made.started[group(definition)] = _finite(started)
         for number, values, slots in content["series"]:
-            made.series[groups[number], tuple(values)] = [float(x) for x in slots]
-        made.names = dict(content["names"])
-        made.helps = dict(content["helps"])
-        made.resets = float(content["resets"])
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+            of, counts = definitions[number], [float(x) for x in slots]
+            fits = len(counts) == of.slots and len(values) == len(of.labels)
+            if not fits or not sane(counts):
+                raise FormatError(f"{path}: a series does not fit its metric")
+            made.series[group(of), tuple(map(str, values))] = counts
+        made.names = {str(k): _finite(v) for k, v in content["names"].items()}
+        made.helps = {str(k): str(v) for k, v in content["helps"].items()}
+        made.resets = _finite(content["resets"])
+    except _BAD as error:
         raise FormatError(f"{path} holds no totals") from error
     return made
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("not finite")
+    return float(value)

@@ -22,6 +22,7 @@ from watchroom.exporter.origins import Origins
 from watchroom.exporter.table import Column, Page, Table, page
 from watchroom.exporter.workload import Live
 from watchroom.formats.exposition import header, label_text, number
+from watchroom.formats.slotreader import sane
 from watchroom.formats.slots import pid_namespace
 
 if TYPE_CHECKING:
@@ -133,16 +134,21 @@ class Merger:
         }
         for name, reader in fleet.live.items():
             self._columns[name].follow(reader)
+        row = self._summed()
+        if not sane(row) and fleet.freeze_odd():
+            row = self._summed()
+        row[self._table.places[self._errors, ("exporter",)]] += fleet.errors
+        return row
+
+    def _summed(self) -> list[float]:
         # Only now, because every file may have given the row new places.
         sides = [self._dead.permuted(self._dead_slots)]
         sides += [
             self._columns[name].permuted(reader.read())
-            for name, reader in fleet.live.items()
+            for name, reader in self._fleet.live.items()
         ]
         # zip gives map one tuple again and again: a third faster than a comprehension.
-        row: list[float] = list(map(sum, zip(*sides, strict=True)))
-        row[self._table.places[self._errors, ("exporter",)]] += fleet.errors
-        return row
+        return list(map(sum, zip(*sides, strict=True)))
 
     def _current_page(self) -> Page:
         fleet = self._fleet

@@ -7,7 +7,7 @@ the deadline: as blackbox_exporter's module ``http_2xx``. The body is read, up t
 
 from __future__ import annotations
 
-import http.client
+import base64
 import math
 import socket
 import ssl
@@ -15,21 +15,28 @@ import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urljoin, urlsplit
 
 from watchroom import exporter
 from watchroom.errors import ConfigError
-from watchroom.exporter.certificates import earliest
+from watchroom.exporter.browse.address import parse
+from watchroom.exporter.browse.answer import head, read_body
+from watchroom.exporter.browse.cookies import Cookies
+from watchroom.exporter.browse.dial import connect
+from watchroom.exporter.certificates import earliest, last_chain
 from watchroom.formats.exposition import Family, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from watchroom.exporter.browse.address import Address
+    from watchroom.exporter.certificates import Validity
+
 REDIRECTS = 10
 PROBES = 16  # at once
 LONGEST_SECONDS = 30.0
 PHASES = ("resolve", "connect", "tls", "processing", "transfer")
-_LARGEST_BODY = 1 << 20
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_TRUST_SECONDS = 300.0
 _HELP = {
     "probe_success": "Whether the site answered 2xx in time.",
     "probe_duration_seconds": "How long the probe took.",
@@ -38,12 +45,43 @@ _HELP = {
     "probe_http_redirects": "How many redirects were followed.",
     "probe_http_ssl": "Whether the last hop used TLS.",
     "probe_http_duration_seconds": "Where the time went, over all hops.",
-    "probe_ssl_earliest_cert_expiry": "The earliest end of a certificate sent "
-    "by any hop, trusted or not.",
+    "probe_ssl_last_chain_expiry_timestamp_seconds": "When the chain that verifies "
+    "ends: its first certificate to do so, over all hops.",
+    "probe_ssl_earliest_cert_expiry": "The same; where no chain verifies, the earliest "
+    "end of a certificate sent.",
     "probe_ssl_earliest_cert_lifetime_seconds": "How long that certificate is good for "
     "in all.",
     "probe_failed_due_to_certificate": "Whether the certificate did not verify.",
 }
+
+
+def trusting() -> ssl.SSLContext:
+    """Return how browsers and curl verify, on every Python alike.
+
+    From 3.13 on Python refuses what they take (a certificate without the identifier of
+    its authority's key); before, it refused an intermediate that is trusted by itself.
+    """
+    context = ssl.create_default_context()
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _request(at: Address, cookies: str) -> bytes:
+    fields = [
+        f"GET {at.target} HTTP/1.1",
+        f"Host: {at.authority}",
+        f"User-Agent: watchroom-probe/{exporter.version()}",
+        "Accept: */*",
+        "Connection: close",
+    ]
+    if at.user:
+        known = base64.b64encode(at.user.encode("utf-8", "surrogateescape")).decode()
+        fields.append(f"Authorization: Basic {known}")
+    if cookies:
+        fields.append(f"Cookie: {cookies}")
+    return "\r\n".join([*fields, "", ""]).encode("latin-1")
 
 
 class BusyError(Exception):
@@ -66,6 +104,7 @@ class Sites:
     ) -> None:
         self._urls = frozenset(urls)
         self._context = context
+        self._trusted: tuple[float, ssl.SSLContext] | None = None
         self._slots = threading.BoundedSemaphore(PROBES)
 
     def probe(self, target: str, seconds: float) -> Probe:
@@ -84,7 +123,7 @@ class Sites:
             )
         if not self._slots.acquire(blocking=False):
             raise BusyError(f"{PROBES} probes run already")
-        probe = Probe(target, seconds, self._context)
+        probe = Probe(target, seconds, self._context or self._trust())
         done = threading.Event()
 
         def work() -> None:
@@ -99,6 +138,14 @@ class Sites:
         if not done.wait(seconds):
             probe.end()
         return probe
+
+    def _trust(self) -> ssl.SSLContext:
+        # Making one reads the machine's authorities, which takes tens of milliseconds;
+        # one that was installed meanwhile is known after a while.
+        now = time.monotonic()
+        if self._trusted is None or now - self._trusted[0] > _TRUST_SECONDS:
+            self._trusted = now, trusting()
+        return self._trusted[1]
 
 
 def patience(scrape_timeout: str | None) -> float:
@@ -130,7 +177,8 @@ class Probe:
     ) -> None:
         self._url = url
         self._seconds = seconds
-        self._context = context or ssl.create_default_context()
+        self._context = context
+        self._cookies = Cookies()
         self._begun = time.monotonic()
         self._lock = threading.Lock()
         self._open: socket.socket | None = None
@@ -148,22 +196,25 @@ class Probe:
 
     def run(self) -> None:
         """Follow the URL to its end or the deadline; the outcome is in `families`."""
-        url = self._url
         try:
+            at = parse(self._url)
             for hop in range(REDIRECTS + 1):
                 self._set("probe_http_redirects", float(hop))
-                status, location = self._visit(urlsplit(url))
-                if location is None:
+                status, location = self._visit(at)
+                if not location:
                     if 200 <= status < 300:
                         self._set("probe_success", 1.0)
                     else:
                         self._fail(f"{status}")
                     return
-                url = urljoin(url, location)
+                to = parse(location, at)
+                # A password is for the place that it was given for.
+                same = to.user or to.origin != at.origin
+                at = to if same else to._replace(user=at.user)
             self._fail(f"more than {REDIRECTS} redirects")
         except TimeoutError:
             self._fail(self._too_late())
-        except (OSError, ValueError, http.client.HTTPException) as error:
+        except (OSError, ValueError) as error:
             self._fail(str(error) or type(error).__name__)
         finally:
             self._drop()
@@ -196,110 +247,87 @@ class Probe:
         ]
         return [*found, Family(name, "gauge", _HELP[name], spent)]
 
-    def _visit(self, url: SplitResult) -> tuple[int, str | None]:
-        """Return the status of one hop, and where it redirects to, if it does."""
-        if url.scheme not in {"http", "https"} or not url.hostname:
-            raise ValueError(f"{url.scheme}: is no http or https address")
-        secure = url.scheme == "https"
-        self._set("probe_http_ssl", float(secure))
-        port = url.port or (443 if secure else 80)
-        connected = self._connect(url.hostname, port)
-        if secure:
-            connected = self._secure(connected, url.hostname, port)
-        self._hold(connected)
-        connection = http.client.HTTPConnection(url.hostname, port)
-        connection.sock = connected
-        try:
-            return self._exchange(connection, url)
-        finally:
-            connection.close()
+    def _visit(self, at: Address) -> tuple[int, str]:
+        """Return the status of one hop, and where it redirects to, or ""."""
+        self._set("probe_http_ssl", float(at.secure))
+        connected = self._connect(at)
+        if at.secure:
+            connected = self._secure(connected, at)
+        with connected:
+            self._hold(connected)
+            return self._exchange(connected, at)
 
-    def _exchange(
-        self, connection: http.client.HTTPConnection, url: SplitResult
-    ) -> tuple[int, str | None]:
+    def _exchange(self, connected: socket.socket, at: Address) -> tuple[int, str]:
         sent = time.monotonic()
-        path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        # The hop's own spelling of host and port, as browsers send it.
-        headers = {
-            "Host": url.netloc.rpartition("@")[2],
-            "User-Agent": f"watchroom-probe/{exporter.version()}",
-            "Accept": "*/*",
-            "Connection": "close",
-        }
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        self._spent("processing", sent)
-        self._set("probe_http_status_code", float(answer.status))
-        self._set("probe_http_version", 1.1 if answer.version == 11 else 1.0)
-        location = answer.getheader("Location")
-        if answer.status in {301, 302, 303, 307, 308} and location:
-            return answer.status, location
-        began = time.monotonic()
-        left = _LARGEST_BODY
-        while left > 0 and (part := answer.read1(min(left, 65536))):
-            left -= len(part)
-        if left > 0 and answer.length:  # read1 does not complain of a cut body
-            raise http.client.IncompleteRead(b"", answer.length)
-        self._spent("transfer", began)
-        return answer.status, None
+        connected.sendall(_request(at, self._cookies.header(at)))
+        with connected.makefile("rb") as stream:
+            answer = head(stream)
+            self._spent("processing", sent)
+            self._set("probe_http_status_code", float(answer.status))
+            self._set("probe_http_version", answer.version)
+            for cookie in answer.all("set-cookie"):
+                self._cookies.take(at, cookie.decode("latin-1"))
+            location = answer.first("location").decode("utf-8", "surrogateescape")
+            if answer.status in _REDIRECTS and location:
+                return answer.status, location
+            began = time.monotonic()
+            read_body(stream, answer)
+            self._spent("transfer", began)
+        return answer.status, ""
 
-    def _connect(self, host: str, port: int) -> socket.socket:
+    def _connect(self, at: Address) -> socket.socket:
         began = time.monotonic()
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(at.lookup, at.port, type=socket.SOCK_STREAM)
         self._spent("resolve", began)
         began = time.monotonic()
-        failed: OSError = OSError(f"{host} has no address")
-        for family, kind, protocol, _, address in found:
-            connecting = socket.socket(family, kind, protocol)
-            try:
-                self._hold(connecting)
-                connecting.settimeout(self._left())
-                connecting.connect(address)
-            except OSError as error:
-                connecting.close()
-                failed = error
-                continue
-            self._spent("connect", began)
-            return connecting
-        raise failed
+        connected = connect(found, self._left)
+        self._spent("connect", began)
+        return connected
 
-    def _secure(self, plain: socket.socket, host: str, port: int) -> ssl.SSLSocket:
+    def _secure(self, plain: socket.socket, at: Address) -> ssl.SSLSocket:
         began = time.monotonic()
-        secured = self._context.wrap_socket(
-            plain, server_hostname=host, do_handshake_on_connect=False
-        )
+        context = self._context or trusting()
+        try:
+            secured = context.wrap_socket(
+                plain, server_hostname=at.certified, do_handshake_on_connect=False
+            )
+        except ValueError:  # a name that no certificate can be for
+            plain.close()
+            raise
         try:
             self._hold(secured)
             secured.do_handshake()
         except ssl.SSLCertVerificationError as error:
             secured.close()
             self._set("probe_failed_due_to_certificate", 1.0)
-            self._read_expiry(host, port)
+            self._date_unverified(at)
             raise OSError(f"certificate: {error.verify_message}") from None
         except OSError:
             secured.close()
             raise
         finally:
             self._spent("tls", began)
-        self._expiry(secured)
+        if found := last_chain(secured, context):
+            self._date("probe_ssl_last_chain_expiry_timestamp_seconds", found)
+            self._date("probe_ssl_earliest_cert_expiry", found)
         return secured
 
-    def _read_expiry(self, host: str, port: int) -> None:
-        """Connect once more without verifying: only to date the certificate."""
+    def _date_unverified(self, at: Address) -> None:
+        """Connect once more without verifying: only to date the certificates."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        with suppress(OSError), self._connect(host, port) as plain:  # noqa: SIM117 - the socket first
-            with context.wrap_socket(plain, server_hostname=host) as secured:
-                self._expiry(secured)
+        with suppress(OSError), self._connect(at) as plain:  # noqa: SIM117 - the socket first
+            with context.wrap_socket(plain, server_hostname=at.certified) as secured:
+                self._hold(secured)
+                if found := earliest(secured):
+                    self._date("probe_ssl_earliest_cert_expiry", found)
 
-    def _expiry(self, peer: ssl.SSLSocket) -> None:
-        validity = earliest(peer)
-        known = self._values.get("probe_ssl_earliest_cert_expiry", math.inf)
+    def _date(self, name: str, found: Validity) -> None:
         # Visitors pass every hop: a redirect's own certificate is needed too.
-        if validity is not None and validity.end < known:
-            lifetime = validity.end - validity.start
-            self._set("probe_ssl_earliest_cert_expiry", validity.end)
+        if found.end < self._values.get(name, math.inf):
+            self._set(name, found.end)
+            lifetime = found.end - found.start
             self._set("probe_ssl_earliest_cert_lifetime_seconds", lifetime)
 
     def _set(self, name: str, value: float) -> None:

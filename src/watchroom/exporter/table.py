@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.exporter.blend import Step, read, steps
-from watchroom.exporter.folded import LOST, REQUESTS, Group, Key, parts
+from watchroom.exporter.folded import Group, Key, loss, parts
 from watchroom.formats.exposition import header, label_text, normal_edge, number
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ class Column:
         if len(self._order) < self._table.size:
             self._order += [-1] * (self._table.size - len(self._order))
         self._order[to : to + slots] = range(at, at + slots)
-        if key[0].kind == "inflight":
+        if (lost := loss(key)) is not None:
             # A loss is an increase only if its series stood at 0 before.
-            self._table.place((REQUESTS, (*key[1], LOST)), 1)
+            self._table.place(lost, 1)
         self._stale = True
 
     def permuted(self, slots: tuple[float, ...]) -> Sequence[float]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import msgspec
 
 from watchroom.errors import ConfigError
-from watchroom.formats import receivers, regexp, yamlfile
+from watchroom.formats import known_keys, matchers, receivers, yamlfile
+from watchroom.formats.matchers import Matcher
+from watchroom.formats.matchers import parse_one as parse_matcher
 from watchroom.formats.receivers import (
     Authorization,
     EmailConfig,
@@ -45,29 +46,13 @@ _STRICT: dict[str, Any] = {
     "forbid_unknown_fields": True,
     "omit_defaults": True,
 }
-_MATCHER = re.compile(
-    r"""\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^"{}]*?))\s*"""
-)
-_PLAIN = {"n": "\n", '"': '"', "\\": "\\"}
-
-
-class Matcher(NamedTuple):
-    """One parsed matcher: ``severity=~"critical|warning"``.
-
-    Attributes:
-        name: The label.
-        op: ``=``, ``!=``, ``=~`` or ``!~``; regexes match the whole value.
-        value: What it is compared with.
-    """
-
-    name: str
-    op: str
-    value: str
 
 
 class Route(msgspec.Struct, **_STRICT):
     """A node of the routing tree; what it leaves out it inherits from its parent."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.ROUTE
+    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
     receiver: str = ""
     matchers: list[str] = []
     continue_: bool = msgspec.field(default=False, name="continue")
@@ -81,6 +66,8 @@ class Route(msgspec.Struct, **_STRICT):
 class InhibitRule(msgspec.Struct, **_STRICT):
     """An alert that matches the source mutes those that match the target."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.INHIBIT
+    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
     source_matchers: list[str] = []
     target_matchers: list[str] = []
     equal: list[str] = []
@@ -89,12 +76,16 @@ class InhibitRule(msgspec.Struct, **_STRICT):
 class Global(msgspec.Struct, **_STRICT):
     """Defaults."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.AM_GLOBAL
+    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
     resolve_timeout: str = "5m"
 
 
 class Alertmanager(msgspec.Struct, **_STRICT):
     """An alertmanager.yml."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.AM
+    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
     route: Route
     receivers: list[Receiver]
     global_: Global = msgspec.field(default_factory=Global, name="global")
@@ -108,25 +99,25 @@ def load(text: str, file: str) -> Alertmanager:
         ConfigError: A key outside the subset (receivers of other kinds), a bad
             matcher or duration, or a route to an unknown receiver; with its line.
     """
-    data, node = yamlfile.parse(text, file)
-    _refuse_other_receivers(data, node, file)
-    config = yamlfile.convert(data, node, file, Alertmanager)
+    config, node = yamlfile.load(text, file, Alertmanager)
     names = [receiver.name for receiver in config.receivers]
     with yamlfile.placed(node, file):
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigError(
-                    f"two receivers are named {name!r}", field="receivers"
-                )
         for i, receiver in enumerate(config.receivers):
             receivers.check(receiver, f"receivers[{i}]")
+            if receiver.name in names[:i]:
+                raise ConfigError(
+                    f"two receivers are named {receiver.name!r}",
+                    field=f"receivers[{i}].name",
+                )
+        with yamlfile.within("global"):
+            _duration(config.global_.resolve_timeout, "resolve_timeout")
         _check_root(config.route)
         _check_route(config.route, "route", set(names))
         for i, rule in enumerate(config.inhibit_rules):
-            for side in ("source_matchers", "target_matchers"):
-                with yamlfile.within(f"inhibit_rules[{i}].{side}"):
-                    for text_ in getattr(rule, side):
-                        parse_matcher(text_)
+            with yamlfile.within(f"inhibit_rules[{i}]"):
+                for side in ("source_matchers", "target_matchers"):
+                    _check_matchers(getattr(rule, side), side)
+                _check_names(rule.equal, "equal")
     return config
 
 
@@ -137,66 +128,58 @@ def dump(config: Alertmanager) -> str:
     return yamlfile.dump({key: data[key] for key in order if data.get(key)})
 
 
-def parse_matcher(text: str) -> Matcher:
-    """Return the matcher in ``name="value"``, ``name=~"regex"`` and so on.
-
-    Raises:
-        ConfigError: It is none, or its regex does not compile.
-    """
-    found = _MATCHER.fullmatch(text)
-    if found is None:
-        raise ConfigError(
-            f"{text!r} is not a matcher", hint='write it as severity="critical"'
-        )
-    name, op, quoted, bare = found.groups()
-    value = (
-        bare
-        if quoted is None
-        else re.sub(r"\\(.)", lambda m: _PLAIN.get(m[1], m[0]), quoted)
-    )
-    if "~" in op:
-        regexp.check(value)
-    return Matcher(name, op, value)
-
-
 def _check_root(route: Route) -> None:
     if route.matchers:
         raise ConfigError("the first route matches everything", field="route.matchers")
     if not route.receiver:
         raise ConfigError("the first route needs a receiver", field="route")
+    if route.continue_:
+        raise ConfigError("nothing comes after the first route", field="route.continue")
 
 
 def _check_route(route: Route, field: str, names: set[str]) -> None:
-    if route.receiver and route.receiver not in names:
+    with yamlfile.within(field):
+        if route.receiver and route.receiver not in names:
+            raise ConfigError(
+                f"no receiver is named {route.receiver!r}",
+                field="receiver",
+                hint=f"there are {', '.join(sorted(names)) or 'none'}",
+            )
+        _check_matchers(route.matchers, "matchers")
+        _check_group_by(route.group_by or [])
+        for name in ("group_wait", "group_interval", "repeat_interval"):
+            value = getattr(route, name)
+            if value is None:
+                continue
+            if _duration(value, name) <= 0 and name != "group_wait":
+                raise ConfigError("must be longer than 0", field=name)
+        for i, child in enumerate(route.routes):
+            _check_route(child, f"routes[{i}]", names)
+
+
+def _check_matchers(texts: list[str], field: str) -> None:
+    for i, text in enumerate(texts):
+        with yamlfile.within(f"{field}[{i}]"):
+            matchers.parse(text)
+
+
+def _check_group_by(labels: list[str]) -> None:
+    _check_names(labels, "group_by")
+    if "..." in labels and set(labels) != {"..."}:
         raise ConfigError(
-            f"no receiver is named {route.receiver!r}",
-            field=f"{field}.receiver",
-            hint=f"there are {', '.join(sorted(names)) or 'none'}",
+            "'...' is all labels, and has no others beside it", field="group_by"
         )
-    with yamlfile.within(f"{field}.matchers"):
-        for text in route.matchers:
-            parse_matcher(text)
-    for name in ("group_wait", "group_interval", "repeat_interval"):
-        value = getattr(route, name)
-        if value is None:
-            continue
-        with yamlfile.within(f"{field}.{name}"):
-            if parse_duration(value) <= 0 and name != "group_wait":
-                raise ConfigError(f"{name} must be longer than 0")
-    for i, child in enumerate(route.routes):
-        _check_route(child, f"{field}.routes[{i}]", names)
+    for i, label in enumerate(labels):
+        if label in labels[:i] and label != "...":
+            raise ConfigError(f"{label!r} is there twice", field=f"group_by[{i}]")
 
 
-def _refuse_other_receivers(data: Any, node: Any, file: str) -> None:
-    given = data.get("receivers") if isinstance(data, dict) else None
-    for i, receiver in enumerate(given if isinstance(given, list) else []):
-        for key in receiver if isinstance(receiver, dict) else []:
-            if str(key).endswith("_configs") and key not in receivers.KINDS:
-                raise ConfigError(
-                    f"{key} is not supported yet by the embedded monitor",
-                    file=file,
-                    line=yamlfile.line_of(node, ["receivers", i, key]),
-                    field=f"receivers[{i}].{key}",
-                    hint=f"use {', '.join(receivers.KINDS)}, "
-                    "or run Alertmanager itself",
-                )
+def _check_names(labels: list[str], field: str) -> None:
+    for i, label in enumerate(labels):
+        if not label:
+            raise ConfigError("a label needs a name", field=f"{field}[{i}]")
+
+
+def _duration(text: str, field: str) -> float:
+    with yamlfile.within(field):
+        return parse_duration(text)

@@ -68,6 +68,14 @@ class Contacts(msgspec.Struct, **_STRICT):
                 return contact
         return None
 
+    def behind(self) -> dict[str, str]:
+        """Return receiver → the names of those it reaches; only of those with any."""
+        found: dict[str, list[str]] = {}
+        for contact in self.contacts:
+            for receiver in contact.receivers:
+                found.setdefault(receiver, []).append(contact.name)
+        return {receiver: ", ".join(names) for receiver, names in found.items()}
+
     def order(self) -> list[Contact]:
         """Return who is told of a P1, in order."""
         if not self.escalation:
@@ -88,8 +96,7 @@ def load(text: str, file: str, receivers: Collection[str]) -> Contacts:
         ConfigError: It is not YAML, a key is unknown, a name stands twice or is not
             known, a duration is none; with file, line and field.
     """
-    data, node = yamlfile.parse(text, file)
-    found = yamlfile.convert(data, node, file, Contacts)
+    found, node = yamlfile.load(text, file, Contacts)
     with yamlfile.placed(node, file):
         _check_contacts(found, receivers)
         _check_escalation(found)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from watchroom.errors import ConfigError
-from watchroom.formats import yamlfile
+from watchroom.formats import caps, yamlfile
 
 _STRICT: dict[str, Any] = {"frozen": True, "forbid_unknown_fields": True}
 # Grafana writes a dozen keys beside these; none changes what a panel shows.
@@ -188,22 +188,28 @@ def load(text: str, file: str) -> Dashboard:
         ConfigError: It is not JSON, a key is outside the subset, a value has the wrong
             type, or two panels share an id; with file, line and field.
     """
-    data, node = parse(text, file)
-    return convert(data, node, file)
+    _check_json(text, file)
+    dashboard, node = yamlfile.load(text, file, Dashboard)
+    return _checked(dashboard, node, file)
 
 
 def parse(text: str, file: str) -> tuple[Any, Any]:
     """Return plain data, and the nodes that know its lines.
 
     Raises:
-        ConfigError: It is not JSON.
+        ConfigError: It is not JSON, or too large or too deep.
     """
+    _check_json(text, file)
+    # JSON is YAML, and only the YAML reader knows its lines.
+    return yamlfile.parse(text, file)
+
+
+def _check_json(text: str, file: str) -> None:
+    caps.json_within(text, file)
     try:
         msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         raise ConfigError(f"not JSON: {error}", file=file) from None
-    # JSON is YAML, and only the YAML reader knows its lines.
-    return yamlfile.parse(text, file)
 
 
 def convert(data: Any, node: Any, file: str) -> Dashboard:
@@ -212,7 +218,10 @@ def convert(data: Any, node: Any, file: str) -> Dashboard:
     Raises:
         ConfigError: As `load`.
     """
-    dashboard = yamlfile.convert(data, node, file, Dashboard)
+    return _checked(yamlfile.convert(data, node, file, Dashboard), node, file)
+
+
+def _checked(dashboard: Dashboard, node: Any, file: str) -> Dashboard:
     seen: set[int] = set()
     for i, panel in enumerate(dashboard.panels):
         if panel.id in seen:

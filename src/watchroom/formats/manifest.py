@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from watchroom.errors import ConfigError
-from watchroom.formats import rundir
+from watchroom.formats import caps, rundir
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -170,6 +170,7 @@ def load(text: str, file: str) -> Manifest:
     Raises:
         ConfigError: It is no manifest, or of a newer format.
     """
+    caps.json_within(text, file)
     try:
         version = msgspec.json.decode(text)["format"]
     except (msgspec.DecodeError, KeyError, TypeError):

@@ -3,54 +3,58 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
-from watchroom.errors import ConfigError
-from watchroom.formats import regexp, yamlfile
+from watchroom.errors import ConfigError, NotSupportedError
+from watchroom.formats import addresses, known_keys, relabel, yamlfile
+from watchroom.formats.receivers import Authorization
+from watchroom.formats.relabel import RelabelConfig
 from watchroom.units import parse_duration, parse_size
+
+__all__ = [
+    "Alerting",
+    "AlertmanagerConfig",
+    "Authorization",
+    "FileSdConfig",
+    "Global",
+    "HttpSdConfig",
+    "Prometheus",
+    "RelabelConfig",
+    "ScrapeConfig",
+    "StaticConfig",
+    "body_limit",
+    "check_job",
+    "dump",
+    "evaluation_seconds",
+    "load",
+    "timing",
+]
 
 _STRICT: dict[str, Any] = {
     "frozen": True,
     "forbid_unknown_fields": True,
     "omit_defaults": True,
 }
-_ACTIONS = {
-    *("replace", "keep", "drop", "labelmap", "labeldrop", "labelkeep"),
-    *("hashmod", "lowercase", "uppercase", "keepequal", "dropequal"),
-}
-
-
-class Authorization(msgspec.Struct, **_STRICT):
-    """A bearer token, from a file; tokens do not stand in configuration."""
-
-    type: str = "Bearer"
-    credentials_file: str = ""
-
-
-class RelabelConfig(msgspec.Struct, **_STRICT):
-    """One relabelling step."""
-
-    source_labels: list[str] = []
-    separator: str = ";"
-    target_label: str = ""
-    regex: str = "(.*)"
-    modulus: int = 0
-    replacement: str = "$1"
-    action: str = "replace"
+_RULE_PATH = re.compile(r"[^*]*(\*[^/]*)?")
+_DISCOVERY_PATH = re.compile(r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)")
+_DEFAULTS = {"scrape_interval": 60.0, "scrape_timeout": 10.0}
+_DEFAULTS["evaluation_interval"] = 60.0
 
 
 class StaticConfig(msgspec.Struct, **_STRICT):
     """Targets that are written down."""
 
-    targets: list[str]
+    targets: list[str] = []
     labels: dict[str, str] = {}
 
 
 class HttpSdConfig(msgspec.Struct, **_STRICT):
     """Targets that a URL lists as JSON."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.HTTP_CLIENT
+    INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
     url: str
     refresh_interval: str = "60s"
     authorization: Authorization | None = None
@@ -66,6 +70,8 @@ class FileSdConfig(msgspec.Struct, **_STRICT):
 class ScrapeConfig(msgspec.Struct, **_STRICT):
     """One job."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.SCRAPE
+    INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
     job_name: str
     scrape_interval: str | None = None
     scrape_timeout: str | None = None
@@ -76,7 +82,7 @@ class ScrapeConfig(msgspec.Struct, **_STRICT):
     honor_timestamps: bool = True
     authorization: Authorization | None = None
     sample_limit: int = 0
-    body_size_limit: str | int = 0
+    body_size_limit: str = "0"
     static_configs: list[StaticConfig] = []
     http_sd_configs: list[HttpSdConfig] = []
     file_sd_configs: list[FileSdConfig] = []
@@ -84,10 +90,16 @@ class ScrapeConfig(msgspec.Struct, **_STRICT):
 
 
 class Global(msgspec.Struct, **_STRICT):
-    """Defaults for every job and group."""
+    """Defaults for every job and group.
 
+    Attributes:
+        scrape_timeout: 0s is 10 seconds, or the interval where that is shorter.
+    """
+
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.GLOBAL
+    INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
     scrape_interval: str = "1m"
-    scrape_timeout: str = "10s"
+    scrape_timeout: str = "0s"
     evaluation_interval: str = "1m"
     external_labels: dict[str, str] = {}
 
@@ -95,22 +107,29 @@ class Global(msgspec.Struct, **_STRICT):
 class AlertmanagerConfig(msgspec.Struct, **_STRICT):
     """Where Prometheus sends alerts; the monitor is its own Alertmanager."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.ALERTMANAGERS
+    INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
     static_configs: list[StaticConfig] = []
     scheme: str = "http"
     path_prefix: str = ""
     api_version: str = "v2"
     timeout: str = "10s"
+    authorization: Authorization | None = None
 
 
 class Alerting(msgspec.Struct, **_STRICT):
     """Read, and ignored by the monitor, which says so."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.ALERTING
+    INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
     alertmanagers: list[AlertmanagerConfig] = []
 
 
 class Prometheus(msgspec.Struct, **_STRICT):
     """A prometheus.yml."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.PROMETHEUS
+    INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
     global_: Global = msgspec.field(default_factory=Global, name="global")
     rule_files: list[str] = []
     alerting: Alerting | None = None
@@ -121,21 +140,30 @@ def load(text: str, file: str) -> Prometheus:
     """Return the configuration in `text`.
 
     Raises:
-        ConfigError: A key outside the subset, a wrong type, duration, size, regex or
-            action, or two jobs of one name; with file, line and field.
+        ConfigError: What Prometheus refuses too: an unknown key, a wrong type,
+            duration, size, label, address or relabelling step, two jobs of one name;
+            with file, line and field.
+        NotSupportedError: What Prometheus takes and the monitor does not.
     """
-    data, node = yamlfile.parse(text, file)
-    config = yamlfile.convert(data, node, file, Prometheus)
-    jobs: set[str] = set()
-    for i, job in enumerate(config.scrape_configs):
-        with yamlfile.placed(node, file), yamlfile.within(f"scrape_configs[{i}]"):
-            if job.job_name in jobs:
-                raise ConfigError(f"two jobs are named {job.job_name!r}")
-            jobs.add(job.job_name)
-            check_job(job, config.global_)
-    with yamlfile.placed(node, file), yamlfile.within("global"):
-        for name in ("scrape_interval", "scrape_timeout", "evaluation_interval"):
-            _positive(getattr(config.global_, name), name)
+    config, node = yamlfile.load(text, file, Prometheus)
+    with yamlfile.placed(node, file):
+        with yamlfile.within("global"):
+            _check_global(config.global_)
+        for i, pattern in enumerate(config.rule_files):
+            if not _RULE_PATH.fullmatch(pattern):
+                raise ConfigError(
+                    f"{pattern!r} is not a rule file path",
+                    field=f"rule_files[{i}]",
+                    hint="only the file's name may hold a *",
+                )
+        _check_alerting(config.alerting or Alerting())
+        jobs: set[str] = set()
+        for i, job in enumerate(config.scrape_configs):
+            with yamlfile.within(f"scrape_configs[{i}]"):
+                if job.job_name in jobs:
+                    raise ConfigError(f"two jobs are named {job.job_name!r}")
+                jobs.add(job.job_name)
+                check_job(job, config.global_)
     return config
 
 
@@ -146,31 +174,54 @@ def dump(config: Prometheus) -> str:
 
 def check_job(job: ScrapeConfig, defaults: Global) -> None:
     """Raise ConfigError, with the job's own field, when a value cannot work."""
-    interval = _positive(
-        job.scrape_interval or defaults.scrape_interval, "scrape_interval"
-    )
-    timeout = _positive(job.scrape_timeout or "1ms", "scrape_timeout")
-    if timeout > interval:
+    if not job.job_name:
+        raise ConfigError("a job needs a name", field="job_name")
+    timing(job, defaults)
+    if job.scheme not in {"http", "https", ""}:
+        raise NotSupportedError(
+            f"{job.scheme!r} is not http or https",
+            field="scheme",
+            hint="Prometheus takes it and scrapes nothing",
+        )
+    if job.sample_limit < 0:
+        raise ConfigError("must not be negative", field="sample_limit")
+    body_limit(job)
+    if job.authorization is not None:
+        with yamlfile.within("authorization"):
+            job.authorization.check()
+    for i, sd in enumerate(job.http_sd_configs):
+        with yamlfile.within(f"http_sd_configs[{i}]"):
+            _check_http_discovery(sd)
+    for i, files in enumerate(job.file_sd_configs):
+        with yamlfile.within(f"file_sd_configs[{i}]"):
+            _check_file_discovery(files)
+    for i, step in enumerate(job.relabel_configs):
+        with yamlfile.within(f"relabel_configs[{i}]"):
+            relabel.check(step)
+    for i, group in enumerate(job.static_configs):
+        with yamlfile.within(f"static_configs[{i}]"):
+            _check_group(group, relabelled=bool(job.relabel_configs))
+
+
+def timing(job: ScrapeConfig, defaults: Global) -> tuple[float, float]:
+    """Return a job's interval and time-out in seconds; 0 counts as not given.
+
+    Raises:
+        ConfigError: One is not a duration, or the time-out is the longer.
+    """
+    every = _seconds(job.scrape_interval, "scrape_interval")
+    every = every or _global(defaults, "scrape_interval")
+    timeout = _seconds(job.scrape_timeout, "scrape_timeout")
+    if timeout > every:
         raise ConfigError(
             "scrape_timeout is longer than scrape_interval", field="scrape_timeout"
         )
-    if job.scheme not in {"http", "https"}:
-        raise ConfigError(f"{job.scheme!r} is not http or https", field="scheme")
-    body_limit(job)
-    for refresh in (
-        *(sd.refresh_interval for sd in job.http_sd_configs),
-        *(sd.refresh_interval for sd in job.file_sd_configs),
-    ):
-        _positive(refresh, "refresh_interval")
-    for i, step in enumerate(job.relabel_configs):
-        if step.action not in _ACTIONS:
-            raise ConfigError(
-                f"relabel action {step.action!r} is not supported",
-                field=f"relabel_configs[{i}].action",
-                hint=", ".join(sorted(_ACTIONS)),
-            )
-        with yamlfile.within(f"relabel_configs[{i}].regex"):
-            regexp.check(step.regex)
+    return every, timeout or min(_global(defaults, "scrape_timeout"), every)
+
+
+def evaluation_seconds(defaults: Global) -> float:
+    """Return how often rules are evaluated by default, in seconds."""
+    return _global(defaults, "evaluation_interval")
 
 
 def body_limit(job: ScrapeConfig) -> int:
@@ -179,17 +230,104 @@ def body_limit(job: ScrapeConfig) -> int:
     Raises:
         ConfigError: It is not a size.
     """
-    limit = job.body_size_limit
-    if isinstance(limit, int):
-        return limit
+    if job.body_size_limit in {"0", ""}:
+        return 0
     # Prometheus' KB, MB and GB are powers of two.
     with yamlfile.within("body_size_limit"):
-        return parse_size(re.sub(r"^(\d+)([KMG])B$", r"\1\2iB", limit))
+        size = re.sub(r"^([\d.]+)([KMGT])B$", r"\1\2iB", job.body_size_limit)
+        return parse_size(size)
 
 
-def _positive(text: str, field: str) -> float:
+def _seconds(text: str | None, field: str) -> float:
     with yamlfile.within(field):
-        seconds = parse_duration(text)
-        if seconds <= 0:
-            raise ConfigError(f"{field} must be longer than 0")
-    return seconds
+        return 0.0 if text is None else parse_duration(text)
+
+
+def _global(defaults: Global, name: str) -> float:
+    return _seconds(getattr(defaults, name), name) or _DEFAULTS[name]
+
+
+def _check_global(given: Global) -> None:
+    every = _global(given, "scrape_interval")
+    if _seconds(given.scrape_timeout, "scrape_timeout") > every:
+        raise ConfigError(
+            "scrape_timeout is longer than scrape_interval", field="scrape_timeout"
+        )
+    _global(given, "evaluation_interval")
+    with yamlfile.within("external_labels"):
+        relabel.check_labels(given.external_labels)
+        for name, value in given.external_labels.items():
+            if "$" in value:
+                raise NotSupportedError(
+                    f"{value!r} has a $",
+                    field=name,
+                    hint="Prometheus 3 puts a variable of its environment there; "
+                    "write the value itself",
+                )
+
+
+def _check_alerting(alerting: Alerting) -> None:
+    for i, manager in enumerate(alerting.alertmanagers):
+        field = f"alerting.alertmanagers[{i}]"
+        with yamlfile.within(field):
+            if manager.api_version != "v2":
+                raise ConfigError(
+                    f"{manager.api_version!r} is not an API version",
+                    field="api_version",
+                    hint="write v2, or leave it out",
+                )
+            if manager.scheme not in {"http", "https"}:
+                raise NotSupportedError(
+                    f"{manager.scheme!r} is not http or https", field="scheme"
+                )
+            if manager.authorization is not None:
+                with yamlfile.within("authorization"):
+                    manager.authorization.check()
+            _seconds(manager.timeout, "timeout")
+            for j, group in enumerate(manager.static_configs):
+                with yamlfile.within(f"static_configs[{j}]"):
+                    _check_group(group, relabelled=False)
+
+
+def _check_http_discovery(given: HttpSdConfig) -> None:
+    if not given.url:
+        raise ConfigError("must not be empty", field="url")
+    addresses.check_url(given.url, "url")
+    if given.authorization is not None:
+        with yamlfile.within("authorization"):
+            given.authorization.check()
+    _refresh(given.refresh_interval)
+
+
+def _check_file_discovery(given: FileSdConfig) -> None:
+    if not given.files:
+        raise ConfigError("names no file", field="files")
+    for i, name in enumerate(given.files):
+        if not _DISCOVERY_PATH.fullmatch(name):
+            raise ConfigError(
+                f"{name!r} is not a path for file discovery",
+                field=f"files[{i}]",
+                hint="it ends with .json, .yml or .yaml; only its name may hold a *",
+            )
+    _refresh(given.refresh_interval)
+
+
+def _refresh(text: str) -> None:
+    if _seconds(text, "refresh_interval") <= 0:
+        raise NotSupportedError(
+            "must be longer than 0", field="refresh_interval", hint="write 30s"
+        )
+
+
+def _check_group(group: StaticConfig, *, relabelled: bool) -> None:
+    """Refuse what is no address; where steps follow, they may make it one."""
+    for i, address in enumerate(group.targets):
+        if (not address or "/" in address) and not relabelled:
+            raise ConfigError(
+                f"{address!r} is not a host and port",
+                field=f"targets[{i}]",
+                hint="scheme and path have keys of their own: "
+                "scheme: https, metrics_path: /metrics",
+            )
+    with yamlfile.within("labels"):
+        relabel.check_labels(group.labels)

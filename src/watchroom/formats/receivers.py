@@ -6,12 +6,12 @@ Defaults are Alertmanager's. Secrets stand in files only: a key in clear (`routi
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
-from watchroom.errors import ConfigError
-from watchroom.formats import yamlfile
+from watchroom.errors import ConfigError, NotSupportedError
+from watchroom.formats import addresses, known_keys, yamlfile
 
 _STRICT: dict[str, Any] = {
     "frozen": True,
@@ -24,19 +24,37 @@ PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
 class Authorization(msgspec.Struct, **_STRICT):
     """A bearer token, from a file."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.AUTHORIZATION
+    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
     type: str = "Bearer"
     credentials_file: str = ""
+
+    def check(self) -> None:
+        """Refuse what is no bearer token."""
+        kind = self.type.strip().lower()
+        if kind == "basic":
+            raise ConfigError("'basic' is not a type of authorization", field="type")
+        if kind not in {"bearer", ""}:
+            raise NotSupportedError(
+                f"authorization of the type {self.type!r} is not supported",
+                field="type",
+                hint="the embedded monitor sends Bearer tokens",
+            )
 
 
 class HttpConfig(msgspec.Struct, **_STRICT):
     """How a webhook is called."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.RECEIVER_HTTP
+    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
     authorization: Authorization | None = None
 
 
 class WebhookConfig(msgspec.Struct, **_STRICT):
     """A webhook, by its URL or by a file that holds it (Alertmanager ≥ 0.26)."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.WEBHOOK
+    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
     url: str = ""
     url_file: str = ""
     send_resolved: bool = True
@@ -47,6 +65,12 @@ class WebhookConfig(msgspec.Struct, **_STRICT):
         """Refuse what no message could be sent with."""
         if bool(self.url) == bool(self.url_file):
             raise ConfigError("a webhook has either 'url' or 'url_file'")
+        addresses.check_url(self.url, "url")
+        if self.max_alerts < 0:
+            raise ConfigError("must not be negative", field="max_alerts")
+        if self.http_config and self.http_config.authorization:
+            with yamlfile.within("http_config.authorization"):
+                self.http_config.authorization.check()
 
     def secrets(self) -> list[str]:
         """Return the files that hold its secrets, relative to alertmanager.yml."""
@@ -57,12 +81,16 @@ class WebhookConfig(msgspec.Struct, **_STRICT):
 class TlsConfig(msgspec.Struct, **_STRICT):
     """Whose certificates are believed."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.TLS
+    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
     ca_file: str = ""
 
 
 class EmailConfig(msgspec.Struct, **_STRICT):
     """A mail over SMTP: TLS from the start on port 465, else STARTTLS if required."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.EMAIL
+    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
     to: str
     from_: str = msgspec.field(name="from")
     smarthost: str
@@ -78,14 +106,23 @@ class EmailConfig(msgspec.Struct, **_STRICT):
 
     def check(self) -> None:
         """Refuse what no message could be sent with."""
-        host, colon, port = self.smarthost.rpartition(":")
-        if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
-            raise ConfigError("smarthost is not host:port")
+        if not self.to:
+            raise ConfigError("must not be empty", field="to")
+        addresses.check_host_port(self.smarthost)
+        names = [name.casefold() for name in self.headers]
+        if len(set(names)) < len(names):
+            raise ConfigError("a header is there twice", field="headers")
         if bool(self.auth_username) != bool(self.auth_password_file):
-            raise ConfigError("auth_username and auth_password_file go together")
+            raise NotSupportedError(
+                "auth_username and auth_password_file go together",
+                field="auth_username",
+                hint="give both, or none",
+            )
         if self.html:
-            raise ConfigError(
-                "html is not supported by the embedded monitor", hint="write html: ''"
+            raise NotSupportedError(
+                "'html' is not supported by the embedded monitor",
+                field="html",
+                hint="write html: ''",
             )
 
     def secrets(self) -> list[str]:
@@ -96,6 +133,8 @@ class EmailConfig(msgspec.Struct, **_STRICT):
 class PagerdutyConfig(msgspec.Struct, **_STRICT):
     """An incident through PagerDuty's Events API, version 2."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.PAGERDUTY
+    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
     routing_key_file: str
     url: str = PAGERDUTY_URL
     send_resolved: bool = True
@@ -112,6 +151,7 @@ class PagerdutyConfig(msgspec.Struct, **_STRICT):
         """Refuse what no message could be sent with."""
         if not self.routing_key_file:
             raise ConfigError("PagerDuty needs a routing_key_file")
+        addresses.check_url(self.url, "url")
 
     def secrets(self) -> list[str]:
         """Return the files that hold its secrets, relative to alertmanager.yml."""
@@ -121,6 +161,8 @@ class PagerdutyConfig(msgspec.Struct, **_STRICT):
 class SlackConfig(msgspec.Struct, **_STRICT):
     """A message through one of Slack's incoming webhooks."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.SLACK
+    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
     api_url: str = ""
     api_url_file: str = ""
     channel: str = ""
@@ -135,6 +177,7 @@ class SlackConfig(msgspec.Struct, **_STRICT):
         """Refuse what no message could be sent with."""
         if bool(self.api_url) == bool(self.api_url_file):
             raise ConfigError("Slack has either 'api_url' or 'api_url_file'")
+        addresses.check_url(self.api_url, "api_url")
 
     def secrets(self) -> list[str]:
         """Return the files that hold its secrets, relative to alertmanager.yml."""
@@ -147,6 +190,8 @@ Config: TypeAlias = WebhookConfig | EmailConfig | PagerdutyConfig | SlackConfig
 class Receiver(msgspec.Struct, **_STRICT):
     """Who is told; without any configuration it swallows what it gets."""
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.RECEIVER
+    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
     name: str
     webhook_configs: list[WebhookConfig] = []
     email_configs: list[EmailConfig] = []
@@ -181,6 +226,8 @@ def check(receiver: Receiver, field: str) -> None:
         ConfigError: Something is missing or contradicts itself; its field is below
             `field`.
     """
+    if not receiver.name:
+        raise ConfigError("a receiver needs a name", field=f"{field}.name")
     for name, config in receiver.integrations().items():
         kind, _, place = name.partition("[")
         with yamlfile.within(f"{field}.{kind}_configs[{place}"):

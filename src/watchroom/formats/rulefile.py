@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import ClassVar
 
 import msgspec
 
-from watchroom.errors import ConfigError, QueryError
-from watchroom.formats import yamlfile
+from watchroom.errors import (
+    ConfigError,
+    NotSupportedError,
+    QueryError,
+    UnsupportedError,
+)
+from watchroom.formats import known_keys, yamlfile
 from watchroom.promql.parse import parse
 from watchroom.units import parse_duration
+
+_BRACES = re.compile(r"[{}]")
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -46,6 +54,8 @@ class RuleGroup(
         limit: The most series or alerts that one rule may make; 0 is no limit.
     """
 
+    NOT_HERE: ClassVar[frozenset[str]] = known_keys.RULE_GROUP
+    INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
     name: str
     rules: list[Rule] = []
     interval: str | None = None
@@ -67,25 +77,20 @@ def load(text: str, file: str) -> RuleFile:
         ConfigError: Unknown keys, bad PromQL or durations, a rule that is neither
             record nor alert, or groups of one name; with file, line and field.
     """
-    data, node = yamlfile.parse(text, file)
-    for i, group in enumerate(_list(data, "groups")):
-        for j, rule in enumerate(_list(group, "rules")):
-            if isinstance(rule, dict):
-                where: list[str | int] = ["groups", i, "rules", j]
-                rule["__line__"] = yamlfile.line_of(node, where) or 0
-    rules = yamlfile.convert(data, node, file, RuleFile)
+    rules, node = yamlfile.load(text, file, RuleFile)
     names: set[str] = set()
-    for i, group in enumerate(rules.groups):
-        if group.name in names:
-            line = yamlfile.line_of(node, ["groups", i])
-            raise ConfigError(
-                f"two groups are named {group.name!r}", file=file, line=line
-            )
-        names.add(group.name)
-        if group.interval is not None:
-            _duration(group.interval, file, yamlfile.line_of(node, ["groups", i]))
-        for rule in group.rules:
-            _check(rule, file)
+    with yamlfile.placed(node, file):
+        for i, group in enumerate(rules.groups):
+            with yamlfile.within(f"groups[{i}]"):
+                if not group.name:
+                    raise ConfigError("a group needs a name", field="name")
+                if group.name in names:
+                    raise ConfigError(f"two groups are named {group.name!r}")
+                names.add(group.name)
+                _duration(group.interval or "0s", "interval")
+                for j, rule in enumerate(group.rules):
+                    with yamlfile.within(f"rules[{j}]"):
+                        _check(rule)
     return rules
 
 
@@ -98,37 +103,48 @@ def dump(rules: RuleFile) -> str:
     return yamlfile.dump(data)
 
 
-def _list(data: Any, key: str) -> list[Any]:
-    value = data.get(key) if isinstance(data, dict) else None
-    return value if isinstance(value, list) else []
-
-
-def _check(rule: Rule, file: str) -> None:
-    name = rule.alert or rule.record
+def _check(rule: Rule) -> None:
     if bool(rule.alert) == bool(rule.record):
-        raise ConfigError(
-            "a rule has either 'alert' or 'record'", file=file, line=rule.line
-        )
+        raise ConfigError("a rule has either 'alert' or 'record'")
     if not rule.expr.strip():
-        raise ConfigError(f"{name} has no expr", file=file, line=rule.line)
-    if rule.record and (rule.annotations or rule.for_ != "0s"):
         raise ConfigError(
-            f"{name} is a record: it has no 'for' and no annotations",
-            file=file,
-            line=rule.line,
+            f"{rule.alert or rule.record} has no expression", field="expr"
         )
-    for text in (rule.for_, rule.keep_firing_for):
-        _duration(text, file, rule.line)
     try:
         parse(rule.expr)
+    except UnsupportedError as error:
+        raise NotSupportedError(str(error), field="expr") from None
     except QueryError as error:
+        raise ConfigError(f"does not parse: {error}", field="expr") from None
+    _duration(rule.for_, "for")
+    _duration(rule.keep_firing_for, "keep_firing_for")
+    if rule.record:
+        _check_record(rule)
+    for field in ("labels", "annotations"):
+        for name in getattr(rule, field):
+            if not name or (field == "labels" and name == "__name__"):
+                raise ConfigError(f"{name!r} is not a name of {field}", field=field)
+
+
+def _check_record(rule: Rule) -> None:
+    for field, given in (
+        ("annotations", bool(rule.annotations)),
+        ("for", parse_duration(rule.for_) > 0),
+        ("keep_firing_for", parse_duration(rule.keep_firing_for) > 0),
+    ):
+        if given:
+            raise ConfigError(
+                "a recording rule has no 'for', 'keep_firing_for' and annotations",
+                field=field,
+            )
+    if _BRACES.search(rule.record):
         raise ConfigError(
-            f"expr does not parse: {error}", file=file, line=rule.line, field=name
-        ) from None
+            f"{rule.record!r} is not a metric name",
+            field="record",
+            hint="labels belong under labels:, selectors into expr:",
+        )
 
 
-def _duration(text: str, file: str, line: int | None) -> None:
-    try:
+def _duration(text: str, field: str) -> None:
+    with yamlfile.within(field):
         parse_duration(text)
-    except ConfigError as error:
-        raise ConfigError(error.what, file=file, line=line, hint=error.hint) from None

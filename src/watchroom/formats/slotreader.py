@@ -1,17 +1,24 @@
 """The reading side of the process file; `slots` has the layout.
 
 A module of its own, because the app's processes only write and pay for every import.
+Files are read, never mapped: a mapping of a file that somebody cuts is a SIGBUS, which
+nothing can catch. Whoever runs as the app's user can write here, so nothing in a file
+is taken at its word.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
-import mmap
+import math
 import os
+import re
+import stat
 import struct
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import FormatError
 from watchroom.formats.slots import (
@@ -23,15 +30,23 @@ from watchroom.formats.slots import (
     SEGMENT,
     SEGMENT_WORDS,
     SERIES,
+    SLOTS,
     Definition,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from watchroom.formats.slots import View
-
-_UNPACK = struct.Struct(f"@{SEGMENT_WORDS}d").unpack
+KINDS = frozenset({"counter", "histogram", "inflight"})
+# Sums stay exact below 2^53 grains; what is far beyond was never counted.
+LARGEST = 2.0**53
+_MOST_SEGMENTS = 65_536
+# A record's bytes may be seen after its length, on some machines, but not this late.
+_LATE = 3
+_WORDS = struct.Struct("@2d")
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,199}")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,199}")
+_BAD_JSON = (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError)
 
 
 class Row(NamedTuple):
@@ -49,7 +64,10 @@ class Row(NamedTuple):
 
 
 class Reader:
-    """Another process' file, mapped read-only and parsed as it grows.
+    """Another process' file, parsed as it grows.
+
+    What cannot be read any more is frozen: the series and values seen last go on
+    counting, so that no total falls because of a damaged file.
 
     Args:
         path: The file.
@@ -67,6 +85,7 @@ class Reader:
         definitions: Its metrics so far.
         rows: Its series so far.
         drops: The slot per metric that counts refused series.
+        damage: What is wrong with it, or empty.
 
     Raises:
         FormatError: It is none of ours, or of another format.
@@ -78,11 +97,14 @@ class Reader:
         self.rows: list[Row] = []
         self.drops: list[Row] = []
         self.definitions: list[Definition] = []
-        self._maps: list[tuple[mmap.mmap, memoryview, View]] = []
+        self.damage = ""
+        self._kinds: list[float] = []
         # Slot segments: number of the segment → where it begins in `read()`'s list.
         self._bases: dict[int, int] = {}
-        self._key_at: list[tuple[View, int]] = []
-        self._fd = os.open(path, os.O_RDONLY)
+        self._runs: list[tuple[int, int]] = []  # of neighbours: the first, how many
+        self._raw = b""
+        self._key_segment, self._key_word, self._late = 0, 2, 0
+        self._fd = open_regular(path)
         try:
             self._read_header()
         except BaseException:
@@ -91,7 +113,7 @@ class Reader:
 
     def _read_header(self) -> None:
         first = os.pread(self._fd, 4096, 0)
-        if first[:8] != MAGIC:
+        if len(first) < 32 or first[:8] != MAGIC:
             raise FormatError(f"{self.name} is not a process file")
         length = RECORD.unpack_from(first, 16)[0]
         try:
@@ -105,10 +127,14 @@ class Reader:
             self.sentry = header.get("sentry") is True
             self.started = float(header["started"])
             self.replaces: str | None = header["replaces"]
-        except (ValueError, KeyError, TypeError) as error:
+            good = math.isfinite(self.started)
+            good = good and isinstance(self.replaces, str | None)
+        except _BAD_JSON as error:
             raise FormatError(f"{self.name} has no readable header") from error
         if not known:
             raise FormatError(f"{self.name} has format {header['format']!r}")
+        if not good:
+            raise FormatError(f"{self.name} has no readable header")
 
     def alive(self) -> bool:
         """Return whether its process lives, which is whether its lock is held."""
@@ -119,89 +145,203 @@ class Reader:
         fcntl.flock(self._fd, fcntl.LOCK_UN)
         return False
 
+    def freeze(self, damage: str) -> None:
+        """Read no more of it: what was seen last is what it counts."""
+        self.damage = self.damage or f"{self.name}: {damage}"
+
     def refresh(self) -> bool:
         """Parse what was committed since the last call; return whether there was any.
 
-        Raises:
-            FormatError: A record that is committed says what no record can.
+        A file that makes no sense is frozen, see `damage`.
         """
         known = len(self.rows) + len(self.drops)
-        count = os.fstat(self._fd).st_size // SEGMENT
-        while len(self._maps) < count:
-            offset = len(self._maps) * SEGMENT
-            where = {"offset": offset, "access": mmap.ACCESS_READ}
-            mapped = mmap.mmap(self._fd, SEGMENT, **where)
-            raw = memoryview(mapped)
-            self._maps.append((mapped, raw, raw.cast("d")))
-        at = 0
-        for number, (_, _, view) in enumerate(self._maps):
-            if number == 0 or view[0] == KEYS:
-                if at == len(self._key_at):
-                    self._key_at.append((view, 2))
-                self._key_at[at] = (view, self._parse(*self._key_at[at]))
-                if self._key_at[at][1] < int(view[1]):
-                    break
-                at += 1
+        try:
+            if not self.damage:
+                self._parse()
+        except (FormatError, OSError) as error:
+            self.freeze(str(error))
         return len(self.rows) + len(self.drops) > known
 
-    def _parse(self, view: View, word: int) -> int:
-        used = min(int(view[1]), SEGMENT_WORDS)
-        if word >= used:
-            return word
-        with view.cast("B") as raw:
-            while word < used:
-                length, kind, slots, crc, at = RECORD.unpack_from(raw, word * 8)
-                start = word * 8 + 16
-                payload = bytes(raw[start : start + length])
-                if zlib.crc32(payload) != crc:
-                    break  # not visible yet on this machine: come again
-                self._take(kind, payload, slots, at)
-                word += 2 + (length + 7) // 8
-        return word
+    def _parse(self) -> None:
+        count = os.fstat(self._fd).st_size // SEGMENT
+        if count < len(self._kinds):
+            raise FormatError("it was cut")
+        self._look(min(count, _MOST_SEGMENTS))
+        while True:
+            used = self._used(self._key_segment)
+            if self._key_word < used:
+                self._take_records(used)
+            if self._key_word < used:
+                # Not visible yet on this machine: come again.
+                self._late += 1
+                if self._late > _LATE:
+                    raise FormatError("a record is not whole")
+                return
+            self._late = 0
+            later = range(self._key_segment + 1, len(self._kinds))
+            following = next((n for n in later if self._kinds[n] == KEYS), None)
+            if following is None:
+                return
+            self._key_segment, self._key_word = following, 2
+
+    def _look(self, count: int) -> None:
+        # A segment is 0 until its process has said what it holds.
+        self._kinds += [0.0] * (count - len(self._kinds))
+        for number, kind in enumerate(self._kinds):
+            if kind not in {KEYS, SLOTS} and number:
+                self._kinds[number] = self._head(number)[0]
+
+    def _head(self, segment: int) -> tuple[float, float]:
+        data = os.pread(self._fd, 16, segment * SEGMENT)
+        if len(data) < 16:
+            raise FormatError("it was cut")
+        kind, used = _WORDS.unpack(data)
+        return kind, used
+
+    def _used(self, segment: int) -> int:
+        used = self._head(segment)[1]
+        if not 2.0 <= used <= SEGMENT_WORDS:  # which NaN is not, either
+            raise FormatError("its keys have no length")
+        return int(used)
+
+    def _take_records(self, used: int) -> None:
+        start, size = self._key_segment * SEGMENT, used * 8
+        raw = os.pread(self._fd, size, start)
+        if len(raw) < size:
+            raise FormatError("it was cut")
+        word = self._key_word
+        while word < used:
+            length, kind, slots, crc, at = RECORD.unpack_from(raw, word * 8)
+            begin = word * 8 + 16
+            payload = raw[begin : begin + length]
+            if zlib.crc32(payload) != crc:
+                return
+            self._take(kind, payload, slots, at)
+            word += 2 + (length + 7) // 8
+            self._key_word = word
 
     def _take(self, kind: int, payload: bytes, slots: int, at: int) -> None:
-        good = True
         try:
             content = json.loads(payload)
             if kind == METRIC:
-                name, sort, text, labels, edges = content
-                ups = tuple(map(float, edges))
-                made = Definition(name, sort, text, tuple(labels), ups)
+                made = _definition(*content)
+                place = self._place(at, 1)
                 self.definitions.append(made)
-                self.drops.append(Row(made, (), self._place(at, 1)))
+                self.drops.append(Row(made, (), place))
             elif kind == SERIES:
                 of = self.definitions[content[0]]
                 row = Row(of, tuple(map(str, content[1])), self._place(at, slots))
-                good = slots == of.slots and len(row.values) == len(of.labels)
-                self.rows += [row] if good else []
-        except (ValueError, TypeError, IndexError) as error:
-            raise FormatError(f"{self.name}: a record makes no sense") from error
-        if not good:
-            raise FormatError(f"{self.name}: a series does not fit its metric")
+                if slots != of.slots or len(row.values) != len(of.labels):
+                    raise FormatError("a series does not fit its metric")
+                self.rows.append(row)
+        except _BAD_JSON as error:
+            raise FormatError("a record makes no sense") from error
 
     def _place(self, at: int, slots: int) -> int:
         segment, word = divmod(at, SEGMENT_WORDS)
-        if segment >= len(self._maps) or word + slots > SEGMENT_WORDS:
+        if segment >= len(self._kinds) or not 1 <= word <= SEGMENT_WORDS - slots:
             raise ValueError("slots beyond the file")
-        base = self._bases.setdefault(segment, len(self._bases) * SEGMENT_WORDS)
-        return base + word
+        if self._kinds[segment] != SLOTS:
+            self._kinds[segment] = self._head(segment)[0]
+            if self._kinds[segment] != SLOTS or not segment:
+                raise ValueError("slots where keys are")
+        if segment not in self._bases:
+            self._bases[segment] = len(self._bases) * SEGMENT_WORDS
+            first, count = self._runs[-1] if self._runs else (-1, 0)
+            if first + count == segment and count:
+                self._runs[-1] = first, count + 1
+            else:
+                self._runs.append((segment, 1))
+        return self._bases[segment] + word
 
     def read(self) -> tuple[float, ...]:
-        """Return all slots now; `Row.at` says which are whose."""
+        """Return all slots now, or as seen last; `Row.at` says which are whose."""
+        size = len(self._bases) * SEGMENT
+        if not self.damage:
+            parts = [
+                os.pread(self._fd, count * SEGMENT, first * SEGMENT)
+                for first, count in self._runs
+            ]
+            raw = parts[0] if len(parts) == 1 else b"".join(parts)
+            if len(raw) == size:
+                self._raw = raw
+            else:
+                self.freeze("it was cut")
         # Half the price of `tolist`, and as whole: the torn-value test sees to it.
-        values: tuple[float, ...] = ()
-        for segment in self._bases:
-            values += _UNPACK(self._maps[segment][1])
+        values: tuple[float, ...] = _unpack(size // 8)(self._raw.ljust(size, b"\0"))
         return values
 
+    def check(self) -> None:
+        """Freeze the file, that one at 0, if a count in it is none."""
+        values = self.read()
+        if sane(values):
+            return
+        kept = [value if sane((value,)) else 0.0 for value in values]
+        self._raw = struct.pack(f"@{len(kept)}d", *kept)
+        self.freeze("a count is no number")
+
     def close(self) -> None:
-        """Unmap and close."""
-        self._key_at.clear()
-        for mapped, raw, view in self._maps:
-            view.release()
-            raw.release()
-            mapped.close()
-        self._maps.clear()
+        """Close it."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def open_regular(path: Path) -> int:
+    """Return a descriptor for reading; never waits, as a FIFO would make one.
+
+    Raises:
+        FormatError: It is no regular file.
+        OSError: It cannot be opened.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    opened = os.open(path, flags)
+    if stat.S_ISREG(os.fstat(opened).st_mode):
+        return opened
+    os.close(opened)
+    raise FormatError(f"{path.name} is not a regular file")
+
+
+def sane(values: tuple[float, ...] | list[float]) -> bool:
+    """Return whether these can be counts: finite, and not absurd."""
+    if not values:
+        return True
+    whole = math.isfinite(sum(values))
+    return whole and max(values) <= LARGEST and min(values) >= -LARGEST
+
+
+def definition_of(
+    name: object, kind: object, labels: object, edges: object, text: object = ""
+) -> Definition:
+    """Return a metric's definition from what a file says.
+
+    Raises:
+        ValueError: No metric can be like that.
+        TypeError: It is not even of its types.
+    """
+    names: list[Any] = [*labels]  # type: ignore[misc]
+    ups = tuple(map(float, edges))  # type: ignore[call-overload]
+    good = (
+        isinstance(name, str)
+        and isinstance(text, str)
+        and kind in KINDS
+        and bool(_NAME.fullmatch(name))
+        and all(isinstance(one, str) and _LABEL.fullmatch(one) for one in names)
+        and all(map(math.isfinite, ups))
+        and all(low < high for low, high in pairwise(ups))
+        and (kind == "histogram" or not ups)
+    )
+    if not good:
+        raise ValueError("no metric")
+    return Definition(str(name), str(kind), str(text), tuple(names), ups)
+
+
+def _definition(
+    name: object, kind: object, text: object, labels: object, edges: object
+) -> Definition:
+    return definition_of(name, kind, labels, edges, text)
+
+
+@cache
+def _unpack(words: int) -> Any:
+    return struct.Struct(f"@{words}d").unpack

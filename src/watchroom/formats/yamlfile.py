@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +10,7 @@ import msgspec
 import yaml
 
 from watchroom.errors import ConfigError
+from watchroom.formats import caps, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,46 +22,72 @@ _PATH = re.compile(r" - at `(\$[^`]*)`")
 _STEP = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]|\[\.\.\.\]")
 
 
-def load(text: str, file: str, kind: type[T]) -> T:
-    """Return the struct of `kind` that a YAML text describes; empty text is ``{}``.
+def load(text: str, file: str, kind: type[T]) -> tuple[T, yaml.Node | None]:
+    """Return the struct of `kind` that a YAML text describes, and its nodes.
+
+    Empty text is ``{}``. Scalars are read as the servers read them (`typed`).
 
     Raises:
-        ConfigError: It is not YAML, a key is unknown (with the nearest known one), or
-            a value has the wrong type.
+        ConfigError: It is not YAML, too large or too deep, a key is unknown (with the
+            nearest known one), or a value has the wrong type.
     """
-    data, node = parse(text, file)
-    return convert(data, node, file, kind)
+    node = compose(text, file)
+    return convert(typed.shaped(node, kind, file), node, file, kind), node
+
+
+def compose(text: str, file: str) -> yaml.Node | None:
+    """Return the node tree of a YAML text that keeps the limits of `caps`.
+
+    Raises:
+        ConfigError: It is not YAML, too large or too deep, or has a key twice.
+    """
+    try:
+        caps.yaml_within(text, file)
+        node = yaml.compose(text, Loader=caps.Loader)
+    except yaml.YAMLError as error:
+        raise _broken(error, file) from None
+    except UnicodeError:
+        raise ConfigError("is not UTF-8", file=file) from None
+    if node is not None:
+        _refuse_twins(node, file)
+    return node
 
 
 def parse(text: str, file: str) -> tuple[Any, yaml.Node | None]:
     """Return plain data and the node tree that knows its lines.
 
     Raises:
-        ConfigError: It is not YAML, or a key stands twice.
+        ConfigError: As `compose`, or a value is none that YAML knows.
     """
+    node = compose(text, file)
+    if node is None:
+        return {}, None
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        if node is not None:
-            _refuse_twins(node, file)
-        data = yaml.safe_load(text)
+        data = yaml.SafeLoader("").construct_document(node)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or str(error)
-        line = mark.line + 1 if mark else None
-        raise ConfigError(f"not YAML: {what}", file=file, line=line) from None
+        raise _broken(error, file) from None
+    except ValueError as error:  # a date that is none
+        raise ConfigError(f"not YAML: {error}", file=file) from None
     return ({} if data is None else data), node
 
 
+def _broken(error: yaml.YAMLError, file: str) -> ConfigError:
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or getattr(error, "reason", None)
+    line = mark.line + 1 if mark else None
+    return ConfigError(f"not YAML: {what or error}", file=file, line=line)
+
+
 def convert(data: Any, node: yaml.Node | None, file: str, kind: type[T]) -> T:
-    """Return `data` as `kind`.
+    """Return plain `data` as `kind`.
 
     Raises:
-        ConfigError: As `load`.
+        ConfigError: A value has the wrong type, or a key is unknown.
     """
     try:
         return msgspec.convert(data, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise _said(str(error), node, file, kind) from None
+        raise _said(str(error), node, file) from None
 
 
 @contextlib.contextmanager
@@ -70,13 +96,20 @@ def placed(node: yaml.Node | None, file: str) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        raise ConfigError(
-            error.what,
-            file=file,
-            line=line_of(node, steps(error.field or "")),
-            field=error.field,
-            hint=error.hint,
-        ) from None
+        line = error.line or line_of(node, steps(error.field or ""))
+        raise error.moved(file=file, line=line, field=error.field) from None
+
+
+@contextlib.contextmanager
+def placed_in(text: str, file: str) -> Iterator[None]:
+    """Do as `placed`, with the nodes of a text that has been read before."""
+    try:
+        yield
+    except ConfigError as error:
+        if error.file is not None:
+            raise
+        with placed(compose(text, file), file):
+            raise
 
 
 @contextlib.contextmanager
@@ -86,7 +119,7 @@ def within(field: str) -> Iterator[None]:
         yield
     except ConfigError as error:
         below = f"{field}.{error.field}" if error.field else field
-        raise ConfigError(error.what, field=below, hint=error.hint) from None
+        raise error.moved(field=below) from None
 
 
 def line_of(node: yaml.Node | None, path: list[str | int]) -> int | None:
@@ -144,24 +177,19 @@ def _child(
     return None
 
 
-def _said(message: str, node: yaml.Node | None, file: str, kind: Any) -> ConfigError:
+def _said(message: str, node: yaml.Node | None, file: str) -> ConfigError:
     found = _PATH.search(message)
     path = steps(found[1]) if found else []
-    what = _PATH.sub("", message)
-    what = what[:1].lower() + what[1:]
-    hint = None
+    what = _PATH.sub("", message).replace("`", "'")
     if unknown := _UNKNOWN.search(message):
-        path = [*_locate(node, path, unknown[1])]
+        path = _locate(node, path, unknown[1])
         what = f"unknown key {unknown[1]!r}"
-        near = difflib.get_close_matches(unknown[1], sorted(_keys(kind)), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "not supported"
     field = "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in path)
     return ConfigError(
-        what,
+        what[:1].lower() + what[1:],
         file=file,
         line=line_of(node, path),
         field=field.lstrip(".") or None,
-        hint=hint,
     )
 
 
@@ -204,36 +232,25 @@ def _find(node: yaml.Node | None, key: str) -> list[str | int] | None:
     return None
 
 
-def _keys(kind: Any) -> set[str]:
-    """Return every key that `kind` or a struct inside it knows."""
-    keys: set[str] = set()
-    seen: set[Any] = set()
-    waiting = [kind]
+def _refuse_twins(top: yaml.Node, file: str) -> None:
+    """Refuse a key that is there twice, or is no scalar; aliases are looked at once."""
+    waiting, seen = [top], {id(top)}
     while waiting:
-        at = waiting.pop()
-        if at in seen:
-            continue
-        seen.add(at)
-        if isinstance(at, type) and issubclass(at, msgspec.Struct):
-            for field in msgspec.structs.fields(at):
-                keys.add(field.encode_name)
-                waiting.append(field.type)
-        waiting.extend(getattr(at, "__args__", ()))
-    return keys
-
-
-def _refuse_twins(node: yaml.Node, file: str) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise ConfigError(
-                    f"key {key.value!r} stands twice",
-                    file=file,
-                    line=key.start_mark.line + 1,
-                )
-            seen.add(key.value)
-            _refuse_twins(value, file)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_twins(value, file)
+        node = waiting.pop()
+        children = node.value if isinstance(node, yaml.SequenceNode) else []
+        if isinstance(node, yaml.MappingNode):
+            keys: set[str] = set()
+            for key, _ in node.value:
+                twice = isinstance(key, yaml.ScalarNode) and key.value in keys
+                if twice or not isinstance(key, yaml.ScalarNode):
+                    what = f"key {key.value!r} is there twice"
+                    raise ConfigError(
+                        what if twice else "a key must be one value, not a collection",
+                        file=file,
+                        line=key.start_mark.line + 1,
+                    )
+                keys.add(key.value)
+            children = [child for _, child in node.value]
+        fresh = [child for child in children if id(child) not in seen]
+        seen.update(map(id, fresh))
+        waiting += fresh

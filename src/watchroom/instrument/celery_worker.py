@@ -1,7 +1,8 @@
 """What a worker's tasks come to: failed, succeeded, retried, and how long they ran.
 
 From signals, in whichever process has the news: a pool's child for what a task did, the
-main process for a task whose child was killed, by a time limit or by the kernel.
+main process for a task whose child was killed, by a time limit or by the kernel. What
+no signal says of that, `celery_runs` does.
 Labels are names of registered tasks and two words for messages that are none; Celery's
 own tasks are left out.
 """
@@ -9,6 +10,7 @@ own tasks are left out.
 from __future__ import annotations
 
 import sys
+from contextvars import ContextVar
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from watchroom.catalogue.metrics import (
     TASKS_RETRIED,
     TASKS_SUCCEEDED,
 )
-from watchroom.instrument import celery_beat
+from watchroom.instrument import celery_beat, celery_runs
 from watchroom.registry.guard import fault
 from watchroom.registry.process import PROCESS, add, observe
 
@@ -31,9 +33,8 @@ if TYPE_CHECKING:
 UNREGISTERED, UNREADABLE = "unregistered", "unreadable"
 _OWN = "celery."
 _BEGUN = "_watchroom_begun"
-# A time limit is told twice, within moments: by the pool's time-out and by its result.
-_REMEMBERED = 100
-_limited: list[str] = []
+# Whose end was counted last in this context.
+_told: ContextVar[str] = ContextVar("watchroom_task_told", default="")
 
 
 def install() -> None:
@@ -44,9 +45,11 @@ def install() -> None:
         ("task_postrun", _on_postrun),
         ("task_success", _on_success),
         ("task_failure", _on_failure),
+        ("task_internal_error", _on_failure),
         ("task_retry", _on_retry),
         ("task_unknown", _on_unknown),
         ("task_rejected", _on_rejected),
+        ("task_received", _on_received),
     ):
         getattr(signals, name).connect(
             _guarded(receiver), weak=False, dispatch_uid=f"watchroom.{name}"
@@ -85,6 +88,7 @@ def _on_prerun(task: Any, said: dict[str, Any]) -> None:
     if now >= PROCESS.next_check:
         PROCESS.check(now)
     PROCESS.served = True
+    _told.set("")
     request = task.request
     setattr(request, _BEGUN, now)
     celery_beat.begun(request)
@@ -106,22 +110,40 @@ def _on_postrun(task: Any, said: dict[str, Any]) -> None:
 
 def _on_success(task: Any, said: dict[str, Any]) -> None:
     del said
+    _told.set(str(task.request.id))
     _count(TASKS_SUCCEEDED, task.name)
 
 
 def _on_failure(task: Any, said: dict[str, Any]) -> None:
-    if type(said.get("exception")).__name__ == "TimeLimitExceeded":
-        key = str(said.get("task_id"))
-        if key in _limited:
-            _limited.remove(key)
+    # Also of what Celery itself fails at, such as storing the result; then it says so
+    # twice, and perhaps after it has told of a success.
+    told = str(said.get("task_id"))
+    run = celery_runs.ENDING.get()
+    if run is not None:
+        if run.told:
             return
-        _limited.append(key)
-        del _limited[:-_REMEMBERED]
+        run.told = True
+    elif told == _told.get():
+        return
+    _told.set(told)
     _count(TASKS_FAILED, task.name)
+
+
+def _on_received(consumer: Any, said: dict[str, Any]) -> None:
+    del consumer
+    celery_runs.follow(said["request"], _on_lost)
+
+
+def _on_lost(name: str) -> None:
+    _count(TASKS_FAILED, name)
 
 
 def _on_retry(task: Any, said: dict[str, Any]) -> None:
     del said
+    run = celery_runs.ENDING.get()
+    if run is not None:  # the main process publishes it again: its process was lost
+        run.again = True
+    _told.set(str(task.request.id))
     _count(TASKS_RETRIED, task.name)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from watchroom.catalogue.metrics import HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_REQUESTS
 from watchroom.formats.slots import TO_GRAIN
+from watchroom.instrument.streams import Stream
 from watchroom.registry import roles
 from watchroom.registry.guard import fault, guarded
 from watchroom.registry.process import LOCKED, PROCESS, add, observe
@@ -30,8 +31,6 @@ OTHER = "other"
 UNRESOLVED = "unresolved"
 # An empty label does not exist to Prometheus; no pattern of Django's is "/".
 ROOT = "/"
-# What nginx logs for a client that went away; no 5xx, nobody is to be woken.
-GONE = 499
 # In the process files only: the route says whose request died with its process.
 IN_FLIGHT = HTTP_IN_FLIGHT._replace(
     kind="inflight", labels=("method", "route"), open_labels=("route",)
@@ -170,12 +169,13 @@ def end(request: HttpRequest, flight: Flight, status: int) -> None:
 
 @guarded("http")
 def end_with(request: HttpRequest, response: HttpResponseBase, flight: Flight) -> None:
-    """Count a request when its response is closed, which servers promise to do."""
-    closers = getattr(response, "_resource_closers", None)
-    if closers is None:  # a response of somebody's own making
+    """Count a request when its response has been sent, or has come to another end."""
+    if hasattr(response, "_resource_closers"):
+        stream = Stream(request, response.status_code)
+        response._watchroom_stream = stream  # type: ignore[attr-defined]  # ours  # noqa: SLF001
+        stream.follow(response, lambda status, _: end(request, flight, status))
+    else:  # a response of somebody's own making
         end(request, flight, response.status_code)
-    else:
-        closers.append(lambda: end(request, flight, response.status_code))
 
 
 def _under_way(method: str, route: str) -> Cell:

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+from contextlib import suppress
 from copy import copy
 from typing import Any
 
@@ -42,9 +43,9 @@ class Console(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, unless a line of its request or task tells the same."""
-        if record.name in _TOLD and _told_elsewhere(record):
-            return
         try:
+            if record.name in _TOLD and self._told(record):
+                return
             if sys.stdout is not self._stream:
                 self._adopt(sys.stdout)
             if "request" in record.__dict__:
@@ -98,12 +99,24 @@ class Console(logging.Handler):
         finally:
             self._torn = done < len(line) and (done > 0 or self._torn)
 
+    @staticmethod
+    def _told(record: logging.LogRecord) -> bool:
+        """Return whether another line tells the same; twice is better than lost."""
+        try:
+            return _told_elsewhere(record)
+        except Exception:  # noqa: BLE001 - the app's answer comes first
+            from watchroom.registry.guard import fault
+
+            fault("logs")
+        return False
+
     def _drop(self) -> None:
         """Count a record that nobody will read; logging it would fail as well."""
         from watchroom.registry.process import PROCESS, add
 
-        if PROCESS.on:
-            add(*PROCESS.cell(LOG_DROPPED, ()), 1.0)
+        with suppress(Exception):
+            if PROCESS.on:
+                add(*PROCESS.cell(LOG_DROPPED, ()), 1.0)
 
 
 _STANDING: list[Console] = []

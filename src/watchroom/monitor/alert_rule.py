@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from watchroom.errors import WatchroomError
-from watchroom.monitor.templates import Context, Template
+from watchroom.errors import ConfigError, NotSupportedError, WatchroomError
+from watchroom.monitor.templates import Context, Template, TemplateSyntaxError
 from watchroom.promql.model import drop_name, labels_of
 
 if TYPE_CHECKING:
@@ -96,6 +96,21 @@ class Step(NamedTuple):
     changed: list[ActiveAlert]
     gone: list[ActiveAlert]
     error: str
+
+
+def check_templates(texts: Mapping[str, str]) -> None:
+    """Read the templates of labels or annotations.
+
+    Raises:
+        ConfigError: One does not parse; its field is the label's name.
+        NotSupportedError: Prometheus reads it, and we do not.
+    """
+    for name, text in texts.items():
+        try:
+            Template(text, name)
+        except TemplateSyntaxError as error:
+            kind = NotSupportedError if error.unsupported else ConfigError
+            raise kind(error.what, field=name) from None
 
 
 class AlertRule:

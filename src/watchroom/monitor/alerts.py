@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from watchroom.promql.model import labels_of
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from watchroom.promql.model import Labels
 
@@ -26,6 +28,26 @@ def fingerprint(labels: Labels) -> str:
         for byte in name.encode() + b"\xff" + value.encode() + b"\xff":
             state = ((state ^ byte) * _FNV_PRIME) & _U64
     return f"{state:016x}"
+
+
+def routed(labels: Mapping[str, str], external: Mapping[str, str]) -> Labels:
+    """Return an alert's labels as routing knows them: the external ones joined."""
+    return labels_of({**external, **labels})
+
+
+PAGE_LABEL = "incident"
+"""Carried by the alert by which an incident opened by hand notifies people."""
+
+
+def page_name(number: int) -> str:
+    """Return the name of the alert of an incident opened by hand."""
+    return f"Incident{number}"
+
+
+def is_page_of_incident(labels: Mapping[str, str]) -> bool:
+    """Return whether an alert is an incident's own: nothing opens by it or ends."""
+    number = labels.get(PAGE_LABEL, "")
+    return bool(number) and labels.get("alertname") == f"Incident{number}"
 
 
 class Alert(NamedTuple):

@@ -10,10 +10,12 @@ from urllib.parse import urlencode, urlsplit
 from aiohttp import HttpVersion11, web
 
 from watchroom.errors import ConfigError
+from watchroom.monitor.senders import LOCAL, sender_of
 from watchroom.monitor.sessions import Attempts, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -26,7 +28,10 @@ _OPEN_PATHS = ("/login", "/static/console.css", "/static/icon.svg")
 _SIGNED = ("/login/", "/answer/")
 # Programs speak to these; browsers are kept off by the origin.
 _MACHINES = ("/api/", "/-/")
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+# Prometheus' API reads by POST too. Every other POST and DELETE is a write.
+READ_BY_POST = frozenset(
+    f"/api/v1/{name}" for name in ("query", "query_range", "series", "labels")
+)
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
@@ -97,6 +102,7 @@ class Access:
         public: The address by which browsers may call us too: MONITOR_URL.
         prefix: The path under which the public name has us: ``/watch``; a proxy may
             strip it or not.
+        ended: The file that remembers which sessions were ended.
 
     Raises:
         ConfigError: We would listen beyond loopback with a token nobody knows.
@@ -110,6 +116,7 @@ class Access:
         listen: Listen,
         public: str = "",
         prefix: str = "",
+        ended: Path | None = None,
     ) -> None:
         if not listen.loopback and not configured:
             raise ConfigError(
@@ -124,9 +131,9 @@ class Access:
         self._named: frozenset[str] = frozenset()
         self._origins: frozenset[str] = frozenset()
         self.allow(public)
-        self._hosts = _LOCAL | {listen.host}
+        self._hosts = LOCAL | {listen.host}
         self.prefix = prefix.rstrip("/")
-        self.sessions = Sessions(self._token)
+        self.sessions = Sessions(self._token, kept=ended)
         self.attempts = Attempts()
         self.refused = 0
         self.said: ErrorPage | None = None
@@ -160,12 +167,14 @@ class Access:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return False
-        sender = sender_of(request)
-        # Programs of this machine share an address with strangers behind a proxy that
-        # names nobody: these must not be able to lock those out.
-        if sender not in _LOCAL and self.attempts.wait(sender):
-            return False
         right = self._is_token(given)
+        if right and self.attempts.quiet():
+            return True
+        sender = sender_of(request)
+        # Where it is unknown which user of this machine asks, all of them share one
+        # name: whoever guesses must not be able to lock the others out.
+        if sender not in LOCAL and self.attempts.wait(sender):
+            return False
         if not right:
             self.attempts.wrong(sender)
         return right
@@ -209,7 +218,17 @@ class Access:
             return 403, (
                 "unknown Host header; use localhost, or set MONITOR_URL to the name"
             )
+        if not trusted and self._writes(request):
+            return 401, (
+                "reading is free on this machine, this is not: send the token, "
+                "Authorization: Bearer …, or log in with a link of `watchroom login`"
+            )
         return self._origin_problem(request)
+
+    def _writes(self, request: web.Request) -> bool:
+        """Return whether a request may change something."""
+        read = request.method == "POST" and self.path_of(request) in READ_BY_POST
+        return request.method not in {"GET", "HEAD"} and not read
 
     def _origin_problem(self, request: web.Request) -> tuple[int, str] | None:
         if request.method in {"GET", "HEAD"}:
@@ -299,29 +318,29 @@ class Access:
     ) -> web.StreamResponse:
         path = self.path_of(request)
         browser = "text/html" in request.headers.get("Accept", "")
-        if status == 401 and browser and request.method == "GET":
-            target = path[1:] + (f"?{request.query_string}" if request.query else "")
-            then = f"?{urlencode({'then': target})}" if target else ""
-            return web.HTTPSeeOther(f"{self.root_of(request)}login{then}")
+        if status == 401 and browser and not path.startswith(_MACHINES):
+            return web.HTTPSeeOther(self.login_from(request))
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
         if path.startswith("/api/"):
             body = {"status": "error", "errorType": "unauthorized", "error": why}
             return web.json_response(body, status=status, headers=headers)
         return web.Response(text=why + "\n", status=status, headers=headers)
 
+    def login_from(self, request: web.Request) -> str:
+        """Return the way to the login, which leads back to the page that was open."""
+        if request.method == "GET":
+            back = self.path_of(request)
+            back += f"?{request.query_string}" if request.query else ""
+        else:
+            back = urlsplit(request.headers.get("Referer", "")).path
+            back = back.removeprefix(self.prefix)
+        then = f"?{urlencode({'then': back[1:]})}" if back[1:] else ""
+        return f"{self.root_of(request)}login{then}"
+
 
 def cookie_of(request: web.Request) -> str:
     """Return the session's cookie, or ""."""
     return request.cookies.get(COOKIE, "")
-
-
-def sender_of(request: web.Request) -> str:
-    """Return whose attempts these are: who connects, or whom our own proxy names."""
-    remote = request.remote or ""
-    if remote in _LOCAL:
-        named = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-        return named[:64] or remote
-    return remote
 
 
 def _raw(text: str) -> bytes:

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from watchroom.errors import ConfigError
+from watchroom.errors import ConfigError, NotSupportedError
 from watchroom.formats import (
     alertmanager,
     contacts,
@@ -17,18 +17,22 @@ from watchroom.formats import (
     manifest,
     prometheus,
     rulefile,
+    yamlfile,
 )
 from watchroom.formats.grafana_import import Sheet
+from watchroom.monitor.alert_rule import check_templates
+from watchroom.monitor.discovery import static_groups
+from watchroom.monitor.inhibit import compile_rules as compile_inhibitions
 from watchroom.monitor.integrations import integrations
+from watchroom.monitor.reading import matching, text_of
 from watchroom.monitor.relabel import compile_rules
-from watchroom.monitor.targets import BODY_LIMIT, SAMPLE_LIMIT, Job
-from watchroom.units import parse_duration
+from watchroom.monitor.route import compile_route
+from watchroom.monitor.targets import BODY_LIMIT, SAMPLE_LIMIT, Job, build
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-_LARGEST_FILE = 16 * 2**20
 _MOST_SHEETS = 100
 _UID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 OVERVIEW = "watchroom-overview"
@@ -118,18 +122,7 @@ class _Reader:
         self._hash = hashlib.sha256()
 
     def text(self, path: Path) -> str:
-        try:
-            if path.stat().st_size > _LARGEST_FILE:
-                raise ConfigError("is larger than 16 MiB", file=path)
-            text = path.read_text()
-        except FileNotFoundError as error:
-            raise ConfigError(
-                "is missing", file=path, hint="make it with: watchroom build DIR"
-            ) from error
-        except OSError as error:
-            raise ConfigError(f"cannot be read: {error.strerror}", file=path) from error
-        except UnicodeDecodeError as error:
-            raise ConfigError("is not UTF-8", file=path) from error
+        text = text_of(path)
         self._hash.update(f"{path}\0{text}\0".encode())
         return text
 
@@ -151,6 +144,9 @@ def load(root: Path) -> Loaded:
     main = root / "prometheus.yml"
     text = reader.text(main)
     config = prometheus.load(text, str(main))
+    with yamlfile.placed_in(text, str(main)):
+        jobs = tuple((_job(config, one, root), one) for one in config.scrape_configs)
+        _check_targets(jobs)
     routes = root / "alertmanager.yml"
     routes_text = reader.text(routes)
     routing = _routes(routes_text, routes)
@@ -159,19 +155,19 @@ def load(root: Path) -> Loaded:
     if manifest_path.exists():
         known = manifest.load(reader.text(manifest_path), str(manifest_path))
     sheets, refused = _sheets(reader)
+    with yamlfile.placed_in(text, str(main)):
+        rules = _rules(reader, config)
     return Loaded(
         root=root,
         prometheus=config,
-        jobs=tuple(
-            (_job(config, entry, main), entry) for entry in config.scrape_configs
-        ),
-        rules=_rules(reader, config),
+        jobs=jobs,
+        rules=rules,
         alertmanager=routing,
         dashboard=sheets[OVERVIEW].dashboard if OVERVIEW in sheets else None,
         sheets=sheets,
         refused_sheets=refused,
         manifest=known,
-        evaluation_seconds=parse_duration(config.global_.evaluation_interval),
+        evaluation_seconds=prometheus.evaluation_seconds(config.global_),
         external_labels=dict(config.global_.external_labels),
         text=text,
         alertmanager_text=routes_text,
@@ -196,7 +192,7 @@ def _sheets(reader: _Reader) -> tuple[dict[str, Sheet], tuple[str, ...]]:
             continue
         uid = sheet.dashboard.uid
         if uid in found or not _UID.fullmatch(uid):
-            refused.append(f"{path}: its uid {uid!r} is taken, or is no name")
+            refused.append(f"{path}: the uid {uid!r} is taken already, or is empty")
             continue
         found[uid] = sheet._replace(file=path.name)
     if len(paths) > _MOST_SHEETS:
@@ -214,12 +210,10 @@ def _contacts(reader: _Reader, routing: alertmanager.Alertmanager) -> contacts.C
 
 def _routes(text: str, file: Path) -> alertmanager.Alertmanager:
     config = alertmanager.load(text, str(file))
-    try:
+    with yamlfile.placed_in(text, str(file)):
         integrations(config, file.parent)  # its templates
-    except ConfigError as error:
-        raise ConfigError(
-            error.what, file=file, field=error.field, hint=error.hint
-        ) from None
+        compile_route(config.route)
+        compile_inhibitions(config.inhibit_rules)
     return config
 
 
@@ -227,42 +221,67 @@ def _rules(
     reader: _Reader, config: prometheus.Prometheus
 ) -> dict[str, rulefile.RuleFile]:
     found: dict[str, rulefile.RuleFile] = {}
-    for pattern in config.rule_files:
-        full = reader.root / pattern
-        paths = sorted(full.parent.glob(full.name))
+    for i, pattern in enumerate(config.rule_files):
+        paths = matching(reader.root, pattern)
         if not paths and "*" not in pattern:
-            raise ConfigError(
-                "is missing",
-                file=full,
-                hint="rule_files of prometheus.yml names it",
+            raise NotSupportedError(
+                f"{pattern!r} is missing",
+                field=f"rule_files[{i}]",
+                hint="Prometheus goes on without it; make it, or take the line out",
             )
         for path in paths:
             try:
                 name = str(path.relative_to(reader.root))
             except ValueError:
                 name = str(path)
-            found[name] = rulefile.load(reader.text(path), str(path))
+            text = reader.text(path)
+            found[name] = rulefile.load(text, str(path))
+            with yamlfile.placed_in(text, str(path)):
+                _check_rules(found[name])
     return found
 
 
+def _check_rules(file: rulefile.RuleFile) -> None:
+    """Refuse the templates that our own reader refuses."""
+    for i, group in enumerate(file.groups):
+        for j, rule in enumerate(group.rules):
+            with yamlfile.within(f"groups[{i}].rules[{j}]"):
+                for part in ("labels", "annotations") if rule.alert else ():
+                    with yamlfile.within(part):
+                        check_templates(getattr(rule, part))
+
+
+def _check_targets(jobs: Iterable[tuple[Job, prometheus.ScrapeConfig]]) -> None:
+    """Refuse written targets that their relabelling leaves without an address."""
+    for i, (job, entry) in enumerate(jobs):
+        for j, group in enumerate(static_groups(entry.static_configs)):
+            with yamlfile.within(f"scrape_configs[{i}].static_configs[{j}]"):
+                try:
+                    build(job, group)
+                except ConfigError as error:
+                    raise NotSupportedError(
+                        error.what,
+                        hint="Prometheus takes it and scrapes nothing there",
+                    ) from None
+
+
 def _job(
-    config: prometheus.Prometheus, entry: prometheus.ScrapeConfig, file: Path
+    config: prometheus.Prometheus, entry: prometheus.ScrapeConfig, root: Path
 ) -> Job:
-    interval = parse_duration(entry.scrape_interval or config.global_.scrape_interval)
-    timeout = parse_duration(entry.scrape_timeout or config.global_.scrape_timeout)
+    interval, timeout = prometheus.timing(entry, config.global_)
     credentials = None
-    if entry.authorization is not None:
-        credentials = file.parent / entry.authorization.credentials_file
+    if entry.authorization is not None and entry.authorization.credentials_file:
+        credentials = root / entry.authorization.credentials_file
     return Job(
         name=entry.job_name,
         interval=interval,
-        timeout=min(timeout, interval),
+        timeout=timeout,
         metrics_path=entry.metrics_path,
-        scheme=entry.scheme,
+        scheme=entry.scheme or "http",
         params=entry.params,
         honor_labels=entry.honor_labels,
         sample_limit=entry.sample_limit or SAMPLE_LIMIT,
         body_limit=prometheus.body_limit(entry) or BODY_LIMIT,
         credentials=credentials,
-        rules=compile_rules(entry.relabel_configs, str(file)),
+        rules=compile_rules(entry.relabel_configs),
     )

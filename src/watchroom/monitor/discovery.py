@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import msgspec
-import yaml
 
-from watchroom.errors import FormatError
+from watchroom.errors import FormatError, WatchroomError
+from watchroom.formats import caps, yamlfile
 from watchroom.monitor.fetch import problem
+from watchroom.monitor.reading import matching, text_of
 from watchroom.monitor.targets import TargetGroup
 from watchroom.units import parse_duration
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     Found = Callable[[str, Sequence[TargetGroup]], None]
 
 _LOG = logging.getLogger(__name__)
-_LARGEST_ANSWER = 8 * 2**20
+_LARGEST_ANSWER = caps.MOST_BYTES
 
 
 class _Group(msgspec.Struct):
@@ -104,7 +105,7 @@ class Discovery:
                 self._report(source, groups)
             except TimeoutError:
                 self._failed(config.url, "no answer in time")
-            except FormatError as error:
+            except WatchroomError as error:
                 self._failed(config.url, str(error))
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 self._failed(config.url, problem(error))
@@ -126,7 +127,7 @@ class Discovery:
                     break
         if len(body) > _LARGEST_ANSWER:
             raise FormatError(f"answered more than {_LARGEST_ANSWER} bytes")
-        return _decode(body, (("__meta_url", config.url),))
+        return _decode(body.decode(), (("__meta_url", config.url),))
 
     async def _file(self, source: str, config: FileSdConfig) -> None:
         every = parse_duration(config.refresh_interval)
@@ -135,21 +136,22 @@ class Discovery:
                 groups = await asyncio.to_thread(self._read_files, config.files)
                 self.last_error = ""
                 self._report(source, groups)
-            except (FormatError, OSError, yaml.YAMLError) as error:
+            except (WatchroomError, OSError, ValueError) as error:
                 self._failed(", ".join(config.files), str(error))
             await asyncio.sleep(every)
 
     def _read_files(self, patterns: Sequence[str]) -> list[TargetGroup]:
         groups: list[TargetGroup] = []
         for pattern in patterns:
-            full = self._root / pattern
-            for path in sorted(full.parent.glob(full.name)):
+            for path in matching(self._root, pattern):
                 meta = (("__meta_filepath", str(path)),)
-                text = path.read_text()
-                raw = text.encode()
-                if path.suffix in {".yml", ".yaml"}:
-                    raw = msgspec.json.encode(yaml.safe_load(text) or [])
-                groups += _decode(raw, meta)
+                text = text_of(path)
+                if path.suffix.lower() in {".yml", ".yaml"}:
+                    groups += _named(
+                        yamlfile.load(text, str(path), list[_Group])[0], meta
+                    )
+                else:
+                    groups += _decode(text, meta)
         return groups
 
     def _failed(self, source: str, said: str) -> None:
@@ -159,16 +161,23 @@ class Discovery:
         self.last_error = said
 
 
-def _decode(body: bytes, meta: tuple[tuple[str, str], ...]) -> list[TargetGroup]:
-    """Return the groups of an http_sd or file_sd document.
+def _decode(text: str, meta: tuple[tuple[str, str], ...]) -> list[TargetGroup]:
+    """Return the groups of a JSON document.
 
     Raises:
         FormatError: It is not a list of objects with ``targets`` and ``labels``.
+        ConfigError: It is too deep.
     """
+    caps.json_within(text, "the target list")
     try:
-        groups = msgspec.json.decode(body, type=list[_Group])
+        return _named(msgspec.json.decode(text, type=list[_Group]), meta)
     except msgspec.DecodeError as error:
         raise FormatError(f"is not a target list: {error}") from error
+
+
+def _named(
+    groups: Sequence[_Group], meta: tuple[tuple[str, str], ...]
+) -> list[TargetGroup]:
     return [
         TargetGroup(
             tuple(group.targets), tuple(sorted({**group.labels, **dict(meta)}.items()))

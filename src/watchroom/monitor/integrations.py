@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from watchroom.errors import ConfigError
+from watchroom.errors import ConfigError, NotSupportedError
 from watchroom.formats.alertmanager import (
     EmailConfig,
     PagerdutyConfig,
@@ -31,19 +31,21 @@ def integrations(config: Alertmanager, root: Path) -> dict[str, dict[str, Integr
         root: What its files are relative to.
 
     Raises:
-        ConfigError: A template does not parse.
+        NotSupportedError: A template does not parse.
     """
     found: dict[str, dict[str, Integration]] = {}
-    for receiver in config.receivers:
+    for i, receiver in enumerate(config.receivers):
         found[receiver.name] = {}
         for name, entry in receiver.integrations().items():
+            kind, _, place = name.partition("[")
             try:
                 found[receiver.name][name] = _one(entry, root)
             except ConfigError as error:
-                raise ConfigError(
+                text = (error.field or "").partition(".")[2]  # behind its kind
+                raise NotSupportedError(
                     f"receiver {receiver.name}: {error.what}",
-                    field=error.field,
-                    hint=error.hint,
+                    field=f"receivers[{i}].{kind}_configs[{place}.{text}",
+                    hint="Alertmanager takes it, and fails at every message",
                 ) from None
     return found
 

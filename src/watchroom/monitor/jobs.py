@@ -52,8 +52,6 @@ class Jobs:
             for name, one in self._running.items()
             if name not in wanted or wanted[name][1] != one.entry
         ]
-        for one in ended:
-            await one.discovery.stop()
         kept: dict[str, _Running] = {}
         fresh: list[_Running] = []
         for name, (job, entry) in wanted.items():
@@ -72,6 +70,8 @@ class Jobs:
                 }
             fresh.append(kept[name])
         self._running = kept
+        for one in ended:
+            await one.discovery.stop()
         for one in fresh:
             one.discovery.start()
             self._build(one)
@@ -90,15 +90,20 @@ class Jobs:
 
     def _build(self, one: _Running) -> None:
         one.targets, one.dropped = [], []
-        for groups in one.groups.values():
-            for group in groups:
-                try:
-                    targets, dropped = build(one.job, group)
-                except ConfigError as error:
-                    _LOG.warning("a discovered target cannot be used: %s", error)
-                    continue
-                one.targets += targets
-                one.dropped += dropped
+        alone = [
+            group._replace(targets=(address,))
+            for groups in one.groups.values()
+            for group in groups
+            for address in group.targets
+        ]
+        for group in alone:  # one that cannot be scraped takes no other with it
+            try:
+                targets, dropped = build(one.job, group)
+            except ConfigError as error:
+                _LOG.warning("a discovered target cannot be used: %s", error)
+                continue
+            one.targets += targets
+            one.dropped += dropped
 
     def _set(self) -> None:
         """Scrape every target once, whoever found it; equal labels are one target."""

@@ -30,6 +30,7 @@ from watchroom.monitor.reload import Reloader, load_rules
 from watchroom.monitor.rules import RuleManager
 from watchroom.monitor.scrape import Scrapers
 from watchroom.monitor.services import Pulse, Reloads, Services
+from watchroom.monitor.sessions import LINK_SECONDS
 from watchroom.monitor.silences import Silences
 from watchroom.monitor.state import StateDB
 from watchroom.monitor.storage_dir import StorageDir, state_path
@@ -56,7 +57,20 @@ half a minute, and asyncio's own pool has six on two cores."""
 
 
 class Options(NamedTuple):
-    """What `watchroom run` was asked for."""
+    """What `watchroom run` was asked for.
+
+    Attributes:
+        files: The built directory.
+        listen: Where to answer.
+        storage: The state directory, or None for the usual one.
+        retention_seconds: How long samples are kept.
+        retention_bytes: How large they may grow.
+        project: Where the Django project is whose exporter is kept running, or None.
+        settings: Its settings module.
+        token_group: Who may read the token that the monitor makes, besides its user.
+        offers_login: Whether a one-time login link may be printed: to a terminal, not
+            to a journal that others read.
+    """
 
     files: Path
     listen: Listen
@@ -65,6 +79,8 @@ class Options(NamedTuple):
     retention_bytes: int = 2 * 2**30
     project: Path | None = None
     settings: str = ""
+    token_group: str = ""
+    offers_login: bool = False
 
 
 def run(options: Options, env: Mapping[str, str], say: Callable[[str], None]) -> None:
@@ -76,13 +92,14 @@ def run(options: Options, env: Mapping[str, str], say: Callable[[str], None]) ->
     loaded = load(options.files)
     where = state_path(options.storage, loaded.name, env)
     with StorageDir(where, options.files) as storage:
-        token, configured = storage.token(env)
+        token, configured = storage.token(env, options.token_group)
         access = Access(
             token,
             configured=configured,
             listen=options.listen,
             public=loaded.monitor_url,
             prefix=loaded.monitor_prefix,
+            ended=storage.path / "logouts",
         )
         host = (
             f"[{options.listen.host}]"
@@ -163,7 +180,7 @@ class _Monitor:
             if self._options.project is not None:
                 tasks.append(asyncio.create_task(self._exporter(env).run()))
             try:
-                await reloader.apply(self._loaded)
+                await reloader.begin(self._loaded)
                 services.ready = True
                 self._announce(say)
                 await _signalled(reloader, tasks)
@@ -181,20 +198,12 @@ class _Monitor:
         self, scrapes: aiohttp.ClientSession, pages: aiohttp.ClientSession
     ) -> tuple[Services, Jobs, Evaluator]:
         loaded, store = self._loaded, self._store
-        judging, answering = (
-            Engine(
-                max_samples=_MOST_SAMPLES,
-                timeout_seconds=seconds,
-                subquery_step_seconds=loaded.evaluation_seconds,
-            )
-            for seconds in (_RULE_SECONDS, _QUERY_SECONDS)
-        )
         paging = self._paging(pages, lambda: services.config)
         notifier, oncall = paging.notifier, paging.oncall
         rules = RuleManager(
             state=self._state,
             store=store,
-            engine=judging,
+            engine=Engine(max_samples=_MOST_SAMPLES, timeout_seconds=_RULE_SECONDS),
             sink=notifier.submit,
             external_url=self._public,
         )
@@ -212,10 +221,9 @@ class _Monitor:
             store=store,
             queries=Queries(
                 store,
-                answering,
+                Engine(max_samples=_MOST_SAMPLES, timeout_seconds=_QUERY_SECONDS),
                 seconds=_QUERY_SECONDS,
             ),
-            engines={"rules": judging, "queries": answering},
             rules=rules,
             dispatcher=paging.dispatcher,
             ledger=paging.ledger,
@@ -273,6 +281,7 @@ class _Monitor:
             oncall=oncall,
         )
         oncall.desk.answered = notifier.answered
+        oncall.by_hand.submit = notifier.submit
         return _Paging(dispatcher, ledger, notifier, oncall, silences)
 
     def _exporter(self, env: Mapping[str, str]) -> Child:
@@ -299,6 +308,12 @@ class _Monitor:
             say(
                 "watchroom: this monitor is the Alertmanager of alerting: in "
                 "prometheus.yml, and delivers by alertmanager.yml itself"
+            )
+        if self._options.offers_login:
+            code = self._access.sessions.offer()
+            say(
+                "watchroom: to acknowledge and silence in the browser, open this "
+                f"within {LINK_SECONDS // 60} minutes: {self._url}/login/{code}"
             )
         for sentence in self._loaded.unreadable_secrets():
             say(f"watchroom: {sentence}")

@@ -8,19 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import re2
 
-from watchroom.errors import ConfigError
+from watchroom.formats import yamlfile
+from watchroom.formats.relabel import check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from watchroom.formats.prometheus import RelabelConfig
+    from watchroom.formats.relabel import RelabelConfig
 
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _FILTERS = {"keep", "drop", "keepequal", "dropequal"}
-_OTHERS = {
-    *("replace", "hashmod", "lowercase", "uppercase"),
-    *("labelmap", "labeldrop", "labelkeep"),
-}
 _REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
 
 
@@ -36,32 +32,23 @@ class Rule(NamedTuple):
     modulus: int
 
 
-def compile_rules(configs: Sequence[RelabelConfig], file: str) -> tuple[Rule, ...]:
+def compile_rules(configs: Sequence[RelabelConfig]) -> tuple[Rule, ...]:
     """Return `configs` with their expressions compiled.
 
     Raises:
-        ConfigError: An action is unknown, or an expression is not RE2.
+        ConfigError: A step means nothing (`formats.relabel.check`).
     """
     options = re2.Options()
     options.dot_nl = True
     options.log_errors = False
     rules = []
-    for config in configs:
-        if config.action.lower() not in _FILTERS | _OTHERS:
-            raise ConfigError(
-                f"relabel action {config.action!r} is not supported", file=file
-            )
-        try:
-            regex = re2.compile(config.regex, options)
-        except re2.error as error:
-            raise ConfigError(
-                f"{config.regex!r} is not a regular expression: {error}",
-                file=file,
-                field="relabel_configs.regex",
-            ) from error
+    for place, config in enumerate(configs):
+        with yamlfile.within(f"relabel_configs[{place}]"):
+            check(config)
+        regex = re2.compile(config.regex, options)
         rules.append(
             Rule(
-                config.action.lower(),
+                config.verb,
                 tuple(config.source_labels),
                 config.separator,
                 regex,
@@ -128,7 +115,7 @@ def _replace(labels: dict[str, str], rule: Rule, joined: str) -> None:
     if found is None:
         return
     target = _expand(rule.target, found)
-    if not _LABEL.fullmatch(target):
+    if not target:
         return
     value = _expand(rule.replacement, found)
     if value:

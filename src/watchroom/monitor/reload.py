@@ -32,31 +32,68 @@ class Reloader:
         async with self._lock:
             services = self._services
             services.reloads.at = services.now()
+            old = services.config
             try:
-                loaded = await asyncio.to_thread(load, services.config.root)
-                await asyncio.to_thread(load_rules, services, loaded)
+                loaded = await asyncio.to_thread(load, old.root)
             except WatchroomError as error:
-                services.reloads.problem = str(error)
-                _LOG.error("reload refused, the old files stay in force: %s", error)
-                return str(error)
-            await self.apply(loaded)
+                return self._kept(str(error))
+            except Exception as error:  # noqa: BLE001 - a file must not end the watch
+                _LOG.exception("reading the files failed inside the monitor")
+                return self._kept(f"internal error: {type(error).__name__}")
+            try:
+                await self.apply(loaded)
+            except Exception as error:  # noqa: BLE001 - half a configuration is none
+                _LOG.exception("applying the files failed; going back")
+                await self._back(old)
+                return self._kept(f"internal error: {type(error).__name__}: {error}")
+            services.reloads.problem = ""
+            services.reloads.good_at = services.now()
             _LOG.info("files read again from %s", loaded.root)
             return ""
 
+    def _kept(self, problem: str) -> str:
+        reloads = self._services.reloads
+        reloads.problem = problem
+        reloads.failures += 1
+        _LOG.error("reload refused, the old configuration stays active: %s", problem)
+        return problem
+
     async def apply(self, loaded: Loaded) -> None:
-        """Put checked files in force."""
+        """Put checked files in force; what cannot be taken back comes last.
+
+        Rules that are gone end their alerts, receivers that are gone lose their
+        deliveries: both only after the jobs took the new files.
+        """
+        await self._watch(loaded)
         services = self._services
+        await asyncio.to_thread(load_rules, services, loaded)
+        await self._evaluator.apply()
+        await services.notifier.reload(loaded.alertmanager, loaded.root)
+        await self._renew(loaded)
         services.config = loaded
         services.access.allow(loaded.monitor_url)
         services.oncall.contacts = loaded.contacts
-        services.itself.apply(loaded.prometheus)
-        for engine in services.engines.values():
-            engine.set_subquery_step(loaded.evaluation_seconds)
-        await services.notifier.reload(loaded.alertmanager, loaded.root)
-        await self._jobs.apply(loaded)
+
+    async def begin(self, loaded: Loaded) -> None:
+        """Start what runs on its own, at the start of the monitor."""
+        await self._renew(loaded)
+        await self._watch(loaded)
         await self._evaluator.apply()
-        services.reloads.problem = ""
-        services.reloads.good_at = services.now()
+
+    async def _watch(self, loaded: Loaded) -> None:
+        """Scrape the targets of these files."""
+        self._services.itself.apply(loaded.prometheus)
+        await self._jobs.apply(loaded)
+
+    async def _renew(self, loaded: Loaded) -> None:
+        renew = self._services.oncall.by_hand.renew
+        await asyncio.to_thread(renew, loaded.external_labels)
+
+    async def _back(self, old: Loaded) -> None:
+        try:
+            await self.apply(old)
+        except Exception:  # noqa: BLE001 - what could be taken back, was
+            _LOG.exception("going back to the old configuration failed in part")
 
 
 def load_rules(services: Services, loaded: Loaded) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.errors import ConfigError, QuerySyntaxError
-from watchroom.formats.alertmanager import parse_matcher
+from watchroom.formats import matchers as texts_of
+from watchroom.monitor.alerts import is_page_of_incident
 from watchroom.monitor.gotext import quote
 from watchroom.promql.model import Matcher, compile_regexp, matches_all
 from watchroom.units import parse_duration
@@ -18,34 +20,42 @@ if TYPE_CHECKING:
 
 _OPERATORS: dict[str, MatchOp] = {"=": "=", "!=": "!=", "=~": "=~", "!~": "!~"}
 _ALL = "..."
+_RESERVED = re.compile(r"""[\s{}!=~,\\"'`]""")
 
 
 def compile_matchers(texts: Sequence[str], field: str) -> tuple[Matcher, ...]:
-    """Return parsed matchers in Alertmanager's order: name, value, operator.
+    """Return the matchers in `texts` in Alertmanager's order: name, value, operator.
 
     Raises:
         ConfigError: One does not parse, or its pattern is not RE2.
     """
-    found = []
-    for text in texts:
-        parsed = parse_matcher(text)
-        matcher = Matcher(parsed.name, _OPERATORS[parsed.op], parsed.value)
-        if "~" in matcher.op:
-            try:
-                compile_regexp(matcher.value)
-            except QuerySyntaxError as error:
-                raise ConfigError(str(error), field=field) from error
-        found.append(matcher)
+    found = [compiled(one, field) for text in texts for one in texts_of.parse(text)]
     return tuple(sorted(found, key=lambda m: (m.name, m.value, m.op)))
 
 
-def _written(matchers: Sequence[Matcher]) -> str:
+def compiled(parsed: texts_of.Matcher, field: str) -> Matcher:
+    """Return a parsed matcher, its pattern compiled.
+
+    Raises:
+        ConfigError: Its pattern is not RE2.
+    """
+    matcher = Matcher(parsed.name, _OPERATORS[parsed.op], parsed.value)
+    if "~" in matcher.op:
+        try:
+            compile_regexp(matcher.value)
+        except QuerySyntaxError as error:
+            raise ConfigError(str(error), field=field) from error
+    return matcher
+
+
+def written(matchers: Sequence[Matcher]) -> str:
     """Return matchers as group keys hold them: ``{severity="critical"}``."""
     parts = []
     for matcher in matchers:
         value = matcher.value.replace("\\", "\\\\").replace("\n", "\\n")
         value = value.replace('"', '\\"')
-        parts.append(f'{matcher.name}{matcher.op}"{value}"')
+        name = quote(matcher.name) if _RESERVED.search(matcher.name) else matcher.name
+        parts.append(f'{name}{matcher.op}"{value}"')
     return "{" + ",".join(parts) + "}"
 
 
@@ -80,8 +90,12 @@ class Node(NamedTuple):
         return found or [self]
 
     def group_labels(self, labels: Labels) -> Labels:
-        """Return the labels that name the group of an alert."""
-        if self.group_by is None:
+        """Return the labels that name the group of an alert.
+
+        An incident opened by hand is a group of its own, whatever the route says: what
+        is done about it is no answer to alerts beside it.
+        """
+        if self.group_by is None or is_page_of_incident(dict(labels)):
             return labels
         return tuple(pair for pair in labels if pair[0] in self.group_by)
 
@@ -116,7 +130,7 @@ def compile_route(route: Route, parent: Node = _DEFAULTS, field: str = "route") 
         group_by = None if _ALL in route.group_by else frozenset(route.group_by)
     prefix = "" if parent is _DEFAULTS else parent.key + "/"
     node = Node(
-        prefix + _written(matchers),
+        prefix + written(matchers),
         route.receiver or parent.receiver,
         matchers,
         route.continue_,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from watchroom.errors import StoreError, WatchroomError
 from watchroom.monitor import rule_memory
 from watchroom.monitor.alert_rule import AlertRule, RuleError, Watch
-from watchroom.monitor.alerts import Alert
+from watchroom.monitor.alerts import Alert, routed
 from watchroom.monitor.overlay import Overlay
 from watchroom.monitor.record_rule import RecordRule
 from watchroom.monitor.rule_views import (
@@ -22,7 +22,7 @@ from watchroom.monitor.rule_views import (
     rule_view,
 )
 from watchroom.monitor.templates import Context, Sample
-from watchroom.promql.model import Matrix, Scalar, String, labels_of
+from watchroom.promql.model import Matrix, Scalar, String
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -389,7 +389,7 @@ def outgoing(
 ) -> Alert:
     """Return a firing or resolved alert as the dispatcher takes it."""
     return Alert(
-        labels_of({**external_labels, **dict(alert.labels)}),
+        routed(dict(alert.labels), external_labels),
         alert.annotations,
         alert.fired_at_ms or alert.active_at_ms,
         alert.resolved_at_ms if alert.state == "inactive" else None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from watchroom.monitor.auth import Access
     from watchroom.monitor.config import Loaded
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from watchroom.monitor.scrape import Scrapers
     from watchroom.monitor.silences import Silences
     from watchroom.monitor.store import Store
-    from watchroom.promql.engine import Engine
     from watchroom.promql.model import Labels
 
 
@@ -34,11 +33,13 @@ class Reloads:
         problem: Why the last reload was refused; "" when it was not.
         at: When the last one was tried, epoch seconds.
         good_at: When the configuration in force was taken.
+        failures: How many were refused.
     """
 
     problem: str = ""
     at: float = 0.0
     good_at: float = 0.0
+    failures: int = 0
 
 
 @dataclass
@@ -56,7 +57,6 @@ class Services:
     config: Loaded
     store: Store
     queries: Queries
-    engines: Mapping[str, Engine]
     rules: RuleManager
     dispatcher: Dispatcher
     ledger: Ledger

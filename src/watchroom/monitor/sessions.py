@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
+import os
 import re
 import secrets
+import threading
 import time
 from collections import OrderedDict, deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
 
 SESSION_SECONDS = 7 * 86400
 LINK_SECONDS = 600
@@ -21,22 +28,32 @@ _MOST_ENDED = 1000
 _COOKIE = re.compile(r"([0-9]{1,12})\.([0-9a-f]{16})\.([0-9a-f]{64})")
 
 
+_ENDED = re.compile(r"([0-9]{1,12})\.([0-9a-f]{16}|\*)")
+
+
 class Sessions:
     """What proves a login without the token itself.
 
-    Nothing of it is stored: a cookie is sealed with the token, so a new token ends
-    every session. One-time links and ended sessions live in memory, bounded.
+    A cookie is sealed with the token, so a new token ends every session. One-time
+    links live in memory, bounded.
 
     Args:
         token: The monitor's token.
         now: Epoch seconds.
+        kept: The file that remembers ended sessions, so that a restart does not bring
+            them back; None forgets them.
     """
 
-    def __init__(self, token: bytes, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        token: bytes,
+        now: Callable[[], float] = time.time,
+        kept: Path | None = None,
+    ) -> None:
         self._token = token
         self._now = now
         self._links: OrderedDict[bytes, float] = OrderedDict()
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ended = Ended(kept, now)
 
     def _seal(self, kind: str, text: str) -> str:
         sealed = f"{kind}\0{text}".encode("utf-8", "surrogateescape")
@@ -50,26 +67,28 @@ class Sessions:
     def holds(self, cookie: str) -> bool:
         """Return whether a cookie is one of ours that has not ended."""
         found = _COOKIE.fullmatch(cookie)
-        if found is None or int(found[1]) < self._now() or found[2] in self._ended:
+        if found is None or int(found[1]) < self._now():
+            return False
+        if self._ended.has(int(found[1]), found[2]):
             return False
         wanted = self._seal("session", f"{found[1]}.{found[2]}")
         return hmac.compare_digest(found[3], wanted)
 
     def end(self, cookie: str) -> None:
-        """Let a cookie that holds be worth nothing from now on."""
+        """Let a cookie that holds be worth nothing from now on; writes a file."""
         if self.holds(cookie):
-            self._ended[cookie.split(".")[1]] = None
-            while len(self._ended) > _MOST_ENDED:
-                self._ended.popitem(last=False)
+            until, nonce, _ = cookie.split(".")
+            self._ended.add(int(until), nonce)
 
     def form_token(self, cookie: str) -> str:
-        """Return what a form of this session must carry; "" is this machine's own."""
-        return self._seal("form", cookie if self.holds(cookie) else "")
+        """Return what a form of this session must carry, "" without a session."""
+        return self._seal("form", cookie) if self.holds(cookie) else ""
 
     def is_form_token(self, cookie: str, given: str) -> bool:
         """Return whether a form came from a page of this session."""
-        return hmac.compare_digest(
-            given.encode("utf-8", "surrogateescape"), self.form_token(cookie).encode()
+        wanted = self.form_token(cookie)
+        return bool(wanted) and hmac.compare_digest(
+            given.encode("utf-8", "surrogateescape"), wanted.encode()
         )
 
     def offer(self) -> str:
@@ -88,6 +107,85 @@ class Sessions:
         """Return a cookie for a link's code, once, or None."""
         until = self._links.pop(_hash(code), 0.0)
         return self.begin() if until >= self._now() else None
+
+
+class Ended:
+    """Sessions that were ended before their time, over restarts.
+
+    Bounded: when there are too many, the older half is forgotten, and with it all
+    sessions as old as they. So an ended one never holds again.
+
+    Args:
+        path: Where they are kept; None keeps them in memory.
+        now: Epoch seconds.
+    """
+
+    def __init__(self, path: Path | None, now: Callable[[], float]) -> None:
+        self._path = path
+        self._now = now
+        self._lock = threading.Lock()
+        self._until: dict[str, int] = {}
+        self._before = 0
+        self._read()
+
+    def has(self, until: int, nonce: str) -> bool:
+        """Return whether the session of that end and nonce was ended."""
+        return nonce in self._until or until <= self._before
+
+    def add(self, until: int, nonce: str) -> None:
+        """Note one, on disk too."""
+        with self._lock:
+            kept = {n: u for n, u in self._until.items() if u >= self._now()}
+            kept[nonce] = until
+            if len(kept) > _MOST_ENDED:
+                oldest = sorted(kept, key=kept.__getitem__)[: len(kept) // 2]
+                self._before = max(self._before, kept[oldest[-1]])
+                kept = {n: u for n, u in kept.items() if u > self._before}
+            self._until = kept
+            try:
+                self._write()
+            except OSError as error:
+                _LOG.warning(
+                    "a logout cannot be written down (%s): after a restart that login "
+                    "would hold again, until its seven days are over",
+                    error.strerror,
+                )
+
+    def _read(self) -> None:
+        if self._path is None:
+            return
+        try:
+            lines = self._path.read_bytes().decode("ascii", "replace").splitlines()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            lines = [str(error)]
+        for line in lines:
+            found = _ENDED.fullmatch(line)
+            if found is None:
+                # Who logged out is not known any more, so everybody logs in again.
+                _LOG.warning("%s is damaged: all logins have ended", self._path)
+                self._until = {}
+                self._before = int(self._now()) + SESSION_SECONDS - 1
+                with suppress(OSError):
+                    self._write()
+                return
+            if found[2] == "*":
+                self._before = int(found[1])
+            else:
+                self._until[found[2]] = int(found[1])
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        lines = [f"{self._before}.*", *(f"{u}.{n}" for n, u in self._until.items())]
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as out:
+            out.write("".join(f"{line}\n" for line in lines))
+            out.flush()
+            os.fsync(handle)
+        fresh.replace(self._path)
 
 
 class Attempts:
@@ -112,6 +210,11 @@ class Attempts:
         self._senders = senders
         self._now = now
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
+        self._last = -seconds
+
+    def quiet(self) -> bool:
+        """Return whether nobody has given a wrong one lately."""
+        return self._now() - self._last >= self._seconds
 
     def wait(self, sender: str) -> int:
         """Return for how many seconds nothing more is tried for `sender`; mostly 0."""
@@ -123,7 +226,7 @@ class Attempts:
     def wrong(self, sender: str) -> None:
         """Note a wrong credential."""
         times = self._wrong.setdefault(sender, deque(maxlen=self._most))
-        now = self._now()
+        self._last = now = self._now()
         while times and now - times[0] >= self._seconds:
             times.popleft()
         times.append(now)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import grp
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SHORTEST_TOKEN = 16
+_SYSTEM = Path("/var/lib")  # where systemd puts StateDirectory=
 
 
 def state_path(given: str | None, name: str, env: Mapping[str, str]) -> Path:
@@ -25,6 +28,26 @@ def state_path(given: str | None, name: str, env: Mapping[str, str]) -> Path:
         return Path(env["STATE_DIRECTORY"].split(":")[0])
     home = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME", "~")) / ".local/state")
     return Path(home).expanduser() / "watchroom" / (name or "default")
+
+
+def states_of(name: str, env: Mapping[str, str]) -> list[Path]:
+    """Return the state directories that a command on this machine may mean.
+
+    Args:
+        name: Of the deployment; without one, every directory here is meant.
+        env: The environment.
+    """
+    own = state_path(None, name, env)
+    if env.get("STATE_DIRECTORY"):
+        return [own]
+    homes = own.parent, _SYSTEM / "watchroom"
+    if name:
+        return [home / name for home in homes]
+    found = []
+    for home in homes:
+        with suppress(OSError):
+            found += sorted(home.iterdir())
+    return found
 
 
 class StorageDir:
@@ -78,21 +101,54 @@ class StorageDir:
 
     def note_address(self, url: str) -> None:
         """Write where this monitor listens, for `watchroom reload` and `query`."""
-        target = self.path / "address"
-        target.write_text(url + "\n")
+        (self.path / "address").write_text(url + "\n")
 
-    def token(self, env: Mapping[str, str]) -> tuple[str, bool]:
+    def token(self, env: Mapping[str, str], group: str = "") -> tuple[str, bool]:
         """Return the token and whether somebody configured it in the environment.
 
-        Without one in the environment, that of the 0600 file here, made when missing.
+        Without one in the environment, that of the file here, made when missing: for
+        its owner alone, or for a group too.
 
         Raises:
-            ConfigError: The configured token is short or its file cannot be read.
+            ConfigError: The configured token is short or its file cannot be read; the
+                group does not exist, or is none of this process.
         """
         configured = read_token(env)
         if configured is not None:
+            if group:
+                raise ConfigError(
+                    "the token comes from the environment: there is no file to share",
+                    field="--token.group",
+                    hint="leave this option out, or WATCHROOM_TOKEN and "
+                    "WATCHROOM_TOKEN_FILE",
+                )
             return configured, True
-        return _own_token(self.path / "token"), False
+        token = _own_token(self.path / "token")
+        if group:
+            self._share(group)
+        return token, False
+
+    def _share(self, group: str) -> None:
+        """Let a group read the token and the address, and pass through to them."""
+        address = self.path / "address"
+        address.touch(mode=0o640)
+        try:
+            number = grp.getgrnam(group).gr_gid
+            for path, mode in (
+                (self.path, 0o710),
+                (self.path / "token", 0o640),
+                (address, 0o640),
+            ):
+                os.chown(path, -1, number)
+                path.chmod(mode)
+        except (KeyError, OSError) as error:
+            why = getattr(error, "strerror", "there is no such group")
+            raise ConfigError(
+                f"the token cannot be given to the group {group!r}: {why}",
+                field="--token.group",
+                hint="name a group that the monitor's user is in: "
+                "SupplementaryGroups= in its unit",
+            ) from None
 
     def close(self) -> None:
         """Give the directory up."""

@@ -95,7 +95,9 @@ def _defaults(job: Job, labels: dict[str, str]) -> dict[str, str]:
         "__metrics_path__": job.metrics_path,
         "__scheme__": job.scheme,
     }
-    start |= {f"__param_{name}": values[0] for name, values in job.params.items()}
+    start |= {
+        f"__param_{name}": values[0] for name, values in job.params.items() if values
+    }
     return start | labels
 
 

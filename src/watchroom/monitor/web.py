@@ -22,6 +22,7 @@ from watchroom.monitor.console.login import Logins
 from watchroom.monitor.console.nav import PATHS, paths_of
 from watchroom.monitor.console.pages import Console
 from watchroom.monitor.console.render import Renderer
+from watchroom.monitor.console.silences import SilencesPage
 
 if TYPE_CHECKING:
     from watchroom.monitor.auth import Listen
@@ -37,7 +38,15 @@ _APIS = (
     OwnAPI,
     ProofsAPI,
 )
-_PAGES = (Console, Dashboards, AlertsPage, IncidentPages, Checklist, Logins)
+_PAGES = (
+    Console,
+    Dashboards,
+    AlertsPage,
+    IncidentPages,
+    SilencesPage,
+    Checklist,
+    Logins,
+)
 
 
 def application(services: Services) -> web.Application:

@@ -9,8 +9,7 @@ import msgspec
 import promql_parser
 
 from watchroom.errors import ConfigError, QueryError
-from watchroom.formats import yamlfile
-from watchroom.formats.alertmanager import parse_matcher
+from watchroom.formats import matchers, yamlfile
 from watchroom.promql import bounds
 from watchroom.units import format_duration, parse_duration
 
@@ -169,4 +168,4 @@ def _inhibitions(config: Any) -> list[Any]:
 
 
 def _matchers(texts: Any) -> list[Matcher]:
-    return sorted(parse_matcher(str(text)) for text in texts or [])
+    return sorted(one for text in texts or [] for one in matchers.parse(str(text)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import re2
 
 from watchroom.errors import ConfigError
-from watchroom.formats.alertmanager import parse_matcher
+from watchroom.formats import matchers
 from watchroom.prove import client, wire
 from watchroom.prove.records import fingerprint
 
@@ -130,7 +130,11 @@ def _walk(route: Route, labels: Mapping[str, str], inherited: str) -> list[str]:
 
 
 def _holds(text: str, labels: Mapping[str, str]) -> bool:
-    name, op, wanted = parse_matcher(text)
+    return all(_meets(matcher, labels) for matcher in matchers.parse(text))
+
+
+def _meets(matcher: matchers.Matcher, labels: Mapping[str, str]) -> bool:
+    name, op, wanted = matcher
     value = labels.get(name, "")
     same = re2.fullmatch(wanted, value) is not None if "~" in op else value == wanted
     return same is (op[0] == "=")

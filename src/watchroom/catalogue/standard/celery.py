@@ -21,14 +21,9 @@ CELERY_TASK_FAILED = Vital(
     alerts=(
         Alert(
             name="CeleryTaskFailed",
-            # The second half is a task that a running exporter did not have before: a
-            # worker began with it and it failed before the first scrape. What stood
-            # there when the watch began is no news, nor is what an exporter serves
-            # again that did not answer then.
+            # Over with the task, if its series ends.
             expr=(
-                f"(sum by (job, name) (increase({_FAILED}[$window])) > $limit"
-                f" or sum by (job, name) (({_FAILED} unless {_FAILED} offset $window)"
-                " and on (job, instance) up offset $window == 1) > $limit)"
+                f"sum by (job, name) (increase({_FAILED}[$window])) > $limit"
                 f" and on (job, name) {_FAILED}"
             ),
             for_="0s",

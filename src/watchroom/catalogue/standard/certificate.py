@@ -16,7 +16,11 @@ from watchroom.catalogue.model import (
     Vital,
 )
 
-_EXPIRY = "probe_ssl_earliest_cert_expiry"
+# Of the chain that verifies; blackbox_exporter's name, and its value where none does is
+# the year 1. Then the earliest end of what was sent counts, which watchroom's own probe
+# tells of sites that are not trusted.
+_EXPIRY = "probe_ssl_last_chain_expiry_timestamp_seconds"
+_SENT = "probe_ssl_earliest_cert_expiry"
 _LIFETIME = "probe_ssl_earliest_cert_lifetime_seconds"
 _LEFT = "job_instance:certificate:seconds_left"
 _WARN = "job_instance:certificate:warn_below_seconds"
@@ -42,11 +46,12 @@ _LOOK = f"""\
 How many days, by site:
 
 ```promql
-({_EXPIRY} - time()) / 86400
+{_LEFT} / 86400
 ```
 
-What is served now, from outside; the chain counts, not only the leaf, and of a site that
-redirects each host on the way:
+What is served now, from outside. The chain that visitors trust counts, not only the leaf;
+what is sent beside it, such as an expired cross-signed root, does not. Of a site that
+redirects each host on the way counts:
 
 ```sh
 echo | openssl s_client -connect YOUR-HOST:443 -servername YOUR-HOST 2>/dev/null | openssl x509 -noout -subject -issuer -dates
@@ -68,15 +73,21 @@ _RENEW = """\
 
 CERTIFICATE_EXPIRING = Vital(
     title="Certificate, time left",
-    metrics=(_EXPIRY, _LIFETIME, "probe_failed_due_to_certificate"),
+    metrics=(_EXPIRY, _SENT, _LIFETIME, "probe_failed_due_to_certificate"),
     group="certificate",
     unit="seconds",
     limit=30 * _DAY,
     needs="https",
     parameters={"page_below": str(7 * _DAY), "page_words": "7 days"},
     records=(
-        # A probe that fails for an hour does not hide what was known before.
-        Record(_LEFT, f"min {_BY} (last_over_time({_EXPIRY}[1h])) - time()"),
+        # What is served now comes first, trusted or not. A probe that fails for an hour
+        # does not hide what was known before.
+        Record(
+            _LEFT,
+            f"(min {_BY} ({_EXPIRY} > 0) or min {_BY} ({_SENT})"
+            f" or min {_BY} (last_over_time({_EXPIRY}[1h]) > 0)"
+            f" or min {_BY} (last_over_time({_SENT}[1h]))) - time()",
+        ),
         Record(_WARN, _below("1 / 3", "$limit")),
         Record(_PAGE, _below("1 / 6", "$page_below")),
     ),
@@ -97,9 +108,10 @@ CERTIFICATE_EXPIRING = Vital(
             ),
             runbook=Runbook(
                 meaning=(
-                    "The earliest end among the certificates that the site sends is "
-                    "nearer than $limit_words, or than a third of the certificate's "
-                    "lifetime. It is read from whatever is served, trusted or not."
+                    "The chain that visitors trust ends in less than $limit_words, or "
+                    "in less than a third of the lifetime of the certificate in it "
+                    "that ends first. Of a site that is not trusted the earliest end "
+                    "among the certificates it sends counts."
                 ),
                 impact=(
                     "None yet. On the day it ends browsers refuse the site and clients "
@@ -134,9 +146,9 @@ CERTIFICATE_EXPIRING = Vital(
             ),
             runbook=Runbook(
                 meaning=(
-                    "The earliest end among the certificates that the site sends is "
-                    "nearer than $page_words, or than a sixth of the certificate's "
-                    "lifetime. CertificateExpiring has fired before."
+                    "The chain that visitors trust ends in less than $page_words, or "
+                    "in less than a sixth of the lifetime of the certificate in it "
+                    "that ends first. CertificateExpiring has fired before."
                 ),
                 impact=(
                     "Within days browsers refuse the site and clients of the API fail, "
@@ -194,7 +206,7 @@ curl -s "$exporter/probe?target=YOUR-SITE&module=http_2xx" | grep '^# certificat
     ),
     panel=Panel(
         expr=f"min({_LEFT}{{$real}})",
-        presence=f"count(last_over_time({_EXPIRY}{{$real}}[1h]))",
+        presence=f"count({_LEFT}{{$real}})",
         unit="s",
         bad="below",
         decimals=0,
@@ -217,7 +229,8 @@ curl -s "$exporter/probe?target=YOUR-SITE&module=http_2xx" | grep '^# certificat
             row="Disks and certificates",
             queries=(
                 Query(
-                    f"(min by (instance) ({_EXPIRY}{{$targets}}) - time()) / 86400",
+                    f"((min by (instance) ({_EXPIRY}{{$targets}} > 0)"
+                    f" or min by (instance) ({_SENT}{{$targets}})) - time()) / 86400",
                     "{{instance}}",
                 ),
             ),

@@ -228,13 +228,22 @@ class OnCallAPI:
             "priority": incident.priority,
             "state": incident.state,
             "opened": incident.opened_ms / 1000,
-            "first_failure": incident.failed_ms / 1000,
+            "first_failure": incident.first_ms / 1000,
             "acknowledged": acknowledged,
             "mitigated": _seconds(incident.mitigated_ms),
             "resolved": _seconds(incident.resolved_ms),
             "reviewed": _seconds(incident.reviewed_ms),
             "escalated_to": incident.escalated_to or None,
             "times": incident.times,
+            "reopened": _seconds(incident.reopened_ms),
+            "outages": [
+                {
+                    "first_failure": one.failed_ms / 1000,
+                    "detected": one.detected_ms / 1000,
+                    "resolved": one.resolved_ms / 1000,
+                }
+                for one in incident.before
+            ],
             "group": incident.group,
             "alerts": [
                 {

@@ -95,6 +95,11 @@ def _configuration(services: Services) -> list[Family]:
             "When the files in force were read.",
         ),
         _count(
+            "watchroom_config_reload_failures",
+            reloads.failures,
+            "Reloads that were refused; the files read before stay active.",
+        ),
+        _count(
             "watchroom_rule_evaluations_missed",
             services.pulse.missed,
             "Evaluations skipped because the last one was still running.",
@@ -133,23 +138,7 @@ def _scraping(services: Services) -> list[Family]:
 def _answering(services: Services) -> list[Family]:
     queries = services.queries
     outcomes = [((("outcome", kind),), n) for kind, n in queries.counts.items()]
-    memories = [
-        ((("engine", name),), engine.memory)
-        for name, engine in services.engines.items()
-    ]
     return [
-        family(
-            "watchroom_query_memory_bytes",
-            "gauge",
-            "Memory that queries and answers under way hold, as counted.",
-            [(labels, memory.held) for labels, memory in memories],
-        ),
-        family(
-            "watchroom_query_memory_refused_total",
-            "counter",
-            "Queries refused since they or all of them needed too much memory.",
-            [(labels, memory.refused) for labels, memory in memories],
-        ),
         family("watchroom_queries_total", "counter", "Queries.", outcomes),
         _count(
             "watchroom_query_seconds", queries.busy_seconds, "Time spent in queries."

@@ -10,8 +10,9 @@ import msgspec
 from aiohttp import web
 
 from watchroom.errors import ConfigError
+from watchroom.formats.matchers import parse_one
 from watchroom.monitor.alerts import Alert
-from watchroom.monitor.route import compile_matchers
+from watchroom.monitor.route import compiled
 from watchroom.promql.model import labels_of
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def filters(request: web.Request) -> list[Matcher]:
     found: list[Matcher] = []
     for text in request.query.getall("filter", []):
         try:
-            found += compile_matchers([text], "filter")
+            found.append(compiled(parse_one(text), "filter"))
         except ConfigError as error:
             raise web.HTTPBadRequest(
                 text=json.dumps(f"bad matcher format: {error.what}"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from watchroom.monitor.alerts import is_page_of_incident, routed
 from watchroom.monitor.console import runbooks
 from watchroom.monitor.console.values import digits, span
 from watchroom.monitor.console.verdict import is_page
@@ -88,7 +89,8 @@ class AlertsPage:
         ]
         books = runbooks.names(services.config.root)
         beside = posted(told, {rule.name for rule in every})
-        shown = [*beside, *lines(rules, muted_of(told), books)]
+        external = services.config.external_labels
+        shown = [*beside, *lines(rules, muted_of(told), books, external)]
         counts = {
             state: sum(line.state == state for line in shown)
             for state in ("firing", "pending", "inactive")
@@ -99,14 +101,18 @@ class AlertsPage:
 def muted_of(views: Iterable[AlertStatusView]) -> dict[Labels, str]:
     """Return why nobody is told of an alert, by its labels; only of those muted."""
     return {
-        view.alert.labels: "silenced" if view.silenced_by else "inhibited by another"
+        view.alert.labels: "silenced"
+        if view.silenced_by
+        else "inhibited by another alert"
         for view in views
         if view.state != "active"
     }
 
 
 def posted(views: Sequence[AlertStatusView], rules: Collection[str]) -> list[Line]:
-    """Return what fires and is no rule's: somebody posted it to /api/v2.
+    """Return what fires and isn't a rule's: a client posted it to /api/v2.
+
+    Incidents opened by hand have a page of their own.
 
     Args:
         views: What routing knows to fire.
@@ -115,7 +121,7 @@ def posted(views: Sequence[AlertStatusView], rules: Collection[str]) -> list[Lin
     named: dict[str, list[AlertStatusView]] = {}
     for view in views:
         name = dict(view.alert.labels).get("alertname", "")
-        if name not in rules:
+        if name not in rules and not is_page_of_incident(dict(view.alert.labels)):
             named.setdefault(name, []).append(view)
     muted = muted_of(views)
     return [_posted(name, named[name], muted) for name in sorted(named)]
@@ -157,17 +163,32 @@ def _posted(
 
 
 def lines(
-    rules: Iterable[RuleView], muted: Mapping[Labels, str], books: frozenset[str]
+    rules: Iterable[RuleView],
+    muted: Mapping[Labels, str],
+    books: frozenset[str],
+    external: Mapping[str, str],
 ) -> list[Line]:
-    """Return the rules to show: firing, pending, broken, quiet; each by priority."""
-    found = [_line(rule, muted, books) for rule in rules]
+    """Return the rules to show: firing, pending, broken, quiet; each by priority.
+
+    Args:
+        rules: With their alerts, which lack the external labels.
+        muted: Why nobody is notified of an alert, by its labels as routing knows them.
+        books: Names of the runbooks there are.
+        external: The external labels, which routing adds.
+    """
+    found = [_line(rule, muted, books, external) for rule in rules]
     return sorted(
         found,
         key=lambda one: (_ORDER[one.state], _RANK.get(one.priority, 3), one.name),
     )
 
 
-def _line(rule: RuleView, muted: Mapping[Labels, str], books: frozenset[str]) -> Line:
+def _line(
+    rule: RuleView,
+    muted: Mapping[Labels, str],
+    books: frozenset[str],
+    external: Mapping[str, str],
+) -> Line:
     labels, annotations = dict(rule.labels), dict(rule.annotations)
     # Watchdog fires always and tells nobody of trouble; drills are no trouble either.
     real = [alert for alert in rule.alerts if is_page(alert)]
@@ -194,13 +215,16 @@ def _line(rule: RuleView, muted: Mapping[Labels, str], books: frozenset[str]) ->
         error=rule.last_error,
         panel=panel if panel.isdigit() else "",
         runbook=rule.name if rule.name in books else "",
-        alerts=[_one(alert, muted) for alert in alerts[:_MOST_SHOWN]],
+        alerts=[_one(alert, muted, external) for alert in alerts[:_MOST_SHOWN]],
         more=max(0, len(alerts) - _MOST_SHOWN),
     )
 
 
-def _one(alert: AlertView, muted: Mapping[Labels, str]) -> One:
+def _one(
+    alert: AlertView, muted: Mapping[Labels, str], external: Mapping[str, str]
+) -> One:
     symbol, css = _SIGNS[alert.state]
+    known = routed(dict(alert.labels), external)
     return One(
         state=alert.state,
         css=css if is_page(alert) else "none",
@@ -209,5 +233,5 @@ def _one(alert: AlertView, muted: Mapping[Labels, str]) -> One:
         since_ms=alert.active_at_ms,
         value=digits(alert.value),
         summary=dict(alert.annotations).get("summary", "").strip(),
-        muted=muted.get(alert.labels, ""),
+        muted=muted.get(known, ""),
     )

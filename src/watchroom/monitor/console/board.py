@@ -21,6 +21,8 @@ from watchroom.monitor.console.gather import (
     read_trends,
 )
 from watchroom.monitor.console.panels import Panel, panels_of
+from watchroom.monitor.console.silenced import Line as Silenced
+from watchroom.monitor.console.silenced import by_alert, in_force, lines
 from watchroom.monitor.console.spark import HEIGHT, WIDTH
 from watchroom.monitor.console.tiles import Tile, tile
 from watchroom.monitor.console.verdict import Verdict, is_page, verdict
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from watchroom.monitor.ledger import Entry
     from watchroom.monitor.rule_views import AlertView
     from watchroom.monitor.services import Services
-    from watchroom.monitor.silences import Silence
     from watchroom.promql.engine import Engine
     from watchroom.promql.model import Queryable
 
@@ -100,6 +101,7 @@ class Board(NamedTuple):
     deploys: str
     targets: Sequence[TargetLine]
     changes: Sequence[Change]
+    silences: Sequence[Silenced]
 
 
 class _Read(NamedTuple):
@@ -195,6 +197,7 @@ def _compose(
         for one in tiles
     ]
     trust = _trust(services, read.processes, stored, now)
+    told = services.dispatcher.alerts(at_ms)
     return Board(
         at_ms=at_ms,
         verdict=verdict(
@@ -208,7 +211,8 @@ def _compose(
             runbooks=stored.runbooks,
             known=services.dispatcher.known(),
             incidents=services.oncall.book.open(),
-            silenced=_silenced(services, at_ms),
+            silenced=by_alert(told, services.silences),
+            people=services.oncall.contacts.behind(),
             watching=trust.watching,
         ),
         trust=trust,
@@ -217,6 +221,7 @@ def _compose(
         deploys=_deploy_marks(services, at_ms, read.trends.seconds),
         targets=_targets(services, now),
         changes=_changes(services, read.history, stored, at_ms),
+        silences=lines(in_force(services.silences, at_ms), told, at_ms),
     )
 
 
@@ -296,18 +301,6 @@ def _fired(
         if alert.state == "firing" and starts:
             fired[name] = min([*starts, fired.get(name, starts[0])])
     return fired
-
-
-def _silenced(services: Services, at_ms: int) -> dict[str, Silence]:
-    """Return the last silence to end of each alert of which nobody is told."""
-    found: dict[str, Silence] = {}
-    for view in services.dispatcher.alerts(at_ms):
-        name = dict(view.alert.labels).get("alertname", "")
-        for number in view.silenced_by:
-            silence = services.silences.get(number)
-            if silence and (name not in found or silence.ends_ms > found[name].ends_ms):
-                found[name] = silence
-    return found
 
 
 def _waits(services: Services) -> dict[str, float]:

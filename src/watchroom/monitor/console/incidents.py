@@ -13,13 +13,16 @@ from watchroom.monitor.api.oncall import act_of, on_disk
 from watchroom.monitor.api.params import BadDataError
 from watchroom.monitor.console import incident_words as words
 from watchroom.monitor.console.people import WHO, present
+from watchroom.monitor.console.silenced import over_incident
 from watchroom.monitor.console.steps import steps, window
 from watchroom.monitor.oncall.desk import BadActError
 from watchroom.monitor.oncall.incident import PRIORITIES, RefusedStepError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from watchroom.monitor.console.render import Renderer
-    from watchroom.monitor.oncall.incident import Incident
+    from watchroom.monitor.oncall.incident import Event, Incident
     from watchroom.monitor.oncall.links import Link
     from watchroom.monitor.oncall.records import Sent
     from watchroom.monitor.oncall.service import OnCall
@@ -74,7 +77,7 @@ class IncidentPages:
             request,
             "incidents.html",
             status=status,
-            open=[(one, words.head(one, now)) for one in open_],
+            open=[(one, self._head(one, now)) for one in open_],
             past=[(one, words.head(one, now)) for one in past],
             waiting=sum(one.state == "firing" for one in open_),
             now_ms=now,
@@ -84,7 +87,7 @@ class IncidentPages:
 
     async def create(self, request: web.Request) -> web.Response:
         """Open an incident that no alert tells of."""
-        form = await _form(request)
+        form = await form_of(request)
         try:
             incident, written = self._oncall.desk.open(
                 form.get("title", ""), form.get("priority", ""), form.get("as", "")
@@ -94,7 +97,7 @@ class IncidentPages:
             return await self._list(request, str(error), 400)
         except StoreError as error:
             return await self._list(request, f"not written: {error}", 503)
-        raise _signed(web.HTTPSeeOther(str(incident.id)), form.get("as", ""))
+        raise signed(web.HTTPSeeOther(str(incident.id)), form.get("as", ""))
 
     async def incident(self, request: web.Request) -> web.Response:
         """Answer with one incident."""
@@ -123,14 +126,16 @@ class IncidentPages:
         now, oncall, config = self._oncall.now_ms(), self._oncall, self._services.config
         start, end = window(incident, now)
         records = oncall.records
+        events = records.events(incident.id)
         sent: list[Sent] = []
-        if incident.alerts:
-            sent = records.sent(incident.alerts.keys(), incident.opened_ms - 1000, end)
+        if incident.fingerprints:
+            begin = incident.opened_ms - 1000
+            sent = records.sent(incident.fingerprints, begin, end)
         return {
             "incident": incident,
-            "head": words.head(incident, now),
+            "head": self._head(incident, now, events),
             "told": words.told(incident, sent, oncall.contacts),
-            "entries": words.entries(records.events(incident.id)),
+            "entries": words.entries(events),
             "steps": steps(
                 incident,
                 root=config.root,
@@ -143,9 +148,17 @@ class IncidentPages:
             "now_ms": now,
         }
 
+    def _head(
+        self, incident: Incident, now_ms: int, events: Sequence[Event] = ()
+    ) -> words.Head:
+        services = self._services
+        views = services.dispatcher.alerts(now_ms)
+        held = over_incident(incident, services.silences, views, now_ms)
+        return words.head(incident, now_ms, events, held)
+
     async def act(self, request: web.Request) -> web.Response:
         """Do what a form of the page asks, and show the page again."""
-        form = await _form(request)
+        form = await form_of(request)
         number, name = int(request.match_info["number"]), request.match_info["act"]
         try:
             done = await asyncio.to_thread(
@@ -161,7 +174,7 @@ class IncidentPages:
         except StoreError as error:
             return await self._one(request, f"not written: {error}", 503)
         # From /incidents/31/note to /incidents/31.
-        raise _signed(web.HTTPSeeOther(f"../{number}"), form.get("as", ""))
+        raise signed(web.HTTPSeeOther(f"../{number}"), form.get("as", ""))
 
     async def ask(self, request: web.Request) -> web.Response:
         """Show what a link in a message is about; looking at it changes nothing."""
@@ -174,15 +187,18 @@ class IncidentPages:
             request.match_info["name"], self._services.now()
         )
         found = None if link is None else await self._linked(link)
-        now = self._oncall.now_ms()
+        now, head = self._oncall.now_ms(), None
         if found is None:
             status = 410 if link is not None else 404
+        else:
+            read = self._oncall.records.events
+            head = self._head(found, now, await asyncio.to_thread(read, found.id))
         return self._renderer.page(
             request,
             "answer.html",
             status=status,
             incident=found,
-            head=None if found is None else words.head(found, now),
+            head=head,
             problem=problem,
             expired=link is not None,
             now_ms=now,
@@ -196,7 +212,7 @@ class IncidentPages:
         if link is None or await self._linked(link) is None:
             self._services.access.refused += 1
             return await self._answer_page(request)
-        form = await _form(request)
+        form = await form_of(request)
         who, reason = form.get("as", ""), form.get("reason", "")
         try:
             desk = self._oncall.desk
@@ -205,7 +221,7 @@ class IncidentPages:
                 done = await asyncio.to_thread(desk.acknowledge, number, who, reason)
             except (KeyError, RefusedStepError):
                 # Somebody was faster: the page says who, and asks for nothing more.
-                raise _signed(web.HTTPSeeOther(name), who) from None
+                raise signed(web.HTTPSeeOther(name), who) from None
             await on_disk(done[1])
             if form.get("silence"):
                 done = await asyncio.to_thread(
@@ -216,7 +232,7 @@ class IncidentPages:
             return await self._answer_page(request, f"not silenced: {error}", 409)
         except (BadActError, WatchroomError) as error:
             return await self._answer_page(request, str(error), 400)
-        raise _signed(web.HTTPSeeOther(name), who)
+        raise signed(web.HTTPSeeOther(name), who)
 
     async def _linked(self, link: Link) -> Incident | None:
         """Return the incident that a link is for, while it may be answered by it."""
@@ -229,13 +245,13 @@ class IncidentPages:
         return {**present(self._oncall, request), "priorities": PRIORITIES}
 
 
-async def _form(request: web.Request) -> Any:
+async def form_of(request: web.Request) -> Any:
     """Return the fields of a form that are texts."""
     form = await request.post()
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
-def _signed(answer: web.HTTPSeeOther, who: str) -> web.HTTPSeeOther:
+def signed(answer: web.HTTPSeeOther, who: str) -> web.HTTPSeeOther:
     """Let the browser remember who its owner is; it proves nothing and need not."""
     if who.strip():
         answer.set_cookie(

@@ -9,7 +9,8 @@ from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
-from watchroom.monitor.auth import COOKIE, cookie_of, host_of, sender_of
+from watchroom.monitor.auth import COOKIE, cookie_of, host_of
+from watchroom.monitor.senders import sender_of
 from watchroom.monitor.sessions import LINK_SECONDS, SESSION_SECONDS
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class Logins:
 
     async def logout(self, request: web.Request) -> web.Response:
         """End the session, not only here: its cookie is worth nothing any more."""
-        self._services.access.sessions.end(cookie_of(request))
+        sessions = self._services.access.sessions
+        await asyncio.to_thread(sessions.end, cookie_of(request))
         answer = web.HTTPSeeOther("login")
         answer.del_cookie(COOKIE, path=self._cookie_path(request))
         raise answer

@@ -24,6 +24,7 @@ ENTRIES = (
     Entry("dashboards", "Dashboards", "dashboards/"),
     Entry("alerts", "Alerts", "alerts"),
     Entry("incidents", "Incidents", "incidents/"),
+    Entry("silences", "Silences", "silences"),
     Entry("runbooks", "Runbooks", "runbooks/"),
     Entry("drills", "Drills", "drills"),
     Entry("checklist", "Checklist", "checklist"),

@@ -28,6 +28,7 @@ _ACTS = {
     "resolved": ("✓", "ok"),
     "reviewed": ("✓", "ok"),
     "silenced": ("–", "warn"),
+    "unsilenced": ("–", ""),
     "opened": ("▲", "fire"),
 }
 

@@ -10,7 +10,15 @@ from markupsafe import Markup, escape
 
 from watchroom.monitor.auth import FORM_FIELD, cookie_of
 from watchroom.monitor.console.nav import PATHS, entries
-from watchroom.monitor.console.values import ago, clock, day, iso, reach_url, span
+from watchroom.monitor.console.values import (
+    ago,
+    clock,
+    counted,
+    day,
+    iso,
+    reach_url,
+    span,
+)
 
 if TYPE_CHECKING:
     from watchroom.monitor.services import Services
@@ -32,8 +40,9 @@ class Renderer:
 
     Every template has ``root`` (the way to the monitor's root, for links), ``nav``,
     ``form_field`` and ``form_token`` (a hidden input of every form that POSTs),
-    ``project``, ``environment``, ``interval`` and ``logged_in``; a page's template
-    sets ``page``, its entry in the navigation.
+    ``project``, ``environment``, ``interval``, ``logged_in`` (without it no form is
+    taken) and ``login`` (the way to the login, and back); a page's template sets
+    ``page``, its entry in the navigation.
     """
 
     def __init__(self, services: Services) -> None:
@@ -47,6 +56,7 @@ class Renderer:
         )
         self._templates.globals |= {
             "ago": ago,
+            "counted": counted,
             "span": span,
             "clock": clock,
             "day": day,
@@ -84,6 +94,7 @@ class Renderer:
             nav=entries(request.config_dict.get(PATHS, frozenset())),
             form_token=access.form_token(request),
             logged_in=access.sessions.holds(cookie_of(request)),
+            login=access.login_from(request),
             **context,
         )
         return web.Response(

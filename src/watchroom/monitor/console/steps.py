@@ -80,7 +80,7 @@ class Steps(NamedTuple):
 def window(incident: Incident, now_ms: int) -> tuple[int, int]:
     """Return the time in ms that tells of an incident: what led up to it, what came."""
     end = incident.resolved_ms
-    return incident.failed_ms - _BEFORE_MS, (
+    return incident.first_ms - _BEFORE_MS, (
         now_ms if end is None else min(now_ms, end + _AFTER_MS)
     )
 
@@ -117,7 +117,7 @@ def steps(
         releases=[
             Release(
                 one.version,
-                one.author or "seen on the processes",
+                one.author or "an unnamed deployer",
                 one.at_ms,
                 texts.gap(one.at_ms, incident.failed_ms),
             )
@@ -175,20 +175,17 @@ def _outside(
 def _sentence(incident: Incident, manifest: Manifest | None) -> str:
     project = manifest.project if manifest and manifest.project else "our service"
     if not incident.open:
-        return f"The trouble with {project} is over. We are looking into its cause."
+        return f"The problem with {project} is resolved. We're investigating the cause."
     if incident.state == "mitigated":
-        return f"{project} works again; we are still working on the cause."
-    return (
-        f"We have trouble with {project} and are working on it. "
-        "The next word follows in 30 minutes."
-    )
+        return f"{project} is working again. We're still fixing the cause."
+    return f"We're investigating a problem with {project}. Next update in 30 minutes."
 
 
 def _times(incident: Incident) -> list[tuple[str, str]]:
-    """Return what took how long since the first failure."""
+    """Return what took how long since the first failure of the last outage."""
     first = incident.failed_ms
     moments = (
-        ("detected", incident.opened_ms),
+        ("detected", incident.detected_ms),
         ("acknowledged", incident.acknowledged_ms),
         ("mitigated", incident.mitigated_ms),
         ("resolved", incident.resolved_ms),

@@ -7,12 +7,13 @@ import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from watchroom.monitor.spans import ago, span
+from watchroom.monitor.spans import ago, counted, span
 
 __all__ = [
     "Said",
     "ago",
     "clock",
+    "counted",
     "day",
     "digits",
     "is_count",

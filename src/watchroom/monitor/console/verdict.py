@@ -6,10 +6,10 @@ from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.monitor.console.values import span
+from watchroom.monitor.console.values import counted, span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from watchroom.monitor.console.tiles import Tile
     from watchroom.monitor.ledger import Entry
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from watchroom.monitor.rule_views import AlertView
     from watchroom.monitor.silences import Silence
 
+_MOST_OTHERS = 4
+_LONGEST = 120
 _RANK = {"critical": 0, "warning": 1, "info": 2}
 
 
@@ -29,6 +31,7 @@ class Note(NamedTuple):
         runbook: A runbook page to link to, or "".
         incident: An incident's page to link to, or 0.
         bad: Whether it is itself a problem.
+        incidents: Whether to link to the list of incidents.
     """
 
     text: str
@@ -36,6 +39,7 @@ class Note(NamedTuple):
     runbook: str = ""
     incident: int = 0
     bad: bool = False
+    incidents: bool = False
 
 
 class Verdict(NamedTuple):
@@ -98,6 +102,7 @@ def verdict(
     watching: bool,
     incidents: Sequence[Incident] = (),
     silenced: Mapping[str, Silence] = MappingProxyType({}),
+    people: Mapping[str, str] = MappingProxyType({}),
 ) -> Verdict:
     """Return what to say first.
 
@@ -113,32 +118,37 @@ def verdict(
         known: Alert name → receiver → since when it knows that this fires (ms).
         watching: Whether rules are evaluated on time.
         incidents: The open ones, the most urgent first.
-        silenced: Alert name → the silence that keeps it from everybody.
+        silenced: Alert name → the silence that keeps it from every receiver.
+        people: Receiver → the contacts behind it.
     """
     pages = worst_first([alert for alert in alerts if is_page(alert)])
     firing = [alert for alert in pages if alert.state == "firing"]
     pending = [alert for alert in pages if alert.state == "pending"]
     if not watching:
-        note = Note("Nothing on this page can be trusted until it does; see its log.")
-        return Verdict("fire", "▲", "The watch does not evaluate its rules", [note])
+        note = Note("Don't trust this page until it does; see the monitor's log.")
+        return Verdict("fire", "▲", "The monitor isn't evaluating its rules", [note])
     lasting = [one for one in incidents if _lasts(one)]
-    if firing:
+    lead = lasting[0] if lasting and not _outranked(lasting[0], firing) else None
+    if firing and lead is None:
         name, began = _name(firing[0]), firing[0].active_at_ms
         since = max(began, fired.get(name, 0))
         found = _firing(firing, now_ms, since)
         incident = next((one for one in incidents if name in one.names), None)
     elif lasting:
-        incident = lasting[0]
+        incident = lead or lasting[0]
         name, began = (*incident.names, "")[0], incident.failed_ms
-        since = incident.opened_ms
-        found = _lasting(lasting, now_ms)
+        since = incident.detected_ms
+        found = _lasting(incident, firing, now_ms)
     else:
-        return _at_rest(pending, tiles, now_ms, calm_since_ms, waits, runbooks)
-    heard = [_silence(silenced[name])] if name in silenced else []
-    if name and not heard:
-        heard = told(name, began, since, entries, known.get(name, {}))
+        found = _at_rest(pending, tiles, now_ms, calm_since_ms, waits, runbooks)
+        return found._replace(notes=[*found.notes, *_others(incidents)])
+    names = [name] if name else incident.page_names if incident else []
+    heard = [_silence(silenced[one]) for one in names if one in silenced]
+    if names and not heard:
+        heard = told(names, began, since, entries, known, people)
+    rest = [one for one in incidents if one is not incident]
     return found._replace(
-        notes=[*found.notes, *heard, *_answered(incident)],
+        notes=[*found.notes, *heard, *_answered(incident), *_others(rest)],
         answer=incident if incident and incident.state == "firing" else None,
         can_silence=bool(incident and incident.group) and name not in silenced,
         runbook=name if name in runbooks else "",
@@ -162,9 +172,49 @@ def _at_rest(
 
 
 def _lasts(incident: Incident) -> bool:
-    """Return whether an open incident is more than an end nobody has looked at yet."""
-    waits = incident.state == "firing"
-    return bool(incident.firing or (waits and (incident.unseen or not incident.alerts)))
+    """Return whether an open incident comes before calm.
+
+    Not if its alerts have ended and nobody has looked at that yet, nor if it is
+    mitigated, or somebody is on what no data can confirm: these are notes.
+    """
+    if incident.by and not incident.alerts:
+        return incident.state != "mitigated"
+    return bool(incident.firing or (incident.state == "firing" and incident.unseen))
+
+
+def _outranked(incident: Incident, firing: Sequence[AlertView]) -> bool:
+    """Return whether what fires comes before an open incident: unless it is urgent.
+
+    That is one that nobody has acknowledged, of a higher priority than all that fires.
+    """
+    if not firing:
+        return False
+    names = {_name(alert) for alert in firing}
+    if incident.state != "firing" or not names.isdisjoint(incident.names):
+        return True
+    worst = dict(firing[0].labels).get("priority", "P9")
+    return incident.priority >= worst
+
+
+def _others(incidents: Sequence[Incident]) -> list[Note]:
+    """Return the other open incidents, the most urgent first."""
+    shown = [
+        one
+        for one in incidents
+        if one.firing or one.unseen or not one.alerts  # else its end is looked at
+    ]
+    notes = []
+    for one in shown[:_MOST_OTHERS]:
+        waits = one.state == "firing"
+        state = "not acknowledged" if waits else one.state
+        title = one.title if len(one.title) <= _LONGEST else f"{one.title[:_LONGEST]}…"
+        said = f"also open: incident {one.id}, {one.priority}, {state}: {title}"
+        bad = waits and one.priority == "P1"
+        notes.append(Note(said, incident=one.id, bad=bad))
+    more = len(shown) - _MOST_OTHERS
+    if more > 0:
+        notes.append(Note(f"{counted(more, 'more open incident')}", incidents=True))
+    return notes
 
 
 def _name(alert: AlertView) -> str:
@@ -183,7 +233,6 @@ def _description(annotations: Mapping[str, str]) -> str:
 def _firing(firing: Sequence[AlertView], now_ms: int, since: int) -> Verdict:
     worst = firing[0]
     name = _name(worst)
-    more = len(firing) - 1
     sentence = f"{name} is firing{_told_by(worst)}"
     notes = [
         Note(
@@ -192,27 +241,31 @@ def _firing(firing: Sequence[AlertView], now_ms: int, since: int) -> Verdict:
             since,
         )
     ]
-    if more:
-        counts = Counter(map(_name, firing[1:]))
-        others = [n if k == 1 else f"{n} ({k})" for n, k in counts.items()]
-        notes.append(Note(f"{more} more firing: {', '.join(others[:4])}"))
+    if firing[1:]:
+        notes.append(_firing_too(firing[1:], "more firing"))
     return Verdict("fire", "▲", sentence, notes, _description(dict(worst.annotations)))
 
 
-def _lasting(incidents: Sequence[Incident], now_ms: int) -> Verdict:
-    """Return what is open though no rule fires: posted, by hand, or unseen."""
-    worst, since = incidents[0], incidents[0].opened_ms
-    names, more = ", ".join(worst.names[:4]), len(incidents) - 1
+def _firing_too(firing: Sequence[AlertView], words: str) -> Note:
+    counts = Counter(map(_name, firing))
+    others = [n if k == 1 else f"{n} ({k})" for n, k in counts.items()]
+    return Note(f"{len(firing)} {words}: {', '.join(others[:4])}")
+
+
+def _lasting(worst: Incident, firing: Sequence[AlertView], now_ms: int) -> Verdict:
+    """Return what is open though no rule of it fires: posted, by hand, or unseen."""
+    since, names = worst.detected_ms, ", ".join(worst.names[:4])
     what = worst.title if worst.title in names else f"{names}: {worst.title}"
     sentence = f"Incident {worst.id} is open: {what if names else worst.title}"
     took = span((now_ms - since) / 1000)
     notes = [Note(f"{worst.priority} for {took}, since", since)]
-    if more:
-        others = ", ".join(one.title for one in incidents[1:4])
-        notes.append(Note(f"{more} more open: {others}"))
+    if firing:
+        notes.append(_firing_too(firing, "firing"))
     if worst.unseen and not worst.firing:
-        why = Note("its series are missing, which proves no recovery", bad=True)
+        why = Note("data stopped arriving, so recovery can't be confirmed", bad=True)
         return Verdict("warn", "◆", sentence, [*notes, why])
+    if worst.state == "acknowledged" and not worst.firing:
+        return Verdict("warn", "◆", sentence, notes)
     detail = _description(next((one.annotations for one in worst.firing), {}))
     return Verdict("fire", "▲", sentence, notes, detail)
 
@@ -232,48 +285,65 @@ def _answered(incident: Incident | None) -> list[Note]:
 
 
 def _silence(silence: Silence) -> Note:
-    """Return that nobody is told, and by whose word."""
+    """Return that nobody is notified, and who said so."""
     why = " ".join(silence.comment.split())[:160]
-    by = silence.created_by or "somebody"
+    by = silence.created_by or "an unnamed client"
     return Note(f"silenced by {by}{f': {why}' if why else ''}, until", silence.ends_ms)
 
 
 def told(
-    name: str,
+    names: Collection[str],
     began_ms: int,
     fired_ms: int,
     entries: Sequence[Entry],
-    known: Mapping[str, int],
+    known: Mapping[str, Mapping[str, int]],
+    people: Mapping[str, str],
 ) -> list[Note]:
-    """Return who was told of an alert that fires, and whether they accepted it.
+    """Return who was notified of an alert that fires, and whether that was delivered.
 
-    One that ended and came back before its end was told is no news to `known`.
+    One that ended and came back before its end was sent is no news to `known`.
+
+    Args:
+        names: Of the alert, one or more.
+        began_ms: When it began; nothing sent before is about it.
+        fired_ms: When it began to fire.
+        entries: The ledger's last deliveries, newest first.
+        known: Alert name → receiver → since when it knows (ms).
+        people: Receiver → the contacts behind it.
     """
+
+    def who(receiver: str) -> str:
+        return f"{people[receiver]} via {receiver}" if receiver in people else receiver
+
+    wanted = frozenset(names)
     said: dict[str, list[Entry]] = {}
     for entry in entries:  # newest first
         if (
-            name in entry.alertnames
+            not wanted.isdisjoint(entry.alertnames)
             and entry.status == "firing"
             and (entry.finished_ms or entry.created_ms) >= began_ms
         ):
             said.setdefault(entry.key.receiver, []).append(entry)
-    if not said and known:
-        return [Note(f"{who} was told", at_ms) for who, at_ms in known.items()]
+    before = {one: at for name in names for one, at in known.get(name, {}).items()}
+    if not said and before:
+        return [Note(f"{who(one)} notified at", at) for one, at in before.items()]
     if not said:
-        return [Note("nobody told yet", bad=True)]
+        return [Note("nobody notified yet", bad=True)]
     notes = []
     for receiver, messages in said.items():
         entry = messages[0]
         if entry.state == "sent":
-            notes.append(Note(f"{receiver} told, {_accepted(messages, fired_ms)}"))
+            notes.append(
+                Note(f"{who(receiver)} notified, {_accepted(messages, fired_ms)}")
+            )
         elif entry.state == "open":
             why = f": {entry.error}" if entry.error else ""
             tries = f", attempt {entry.attempts}" if entry.attempts else ""
-            notes.append(Note(f"{receiver} not reached yet{tries}{why}", bad=True))
+            notes.append(Note(f"{who(receiver)} not reached yet{tries}{why}", bad=True))
         elif entry.state == "failed":
             why = entry.error or f"HTTP {entry.http_status}"
-            notes.append(Note(f"{receiver} refused it: {why}", bad=True))
-    return notes or [Note("nobody told yet", bad=True)]
+            notes.append(Note(f"{who(receiver)} not notified: {why}", bad=True))
+    return notes or [Note("nobody notified yet", bad=True)]
 
 
 def _accepted(messages: Sequence[Entry], fired_ms: int) -> str:
@@ -281,7 +351,7 @@ def _accepted(messages: Sequence[Entry], fired_ms: int) -> str:
     sent = [one for one in messages if one.state == "sent"]
     took = max(0, (sent[-1].finished_ms or sent[-1].created_ms) - fired_ms) / 1000
     again = f", {len(sent)} times" if len(sent) > 1 else ""
-    return f"accepted {f'{span(took)} later' if took >= 1 else 'at once'}{again}"
+    return f"delivered {f'{span(took)} later' if took >= 1 else 'at once'}{again}"
 
 
 def _pending(
@@ -307,11 +377,11 @@ def _pending(
 def _blind(blind: Sequence[Tile], tiles: Sequence[Tile]) -> Verdict:
     names = ", ".join(tile.title for tile in blind[:4])
     if len(blind) == len(tiles):
-        sentence = "Every vital is blind: there is no data"
+        sentence = "No data for any vital"
     else:
-        verb = "is" if len(blind) == 1 else "are"
-        sentence = f"{len(blind)} of {len(tiles)} vitals {verb} blind: {names}"
-    note = Note("No data is not good news. What is watched, and why not, stands below.")
+        verb = "has" if len(blind) == 1 else "have"
+        sentence = f"{len(blind)} of {len(tiles)} vitals {verb} no data: {names}"
+    note = Note("Missing data hides problems. See the targets below.")
     return Verdict("warn", "○", sentence, [note])
 
 
@@ -321,7 +391,7 @@ def _calm(tiles: Sequence[Tile], now_ms: int, since_ms: int) -> Verdict:
     idle = [tile for tile in judged if tile.state == "idle"]
     close = [tile for tile in judged if tile.state == "close"]
     if not judged:
-        return Verdict("ok", "●", f"Nothing fires, for {for_}", [])
+        return Verdict("ok", "●", f"No alerts firing, for {for_}", [])
     if idle and len(idle) == len(judged):
         return Verdict("ok", "●", "All quiet: no events to judge yet", [])
     count = len(judged) - len(idle)

@@ -128,11 +128,18 @@ class Book:
                 self.fires(alert, place.group, now_ms)
 
     def _goes_on(self, alert: Alert) -> bool:
+        """Return whether an alert is known to fire; take what it says now.
+
+        That is written with the next change only: rules say it anew all the time.
+        """
         with self._lock:
             found = self._of(alert.fingerprint)
             if found is None or not found.open:
                 return False
-            return found.alerts[alert.fingerprint].ended_ms is None
+            if found.alerts[alert.fingerprint].ended_ms is not None:
+                return False
+            self._live[found.id] = moves.heard(found, alert)
+            return True
 
     def _held(self, group: Labels) -> bool:
         """Return whether the group has an open incident."""
@@ -155,7 +162,10 @@ class Book:
                 return self._open(alert, group, now_ms)
             if not known.open:
                 self._counts["reopened"] += 1
-                changed, event = moves.reopened(known, alert, now_ms)
+                began = self._began(alert.labels)
+                changed, event = moves.reopened(
+                    known, alert, began_ms=began, now_ms=now_ms
+                )
             elif alert.fingerprint in known.alerts or len(known.alerts) < _MOST_ALERTS:
                 changed, event = moves.joined(known, alert, now_ms)
             else:
@@ -301,7 +311,20 @@ class Book:
             incident = moves.by_hand(self._last, title, priority, by, now_ms)
             return self._write(incident, [Event(now_ms, "person", "opened", title, by)])
 
+    def pages_by(self, number: int, fingerprint: str) -> None:
+        """Note by which alert an incident opened by hand notifies people from now."""
+        with self._lock:
+            found = self._live.get(number)
+            if found is not None:
+                kept = [one for one in found.pages if one != fingerprint]
+                self._saved(replace(found, pages=[*kept, fingerprint]))
+
     # Questions.
+
+    def by_hand(self) -> list[Incident]:
+        """Return those that people opened: the open and the lately ended ones."""
+        with self._lock:
+            return [one for one in self._live.values() if one.by]
 
     def get(self, number: int) -> Incident | None:
         """Return one incident; may read the disk."""
@@ -339,7 +362,11 @@ class Book:
 
     def _of(self, fingerprint: str) -> Incident | None:
         """Return the live incident that holds an alert: an open one, else the last."""
-        found = [one for one in self._live.values() if fingerprint in one.alerts]
+        found = [
+            one
+            for one in self._live.values()
+            if fingerprint in one.alerts or fingerprint in one.pages
+        ]
         return max(found, key=lambda one: (one.open, one.id), default=None)
 
     def _in_group(self, group: dict[str, str]) -> Incident | None:

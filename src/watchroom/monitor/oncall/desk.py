@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watchroom.errors import WatchroomError
+from watchroom.monitor.oncall import texts
 from watchroom.monitor.oncall.incident import PRIORITIES, Event, RefusedStepError
 from watchroom.monitor.silences import Silence, SilenceError
 from watchroom.monitor.spans import span
@@ -48,6 +49,7 @@ class Desk:
 
     Attributes:
         answered: Hears of the alerts that somebody is on from now on.
+        changed: Hears of every incident whose state or priority somebody changed.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Desk:
         self._now_ms = now_ms
         self._silences = silences
         self.answered: Callable[[Iterable[str]], None] = lambda _: None
+        self.changed: Callable[[Incident], None] = lambda _: None
 
     def signature(self, name: str) -> str:
         """Return who acts, as contacts.yml spells the name.
@@ -96,22 +99,22 @@ class Desk:
             acknowledged_ms=at,
             reason=reason,
         )
-        self.answered(done[0].alerts)
-        return done
+        self.answered(done[0].fingerprints)
+        return self._after(done)
 
     def mitigate(self, number: int, who: str, text: str) -> Done:
         """Say that users no longer suffer, though it is not over."""
         who, at = self.signature(who), self._now_ms()
         event = Event(at, "person", "mitigated", _text(text, "what was done"), who)
         done = self._book.act(number, event, to="mitigated", mitigated_ms=at)
-        self.answered(done[0].alerts)
-        return done
+        self.answered(done[0].fingerprints)
+        return self._after(done)
 
     def resolve(self, number: int, who: str, text: str) -> Done:
         """Say that it is over; refused while an alert of it fires."""
         who, at = self.signature(who), self._now_ms()
         event = Event(at, "person", "resolved", _text(text, "why it is over"), who)
-        return self._book.act(number, event, to="resolved", resolved_ms=at)
+        return self._after(self._book.act(number, event, to="resolved", resolved_ms=at))
 
     def review(self, number: int, who: str, text: str) -> Done:
         """Close the book on it: what was learnt, which runbook was changed."""
@@ -151,6 +154,21 @@ class Desk:
         text = f"for {span(seconds)}, {what}: {reason}"
         return self._book.act(number, Event(at, "person", "silenced", text, who))
 
+    def end_silence(self, name: str, who: str) -> None:
+        """End a silence; open incidents that it was about hear who did.
+
+        Waits for the disk.
+
+        Raises:
+            BadActError: Nobody of that name is there.
+            SilenceError: There is none of that id.
+        """
+        who, at = self.signature(who), self._now_ms()
+        before = self._silences.get(name)
+        self._silences.expire(name, at)
+        if before is not None and before.state(at) != "expired":
+            self._book.add_matching(before.matchers, texts.unsilenced(before, who, at))
+
     def prioritise(self, number: int, who: str, priority: str) -> Done:
         """Change its priority; the alerts' own no longer counts."""
         who = self.signature(who)
@@ -159,10 +177,12 @@ class Desk:
                 f"{priority!r} is not a priority: {', '.join(PRIORITIES)}"
             )
         event = Event(self._now_ms(), "person", "priority", f"is {priority} now", who)
-        return self._book.act(number, event, priority=priority, priority_by=who)
+        return self._after(
+            self._book.act(number, event, priority=priority, priority_by=who)
+        )
 
     def open(self, title: str, priority: str, who: str) -> Done:
-        """Open an incident that no alert tells of."""
+        """Open an incident by hand; it notifies as an alert of its priority does."""
         who = self.signature(who)
         title = " ".join(title.split())
         if not title or len(title) > _LONGEST_TITLE:
@@ -171,7 +191,12 @@ class Desk:
             raise BadActError(
                 f"{priority!r} is not a priority: {', '.join(PRIORITIES)}"
             )
-        return self._book.create(title, priority, who, self._now_ms())
+        return self._after(self._book.create(title, priority, who, self._now_ms()))
+
+    def _after(self, done: Done) -> Done:
+        """Let those hear of an act who follow it; outside of every lock."""
+        self.changed(done[0])
+        return done
 
 
 def _text(text: str, what: str) -> str:

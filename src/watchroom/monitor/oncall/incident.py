@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from watchroom.errors import WatchroomError
+from watchroom.monitor.alerts import is_page_of_incident, page_name
 
 State = Literal["firing", "acknowledged", "mitigated", "resolved", "reviewed"]
 Source = Literal["alert", "notifier", "person", "deploy", "monitor"]
@@ -50,6 +51,20 @@ class Firing(msgspec.Struct, **_FROZEN):
         return self.labels.get("alertname", "an alert")
 
 
+class Outage(msgspec.Struct, **_FROZEN):
+    """A time that an incident was open and resolved, before it fired again.
+
+    Attributes:
+        failed_ms: When its first alert began, at the earliest.
+        detected_ms: When it was opened, or reopened.
+        resolved_ms: When it ended.
+    """
+
+    failed_ms: int
+    detected_ms: int
+    resolved_ms: int
+
+
 class Incident(msgspec.Struct, **_FROZEN):
     """One incident, without its timeline.
 
@@ -60,7 +75,8 @@ class Incident(msgspec.Struct, **_FROZEN):
         priority: P1, P2 or P3.
         state: Where it stands.
         opened_ms: When it was opened.
-        failed_ms: When the first of its alerts began, at the earliest.
+        failed_ms: When the first alert of the outage that is open, or was the last,
+            began, at the earliest.
         unanswered_ms: Since when it has waited for an acknowledgement, while it does.
         alerts: By fingerprint.
         priority_by: Who changed the priority; empty while it is the alerts' own.
@@ -73,6 +89,10 @@ class Incident(msgspec.Struct, **_FROZEN):
         events: Entries of its timeline.
         dropped: Entries that were over the bound.
         by: Who opened it by hand.
+        reopened_ms: When it was last reopened.
+        pages: Fingerprints of the alerts by which one opened by hand notifies people,
+            the last one as it is now.
+        before: The outages before that one, oldest first.
     """
 
     id: int
@@ -99,6 +119,29 @@ class Incident(msgspec.Struct, **_FROZEN):
     events: int = 0
     dropped: int = 0
     by: str = ""
+    reopened_ms: int | None = None
+    pages: list[str] = []
+    before: list[Outage] = []
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Of its alerts, and of those by which it notifies people itself."""
+        return [*self.alerts, *self.pages]
+
+    @property
+    def page_names(self) -> list[str]:
+        """Names of the alerts by which it notifies people itself."""
+        return [page_name(self.id)] if self.pages else []
+
+    @property
+    def first_ms(self) -> int:
+        """When the first of all its alerts began."""
+        return min([self.failed_ms, *(one.failed_ms for one in self.before)])
+
+    @property
+    def detected_ms(self) -> int:
+        """When it was opened, or last reopened."""
+        return self.opened_ms if self.reopened_ms is None else self.reopened_ms
 
     @property
     def open(self) -> bool:
@@ -134,7 +177,7 @@ class Event(NamedTuple):
 
 def concerns(labels: dict[str, str]) -> bool:
     """Return whether an alert opens incidents: no drill, nothing for the record."""
-    if labels.get("job", "").startswith("drill-"):
+    if labels.get("job", "").startswith("drill-") or is_page_of_incident(labels):
         return False
     return labels.get("severity", "") not in {"none", "info"}
 

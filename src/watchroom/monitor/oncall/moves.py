@@ -11,6 +11,7 @@ from watchroom.monitor.oncall.incident import (
     Event,
     Firing,
     Incident,
+    Outage,
     priority_of,
     worst,
 )
@@ -38,6 +39,9 @@ def opened(
         unanswered_ms=now_ms,
         alerts={alert.fingerprint: firing},
     )
+
+
+_MOST_OUTAGES = 50
 
 
 def by_hand(number: int, title: str, priority: str, by: str, now_ms: int) -> Incident:
@@ -81,18 +85,47 @@ def joined(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Event]
     return changed, texts.fired(firing, "fires again" if before else "also fires")
 
 
-def reopened(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Event]:
-    """Return a resolved incident whose group fires again: nobody has answered that."""
+def reopened(
+    known: Incident, alert: Alert, *, began_ms: int | None, now_ms: int
+) -> tuple[Incident, Event]:
+    """Return a resolved incident whose group fires again: nobody has answered that.
+
+    It is another outage of the same incident: the one before keeps its own times.
+    """
     firing = firing_of(alert)
     alerts = {**known.alerts, alert.fingerprint: firing}
+    ended_ms = known.resolved_ms or known.detected_ms
+    over = Outage(known.failed_ms, known.detected_ms, ended_ms)
+    began = min(began_ms or firing.began_ms, firing.began_ms)
     changed = replace(
         known,
         alerts=alerts,
+        title=texts.summary(firing) or firing.name,
+        failed_ms=max(began, ended_ms),
+        reopened_ms=now_ms,
+        before=[*known.before, over][-_MOST_OUTAGES:],
         priority=worst(alerts),
         priority_by="",
         times=known.times + 1,
     )
     return _unanswered(changed, now_ms), texts.fired(firing, "fires again, reopened")
+
+
+def heard(known: Incident, alert: Alert) -> Incident:
+    """Return an incident in which an alert that goes on says what it says now.
+
+    Its title is the summary of an alert: it goes on with the one that it came from.
+    """
+    name, annotations = alert.fingerprint, dict(alert.annotations)
+    before = known.alerts[name]
+    if before.annotations == annotations:
+        return known
+    firing = replace(before, annotations=annotations)
+    changed = replace(known, alerts={**known.alerts, name: firing})
+    said = texts.summary(firing)
+    if said and known.title == texts.summary(before):
+        return replace(changed, title=said)
+    return changed
 
 
 def unheard(known: Incident, names: Collection[str], now_ms: int) -> Incident:

@@ -59,7 +59,9 @@ class Passing:
             for (number, name), at in self._after.items()
             if number == incident.id and 0 < at - now <= _LONGEST_MS
         ]
-        for name, attempt in await tell(incident.alerts, [*incident.passed, *later]):
+        for name, attempt in await tell(
+            incident.fingerprints, [*incident.passed, *later]
+        ):
             self._settle(incident, name, attempt)
 
     def _settle(self, incident: Incident, name: str, attempt: Attempt) -> None:
@@ -76,11 +78,13 @@ class Passing:
             def step(found: Incident) -> tuple[Incident, Event]:
                 return replace(found, passed=[*found.passed, name]), event
 
-            self._book.update(incident.alerts, step)
+            self._book.update(incident.fingerprints, step)
             return
         times = self._failed[key] = self._failed.get(key, 0) + 1
         wait = max(1000 * 2 ** min(times, 10), round(attempt.retry_after * 1000))
         self._after[key] = now + min(wait, _LONGEST_MS)
         if times == 1:
             why = f"{receiver} does not take the acknowledgement yet: {attempt.error}"
-            self._book.add(incident.alerts, Event(now, "notifier", "refused", why))
+            self._book.add(
+                incident.fingerprints, Event(now, "notifier", "refused", why)
+            )

@@ -13,6 +13,7 @@ from watchroom.errors import WatchroomError
 from watchroom.formats.contacts import Contacts
 from watchroom.monitor.oncall import texts
 from watchroom.monitor.oncall.book import Book
+from watchroom.monitor.oncall.by_hand import ByHand
 from watchroom.monitor.oncall.deploys import EXPR, Deploys
 from watchroom.monitor.oncall.desk import Desk
 from watchroom.monitor.oncall.incident import Event, concerns
@@ -86,6 +87,8 @@ class OnCall:
             now_ms=self.now_ms,
             silences=silences,
         )
+        self.by_hand = ByHand(self.book, self.now_ms)
+        self.desk.changed = self.by_hand.changed
         self.passing = Passing(self.book, self.now_ms)
         self.paging = Paging(self.book, lambda: self.contacts)
         self.looks = self.looks_failed = 0
@@ -176,12 +179,8 @@ class OnCall:
         else:
             text = f"{notification.status}, not accepted{tries}: {attempt.error}"
         receiver = notification.key.receiver
-        people = [
-            contact.name
-            for contact in self.contacts.contacts
-            if receiver in contact.receivers
-        ]
-        who = f"{receiver} ({', '.join(people)})" if people else receiver
+        people = self.contacts.behind().get(receiver, "")
+        who = f"{receiver} ({people})" if people else receiver
         kind = "told" if attempt.accepted else "refused"
         event = Event(self.now_ms(), "notifier", kind, f"{who}: {text}")
         try:

@@ -48,10 +48,10 @@ def fired(firing: Firing, verb: str) -> Event:
 def ended(firing: Firing, *, missing: bool, now_ms: int) -> Event:
     """Return the entry of an alert that its rule gives no more."""
     if missing:
-        why = "ended because its series are missing: that proves no recovery"
+        why = "stopped because its data stopped arriving: recovery can't be confirmed"
         return Event(now_ms, "alert", "unseen", f"{who(firing)} {why}")
     if firing.gone:
-        back = "its series are back, and it does not fire"
+        back = "its data is back, and it doesn't fire"
         return Event(now_ms, "alert", "ended", f"{who(firing)}: {back}")
     return Event(
         firing.ended_ms or now_ms, "alert", "ended", f"{who(firing)} has ended"
@@ -68,13 +68,24 @@ def gap(at_ms: int, first_ms: int) -> str:
     return "as the first failure came"
 
 
+def unsilenced(silence: Silence, who: str, now_ms: int) -> Event:
+    """Return the entry of a silence that somebody ended early."""
+    by = silence.created_by[:80] or "an unnamed client"
+    text = f"ended the silence by {by}, {_matchers(silence)}"
+    return Event(now_ms, "person", "unsilenced", text, who)
+
+
+def _matchers(silence: Silence) -> str:
+    said = ", ".join(f'{one.name}{one.op}"{one.value}"' for one in silence.matchers)
+    return said[:_LONGEST]
+
+
 def silenced(silence: Silence, now_ms: int) -> Event:
     """Return the entry of a silence that was made, changed or ended."""
-    what = ", ".join(f'{one.name}{one.op}"{one.value}"' for one in silence.matchers)
     why = " ".join(silence.comment.split())
-    said = f", {what[:_LONGEST]}{f': {why}' if why else ''}"
+    said = f", {_matchers(silence)}{f': {why}' if why else ''}"
     if silence.state(now_ms) == "expired" or silence.ends_ms <= now_ms:
-        by = silence.created_by[:80] or "somebody"
+        by = silence.created_by[:80] or "an unnamed client"
         text = f"the silence by {by} has ended{said}"
         return Event(now_ms, "person", "unsilenced", text)
     left = span((silence.ends_ms - max(now_ms, silence.starts_ms)) / 1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import NamedTuple
 
 from watchroom.errors import ConfigError
@@ -53,13 +54,18 @@ class Token(NamedTuple):
 
 
 class TemplateSyntaxError(ConfigError):
-    """A template that this subset cannot read: what, and at which line and column."""
+    """A template that this subset cannot read: what, and at which line and column.
+
+    Attributes:
+        unsupported: Prometheus reads it.
+    """
 
     def __init__(self, what: str, text: str, at: int) -> None:
         row = text.count("\n", 0, at) + 1
         column = at - (text.rfind("\n", 0, at) + 1) + 1
         super().__init__(f"template, line {row}, column {column}: {what}")
         self.position = (row, column)
+        self.unsupported = False
 
 
 def unquote(quoted: str, text: str, at: int) -> str:
@@ -70,7 +76,10 @@ def unquote(quoted: str, text: str, at: int) -> str:
     def one(match: re.Match[str]) -> str:
         code = match[1]
         if code[0] in "xuU":
-            return chr(int(code[1:], 16))
+            value = int(code[1:], 16)
+            if value > sys.maxunicode:
+                raise TemplateSyntaxError(f"unknown escape \\{code}", text, at)
+            return chr(value)
         if code[0] in "01234567" and len(code) == 3:
             return chr(int(code, 8))
         if code not in _SIMPLE:
@@ -107,7 +116,9 @@ def tokens(text: str) -> list[list[Token]]:
             found.append([Token("text", piece, position)])
         if start < 0:
             return found
-        comment = re.compile(r"[ \t\r\n]*/\*").match(text, inner)
+        # As in Go: at once behind the braces, or one blank behind a dash.
+        blank = text[inner - 1] == "-" and text[inner : inner + 1] in _SPACE
+        comment = re.compile(r"/\*").match(text, inner + blank)
         if comment:
             position, trim = _comment(text, start, comment.end())
         else:
@@ -119,7 +130,7 @@ def _comment(text: str, start: int, position: int) -> tuple[int, bool]:
     close = text.find("*/", position)
     if close < 0:
         raise TemplateSyntaxError("unclosed comment", text, start)
-    end = re.compile(r"([ \t\r\n]+-)?[ \t\r\n]*\}\}").match(text, close + 2)
+    end = re.compile(r"([ \t\r\n]-)?\}\}").match(text, close + 2)
     if end is None:
         raise TemplateSyntaxError("comment ends before closing delimiter", text, start)
     return end.end(), bool(end[1])

@@ -6,6 +6,7 @@ Prometheus does not give to alert templates.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from watchroom.monitor.templates import nodes
@@ -17,9 +18,12 @@ from watchroom.monitor.templates.lex import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 _REFUSED = frozenset({"define", "template", "block"})
+_NOT_HERE = frozenset({"toTime", "now", "toDuration", "urlQueryEscape", "call"})
+"""Functions of Prometheus 3 or of Go that this subset does not have."""
+_MOST_LEVELS = 60
 _KEYWORDS = frozenset({"if", "else", "end", "range", "with", "break", "continue"})
 
 
@@ -41,6 +45,7 @@ class Parser:
         self._pieces = tokens(text)
         self._next = 0
         self._loops = 0
+        self._levels = 0
         self._words: list[Token] = []
         self._word = 0
 
@@ -57,6 +62,25 @@ class Parser:
 
     def _error(self, what: str, at: int) -> TemplateSyntaxError:
         return TemplateSyntaxError(what, self._text, at)
+
+    def _unsupported(self, what: str, at: int) -> TemplateSyntaxError:
+        error = self._error(f"{what} is not supported here", at)
+        error.unsupported = True
+        return error
+
+    def _never(self, what: str, at: int) -> TemplateSyntaxError:
+        """Return the error for what Go reads, and fails at whenever it expands it."""
+        error = self._error(what, at)
+        error.unsupported = True
+        return error
+
+    @contextlib.contextmanager
+    def _deeper(self, at: int) -> Iterator[None]:
+        self._levels += 1
+        if self._levels > _MOST_LEVELS:
+            raise self._error(f"more than {_MOST_LEVELS} levels deep", at)
+        yield
+        self._levels -= 1
 
     # Nodes
 
@@ -79,7 +103,7 @@ class Parser:
 
     def _node(self, word: Token) -> nodes.Node:
         if word.kind == "name" and word.text in _REFUSED:
-            raise self._error(f"{{{{{word.text}}}}} is not supported here", word.at)
+            raise self._unsupported(f"{{{{{word.text}}}}}", word.at)
         if word.kind != "name" or word.text not in _KEYWORDS:
             pipeline = self._pipeline()
             self._finish()
@@ -91,7 +115,8 @@ class Parser:
             self._skip()
             self._finish()
             return nodes.Jump(word.text == "break")
-        return self._control(word)
+        with self._deeper(word.at):
+            return self._control(word)
 
     def _control(self, word: Token) -> nodes.Node:
         """Return an if, with or range whose keyword has just been read."""
@@ -118,7 +143,8 @@ class Parser:
         if word.kind == "name" and word.text == opener.text and opener.text != "range":
             self._word += 1
             # The inner one's end is the outer one's too.
-            return (self._control(word),), word
+            with self._deeper(word.at):
+                return (self._control(word),), word
         self._finish()
         return self._body()
 
@@ -159,7 +185,7 @@ class Parser:
             assigns = word.kind == "assign"
             for name in names:
                 if assigns and name.text not in self._scope:
-                    raise self._error(f"undefined variable {name.text!r}", name.at)
+                    raise self._never(f"undefined variable {name.text!r}", name.at)
             return tuple(name.text for name in names), assigns
         self._word = start
         return (), False
@@ -198,9 +224,9 @@ class Parser:
             raise self._error("missing value for command", at)
         callee = words[0]
         if isinstance(callee, nodes.Literal) and callee.value is None:
-            raise self._error("nil is not a command", at)
+            raise self._never("nil is not a command", at)
         if not isinstance(callee, nodes.Call) and (len(words) > 1 or not first):
-            raise self._error("only a function takes arguments", at)
+            raise self._never("only a function takes arguments", at)
         return nodes.Command(tuple(words), at)
 
     def _operand(self) -> nodes.Operand:  # noqa: C901 - one case per token
@@ -227,7 +253,8 @@ class Parser:
             case "name":
                 found = self._named(word)
             case "open":
-                inner = self._pipeline(closer="close")
+                with self._deeper(word.at):
+                    inner = self._pipeline(closer="close")
                 self._word += 1
                 names = self._fields()
                 return nodes.Chain(inner, names, word.at) if names else inner
@@ -250,6 +277,8 @@ class Parser:
             return nodes.Literal(constants[word.text], word.at)
         if word.text in _KEYWORDS | _REFUSED:
             raise self._error(f"unexpected {word.text!r}", word.at)
+        if word.text not in self._functions and word.text in _NOT_HERE:
+            raise self._unsupported(f"the function {word.text!r}", word.at)
         if word.text not in self._functions:
             raise self._error(f"function {word.text!r} not defined", word.at)
         return nodes.Call(word.text, word.at)

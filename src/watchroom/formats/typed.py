@@ -1,0 +1,242 @@
+"""YAML nodes as the fields of structs, read as the servers' own reader does.
+
+Prometheus and Alertmanager read YAML into typed fields: a text field takes any scalar
+as it is written (``for: 0``, ``severity: 1``, ``team: on``), so what a scalar looks
+like decides nothing. A key without a value counts as not given.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import types
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+
+import msgspec
+import yaml
+
+from watchroom.errors import ConfigError, NotSupportedError
+from watchroom.formats.known_keys import INSTEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LINE = "__line__"
+"""A struct's field of this name gets the line that it begins on."""
+
+_TAG = "tag:yaml.org,2002:"
+_SCALARS = {"str", "int", "float", "bool", "null", "timestamp", "merge", "value"}
+_BOOLS = {"true": True, "yes": True, "on": True}
+_BOOLS |= {"false": False, "no": False, "off": False, "y": True, "n": False}
+_LETTERS = {"y", "Y", "n", "N"}
+_NUMBERS = {"int", "float"}
+_KINDS = {str: "a text", bool: "true or false", int: "a whole number"}
+_KINDS[float] = "a number"
+
+
+def shaped(node: yaml.Node | None, kind: Any, file: str) -> Any:
+    """Return plain data of the shape of `kind`, for `msgspec.convert`.
+
+    Raises:
+        ConfigError: A key that the servers do not know either, a value of another
+            kind; with file, line, field and hint.
+        NotSupportedError: A key that the struct names in ``NOT_HERE``.
+    """
+    if node is None or _is_null(node):
+        if get_origin(kind) is list:
+            return []
+        for name in _needed(kind):
+            raise ConfigError(f"{name!r} is missing", file=file, line=1)
+        return {}
+    return _Shaper(file).value(node, kind, "")
+
+
+class _Shaper:
+    """Goes down nodes and types together."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+
+    def value(self, node: yaml.Node, kind: Any, field: str) -> Any:
+        kind = _required(kind)
+        if _is_null(node):
+            return self._nothing(node, kind, field)
+        if kind is Any:
+            return yaml.SafeLoader("").construct_document(node)
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            return self._struct(self._mapping(node, field), kind, field)
+        if get_origin(kind) is list:
+            return self._list(node, get_args(kind)[0], field)
+        if get_origin(kind) is dict:
+            of = get_args(kind)[1]
+            return {
+                key.value: self.value(child, of, f"{field}.{key.value}")
+                for key, child in self._pairs(self._mapping(node, field), field)
+            }
+        return self._scalar(node, kind, field)
+
+    def _nothing(self, node: yaml.Node, kind: Any, field: str) -> Any:
+        """Return what an item of a list, or a label, is without a value."""
+        if kind is Any:
+            return None
+        if kind is str or get_origin(kind) in {list, dict}:
+            return (get_origin(kind) or kind)()
+        raise NotSupportedError(
+            "is empty",
+            file=self._file,
+            line=node.start_mark.line + 1,
+            field=field,
+            hint="take it out, or write its keys",
+        )
+
+    def _struct(self, node: yaml.MappingNode, kind: Any, field: str) -> dict[str, Any]:
+        fields = _fields(kind)
+        found: dict[str, Any] = {}
+        for key, child in self._pairs(node, field):
+            name = key.value
+            below = f"{field}.{name}" if field else name
+            if name not in fields or name == LINE:
+                raise self._unknown(key, kind, below)
+            if not _is_null(child):
+                found[name] = self.value(child, fields[name], below)
+        if LINE in fields:
+            found[LINE] = node.start_mark.line + 1
+        missing = [name for name in _needed(kind) if name not in found]
+        if missing:
+            raise self._error(node, field, f"{missing[0]!r} is missing")
+        return found
+
+    def _list(self, node: yaml.Node, of: Any, field: str) -> list[Any]:
+        if not isinstance(node, yaml.SequenceNode):
+            raise self._error(
+                node, field, f"must be a list, not {_said(node)}", "write it as [ … ]"
+            )
+        return [
+            self.value(child, of, f"{field}[{place}]")
+            for place, child in enumerate(node.value)
+        ]
+
+    def _mapping(self, node: yaml.Node, field: str) -> yaml.MappingNode:
+        if not isinstance(node, yaml.MappingNode):
+            raise self._error(
+                node, field, f"must be a mapping of keys to values, not {_said(node)}"
+            )
+        return node
+
+    def _pairs(
+        self, node: yaml.MappingNode, field: str
+    ) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+        """Yield keys and values, those of ``<<`` first; a mapping's own ones win."""
+        own = {key.value for key, _ in node.value if not _is_merge(key)}
+        for key, child in node.value:
+            if not _is_merge(key):
+                yield key, child
+                continue
+            several = isinstance(child, yaml.SequenceNode)
+            for source in child.value if several else [child]:
+                for inner, value in self._pairs(self._mapping(source, field), field):
+                    if inner.value not in own:
+                        own.add(inner.value)
+                        yield inner, value
+
+    def _scalar(self, node: yaml.Node, kind: Any, field: str) -> Any:
+        if not isinstance(node, yaml.ScalarNode):
+            wanted = _KINDS.get(kind, "one value")
+            raise self._error(node, field, f"must be {wanted}, not {_said(node)}")
+        tag = node.tag.removeprefix(_TAG)
+        if tag not in _SCALARS:
+            kind_of = NotSupportedError if tag == "binary" else ConfigError
+            raise kind_of(
+                f"the YAML tag {node.tag!r} is not supported",
+                file=self._file,
+                line=node.start_mark.line + 1,
+                field=field,
+            )
+        text: str = node.value
+        if kind is str:
+            return text
+        if kind is bool and (tag == "bool" or (text in _LETTERS and not node.style)):
+            return _BOOLS[text.lower()]
+        if kind is int and tag == "float":
+            raise NotSupportedError(
+                f"{text!r} is not a whole number",
+                file=self._file,
+                line=node.start_mark.line + 1,
+                field=field,
+                hint="the servers cut off what is behind the point",
+            )
+        if (kind is int and tag == "int") or (kind is float and tag in _NUMBERS):
+            try:
+                return kind(yaml.SafeLoader("").construct_object(node))
+            except ValueError:
+                pass
+        wanted = _KINDS.get(kind, "one value")
+        raise self._error(node, field, f"must be {wanted}, not {_said(node)}")
+
+    def _unknown(self, key: yaml.Node, kind: Any, field: str) -> ConfigError:
+        name = key.value
+        line = key.start_mark.line + 1
+        if name in getattr(kind, "NOT_HERE", ()):
+            return NotSupportedError(
+                f"{name!r} is not supported by the embedded monitor",
+                file=self._file,
+                line=line,
+                field=field,
+                hint=INSTEAD.get(name) or getattr(kind, "INSTEAD", None),
+            )
+        known = sorted(n for n in _fields(kind) if n != LINE)
+        near = difflib.get_close_matches(str(name), known, n=1)
+        return ConfigError(
+            f"unknown key {name!r}",
+            file=self._file,
+            line=line,
+            field=field,
+            hint=f"did you mean {near[0]!r}?"
+            if near
+            else f"known here: {', '.join(known)}",
+        )
+
+    def _error(
+        self, node: yaml.Node, field: str, what: str, hint: str | None = None
+    ) -> ConfigError:
+        return ConfigError(
+            what,
+            file=self._file,
+            line=node.start_mark.line + 1,
+            field=field or None,
+            hint=hint,
+        )
+
+
+def _required(kind: Any) -> Any:
+    """Return a type without its None."""
+    if get_origin(kind) in {types.UnionType, Union}:
+        return next(one for one in get_args(kind) if one is not type(None))
+    return kind
+
+
+@functools.cache
+def _fields(kind: Any) -> dict[str, Any]:
+    return {each.encode_name: each.type for each in msgspec.structs.fields(kind)}
+
+
+@functools.cache
+def _needed(kind: Any) -> list[str]:
+    return [each.encode_name for each in msgspec.structs.fields(kind) if each.required]
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return bool(node.tag == _TAG + "null")
+
+
+def _is_merge(key: yaml.Node) -> bool:
+    return bool(key.tag == _TAG + "merge")
+
+
+def _said(node: yaml.Node) -> str:
+    if isinstance(node, yaml.MappingNode):
+        return "a mapping"
+    if isinstance(node, yaml.SequenceNode):
+        return "a list"
+    text = str(node.value)
+    return repr(text if len(text) <= 40 else text[:39] + "…")

@@ -1,0 +1,72 @@
+"""The silences page: which there are, by whom, until when and why; ending one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from watchroom.errors import StoreError
+from watchroom.monitor.console.incidents import form_of, signed
+from watchroom.monitor.console.people import present
+from watchroom.monitor.console.silenced import lines
+from watchroom.monitor.oncall.desk import BadActError
+from watchroom.monitor.silences import SilenceError
+
+if TYPE_CHECKING:
+    from watchroom.monitor.console.render import Renderer
+    from watchroom.monitor.services import Services
+
+_SHOWN_ENDED = 20
+
+
+class SilencesPage:
+    """Handlers of /silences."""
+
+    def __init__(self, services: Services, renderer: Renderer) -> None:
+        self._services = services
+        self._renderer = renderer
+
+    def routes(self, app: web.Application) -> None:
+        """Add the handlers to `app`."""
+        app.router.add_get("/silences", self.silences)
+        app.router.add_post("/silences/{id:[0-9a-f-]{36}}/end", self.end)
+
+    async def silences(self, request: web.Request) -> web.Response:
+        """List those in force, those to come, and the last that ended."""
+        return self._page(request)
+
+    def _page(
+        self, request: web.Request, problem: str = "", status: int = 200
+    ) -> web.Response:
+        services, now = self._services, self._services.oncall.now_ms()
+        found = lines(services.silences.all(now), services.dispatcher.alerts(now), now)
+        ended = [one for one in found if one.state == "expired"]
+        return self._renderer.page(
+            request,
+            "silences.html",
+            status=status,
+            active=[one for one in found if one.state == "active"],
+            pending=[one for one in found if one.state == "pending"],
+            ended=ended[:_SHOWN_ENDED],
+            now_ms=now,
+            problem=problem,
+            **present(services.oncall, request),
+        )
+
+    async def end(self, request: web.Request) -> web.Response:
+        """End a silence now."""
+        form = await form_of(request)
+        who, name = form.get("as", ""), request.match_info["id"]
+        try:
+            await asyncio.to_thread(self._services.oncall.desk.end_silence, name, who)
+        except BadActError as error:
+            return self._page(request, str(error), 400)
+        except SilenceError as error:
+            return self._page(request, str(error), 404 if error.missing else 400)
+        except StoreError as error:
+            return self._page(request, f"not written: {error}", 503)
+        self._services.notifier.wake()
+        # From /silences/ID/end to /silences.
+        raise signed(web.HTTPSeeOther("../../silences"), who)
