@@ -84,7 +84,8 @@ def test_every_rule_fires_on_its_fault_ends_with_its_recovery_and_stays_calm(
         put(tmp_path, {f"rules-{number}.yml": group, "tests.yml": tests})
         ask(tmp_path, "promtool", "test", "rules", "tests.yml")
         tested |= alerts
-    assert tested == {alert.name for vital in made.vitals for alert in vital.alerts}
+    made_from_vitals = {alert.name for vital in made.vitals for alert in vital.alerts}
+    assert tested - {"PageInhibitor"} == made_from_vitals
 
 
 def by_group(made):

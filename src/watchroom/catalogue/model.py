@@ -304,6 +304,9 @@ class Vital:
         needs: What must be configured for it to apply: ``sites``; empty is nothing.
         parameters: More names for its templates.
         scopes: What of its series it judges; a project's overrides make them.
+        symptom_of: The vitals it may follow from, by name. While one of them is paged,
+            it is part of that fault: listed in its incident, no page of its own. Two
+            that may follow from the same one and begin together are one fault as well.
     """
 
     title: str
@@ -321,6 +324,7 @@ class Vital:
     needs: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     scopes: tuple[Scope, ...] = ()
+    symptom_of: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.alerts:

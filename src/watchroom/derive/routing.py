@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from watchroom.derive import causes
 from watchroom.derive.scrape import TOKEN_FILE
 from watchroom.formats import texts
 from watchroom.formats.alertmanager import (
@@ -11,7 +12,6 @@ from watchroom.formats.alertmanager import (
     Authorization,
     EmailConfig,
     HttpConfig,
-    InhibitRule,
     PagerdutyConfig,
     Receiver,
     Route,
@@ -29,19 +29,8 @@ if TYPE_CHECKING:
     from watchroom.derive.site import Site
 
 DRILLS = 'job=~"drill-.+"'
-NO_DRILLS = 'job!~"drill-.+"'
 BLACKHOLE = "blackhole"
 FAILING = "NotificationFailing"
-# What explains which other alerts, and the labels that both must share.
-_EXPLAINS = (
-    ("AppDown", "HighErrorRate|HighLatency|DatabaseQuerySlow|CacheHitRateLow", ()),
-    (
-        "DatabaseDown",
-        "HighErrorRate|HighLatency|DatabaseQuerySlow|DatabaseConnectionsHigh",
-        (),
-    ),
-    ("CertificateExpiringSoon", "CertificateExpiring", ("instance",)),
-)
 
 
 def routing(plan: Plan) -> Alertmanager:
@@ -63,18 +52,9 @@ def routing(plan: Plan) -> Alertmanager:
             group_wait="30s",
             group_interval="1m",
             repeat_interval="4h",
-            routes=_routes(site, asked),
+            routes=_routes(plan, asked),
         ),
-        inhibit_rules=[
-            # `env` is an external label: missing on both sides it would count as
-            # equal, and staging would mute production. A drill mutes nothing.
-            InhibitRule(
-                source_matchers=[f'alertname="{cause}"', NO_DRILLS],
-                target_matchers=[f'alertname=~"{symptoms}"', NO_DRILLS],
-                equal=["env", "project", "job", *more, *plan.labels],
-            )
-            for cause, symptoms, more in _EXPLAINS
-        ],
+        inhibit_rules=causes.inhibitions(plan),
         receivers=[
             Receiver(name=BLACKHOLE),
             Receiver(name="drill", webhook_configs=[_receipt(plan)]),
@@ -83,7 +63,8 @@ def routing(plan: Plan) -> Alertmanager:
     )
 
 
-def _routes(site: Site, asked: Sequence[Told]) -> list[Route]:
+def _routes(plan: Plan, asked: Sequence[Told]) -> list[Route]:
+    site, wait = plan.site, causes.page_wait(plan)
     return [
         # Before all others: a drill must never page (measured: it does, otherwise).
         Route(
@@ -107,7 +88,7 @@ def _routes(site: Site, asked: Sequence[Told]) -> list[Route]:
             if not hears(one, "critical", "P1")
         ),
         *(
-            _route(one, severity)
+            _route(one, severity, wait)
             for severity in ("critical", "warning", "info")
             for one in asked
             if severity in one.severities
@@ -121,7 +102,7 @@ def hears(told: Told, severity: str, priority: str) -> bool:
     return severity in told.severities and priority in (told.priorities or (priority,))
 
 
-def _route(told: Told, severity: str) -> Route:
+def _route(told: Told, severity: str, page_wait: str) -> Route:
     critical = severity == "critical"
     matchers = [f'severity="{severity}"']
     if told.priorities:
@@ -130,9 +111,9 @@ def _route(told: Told, severity: str) -> Route:
         receiver=told.name,
         matchers=matchers,
         continue_=True,
-        # A page leaves at once, and its end within half a minute: Alertmanager tells
-        # of changes only once a group_interval.
-        group_wait="0s" if critical else None,
+        # A page leaves as soon as it is known to be no second one, and its end within
+        # half a minute: Alertmanager tells of changes only once a group_interval.
+        group_wait=page_wait if critical else None,
         group_interval="30s" if critical else None,
         repeat_interval="1h" if critical else None,
     )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from watchroom.derive import causes
 from watchroom.derive.dashboards import UID
 from watchroom.formats.rulefile import Rule, RuleFile, RuleGroup
+from watchroom.formats.symptoms import SYMPTOM_OF
 
 if TYPE_CHECKING:
     from watchroom.derive.plan import Plan, PlannedAlert, PlannedVital
+
+_PAGES = "http"
 
 
 def rules(plan: Plan) -> RuleFile:
@@ -19,6 +23,7 @@ def rules(plan: Plan) -> RuleFile:
     interval of its own.
     """
     groups: dict[str, list[Rule]] = {}
+    follows = causes.symptom_of(plan)
     for vital in plan.vitals:
         groups.setdefault(vital.vital.group, []).extend(
             Rule(record=name, expr=expr, labels=plan.labels)
@@ -26,8 +31,11 @@ def rules(plan: Plan) -> RuleFile:
         )
     for vital in plan.vitals:
         groups[vital.vital.group].extend(
-            _alert(alert, vital, plan) for alert in vital.alerts
+            _alert(alert, vital, plan, follows.get(vital.name, ""))
+            for alert in vital.alerts
         )
+    # Behind the alerts that page soonest, whose evaluation they then need not wait for.
+    groups.setdefault(_PAGES, []).extend(causes.rules(plan))
     return RuleFile(
         [
             RuleGroup(name=f"watchroom.{name}", rules=found)
@@ -41,7 +49,7 @@ def runbook_url(plan: Plan, alert: str) -> str:
     return f"{plan.site.monitor_url.rstrip('/')}/runbooks/{alert}"
 
 
-def _alert(alert: PlannedAlert, vital: PlannedVital, plan: Plan) -> Rule:
+def _alert(alert: PlannedAlert, vital: PlannedVital, plan: Plan, follows: str) -> Rule:
     board = f"{plan.site.monitor_url.rstrip('/')}/"
     annotations = {
         "summary": alert.summary,
@@ -53,6 +61,8 @@ def _alert(alert: PlannedAlert, vital: PlannedVital, plan: Plan) -> Rule:
     if vital.panel is not None:
         annotations["dashboard_url"] = f"{board}#vital-{vital.panel.id}"
         annotations["__panelId__"] = str(vital.panel.id)
+    if follows:
+        annotations[SYMPTOM_OF] = follows
     return Rule(
         alert=alert.name,
         expr=alert.expr,

@@ -7,7 +7,7 @@ adds misses of its own to it (measured on Redis 7.0.15), so it is not used here.
 from __future__ import annotations
 
 from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Record, Runbook, Vital
-from watchroom.catalogue.standard import cache_charts
+from watchroom.catalogue.standard import below, cache_charts
 
 _ROLES = 'role=~"web|worker"'
 _DRILL = 'alias="drill",role="web"'
@@ -17,6 +17,7 @@ CACHE_HIT_RATE_LOW = Vital(
     charts=cache_charts.HITS,
     metrics=("cache_gets_total",),
     group="cache",
+    symptom_of=below.REQUESTS,
     unit="share",
     limit=0.7,
     window="15m",

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Runbook, Top, Vital
-from watchroom.catalogue.standard import celery_charts
+from watchroom.catalogue.standard import below, celery_charts
 
 _FAILED = "celery_task_failed_total"
 _DRILL_TASK = f'{_FAILED}{{name="drill"}}'
@@ -15,6 +15,7 @@ CELERY_TASK_FAILED = Vital(
     charts=celery_charts.TASKS,
     metrics=(_FAILED,),
     group="celery",
+    symptom_of=(*below.TASKS, "HealthCheckFailing"),
     limit=0,
     window="10m",
     needs="celery",
@@ -126,6 +127,7 @@ CELERY_WORKERS_DOWN = Vital(
     charts=celery_charts.WORKERS,
     metrics=("watchroom_processes", "celery_broker_up"),
     group="celery",
+    symptom_of=(*below.HOST, "CeleryBrokerDown"),
     limit=1,
     needs="broker",
     alerts=(
@@ -216,6 +218,7 @@ CELERY_BROKER_DOWN = Vital(
     title="Task broker",
     metrics=("celery_broker_up",),
     group="celery",
+    symptom_of=below.HOST,
     limit=1,
     needs="broker",
     alerts=(

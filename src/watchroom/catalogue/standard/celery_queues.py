@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Runbook, Top, Vital
-from watchroom.catalogue.standard import celery_charts
+from watchroom.catalogue.standard import below, celery_charts
 
 _LENGTH = "celery_queue_length"
 _OLDEST = "celery_queue_oldest_seconds"
@@ -51,6 +51,7 @@ CELERY_BACKLOG_HIGH = Vital(
     charts=celery_charts.LENGTH,
     metrics=(_LENGTH,),
     group="celery",
+    symptom_of=below.TASKS,
     limit=1000,
     needs="broker",
     alerts=(
@@ -126,6 +127,7 @@ CELERY_QUEUE_STUCK = Vital(
     charts=celery_charts.OLDEST,
     metrics=(_OLDEST,),
     group="celery",
+    symptom_of=below.TASKS,
     unit="seconds",
     limit=300,
     needs="broker",

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Runbook, Vital
-from watchroom.catalogue.standard import celery_charts
+from watchroom.catalogue.standard import below, celery_charts
 
 _OVERDUE = "celery_beat_overdue_seconds"
 _ENTRY = '{entry="drill"}'
@@ -15,6 +15,7 @@ SCHEDULED_TASK_OVERDUE = Vital(
     charts=celery_charts.SCHEDULE,
     metrics=(_OVERDUE,),
     group="celery",
+    symptom_of=below.TASKS,
     unit="seconds",
     limit=60,
     needs="beat",

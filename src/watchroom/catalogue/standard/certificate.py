@@ -75,6 +75,9 @@ CERTIFICATE_EXPIRING = Vital(
     title="Certificate, time left",
     metrics=(_EXPIRY, _SENT, _LIFETIME, "probe_failed_due_to_certificate"),
     group="certificate",
+    # A site that cannot be reached for its certificate is one fault. Not the other
+    # way: what was warned of for days still pages once the site is down.
+    symptom_of=("SiteDown",),
     unit="seconds",
     limit=30 * _DAY,
     needs="https",

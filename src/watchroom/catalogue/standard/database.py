@@ -17,6 +17,7 @@ DATABASE_QUERY_SLOW = Vital(
     charts=database_charts.QUERIES,
     metrics=(_DURATION,),
     group="database",
+    symptom_of=("AppDown", "DatabaseDown", "DatabaseConnectionsHigh"),
     unit="seconds",
     limit=1.0,
     needs="database",

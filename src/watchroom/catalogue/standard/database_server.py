@@ -15,6 +15,7 @@ from watchroom.catalogue.model import (
     Runbook,
     Vital,
 )
+from watchroom.catalogue.standard import below
 
 _USED = "job_alias:db_connections:used_ratio"
 _WHO = """\
@@ -41,6 +42,7 @@ CONNECTIONS_HIGH = Vital(
     title="Database connections",
     metrics=("db_connections", "db_connections_limit"),
     group="database",
+    symptom_of=("DatabaseDown",),
     unit="share",
     limit=0.8,
     needs="postgresql",
@@ -166,6 +168,7 @@ DATABASE_DOWN = Vital(
     title="Database answers",
     metrics=("db_up",),
     group="database",
+    symptom_of=below.HOST,
     limit=1,
     needs="asked_database",
     alerts=(

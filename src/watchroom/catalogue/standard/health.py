@@ -15,6 +15,7 @@ from watchroom.catalogue.model import (
     Runbook,
     Vital,
 )
+from watchroom.catalogue.standard import below
 
 _STATUS = "health_check_status"
 _DURATION = "health_check_duration_seconds"
@@ -106,6 +107,7 @@ HEALTH_CHECK_FAILING = Vital(
     title="Health checks that fail",
     metrics=(_STATUS,),
     group="health",
+    symptom_of=(*below.TASKS, "AppDown"),
     limit=0,
     needs="health",
     alerts=(

@@ -15,7 +15,7 @@ from watchroom.catalogue.model import (
     Top,
     Vital,
 )
-from watchroom.catalogue.standard import http_charts
+from watchroom.catalogue.standard import below, http_charts
 
 # The root's own label is "/"; every other route is Django's, without it.
 _OFFENDER = (
@@ -29,6 +29,7 @@ HIGH_ERROR_RATE = Vital(
     charts=http_charts.FAILURES,
     metrics=("http_requests_total",),
     group="http",
+    symptom_of=below.REQUESTS,
     unit="share",
     limit=0.01,
     # A guard on failures, not on requests: a total outage at one request per minute
@@ -182,6 +183,7 @@ HIGH_LATENCY = Vital(
     charts=http_charts.DURATIONS,
     metrics=(_LATENCY,),
     group="http",
+    symptom_of=(*below.REQUESTS, "DatabaseQuerySlow", "CacheHitRateLow"),
     unit="seconds",
     limit=2.0,
     # 5% above the limit is a p95 above the limit, without a quantile's interpolation.

@@ -13,7 +13,7 @@ from watchroom.catalogue.model import (
     Runbook,
     Vital,
 )
-from watchroom.catalogue.standard import watch_charts
+from watchroom.catalogue.standard import below, watch_charts
 
 _HOST = "sum by (job, instance)"
 _WEB = 'watchroom_processes{role="web"}'
@@ -23,6 +23,7 @@ APP_DOWN = Vital(
     charts=watch_charts.PROCESSES,
     metrics=("watchroom_processes", "health_livez"),
     group="watch",
+    symptom_of=below.HOST,
     limit=1,
     alerts=(
         Alert(
@@ -126,6 +127,7 @@ SITE_DOWN = Vital(
     charts=watch_charts.SITES,
     metrics=("probe_success",),
     group="watch",
+    symptom_of=below.HOST,
     limit=1,
     needs="sites",
     alerts=(
@@ -247,6 +249,7 @@ TARGET_DOWN = Vital(
     charts=watch_charts.TARGETS,
     metrics=("up",),
     group="watch",
+    symptom_of=below.HOST,
     limit=0,
     alerts=(
         Alert(

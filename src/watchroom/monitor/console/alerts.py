@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from watchroom.formats.symptoms import INHIBITOR
 from watchroom.monitor.alerts import is_page_of_incident, routed
 from watchroom.monitor.console import runbooks
 from watchroom.monitor.console.values import digits, span
@@ -81,11 +82,14 @@ class AlertsPage:
         services = self._services
         told = services.dispatcher.alerts(round(services.now() * 1000))
         every = [rule for group in services.rules.views() for rule in group.rules]
-        # Copies that only drills can fire say nothing of the app.
+        # Copies that only drills can fire say nothing of the app, and who is muted
+        # stands at the alert that is.
         rules = [
             rule
             for rule in every
-            if rule.type == "alerting" and "drill" not in dict(rule.labels)
+            if rule.type == "alerting"
+            and "drill" not in dict(rule.labels)
+            and rule.name != INHIBITOR
         ]
         books = runbooks.names(services.config.root)
         beside = posted(told, {rule.name for rule in every})
