@@ -29,6 +29,7 @@ NO_ALERTS = {
     *(
         "MemoryMax",
         "OpenTelemetry",
+        "PageInhibitor",
         "PagerDuty",
         "PostgreSQL",
         "PromQL",

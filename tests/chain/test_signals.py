@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.hook import Message
+
 pytestmark = pytest.mark.slow
 MIB = 1 << 20
 GOOD = ("20200101000000Z", "20491231235959Z")
@@ -85,6 +87,10 @@ def remember(root: Path, used: int, limit: int | str) -> None:
             f"cgroup/{GROUP}/memory.stat": "inactive_file 0\n",
         },
     )
+
+
+# There is no web process to be seen here, and one page is enough for a fault.
+NO_APP = {"AppDown": load.Override(severity="warning")}
 
 
 @contextmanager
@@ -143,7 +149,9 @@ def build(root: Path, address: str, url: str, hook: Hook) -> SimpleNamespace:
         inputs=Inputs(interval="1s", window="10s", for_="2s"),
         has=frozenset({"sites", "https", "database", "asked_database", "postgresql"}),
     )
-    made = files(plan(load.catalogue((), {}), site, load.series_labels()), "0.0.0", {})
+    made = files(
+        plan(load.catalogue((), NO_APP), site, load.series_labels()), "0.0.0", {}
+    )
     routes = made["alertmanager.yml"].replace("group_wait: 30s", "group_wait: 0s")
     for slow in ("30s", "1m"):
         routes = routes.replace(f"group_interval: {slow}", "group_interval: 1s")
@@ -206,6 +214,11 @@ def pages(watched: SimpleNamespace, status: str, *names: str) -> None:
         watched.hook.wait("watchroom", name, status, 60)
 
 
+def urgent(watched: SimpleNamespace) -> list[Message]:
+    """Return the messages for which somebody is woken."""
+    return [m for m in watched.hook.messages if m.labels.get("priority") == "P1"]
+
+
 def test_each_signal_moves_metric_rule_and_page_and_back(watched) -> None:
     move(watched, CALM)
     held = ExitStack()
@@ -226,16 +239,29 @@ def test_each_signal_moves_metric_rule_and_page_and_back(watched) -> None:
                 "max(probe_failed_due_to_certificate)": 1,
             },
         )
-        names = (
-            *("DatabaseConnectionsHigh", "MemoryHigh", "DiskSpaceLow"),
-            *("CertificateExpiringSoon", "CertificateUntrusted", "SiteDown"),
-        )
+        names = ("DatabaseConnectionsHigh", "MemoryHigh", "DiskSpaceLow")
         pages(watched, "firing", *names)
+        of_the_certificate = {
+            *("CertificateExpiringSoon", "CertificateUntrusted", "SiteDown")
+        }
+        move(
+            watched,
+            {
+                f'count(ALERTS{{alertname="{name}",alertstate="firing"}})': 1
+                for name in of_the_certificate
+            },
+        )
+        paged = until(
+            lambda: {m.name for m in urgent(watched)}, 60, "the certificate is paged"
+        )
+        assert len(paged) == 1
+        assert paged <= of_the_certificate
         remember(watched.tmp_path, 100 * MIB, 512 * MIB)
         (watched.disk / "big").unlink()
         watched.https.certificate = watched.good
     move(watched, CALM)
-    pages(watched, "resolved", *names)
+    pages(watched, "resolved", *names, *paged)
+    assert {m.name for m in urgent(watched)} == paged
     unlimited_memory_is_the_machines(watched)
     a_stopped_database_is_one_page_and_not_five(watched)
     blind = {m.name for m in watched.hook.messages if m.labels.get("blind")}

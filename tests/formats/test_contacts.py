@@ -45,6 +45,7 @@ BAD = {
     ),
     "no duration": (GOOD + "repeat: often\n", (8, "is not a duration", "5m")),
     "never": (GOOD + "escalate_after: 0s\n", (8, "longer than 0", "5m")),
+    "no time-out": (GOOD + "ack_timeout: later\n", (8, "is not a duration", "5m")),
     "no YAML": ("contacts: ]", (1, "not YAML", "")),
 }
 

@@ -56,7 +56,7 @@ class Night:
     def start(self):
         self.state = StateDB(self.directory)
         self.ledger = Ledger(self.state)
-        routes = alertmanager.load(textwrap.dedent(ROUTES), "am.yml")
+        routes = self.routes()
         self.silences = Silences(self.state)
         self.dispatcher = Dispatcher(
             routes,
@@ -86,6 +86,9 @@ class Night:
     def news(self, alerts):
         self.dispatcher.receive(alerts, self.ms)
         self.oncall.receive(alerts, self.ms)
+
+    def routes(self):
+        return alertmanager.load(textwrap.dedent(ROUTES), "am.yml")
 
     def restart(self):
         """Do what a kill and a new process do."""

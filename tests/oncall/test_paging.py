@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from watchroom.errors import QueryLimitError
@@ -34,7 +35,7 @@ def test_an_acknowledgement_ends_both_until_it_is_over(night):
     alert = night.alert()
     night.says(alert)
     night.oncall.desk.acknowledge(1, "Anna", "on it")
-    assert night.goes_on(180 * MINUTE) == []
+    assert night.goes_on(29 * MINUTE) == []
     said = night.recovers(alert)
     said += [(who, None) for _, who in night.goes_on(MINUTE)]
     assert first(said) == ["chat", "pager"], "all hear of the end"
@@ -169,8 +170,63 @@ def test_without_contacts_a_p1_repeats_to_all_of_its_route(tmp_path):
     heard = night.goes_on(11 * MINUTE)
     assert sorted(who for _, who in heard) == ["chat", "chat", "pager", "pager"]
     night.oncall.desk.acknowledge(1, "whoever", "there is no list yet")
-    assert night.goes_on(60 * MINUTE) == []
+    assert night.goes_on(29 * MINUTE) == []
     night.state.close()
+
+
+@pytest.mark.parametrize("who", ["Anna", "Ben"])
+def test_whoever_acknowledged_is_asked_again_while_it_fires_and_then_the_next(
+    night, who
+):
+    night.says(night.alert())
+    night.goes_on(MINUTE)
+    night.oncall.desk.acknowledge(1, who, "on it")
+    heard = [(at, name) for at, name in night.goes_on(42 * MINUTE) if name != "chat"]
+    mine, other = ("pager", "ben") if who == "Anna" else ("ben", "pager")
+    asked = [at for at, name in heard if name == mine]
+    # At the next ring of the group, which is every 30 s; then as any unanswered page.
+    assert 30 * MINUTE <= asked[0] <= 31 * MINUTE
+    assert 34 * MINUTE <= asked[1] <= 36 * MINUTE
+    if other == "ben":  # the pager is of the route, and has its own interval
+        passed_on = min(at for at, name in heard if name == other)
+        assert 40 * MINUTE <= passed_on <= 41 * MINUTE
+    assert night.only().escalated_to == {"Anna": "Ben", "Ben": "Anna"}[who]
+    texts = [e.text for e in night.timeline() if e.kind == "forgotten"]
+    assert texts == [f"still fires 30 min after {who} acknowledged it"]
+    night.oncall.desk.acknowledge(1, who, "still on it")
+    assert night.goes_on(29 * MINUTE) == []
+
+
+def test_no_time_out_of_acknowledgements_is_none(night):
+    night.oncall.contacts = msgspec.structs.replace(
+        night.oncall.contacts, ack_timeout="0"
+    )
+    night.says(night.alert())
+    night.oncall.desk.acknowledge(1, "Anna", "on it")
+    assert night.goes_on(180 * MINUTE) == []
+
+
+def test_what_was_acknowledged_and_has_ended_asks_nobody(night):
+    alert = night.alert()
+    night.says(alert)
+    night.oncall.desk.acknowledge(1, "Anna", "on it")
+    # Its series are missing, so the incident stays open; but nothing fires.
+    night.says(alert._replace(ends_at_ms=night.ms))
+    night.goes_on(MINUTE)
+    assert night.goes_on(60 * MINUTE) == []
+    assert night.only().state == "acknowledged"
+
+
+def test_a_page_that_flaps_unanswered_comes_to_the_next_all_the_same(night):
+    heard = []
+    for _ in range(8):
+        alert = night.alert()
+        night.says(alert)
+        heard += [who for _, who in night.goes_on(MINUTE)]
+        night.recovers(alert)
+        heard += [who for _, who in night.goes_on(MINUTE)]
+    assert "ben" in heard
+    assert night.oncall.book.get(1).escalated_to == "Ben"
 
 
 def test_every_message_that_fires_leads_to_its_incident_and_an_answer(night):

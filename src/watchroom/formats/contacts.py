@@ -43,12 +43,15 @@ class Contacts(msgspec.Struct, **_STRICT):
             who have a receiver, in the order of the file.
         repeat: How often an unacknowledged P1 is said again.
         escalate_after: After how long without an acknowledgement the next is told.
+        ack_timeout: After how long an acknowledged P1 that still fires asks for an
+            answer again; 0 is never.
     """
 
     contacts: list[Contact] = []
     escalation: list[str] = []
     repeat: str = "5m"
     escalate_after: str = "10m"
+    ack_timeout: str = "30m"
 
     @property
     def repeat_ms(self) -> int:
@@ -59,6 +62,11 @@ class Contacts(msgspec.Struct, **_STRICT):
     def escalate_ms(self) -> int:
         """`escalate_after` in milliseconds."""
         return round(parse_duration(self.escalate_after) * 1000)
+
+    @property
+    def ack_timeout_ms(self) -> int:
+        """`ack_timeout` in milliseconds; 0 is never."""
+        return round(parse_duration(self.ack_timeout) * 1000)
 
     def named(self, name: str) -> Contact | None:
         """Return the contact of that name; case does not matter."""
@@ -76,12 +84,22 @@ class Contacts(msgspec.Struct, **_STRICT):
                 found.setdefault(receiver, []).append(contact.name)
         return {receiver: ", ".join(names) for receiver, names in found.items()}
 
-    def order(self) -> list[Contact]:
-        """Return who is told of a P1, in order."""
+    def order(self, first: str = "") -> list[Contact]:
+        """Return who is told of a P1, in order.
+
+        Args:
+            first: Who is told before all others, and after whom the order goes on;
+                nobody who has no receivers.
+        """
+        named = map(self.named, self.escalation)
+        found = [contact for contact in named if contact is not None]
         if not self.escalation:
-            return [contact for contact in self.contacts if contact.receivers]
-        found = [self.named(name) for name in self.escalation]
-        return [contact for contact in found if contact is not None]
+            found = [contact for contact in self.contacts if contact.receivers]
+        begin = self.named(first)
+        if begin is None or not begin.receivers:
+            return found
+        at = found.index(begin) if begin in found else len(found)
+        return [begin, *found[at + 1 :], *found[:at]]
 
 
 def load(text: str, file: str, receivers: Collection[str]) -> Contacts:
@@ -103,6 +121,8 @@ def load(text: str, file: str, receivers: Collection[str]) -> Contacts:
         for name in ("repeat", "escalate_after"):
             with yamlfile.within(name):
                 _check_duration(getattr(found, name))
+        with yamlfile.within("ack_timeout"):
+            parse_duration(found.ack_timeout)
     return found
 
 

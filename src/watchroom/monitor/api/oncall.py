@@ -195,6 +195,7 @@ class OnCallAPI:
                 "escalation": [one.name for one in known.order()],
                 "repeat_seconds": known.repeat_ms / 1000,
                 "escalate_after_seconds": known.escalate_ms / 1000,
+                "ack_timeout_seconds": known.ack_timeout_ms / 1000,
             },
             request,
         )

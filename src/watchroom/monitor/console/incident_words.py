@@ -35,6 +35,7 @@ _EVENTS = {
     "refused": ("✗", "not notified", "fire"),
     "called": ("→", "paged", ""),
     "escalated": ("⇈", "escalated", "warn"),
+    "forgotten": ("⇈", "paged again", "warn"),
     "acknowledged": ("✓", "acknowledged", "ok"),
     "mitigated": ("✓", "mitigated", "ok"),
     "resolved": ("✓", "resolved", "ok"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec.structs import replace
 
 from watchroom.errors import StoreError
-from watchroom.monitor.oncall import moves, texts
+from watchroom.monitor.oncall import fault, moves, texts
 from watchroom.monitor.oncall.incident import (
     Event,
     Incident,
@@ -124,8 +124,8 @@ class Book:
         # Asked without our lock: routing asks us under its own.
         places = self._places([alert.labels for alert in news], now_ms)
         for alert, place in zip(news, places, strict=True):
-            if not place.muted or self._held(place.group):
-                self.fires(alert, place.group, now_ms)
+            if not place.muted or self._held(alert, place.group, now_ms):
+                self.fires(alert, place.group, now_ms, muted=place.muted)
 
     def _goes_on(self, alert: Alert) -> bool:
         """Return whether an alert is known to fire; take what it says now.
@@ -141,14 +141,23 @@ class Book:
             self._live[found.id] = moves.heard(found, alert)
             return True
 
-    def _held(self, group: Labels) -> bool:
-        """Return whether the group has an open incident."""
+    def _held(self, alert: Alert, group: Labels, now_ms: int) -> bool:
+        """Return whether an alert that pages nobody is part of an open incident."""
         with self._lock:
-            found = self._in_group(dict(group))
-            return found is not None and found.open
+            return self._home(alert, dict(group), now_ms, muted=True) is not None
 
-    def fires(self, alert: Alert, group: Labels, now_ms: int) -> Incident | None:
-        """Put a firing alert into its group's incident, opened if there is none.
+    def fires(
+        self, alert: Alert, group: Labels, now_ms: int, *, muted: bool = False
+    ) -> Incident | None:
+        """Put a firing alert into the incident it belongs to, opened if there is none.
+
+        That is the one of its group, or one whose fault it is a part of.
+
+        Args:
+            alert: What fires.
+            group: The labels that name its group.
+            now_ms: Now.
+            muted: Nobody is told of it.
 
         Returns None when there are too many open ones.
         """
@@ -157,7 +166,8 @@ class Book:
             if known is not None and self._goes_on(alert):
                 return known
             if known is None or not known.open:
-                known = self._in_group(dict(group)) or known
+                home = self._home(alert, dict(group), now_ms, muted=muted)
+                known = home or self._in_group(dict(group)) or known
             if known is None or not _continues(known, now_ms):
                 return self._open(alert, group, now_ms)
             if not known.open:
@@ -167,11 +177,27 @@ class Book:
                     known, alert, began_ms=began, now_ms=now_ms
                 )
             elif alert.fingerprint in known.alerts or len(known.alerts) < _MOST_ALERTS:
-                changed, event = moves.joined(known, alert, now_ms)
+                changed, event = moves.joined(known, alert, group, now_ms, muted=muted)
             else:
                 self._counts["events_dropped"] += 1
                 return known
             return self._saved(changed, event)
+
+    def _home(
+        self, alert: Alert, group: dict[str, str], now_ms: int, *, muted: bool
+    ) -> Incident | None:
+        """Return the open incident that an alert belongs to: its group's, or a fault's.
+
+        Of several the most urgent, then the oldest.
+        """
+        found = self._in_group(group)
+        if found is not None and found.open:
+            return found
+        new = fault.part(moves.firing_of(alert), self._began(alert.labels))
+        return next(
+            (one for one in self.open() if fault.joins(new, one, now_ms, muted=muted)),
+            None,
+        )
 
     def _open(self, alert: Alert, group: Labels, now_ms: int) -> Incident | None:
         if self._crowded():
@@ -371,7 +397,7 @@ class Book:
 
     def _in_group(self, group: dict[str, str]) -> Incident | None:
         found = [one for one in self._live.values() if one.alerts]
-        found = [one for one in found if one.group == group]
+        found = [one for one in found if one.group == group or _holds(one, group)]
         return max(found, key=lambda one: (one.open, one.id), default=None)
 
     def _saved(self, incident: Incident, *events: Event) -> Incident:
@@ -413,6 +439,15 @@ class Book:
         for one in list(self._live.values()):
             if not one.open and (one.resolved_ms or one.opened_ms) < before:
                 del self._live[one.id]
+
+
+def _holds(incident: Incident, group: dict[str, str]) -> bool:
+    """Return whether an alert of a group is part of an open incident of another."""
+    return (
+        incident.open
+        and bool(group)
+        and any(group.items() <= one.labels.items() for one in incident.alerts.values())
+    )
 
 
 def _continues(known: Incident, now_ms: int) -> bool:

@@ -83,6 +83,8 @@ class Incident(msgspec.Struct, **_FROZEN):
         acknowledged_by, acknowledged_ms, reason: The acknowledgement in force.
         mitigated_ms, resolved_ms, reviewed_ms: When it came to these states.
         escalated_ms, escalated_to: When the next was told, and who that is.
+        first: Who is called first instead of the first of contacts.yml: whoever had
+            acknowledged it too long ago.
         called: Receivers that contacts.yml added to those of the routes.
         passed: Pagers that took the acknowledgement.
         times: How often it fired; more than one is flapping.
@@ -113,6 +115,7 @@ class Incident(msgspec.Struct, **_FROZEN):
     reviewed_ms: int | None = None
     escalated_ms: int | None = None
     escalated_to: str = ""
+    first: str = ""
     called: list[str] = []
     passed: list[str] = []
     times: int = 1

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from watchroom.monitor.oncall import texts
+from watchroom.formats.symptoms import VITAL
+from watchroom.monitor.oncall import fault, texts
 from watchroom.monitor.oncall.incident import (
     Event,
     Firing,
@@ -64,11 +65,14 @@ def firing_of(alert: Alert) -> Firing:
     return Firing(dict(alert.labels), dict(alert.annotations), alert.starts_at_ms)
 
 
-def joined(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Event]:
+def joined(
+    known: Incident, alert: Alert, group: Labels, now_ms: int, *, muted: bool = False
+) -> tuple[Incident, Event]:
     """Return an open incident with one more alert, or one of its own firing again.
 
     What somebody answered stays answered, unless it becomes a P1 only now, was thought
-    to be mitigated, or was over but for nobody having looked.
+    to be mitigated, was over but for nobody having looked, or is paged for something
+    else.
     """
     before = alert.fingerprint in known.alerts
     firing = firing_of(alert)
@@ -79,8 +83,20 @@ def joined(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Event]
         priority=known.priority if known.priority_by else worst(alerts),
         times=known.times + before,
     )
-    anew = changed.priority == "P1" != known.priority or not known.firing
-    if known.state == "mitigated" or (known.state == "acknowledged" and anew):
+    if not before and fault.heads(fault.part(firing), known):
+        title = texts.summary(firing) or firing.name
+        changed = replace(changed, title=title, group=dict(group))
+    other = not any(
+        one.labels.get(VITAL) == firing.labels.get(VITAL)
+        for one in known.alerts.values()
+    )
+    anew = (
+        changed.priority == "P1" != known.priority
+        or not known.firing
+        or (other and priority_of(firing.labels) == "P1")
+    )
+    answered = known.state == "acknowledged" and anew
+    if not muted and (known.state == "mitigated" or answered):
         changed = _unanswered(changed, now_ms)
     return changed, texts.fired(firing, "fires again" if before else "also fires")
 
@@ -108,7 +124,16 @@ def reopened(
         priority_by="",
         times=known.times + 1,
     )
-    return _unanswered(changed, now_ms), texts.fired(firing, "fires again, reopened")
+    event = texts.fired(firing, "fires again, reopened")
+    if known.acknowledged_ms is None and known.mitigated_ms is None:
+        # Nobody has answered yet: what flaps waits on, and is passed on in its time.
+        return replace(changed, state="firing", reason="", resolved_ms=None), event
+    return _unanswered(changed, now_ms), event
+
+
+def timed_out(known: Incident, now_ms: int) -> Incident:
+    """Return an acknowledged incident that waits for an answer again."""
+    return replace(_unanswered(known, now_ms), first=known.acknowledged_by)
 
 
 def heard(known: Incident, alert: Alert) -> Incident:
@@ -151,6 +176,7 @@ def _unanswered(known: Incident, now_ms: int) -> Incident:
         resolved_ms=None,
         escalated_ms=None,
         escalated_to="",
+        first="",
         called=[],
         passed=[],
     )

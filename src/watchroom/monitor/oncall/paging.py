@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from watchroom.monitor.oncall.incident import Event
+from watchroom.monitor.oncall import moves
+from watchroom.monitor.oncall.incident import Event, priority_of
 from watchroom.monitor.spans import span
 
 if TYPE_CHECKING:
@@ -69,19 +70,18 @@ class Paging:
         self, fingerprints: Iterable[str], now_ms: int, *, firing: bool
     ) -> Standing:
         """Return what holds for the group of these alerts."""
-        contacts = self._contacts()
+        contacts, names = self._contacts(), list(fingerprints)
 
         def step(incident: Incident) -> tuple[Incident, *tuple[Event, ...]] | None:
-            if not firing or not _waits(incident):
+            if not firing or not _pages(incident, names):
                 return None
-            if incident.unanswered_ms > now_ms:  # the clock was set back
-                incident = replace(incident, unanswered_ms=now_ms)
-                return _call(incident, contacts, now_ms) or (incident,)
-            return _call(incident, contacts, now_ms)
+            return _step(incident, contacts, now_ms)
 
-        incident = self._book.update(fingerprints, step)
+        incident = self._book.update(names, step)
         if incident is None:
             return USUAL
+        if not _pages(incident, names):  # a warning beside a page calls nobody
+            return Standing(quiet=incident.state in {"acknowledged", "mitigated"})
         receivers = tuple(incident.called)
         if incident.state in {"acknowledged", "mitigated"}:
             return Standing(quiet=True, receivers=receivers)
@@ -95,18 +95,66 @@ class Paging:
         )
 
 
+def _step(
+    incident: Incident, contacts: Contacts, now_ms: int
+) -> tuple[Incident, *tuple[Event, ...]] | None:
+    """Return an incident after whom it is time to call, if that changes it."""
+    if (incident.acknowledged_ms or 0) > now_ms:  # the clock was set back
+        return (replace(incident, acknowledged_ms=now_ms),)
+    if _forgotten(incident, contacts, now_ms):
+        return _ask_again(incident, contacts, now_ms)
+    if not _waits(incident):
+        return None
+    if incident.unanswered_ms > now_ms:  # the clock was set back
+        incident = replace(incident, unanswered_ms=now_ms)
+        return _call(incident, contacts, now_ms) or (incident,)
+    return _call(incident, contacts, now_ms)
+
+
 def _waits(incident: Incident) -> bool:
     return incident.state == "firing" and incident.priority == "P1"
+
+
+def _pages(incident: Incident, fingerprints: Iterable[str]) -> bool:
+    """Return whether these alerts of an incident are what people are called for."""
+    if incident.priority_by or incident.priority != "P1":
+        return True
+    alerts = (incident.alerts.get(name) for name in fingerprints)
+    return any(one is not None and priority_of(one.labels) == "P1" for one in alerts)
+
+
+def _forgotten(incident: Incident, contacts: Contacts, now_ms: int) -> bool:
+    """Return whether a P1 was acknowledged too long ago for one that still fires."""
+    at_ms, most = incident.acknowledged_ms, contacts.ack_timeout_ms
+    return (
+        incident.state == "acknowledged"
+        and incident.priority == "P1"
+        and at_ms is not None
+        and 0 < most <= now_ms - at_ms
+    )
+
+
+def _ask_again(
+    incident: Incident, contacts: Contacts, now_ms: int
+) -> tuple[Incident, *tuple[Event, ...]]:
+    """Call whoever acknowledged again; after a while the next is called."""
+    waited = span((now_ms - (incident.acknowledged_ms or now_ms)) / 1000)
+    text = f"still fires {waited} after {incident.acknowledged_by} acknowledged it"
+    event = Event(now_ms, "monitor", "forgotten", text)
+    asked = moves.timed_out(incident, now_ms)
+    called = _call(asked, contacts, now_ms)
+    return (asked, event) if called is None else (called[0], event, called[1])
 
 
 def _call(
     incident: Incident, contacts: Contacts, now_ms: int
 ) -> tuple[Incident, Event] | None:
     """Call the first contact at once, and the second after a while."""
-    order = contacts.order()
+    order = contacts.order(incident.first)
     if order and not incident.called:
         first = order[0]
-        text = f"{first.name} is called first, by {', '.join(first.receivers)}"
+        again = "again" if first.name == incident.first else "first"
+        text = f"{first.name} is called {again}, by {', '.join(first.receivers)}"
         event = Event(now_ms, "monitor", "called", text)
         return replace(incident, called=list(first.receivers)), event
     waited = now_ms - incident.unanswered_ms
