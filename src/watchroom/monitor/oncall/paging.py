@@ -119,8 +119,9 @@ def _pages(incident: Incident, fingerprints: Iterable[str]) -> bool:
     """Return whether these alerts of an incident are what people are called for."""
     if incident.priority_by or incident.priority != "P1":
         return True
-    alerts = (incident.alerts.get(name) for name in fingerprints)
-    return any(one is not None and priority_of(one.labels) == "P1" for one in alerts)
+    alerts = [incident.alerts[n] for n in fingerprints if n in incident.alerts]
+    # What a person opened is no alert of its own.
+    return not alerts or any(priority_of(one.labels) == "P1" for one in alerts)
 
 
 def _forgotten(incident: Incident, contacts: Contacts, now_ms: int) -> bool:
