@@ -7,11 +7,16 @@ import math
 
 import numpy as np
 
-from watchroom.monitor.api.encode import timestamp, value
+from watchroom.monitor.api import encode
+from watchroom.monitor.api.encode import timestamp
 from watchroom.monitor.api.status import _exponent, rfc3339
 from watchroom.promql.model import Matrix, Scalar, String, Vector
 
 LABELS = (("__name__", "m"), ("a", 'q"<'))
+
+
+def value(result, at_ms):
+    return b"".join(encode.value(result, at_ms)).decode()
 
 
 def test_a_vector():
@@ -39,6 +44,11 @@ def test_a_matrix_of_whole_numbers_and_of_others():
 def test_scalars_and_strings():
     assert json.loads(value(Scalar(1.0), 2000))["result"] == [2, "1"]
     assert json.loads(value(String('a"'), 2000))["result"] == [2, 'a"']
+
+
+def test_a_scalar_is_written_without_an_exponent():
+    written = [json.loads(value(Scalar(x), 0))["result"][1] for x in (1e21, 1e-7)]
+    assert written == ["1000000000000000000000", "0.0000001"]
 
 
 def test_times_have_no_needless_digits():

@@ -158,7 +158,6 @@ def test_range_answers_have_the_same_form_by_get_and_post(pair):
         "/api/v1/query_range?query=m&end=5&step=1",
         "/api/v1/series",
         "/api/v1/series?match[]=sum(m)",
-        "/api/v1/label/a-b/values",
         "/api/v1/rules?type=nonsense",
     ],
 )

@@ -61,7 +61,7 @@ class Given:
         self.groups = groups
         self.asked = []
 
-    def select(self, matchers, start_ms, end_ms):
+    def select(self, matchers, start_ms, end_ms, _reserve=None):
         self.asked.append((matchers, start_ms, end_ms))
         return self.groups
 

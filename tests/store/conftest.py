@@ -37,7 +37,7 @@ class Naive:
                 accepted += 1
         return accepted, late, same
 
-    def select(self, matchers, start_ms, end_ms):
+    def select(self, matchers, start_ms, end_ms, _reserve=None):
         found = {}
         for labels, samples in self.series.items():
             if matches_all(matchers, labels):

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from watchroom.promql.engine import Engine
+    from watchroom.promql.notes import Notes
 
 EPSILON = 0.000001  # promqltest's own relative tolerance
 # Their results change with the time of evaluation, whatever their arguments.
@@ -434,13 +435,45 @@ def run(block: Eval, engine: Engine, memory: Memory) -> None:
         assert not block.fails, "expected to fail"
 
 
+def _check_notes(block: Eval, notes: Notes) -> None:
+    """Compare warnings and infos; only the place in the text is not ours to know."""
+    for kind, found in (("warn", notes.warnings), ("info", notes.infos)):
+        wanted = [
+            each
+            for each in block.expects
+            if each.split(maxsplit=1)[0] in {kind, f"no_{kind}"}
+        ]
+        assert found or block.kind != kind
+        for expectation in wanted:
+            says, _, text = expectation.partition(": ")
+            if says.startswith("no_"):
+                assert not found
+            elif says.endswith("msg"):
+                assert re.sub(r" \(\d+:\d+\)$", "", text) in found
+            elif says.endswith("regex"):
+                assert any(re.search(text, f"{each} (1:21)") for each in found), found
+            else:
+                assert found
+
+
 def _run(block: Eval, engine: Engine, memory: Memory) -> None:
+    with engine.ask() as asked:
+        if block.step_ms is None:
+            engine.instant(memory, block.expr, block.start_ms, asked)
+        else:
+            matrix = engine.range(
+                memory,
+                block.expr,
+                block.start_ms,
+                block.end_ms,
+                block.step_ms,
+                asked,
+            )
+            if not block.fails:
+                _check_matrix(block, matrix, block.start_ms, block.step_ms)
+    if not block.fails:
+        _check_notes(block, asked.notes)
     if block.step_ms is not None:
-        matrix = engine.range(
-            memory, block.expr, block.start_ms, block.end_ms, block.step_ms
-        )
-        if not block.fails:
-            _check_matrix(block, matrix, block.start_ms, block.step_ms)
         return
     node = parse(block.expr)
     moments = [(node, block.start_ms), *_with_at(node, block.start_ms)]

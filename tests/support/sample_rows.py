@@ -39,7 +39,7 @@ class SampleRows:
         """Return itself: tests evaluate one thing at a time."""
         return self
 
-    def select(self, matchers, start_ms, end_ms):
+    def select(self, matchers, start_ms, end_ms, _reserve=None):
         """Return one group per matching series."""
         found = []
         for series, samples in self.rows.items():

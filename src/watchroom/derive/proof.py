@@ -50,9 +50,10 @@ class _Proof:
     def __init__(self, plan: Plan, vital: PlannedVital, alert: PlannedAlert) -> None:
         self._vital = vital
         self._alert = alert
-        self._engine = Engine()
         self._labels = plan.labels
-        self._step_ms = round(parse_duration(plan.site.inputs.interval) * 1000)
+        interval = parse_duration(plan.site.inputs.interval)
+        self._engine = Engine(subquery_step_seconds=interval)
+        self._step_ms = round(interval * 1000)
         self._last = math.ceil(alert.budget_seconds * 1000 / self._step_ms)
         self._series = list(self._served(plan.target_labels))
         self._done: set[str] = set()

@@ -198,12 +198,20 @@ class _Monitor:
         self, scrapes: aiohttp.ClientSession, pages: aiohttp.ClientSession
     ) -> tuple[Services, Jobs, Evaluator]:
         loaded, store = self._loaded, self._store
+        judging, answering = (
+            Engine(
+                max_samples=_MOST_SAMPLES,
+                timeout_seconds=seconds,
+                subquery_step_seconds=loaded.evaluation_seconds,
+            )
+            for seconds in (_RULE_SECONDS, _QUERY_SECONDS)
+        )
         paging = self._paging(pages, lambda: services.config)
         notifier, oncall = paging.notifier, paging.oncall
         rules = RuleManager(
             state=self._state,
             store=store,
-            engine=Engine(max_samples=_MOST_SAMPLES, timeout_seconds=_RULE_SECONDS),
+            engine=judging,
             sink=notifier.submit,
             external_url=self._public,
         )
@@ -221,9 +229,10 @@ class _Monitor:
             store=store,
             queries=Queries(
                 store,
-                Engine(max_samples=_MOST_SAMPLES, timeout_seconds=_QUERY_SECONDS),
+                answering,
                 seconds=_QUERY_SECONDS,
             ),
+            engines={"rules": judging, "queries": answering},
             rules=rules,
             dispatcher=paging.dispatcher,
             ledger=paging.ledger,

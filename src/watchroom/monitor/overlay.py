@@ -19,7 +19,7 @@ from watchroom.promql.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from watchroom.promql.model import Floats, Labels, Matcher, Queryable
+    from watchroom.promql.model import Floats, Labels, Matcher, Queryable, Reserve
 
 
 class Overlay:
@@ -58,10 +58,14 @@ class Overlay:
         return labels, values
 
     def select(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        reserve: Reserve | None = None,
     ) -> Sequence[Group]:
         """Return the base's groups, the matching samples joined to their series."""
-        groups = self._base.select(matchers, start_ms, end_ms)
+        groups = self._base.select(matchers, start_ms, end_ms, reserve)
         if not start_ms < self._at_ms <= end_ms:
             return groups
         labels, values = self.row()

@@ -97,7 +97,9 @@ class Reloader:
 
 
 def load_rules(services: Services, loaded: Loaded) -> None:
-    """Give the rule files to the rules, alerts that stay with them.
+    """Give the rule files to the rules, and the step of ``[1h:]`` to the engines.
+
+    Alerts stay with the rules.
 
     Raises:
         ConfigError: A template does not parse; nothing has changed.
@@ -108,3 +110,5 @@ def load_rules(services: Services, loaded: Loaded) -> None:
         interval_seconds=loaded.evaluation_seconds,
         external_labels=loaded.external_labels,
     )
+    for engine in services.engines.values():
+        engine.set_subquery_step(loaded.evaluation_seconds)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from watchroom.monitor.auth import Access
     from watchroom.monitor.config import Loaded
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.scrape import Scrapers
     from watchroom.monitor.silences import Silences
     from watchroom.monitor.store import Store
+    from watchroom.promql.engine import Engine
     from watchroom.promql.model import Labels
 
 
@@ -57,6 +58,7 @@ class Services:
     config: Loaded
     store: Store
     queries: Queries
+    engines: Mapping[str, Engine]
     rules: RuleManager
     dispatcher: Dispatcher
     ledger: Ledger

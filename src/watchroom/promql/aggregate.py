@@ -13,7 +13,7 @@ from watchroom.promql.frame import Frame, empty
 from watchroom.promql.model import METADATA, Labels, labels_of
 from watchroom.promql.quantiles import quantile
 from watchroom.promql.relabel import is_label_name
-from watchroom.promql.value import format_float, format_plain
+from watchroom.promql.value import format_general, format_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -136,11 +136,11 @@ def _limit(given: Floats) -> Floats:
         return np.zeros_like(given)
     if given.min() <= -_INT64:
         raise QueryError(
-            f"Scalar value {format_float(float(given.min()))} underflows int64"
+            f"Scalar value {format_general(float(given.min()))} underflows int64"
         )
     if given.max() >= _INT64:
         raise QueryError(
-            f"Scalar value {format_float(float(given.max()))} overflows int64"
+            f"Scalar value {format_general(float(given.max()))} overflows int64"
         )
     return np.trunc(given)
 
@@ -171,7 +171,8 @@ def _top(node: Aggregate, blocks: Blocks, most: Floats, context: Context) -> Fra
     return kept.occupied()
 
 
-def _count_values(node: Aggregate, frame: Frame, steps: int) -> Frame:
+def _count_values(node: Aggregate, frame: Frame, context: Context) -> Frame:
+    steps = context.steps.size
     param = cast("Text", node.param)
     label = param.value
     if not is_label_name(label):
@@ -186,7 +187,10 @@ def _count_values(node: Aggregate, frame: Frame, steps: int) -> Frame:
         for value in np.unique(bits):
             text = format_plain(float(value.view(np.float64)))
             full = labels_of({**dict(labels), label: text})
-            counts[grouping(node, full)][there[bits == value]] += 1
+            group = grouping(node, full)
+            if group not in counts:
+                context.budget.spend(steps)
+            counts[group][there[bits == value]] += 1
     values = np.array(list(counts.values())).reshape(len(counts), steps)
     return Frame(list(counts), values, values > 0, np.zeros(len(counts), bool))
 
@@ -209,9 +213,11 @@ def aggregate(
     given = np.zeros(steps) if param is None else param
     context.budget.spend(frame.present.size)
     if node.op == "count_values":
-        return _count_values(node, frame, steps)
+        return _count_values(node, frame, context)
     if node.op in _LIMITS:
         given = _limit(given)
+    if node.op == "quantile":
+        context.notes.quantiles(np.array([given.max(), given.min()]))
     if not frame.labels:
         return empty(steps)
     blocks = _blocks(node, frame)

@@ -14,14 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from watchroom.promql.frame import Context
-    from watchroom.promql.model import Floats, Labels, Mask
+    from watchroom.promql.model import Floats, Labels, Mask, Times
+    from watchroom.promql.notes import Notes
 
-    Kernel: TypeAlias = Callable[[Floats, Floats, Sequence[Floats]], Floats]
+    Kernel: TypeAlias = Callable[[Floats, Floats, Sequence[Floats], "Where"], Floats]
 
 # Below this relative difference two neighbouring counts are taken for the same; it is
 # Prometheus' own tolerance for what floating point adds to sums of rates.
 _SMALL = 1e-12
 _SMALLEST_NORMAL = 2.2250738585072014e-308
+
+
+class Where(NamedTuple):
+    """When the columns of a kernel are (C,), in ms, and who hears what is odd there."""
+
+    times: Times
+    notes: Notes
 
 
 class _Histogram(NamedTuple):
@@ -42,14 +50,18 @@ def _bound(text: str) -> float | None:
     return None if np.isnan(bound) else bound
 
 
-def _histograms(frame: Frame) -> list[_Histogram]:
+def _histograms(frame: Frame, context: Context) -> list[_Histogram]:
     """Return the rows of `frame` by histogram, each by rising bound."""
     found: dict[Labels, list[tuple[float, int]]] = defaultdict(list)
     for row, labels in enumerate(frame.labels):
         pairs = dict(labels)
-        bound = _bound(pairs.pop("le", ""))
+        text = pairs.pop("le", "")
+        bound = _bound(text)
         if bound is not None:
             found[labels_of(pairs)].append((bound, row))
+        elif frame.present[row].any():
+            name = pairs.get("__name__", "") if context.delayed_names else ""
+            context.notes.bucket(text, name)
     made = []
     for labels, members in found.items():
         members.sort()
@@ -87,7 +99,7 @@ def _monotonic(counts: Floats) -> Floats:
 
 
 def quantile_kernel(
-    bounds: Floats, counts: Floats, scalars: Sequence[Floats]
+    bounds: Floats, counts: Floats, scalars: Sequence[Floats], where: Where
 ) -> Floats:
     """Return the quantile `scalars[0]` (C,) of cumulative `counts` (B, C).
 
@@ -100,7 +112,11 @@ def quantile_kernel(
     if len(bounds) and np.isposinf(bounds[-1]):
         bounds, counts = _coalesced(bounds, counts)
     if len(bounds) >= 2 and np.isposinf(bounds[-1]):
-        counts = _monotonic(counts)
+        steady = _monotonic(counts)
+        forced = (counts < steady) & ~_nearly_equal(steady, counts)
+        forced &= (share >= 0) & (share <= 1)
+        where.notes.falls(bounds, steady - counts, forced, where.times)
+        counts = steady
         total = counts[-1]
         rank = share * total
         columns = np.arange(counts.shape[1])
@@ -143,9 +159,10 @@ def _rank_at(bounds: Floats, counts: Floats, value: Floats) -> Floats:
 
 
 def fraction_kernel(
-    bounds: Floats, counts: Floats, scalars: Sequence[Floats]
+    bounds: Floats, counts: Floats, scalars: Sequence[Floats], where: Where
 ) -> Floats:
     """Return the share of observations between `scalars` (two of (C,))."""
+    del where
     lower, upper = scalars
     if not len(bounds) or not np.isposinf(bounds[-1]):
         return np.full(counts.shape[1], np.nan)
@@ -165,7 +182,7 @@ def apply(
     All histograms with the same bounds, at all steps where the same of their buckets
     are there, are computed together.
     """
-    histograms = _histograms(frame)
+    histograms = _histograms(frame, context)
     steps = context.steps.size
     values = np.full((len(histograms), steps), np.nan)
     present = np.zeros((len(histograms), steps), bool)
@@ -178,7 +195,8 @@ def apply(
         there = frame.present[rows]  # (H, B, N)
         present[members] = there.any(axis=1)
         whole = there.all(axis=1)
-        _fill(kernel, values, (frame, np.array(bounds), rows), members, whole, scalars)
+        every = (frame, np.array(bounds), rows)
+        _fill(kernel, values, every, members, whole, scalars, context)
         partly = np.argwhere(present[members] & ~whole)
         patterns: dict[bytes, list[int]] = defaultdict(list)
         for cell, (member, step) in enumerate(partly.tolist()):
@@ -188,7 +206,7 @@ def apply(
             mask = np.zeros_like(whole)
             mask[tuple(partly[cells].T)] = True
             part = (frame, np.array(bounds)[chosen], rows[:, chosen])
-            _fill(kernel, values, part, members, mask, scalars)
+            _fill(kernel, values, part, members, mask, scalars, context)
     labels = [histogram.labels for histogram in histograms]
     nameless = np.array([histogram.nameless for histogram in histograms], bool)
     made = Frame(labels, values, present, nameless).occupied()
@@ -202,6 +220,7 @@ def _fill(
     members: Sequence[int],
     mask: Mask,
     scalars: Sequence[Floats],
+    context: Context,
 ) -> None:
     """Write `kernel` of the cells in `mask` (H, N) into `values[members]`."""
     frame, bounds, rows = source
@@ -209,5 +228,6 @@ def _fill(
     if not len(which):
         return
     counts = frame.values[rows[which], step[:, None]].T
-    answer = kernel(bounds, counts, [scalar[step] for scalar in scalars])
+    where = Where(context.steps.times()[step], context.notes)
+    answer = kernel(bounds, counts, [scalar[step] for scalar in scalars], where)
     values[np.asarray(members)[which], step] = answer

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from watchroom.errors import QueryLimitError, QuerySyntaxError
 from watchroom.promql import select
+from watchroom.promql.budget import Budget, Memory
 from watchroom.promql.evaluate import evaluate, subquery
 from watchroom.promql.frame import (
-    Budget,
     Context,
     Frame,
     Steps,
@@ -27,17 +27,35 @@ from watchroom.promql.model import (
     Vector,
     drop_name,
 )
+from watchroom.promql.notes import Notes
 from watchroom.promql.parse import parse
 from watchroom.promql.syntax import Range, Subquery, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import TypeAlias
+    from collections.abc import Iterable, Iterator
+    from typing import Self, TypeAlias
 
     from watchroom.promql.model import Floats, Queryable, Times, Value
     from watchroom.promql.syntax import Node
 
     Series: TypeAlias = tuple[Labels, Times, Floats]
+
+_QUERY_BYTES = 256 << 20
+_ALL_BYTES = 512 << 20
+
+
+class Asked(NamedTuple):
+    """What one query is asked with, and what comes beside its answer."""
+
+    budget: Budget
+    notes: Notes
+    lookback_ms: int
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.budget.close()
 
 
 class Engine:
@@ -50,6 +68,7 @@ class Engine:
         subquery_step_seconds: The step of ``[1h:]``.
         delayed_name_removal: Drop metric names at the end of a query instead of in each
             function, as Prometheus does behind a feature flag (and in its own tests).
+        memory: What its queries may hold, shared by all that run at the same time.
     """
 
     def __init__(
@@ -60,42 +79,50 @@ class Engine:
         *,
         subquery_step_seconds: float = 60.0,
         delayed_name_removal: bool = False,
+        memory: Memory | None = None,
     ) -> None:
+        self.memory = memory or Memory(_QUERY_BYTES, _ALL_BYTES)
         self._lookback_ms = round(lookback_seconds * 1000)
         self._max_samples = max_samples
         self._timeout_seconds = timeout_seconds
         self._subquery_step_ms = round(subquery_step_seconds * 1000)
         self._delayed_names = delayed_name_removal
 
-    def instant(self, queryable: Queryable, expr: str | Node, at_ms: int) -> Value:
+    def set_subquery_step(self, seconds: float) -> None:
+        """Give ``[1h:]`` this step from the next query on."""
+        self._subquery_step_ms = max(1, round(seconds * 1000))
+
+    def ask(self, lookback_seconds: float = 0.0) -> Asked:
+        """Return what a query is asked with, to hold memory beyond its evaluation.
+
+        A context: its bytes are given back at the end.
+
+        Args:
+            lookback_seconds: In place of the engine's own, when above zero.
+        """
+        lookback_ms = round(lookback_seconds * 1000) or self._lookback_ms
+        budget = Budget(self._max_samples, self._timeout_seconds, self.memory)
+        return Asked(budget, Notes(), lookback_ms)
+
+    def instant(
+        self,
+        queryable: Queryable,
+        expr: str | Node,
+        at_ms: int,
+        asked: Asked | None = None,
+    ) -> Value:
         """Return the value of `expr`, a text or its nodes, at one time.
 
         Raises:
             QuerySyntaxError: `expr` does not parse or its types do not fit.
             UnsupportedError: It is PromQL that this engine refuses.
-            QueryLimitError: Too many samples, or too late.
+            QueryLimitError: Too many samples or bytes, or too late.
             QueryError: It cannot be answered over these series.
         """
-        try:
-            return self._instant(queryable, expr, at_ms)
-        except RecursionError as error:
-            raise _too_deep() from error
-
-    def _instant(self, queryable: Queryable, expr: str | Node, at_ms: int) -> Value:
         node = parse(expr) if isinstance(expr, str) else expr
-        context = self._context(queryable, Steps(at_ms, at_ms, 1))
-        with np.errstate(all="ignore"):
-            if isinstance(node, Range):
-                return _sorted(_range_matrix(node, context))
-            if isinstance(node, Subquery):
-                return _sorted(_subquery_matrix(node, context))
-            result = evaluate(node, context)
-            if isinstance(result, str):
-                return String(result)
-            if isinstance(result, np.ndarray):
-                return Scalar(float(result[0]))
-            frame = _named(result).occupied()
-        return Vector(list(zip(frame.labels, frame.values[:, 0].tolist(), strict=True)))
+        steps = Steps(at_ms, at_ms, 1)
+        with self._evaluating(queryable, steps, asked) as context:
+            return _instant(node, context)
 
     def range(
         self,
@@ -104,22 +131,16 @@ class Engine:
         start_ms: int,
         end_ms: int,
         step_ms: int,
+        asked: Asked | None = None,
     ) -> Matrix:
         """Return the values of `expr` at every step from `start_ms` to `end_ms`.
 
         Raises:
             QuerySyntaxError: `expr` does not parse, or is no scalar or instant vector.
             UnsupportedError: It is PromQL that this engine refuses.
-            QueryLimitError: Too many samples, or too late.
+            QueryLimitError: Too many samples or bytes, or too late.
             QueryError: It cannot be answered over these series.
         """
-        try:
-            steps = Steps(start_ms, end_ms, step_ms)
-            return self._range(queryable, expr, steps)
-        except RecursionError as error:
-            raise _too_deep() from error
-
-    def _range(self, queryable: Queryable, expr: str | Node, steps: Steps) -> Matrix:
         node = parse(expr) if isinstance(expr, str) else expr
         kind = {Range: "range vector", Subquery: "range vector", Text: "string"}.get(
             type(node)
@@ -129,39 +150,64 @@ class Engine:
                 f'invalid expression type "{kind}" for range query, must be Scalar or '
                 "instant Vector"
             )
-        if steps.interval <= 0:
+        if step_ms <= 0:
             raise QuerySyntaxError("the step of a range query must be greater than 0")
-        context = self._context(queryable, steps)
-        if context.steps.size == 0:
-            return Matrix([])
-        with np.errstate(all="ignore"):
-            result = evaluate(node, context)
-            if isinstance(result, np.ndarray):
-                result = one_row((), result)
-            frame = _named(as_frame(result)).occupied()
-        times = context.steps.times()
-        return _sorted(
-            (labels, times[there], values[there])
-            for labels, values, there in zip(
-                frame.labels, frame.values, frame.present, strict=True
-            )
+        steps = Steps(start_ms, end_ms, step_ms)
+        with self._evaluating(queryable, steps, asked) as context:
+            return _range(node, context) if steps.size else Matrix([])
+
+    @contextlib.contextmanager
+    def _evaluating(
+        self, queryable: Queryable, steps: Steps, asked: Asked | None
+    ) -> Iterator[Context]:
+        with contextlib.ExitStack() as stack:
+            if asked is None:
+                asked = stack.enter_context(self.ask())
+            stack.enter_context(np.errstate(all="ignore"))
+            try:
+                yield Context(
+                    queryable,
+                    steps,
+                    steps,
+                    asked.lookback_ms,
+                    self._subquery_step_ms,
+                    self._delayed_names,
+                    asked.budget,
+                    asked.notes,
+                )
+            except RecursionError as error:
+                raise QueryLimitError(
+                    "the expression is nested too deeply to be evaluated"
+                ) from error
+
+
+def _instant(node: Node, context: Context) -> Value:
+    if isinstance(node, Range):
+        return _sorted(_range_matrix(node, context))
+    if isinstance(node, Subquery):
+        return _sorted(_subquery_matrix(node, context))
+    result = evaluate(node, context)
+    if isinstance(result, str):
+        return String(result)
+    if isinstance(result, np.ndarray):
+        return Scalar(float(result[0]))
+    frame = _named(result).occupied()
+    return Vector(list(zip(frame.labels, frame.values[:, 0].tolist(), strict=True)))
+
+
+def _range(node: Node, context: Context) -> Matrix:
+    result = evaluate(node, context)
+    if isinstance(result, np.ndarray):
+        result = one_row((), result)
+    frame = _named(as_frame(result)).occupied()
+    context.budget.reserve(2 * frame.present.size)
+    times = context.steps.times()
+    return _sorted(
+        (labels, times[there], values[there])
+        for labels, values, there in zip(
+            frame.labels, frame.values, frame.present, strict=True
         )
-
-    def _context(self, queryable: Queryable, steps: Steps) -> Context:
-        deadline = time.monotonic() + self._timeout_seconds
-        return Context(
-            queryable,
-            steps,
-            steps,
-            self._lookback_ms,
-            self._subquery_step_ms,
-            self._delayed_names,
-            Budget(self._max_samples, deadline, self._timeout_seconds),
-        )
-
-
-def _too_deep() -> QueryLimitError:
-    return QueryLimitError("the expression is nested too deeply to be evaluated")
+    )
 
 
 def _named(frame: Frame) -> Frame:
@@ -198,6 +244,7 @@ def _range_matrix(node: Range, context: Context) -> list[Series]:
 def _subquery_matrix(node: Subquery, context: Context) -> list[Series]:
     frame, times = subquery(node, context)
     frame = _named(frame).occupied()
+    context.budget.reserve(2 * frame.present.size)
     return [
         (labels, times[there], values[there])
         for labels, values, there in zip(

@@ -21,7 +21,15 @@ from watchroom.promql.frame import (
     one_row,
     stack,
 )
-from watchroom.promql.model import ABSENT, METADATA, VALUE, Group, Labels, labels_of
+from watchroom.promql.model import (
+    ABSENT,
+    METADATA,
+    VALUE,
+    Group,
+    Labels,
+    labels_of,
+    metric_name,
+)
 from watchroom.promql.over_time import RANGE_FUNCTIONS
 from watchroom.promql.syntax import (
     Aggregate,
@@ -45,7 +53,7 @@ if TYPE_CHECKING:
 
 def evaluate(node: Node, context: Context) -> Result:  # noqa: PLR0911 - one per node
     """Return the value of `node` at every step of `context`."""
-    context.budget.check()
+    context.budget.reserve(context.steps.size)
     match node:
         case Number():
             return np.full(context.steps.size, node.value)
@@ -178,6 +186,7 @@ def subquery(node: Subquery, context: Context) -> tuple[Frame, Times]:
     # Steps are multiples of the step; the first lies after the open left edge.
     start = (first // step + 1) * step
     inner = dataclasses.replace(context, steps=Steps(start, int(at[-1]), step))
+    context.budget.reserve(inner.steps.size)
     if inner.steps.size == 0:
         return empty(0), inner.steps.times()
     result = evaluate(node.inner, inner)
@@ -203,15 +212,25 @@ def _range_call(node: Call, context: Context) -> Frame:
     times = context.steps.times()
     frames = []
     for windows in _windows(source, context, each=bool(scalars)):
-        context.budget.check()
+        context.budget.reserve(len(windows.labels) * steps)
         values, valid = function(windows, scalars, times)
         frames.append(windows.frame(values, valid, steps).occupied())
     frame = stack(frames, steps)
+    _note(name, frame, scalars, context)
     if node.name == "absent_over_time":
         return _absent(source, frame, context)
     if name not in {"last_over_time", "first_over_time"}:
         frame = context.without_name(frame)
     return context.finish(frame)
+
+
+def _note(name: str, frame: Frame, scalars: Sequence[Floats], context: Context) -> None:
+    """Say what is odd about a range function's arguments."""
+    if name in {"rate", "increase"}:
+        for metric in dict.fromkeys(map(metric_name, frame.labels)):
+            context.notes.counter(metric)
+    elif name == "quantile_over_time" and frame.labels:
+        context.notes.quantiles(scalars[0][frame.present.any(axis=0)])
 
 
 def _timestamp(node: Call, context: Context) -> Result:
@@ -236,6 +255,11 @@ def _to_scalar(node: Call, context: Context) -> Result:
 def _sort(node: Call, context: Context) -> Result:
     frame = _frame(node.args[0], context)
     falling = node.name == "sort_desc"
+    if context.steps.size > 1:
+        context.notes.warn(
+            "sort is ineffective for range queries since results are always ordered by "
+            "labels"
+        )
     return relabel.sort_by_value(frame, context, falling=falling)
 
 
@@ -253,6 +277,7 @@ def _values(node: Call, context: Context) -> list[Result]:
 
 def _histogram_quantile(node: Call, context: Context) -> Result:
     share = _scalar(node.args[0], context)
+    context.notes.quantiles(share)
     frame = _frame(node.args[1], context)
     kernel = buckets.quantile_kernel
     return context.finish(buckets.apply(kernel, frame, [share], context))

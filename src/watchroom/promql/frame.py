@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from watchroom.errors import QueryError, QueryLimitError, QuerySyntaxError
+from watchroom.errors import QueryError, QuerySyntaxError
 from watchroom.promql.model import Labels, drop_name
 
 if TYPE_CHECKING:
@@ -16,7 +15,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from watchroom.promql.model import Floats, Mask, Queryable, Times
+    from watchroom.promql.budget import Budget
+    from watchroom.promql.model import Floats, Group, Mask, Matcher, Queryable, Times
+    from watchroom.promql.notes import Notes
 
 SAME_LABELS = "vector cannot contain metrics with the same labelset"
 
@@ -147,38 +148,6 @@ class Steps(NamedTuple):
         return self.start + self.interval * np.arange(self.size, dtype=np.int64)
 
 
-@dataclass
-class Budget:
-    """What a query may still use: samples, and time on a monotonic clock."""
-
-    max_samples: int
-    deadline: float
-    timeout_seconds: float
-    used: int = field(default=0)
-
-    def spend(self, samples: int) -> None:
-        """Count `samples` as touched, and look at the clock.
-
-        Raises:
-            QueryLimitError: There are too many, or it is too late.
-        """
-        self.used += samples
-        if self.used > self.max_samples:
-            raise QueryLimitError(
-                "query processing would load too many samples into memory in query "
-                f"execution: the limit is {self.max_samples}"
-            )
-        self.check()
-
-    def check(self) -> None:
-        """Raise QueryLimitError when the deadline has passed."""
-        if time.monotonic() > self.deadline:
-            raise QueryLimitError(
-                f"query timed out in expression evaluation after "
-                f"{self.timeout_seconds:g} s"
-            )
-
-
 @dataclass(frozen=True)
 class Context:
     """All that evaluation of one query shares; `steps` differs inside a subquery."""
@@ -190,6 +159,13 @@ class Context:
     subquery_step_ms: int
     delayed_names: bool
     budget: Budget
+    notes: Notes
+
+    def select(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+    ) -> Sequence[Group]:
+        """Return the series of a selector; what they take is held before it is read."""
+        return self.queryable.select(matchers, start_ms, end_ms, self.budget.reserve)
 
     def finish(self, frame: Frame) -> Frame:
         """Return `frame` after an operation that may have made labels equal.

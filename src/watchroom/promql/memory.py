@@ -20,7 +20,7 @@ from watchroom.promql.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from watchroom.promql.model import Floats, States, Times
+    from watchroom.promql.model import Floats, Reserve, States, Times
 
 
 class Series(NamedTuple):
@@ -44,7 +44,11 @@ class Memory:
         self._groups = _union(list(series)) if union else _by_timestamps(list(series))
 
     def select(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        reserve: Reserve | None = None,
     ) -> Sequence[Group]:
         """Return the matching series, cut to ``start_ms < t <= end_ms``."""
         found: list[Group] = []
@@ -59,6 +63,8 @@ class Memory:
             )
             if rows and high > low:
                 part = slice(low, high)
+                if reserve is not None:
+                    reserve(len(rows) * int(high - low))
                 state = None if group.state is None else group.state[rows, part]
                 found.append(
                     Group(

@@ -7,6 +7,7 @@ engine asks it once per selector and gets series in groups that share timestamps
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -129,16 +130,25 @@ class Group(NamedTuple):
     state: States | None = None
 
 
+Reserve: TypeAlias = Callable[[int], None]
+"""Holds memory for so many samples, or raises QueryLimitError."""
+
+
 class Queryable(Protocol):
     """Where samples come from: an immutable view of a store."""
 
     def select(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        reserve: Reserve | None = None,
     ) -> Sequence[Group]:
         """Return the matching series with their samples in ``start_ms < t <= end_ms``.
 
         A series stands in exactly one group, its samples already joined over time.
         A group may hold samples outside the interval; they are not looked at.
+        `reserve` is called with the number of samples before they are read.
         """
         ...
 

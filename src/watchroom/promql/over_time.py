@@ -64,7 +64,7 @@ def _reduce(windows: Windows, answer: Callable[[Gathered], Floats]) -> Answer:
     """Return `answer`, (R, M), of all windows."""
     result = np.full(windows.shape, np.nan)
     for gathered in windows.gather():
-        result[gathered.rows] = answer(gathered)
+        result[gathered.rows, gathered.columns] = answer(gathered)
     return result, _some(windows)
 
 
@@ -140,6 +140,7 @@ def _regression(windows: Windows, origin: Times) -> tuple[Floats, Floats]:
     slopes, intercepts = np.empty(windows.shape), np.empty(windows.shape)
     for found in windows.gather():
         begin = origin if origin.shape[0] == 1 else origin[found.rows]
+        begin = begin if begin.shape[1] == 1 else begin[:, found.columns]
         x = np.where(found.valid, (found.times - begin[..., None]) / 1000, 0.0)
         y = _held(found)
         count = np.maximum(found.valid.sum(axis=-1), 1)
@@ -150,8 +151,9 @@ def _regression(windows: Windows, origin: Times) -> tuple[Floats, Floats]:
         variance = sums.sum_last(x * x) - x_sum * x_sum / count
         slope = covariance / variance
         flat = np.where(np.isinf(first), np.nan, 0.0)
-        slopes[found.rows] = np.where(constant, flat, slope)
-        intercepts[found.rows] = np.where(
+        place = found.rows, found.columns
+        slopes[place] = np.where(constant, flat, slope)
+        intercepts[place] = np.where(
             constant, first + flat, y_sum / count - slope * x_sum / count
         )
     return slopes, intercepts
@@ -169,8 +171,10 @@ def _predict(windows: Windows, scalars: Sequence[Floats], times: Times) -> Answe
 
 def _quantile(windows: Windows, scalars: Sequence[Floats], times: Times) -> Answer:
     del times
+    (share,) = scalars
     return _reduce(
-        windows, lambda found: quantile(scalars[0], found.values, found.valid)
+        windows,
+        lambda found: quantile(share[found.columns], found.values, found.valid),
     )
 
 

@@ -11,7 +11,7 @@ from watchroom.promql.model import ABSENT, STALE_CELL, VALUE, Group, Labels
 from watchroom.promql.windows import Windows
 
 if TYPE_CHECKING:
-    from watchroom.promql.frame import Budget
+    from watchroom.promql.budget import Budget
     from watchroom.promql.model import Floats, Mask, Times
     from watchroom.promql.syntax import At, Range, Selector
 
@@ -97,13 +97,14 @@ def instant(selector: Selector, context: Context) -> Cells:
     frames: list[Frame] = []
     times: list[Times] = []
     start, end = int(at[0]) - lookback, int(at[-1])
-    found = context.queryable.select(selector.matchers, start, end)
+    found = context.select(selector.matchers, start, end)
     for group in (part for each in found for part, _ in _parts(each, start, end)):
         context.budget.spend(len(group.labels) * len(at))
         if not len(group.timestamps):
             continue
         valid, values, when = _latest(group, at)
         valid = valid & (when > at - lookback)
+        context.budget.loaded += int(valid.sum())
         shape = (len(group.labels), count)
         frame = Frame(
             list(group.labels),
@@ -129,10 +130,13 @@ def windows(node: Range, context: Context, *, each: bool) -> list[Windows]:
     if each:
         at = np.broadcast_to(at, (context.steps.size,))
     start, end = int(at[0]) - node.range_ms, int(at[-1])
-    groups = context.queryable.select(selector.matchers, start, end)
+    groups = context.select(selector.matchers, start, end)
     made: list[Windows] = []
     for group in groups:
         made += from_group(group, at, node.range_ms, context)
+    for found in made:
+        shared = len(found.labels) if found.left.shape[0] == 1 else 1
+        context.budget.loaded += int(found.counts.sum()) * shared
     return made
 
 

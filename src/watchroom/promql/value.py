@@ -23,6 +23,12 @@ def format_plain(value: float) -> str:
     return np.format_float_positional(value, trim="-")
 
 
+def _exponential(value: float) -> str:
+    """Return finite `value` with an exponent of at least two digits: ``1e-07``."""
+    mantissa, _, exponent = np.format_float_scientific(value, trim="-").partition("e")
+    return f"{mantissa}e{int(exponent):+03d}"
+
+
 def format_float(value: float) -> str:
     """Return `value` as the HTTP API does: exponents below 1e-6 and from 1e21 on."""
     special = _special(value)
@@ -30,11 +36,16 @@ def format_float(value: float) -> str:
         return special
     size = abs(value)
     if size != 0 and (size < 1e-6 or size >= 1e21):
-        mantissa, _, exponent = repr(value).partition("e")
-        if not exponent:  # repr keeps floats below 1e16 plain
-            mantissa, _, exponent = np.format_float_scientific(
-                value, trim="-"
-            ).partition("e")
-        mantissa = mantissa.removesuffix(".0")
-        return f"{mantissa}e{int(exponent):+03d}"  # e-07 and e+21
+        return _exponential(value)
+    return format_plain(value)
+
+
+def format_general(value: float) -> str:
+    """Return `value` as Go's ``%g``: exponents below 1e-4 and from 1e6 on."""
+    special = _special(value)
+    if special is not None:
+        return special
+    size = abs(value)
+    if size != 0 and (size < 1e-4 or size >= 1e6):
+        return _exponential(value)
     return format_plain(value)

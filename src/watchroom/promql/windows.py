@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from watchroom.promql.frame import Budget
+    from watchroom.promql.budget import Budget
     from watchroom.promql.model import Floats, Labels, Mask, Times
 
     Index = NDArray[np.int64]
@@ -30,12 +31,14 @@ class Gathered(NamedTuple):
 
     Attributes:
         rows: Which series.
+        columns: Which windows.
         values: (R, M, K), K the length of the longest window.
         valid: (R, M, K), which of them belong to the window.
         times: Their times in ms, (1, M, K) or (R, M, K).
     """
 
     rows: slice
+    columns: slice
     values: Floats
     valid: Mask
     times: Times
@@ -85,18 +88,26 @@ class Windows(NamedTuple):
         return _gather(self.times, index, 1)
 
     def gather(self) -> Iterator[Gathered]:
-        """Yield all windows as matrices, in portions of whole series."""
+        """Yield all windows as matrices, in portions.
+
+        Of whole series while one fits, else of windows: month-long windows at 11,000
+        steps would be 46 GB at once.
+        """
         counts = self.counts
         longest = max(1, int(counts.max()) if counts.size else 1)
-        portion = max(1, _GATHERED // (longest * max(1, self.shape[1])))
-        shared = self.left.shape[0] == 1
+        series, windows = self.shape
+        high = max(1, _GATHERED // (longest * max(1, windows)))
+        wide = max(1, min(windows, _GATHERED // longest))
         offsets = np.arange(longest)
-        for start in range(0, self.shape[0], portion):
+        shared = self.left.shape[0] == 1
+        for start, first in itertools.product(
+            range(0, series, high), range(0, windows, wide)
+        ):
             self.budget.check()
-            part = slice(start, start + portion)
+            part, columns = slice(start, start + high), slice(first, first + wide)
             edges = slice(0, 1) if shared else part
-            index = self.left[edges][..., None] + offsets
-            valid = index < self.right[edges][..., None]
+            index = self.left[edges, columns][..., None] + offsets
+            valid = index < self.right[edges, columns][..., None]
             flat = index.reshape(index.shape[0], -1)
             rows = self.values[part]
             shape = (len(rows), *index.shape[1:])
@@ -104,6 +115,7 @@ class Windows(NamedTuple):
             times = self.times if self.times.shape[0] == 1 else self.times[part]
             yield Gathered(
                 part,
+                columns,
                 values,
                 np.broadcast_to(valid, shape),
                 _gather(times, flat, 1).reshape(-1, *index.shape[1:]),

@@ -15,10 +15,19 @@ from watchroom.promql.model import compile_regexp, matches_all
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from watchroom.monitor.alerts import AlertStatusView
     from watchroom.monitor.services import Services
     from watchroom.promql.model import Matcher
 
+# What Alertmanager's own reader of parameters takes for true; all else is false.
+_TRUE = frozenset(
+    {
+        *("true", "1", "yes", "ok", "y", "on"),
+        *("selected", "checked", "t", "enabled"),
+    }
+)
 _HEARD_OF_AGAIN_MS = 4 * 60_000
 
 
@@ -41,12 +50,13 @@ class AlertmanagerAPI:
 
     async def alerts(self, request: web.Request) -> web.Response:
         """List the firing alerts and where they go."""
-        matchers = filters(request)
+        matchers, receives = filters(request), _receivers(request)
         now = self._now_ms()
         rows = [
             _alert(view, now)
             for view in self._services.dispatcher.alerts(now)
-            if _wanted(view, request, matchers)
+            if any(map(receives, view.receivers or [""]))
+            and _wanted(view, request, matchers)
         ]
         return web.json_response(rows)
 
@@ -79,10 +89,12 @@ class AlertmanagerAPI:
 
     async def groups(self, request: web.Request) -> web.Response:
         """List the groups that notifications are about."""
-        matchers = filters(request)
+        matchers, receives = filters(request), _receivers(request)
         now = self._now_ms()
         shown = []
         for group in self._services.dispatcher.alert_groups(now):
+            if not receives(group.receiver):
+                continue
             alerts = [
                 _alert(view, now)
                 for view in group.alerts
@@ -124,22 +136,30 @@ class AlertmanagerAPI:
         )
 
 
+def _receivers(request: web.Request) -> Callable[[str], bool]:
+    """Return which receivers the ``receiver`` parameter, a pattern, asks for.
+
+    Raises:
+        HTTPBadRequest: It is no pattern.
+    """
+    pattern = request.query.get("receiver")
+    if not pattern:
+        return lambda name: True  # noqa: ARG005 - one shape for both
+    try:
+        program = compile_regexp(pattern)
+    except QuerySyntaxError as error:
+        raise web.HTTPBadRequest(text=f"{error}\n") from error
+    return lambda name: program.fullmatch(name) is not None
+
+
 def _wanted(
     view: AlertStatusView, request: web.Request, matchers: list[Matcher]
 ) -> bool:
     def asked(name: str) -> bool:
-        return request.query.get(name, "true") != "false"
+        return request.query.get(name, "true").lower() in _TRUE
 
     if not matches_all(matchers, view.alert.labels):
         return False
-    pattern = request.query.get("receiver")
-    if pattern:
-        try:
-            program = compile_regexp(pattern)
-        except QuerySyntaxError as error:
-            raise web.HTTPBadRequest(text=f"{error}\n") from error
-        if not any(map(program.fullmatch, view.receivers)):
-            return False
     if view.state == "active":
         return asked("active")
     if view.silenced_by and not asked("silenced"):

@@ -5,16 +5,20 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from watchroom.errors import QueryError, QuerySyntaxError, WatchroomError
+from watchroom.monitor.api.parameters import check
 from watchroom.monitor.api.params import BadDataError
 from watchroom.monitor.queries import QueriesBusyError, QueryTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from watchroom.promql.budget import Budget
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -22,14 +26,66 @@ _LOG = logging.getLogger(__name__)
 _COMPRESS_FROM = 4096
 
 
-def success(data: str, request: web.Request) -> web.Response:
+class Held:
+    """An answer's body, and the memory that stays held until it has been sent.
+
+    Given back with the object when nobody waits for the answer any more.
+    """
+
+    def __init__(self, body: bytes, budget: Budget) -> None:
+        """Keep of what `budget` holds as much as the body takes."""
+        self.body = body
+        budget.settle(len(body))
+        self.release = weakref.finalize(self, budget.close)
+
+
+class _HeldResponse(web.Response):
+    """An answer that gives its memory back when it has been sent."""
+
+    held: Held | None = None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send the body."""
+        try:
+            await super().write_eof(data)
+        finally:
+            if self.held is not None:
+                self.held.release()
+
+
+def envelope(
+    data: Sequence[bytes], warnings: Sequence[str] = (), infos: Sequence[str] = ()
+) -> bytes:
+    """Return the JSON text of an answer from the parts of its data."""
+    notes = b"".join(
+        f',"{kind}":{json.dumps(texts, ensure_ascii=False)}'.encode("utf-8", "replace")
+        for kind, texts in (("warnings", warnings), ("infos", infos))
+        if texts
+    )
+    return b"".join((b'{"status":"success","data":', *data, notes, b"}"))
+
+
+def success(
+    data: str, request: web.Request, warnings: Sequence[str] = ()
+) -> web.Response:
     """Return the answer for JSON text `data`, compressed when large and welcome."""
-    answer = web.Response(
-        body=f'{{"status":"success","data":{data}}}'.encode(),
+    return _answer(envelope([data.encode("utf-8", "replace")], warnings), request)
+
+
+def success_held(held: Held, request: web.Request) -> web.Response:
+    """Return the answer for a body whose memory is held until it is sent."""
+    answer = _answer(held.body, request)
+    answer.held = held
+    return answer
+
+
+def _answer(body: bytes, request: web.Request) -> _HeldResponse:
+    answer = _HeldResponse(
+        body=body,
         content_type="application/json",
         headers={"Cache-Control": "no-store"},
     )
-    if len(data) > _COMPRESS_FROM and "gzip" in request.headers.get(
+    if len(body) > _COMPRESS_FROM and "gzip" in request.headers.get(
         "Accept-Encoding", ""
     ):
         answer.enable_compression(web.ContentCoding.gzip)
@@ -74,6 +130,7 @@ def answered(handler: Handler) -> Handler:
     @functools.wraps(handler)
     async def wrapped(request: web.Request) -> web.StreamResponse:
         try:
+            check(request, request.query)
             return await handler(request)
         except WatchroomError as error:
             return _refusal(error)

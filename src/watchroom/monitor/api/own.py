@@ -138,7 +138,23 @@ def _scraping(services: Services) -> list[Family]:
 def _answering(services: Services) -> list[Family]:
     queries = services.queries
     outcomes = [((("outcome", kind),), n) for kind, n in queries.counts.items()]
+    memories = [
+        ((("engine", name),), engine.memory)
+        for name, engine in services.engines.items()
+    ]
     return [
+        family(
+            "watchroom_query_memory_bytes",
+            "gauge",
+            "Memory that queries and answers under way hold, as counted.",
+            [(labels, memory.held) for labels, memory in memories],
+        ),
+        family(
+            "watchroom_query_memory_refused_total",
+            "counter",
+            "Queries refused since they or all of them needed too much memory.",
+            [(labels, memory.refused) for labels, memory in memories],
+        ),
         family("watchroom_queries_total", "counter", "Queries.", outcomes),
         _count(
             "watchroom_query_seconds", queries.busy_seconds, "Time spent in queries."

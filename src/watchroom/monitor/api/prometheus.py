@@ -4,28 +4,51 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, TypeVar
 
 from watchroom.errors import QuerySyntaxError
 from watchroom.monitor.api import encode
-from watchroom.monitor.api.answers import answered, success
-from watchroom.monitor.api.params import BadDataError, duration, read, time_ms
-from watchroom.promql.model import Matcher
+from watchroom.monitor.api.answers import (
+    Held,
+    answered,
+    envelope,
+    success,
+    success_held,
+)
+from watchroom.monitor.api.parameters import check
+from watchroom.monitor.api.params import (
+    BadDataError,
+    duration,
+    read,
+    time_ms,
+    whole,
+)
+from watchroom.promql.model import Matcher, Matrix, Vector
 from watchroom.promql.parse import parse
+from watchroom.promql.relabel import is_label_name
 from watchroom.promql.syntax import Selector
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiohttp import web
     from multidict import MultiMapping
 
     from watchroom.monitor.services import Services
-    from watchroom.promql.engine import Engine
-    from watchroom.promql.model import Labels, Queryable
+    from watchroom.promql.engine import Asked, Engine
+    from watchroom.promql.model import Labels, Queryable, Value
+
+_R = TypeVar("_R")
 
 _MOST_POINTS = 11_000
 _MOST_LABEL_SETS = 50_000
 _METADATA_SECONDS = 3600.0
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_TRUNCATED = "results truncated due to limit"
+_STATS = (
+    'value {} for parameter "stats" is deprecated and will be rejected in the next '
+    'major release, use "true" or "all"'
+)
 
 
 class QueryAPI:
@@ -48,19 +71,18 @@ class QueryAPI:
 
     async def query(self, request: web.Request) -> web.StreamResponse:
         """Answer an instant query."""
-        params = await read(request)
+        params = await _parameters(request)
         text = _required(params, "query")
         at = time_ms(params, "time", self._services.now())
-        limit = _timeout(params)
 
-        def work(engine: Engine, queryable: Queryable) -> str:
-            return encode.value(engine.instant(queryable, text, at), at)
+        def ask(engine: Engine, queryable: Queryable, asked: Asked) -> Value:
+            return engine.instant(queryable, text, at, asked)
 
-        return success(await self._services.queries.run(work, limit), request)
+        return await self._answer(request, params, ask, at)
 
     async def query_range(self, request: web.Request) -> web.StreamResponse:
         """Answer a range query."""
-        params = await read(request)
+        params = await _parameters(request)
         text = _required(params, "query")
         start = time_ms(params, "start", None)
         end = time_ms(params, "end", None)
@@ -74,38 +96,75 @@ class QueryAPI:
                 f"more than {_MOST_POINTS} points per series; use a longer step"
             )
 
-        def work(engine: Engine, queryable: Queryable) -> str:
-            return encode.value(engine.range(queryable, text, start, end, step), end)
+        def ask(engine: Engine, queryable: Queryable, asked: Asked) -> Value:
+            return engine.range(queryable, text, start, end, step, asked)
 
-        answer = await self._services.queries.run(work, _timeout(params))
-        return success(answer, request)
+        return await self._answer(request, params, ask, end)
+
+    async def _answer(
+        self,
+        request: web.Request,
+        params: MultiMapping[str],
+        ask: Callable[[Engine, Queryable, Asked], Value],
+        at_ms: int,
+    ) -> web.StreamResponse:
+        limit, lookback = whole(params, "limit"), _lookback(params)
+        stats = params.get("stats", "")
+        timeout = duration(params, "timeout", 0.0) if params.get("timeout") else None
+        asked_at = time.monotonic()
+
+        def work(engine: Engine, queryable: Queryable) -> Held:
+            asked, began = engine.ask(lookback), time.monotonic()
+            try:
+                value = ask(engine, queryable, asked)
+                done = time.monotonic()
+                value, cut = _truncated(value, limit)
+                data = encode.value(value, at_ms, asked.budget.hold)
+                if stats:
+                    times = (began - asked_at, done - began)
+                    data[-1:] = [encode.stats(asked.budget, *times), b"}"]
+                warnings = [*asked.notes.warnings, *([_TRUNCATED] if cut else [])]
+                if stats not in {"", "true", "all"}:
+                    warnings.append(_STATS.format(json.dumps(stats)))
+                body = envelope(data, warnings, asked.notes.infos)
+                return Held(body, asked.budget)
+            except BaseException:
+                asked.budget.close()
+                raise
+
+        held = await self._services.queries.run(work, timeout)
+        return success_held(held, request)
 
     async def series(self, request: web.Request) -> web.StreamResponse:
         """List the series that selectors match."""
-        params = await read(request)
+        params = await _parameters(request)
         if not params.getall("match[]", []):
             raise BadDataError("no match[] parameter provided")
-        found = await self._label_sets(params)
-        rows = (encode.metric(labels) for labels in _limited(sorted(found), params))
-        return success(f"[{','.join(rows)}]", request)
+        found = sorted(await self._label_sets(params))
+        rows, warnings = _limited(found, params)
+        text = ",".join(encode.metric(labels) for labels in rows)
+        return success(f"[{text}]", request, warnings)
 
     async def labels(self, request: web.Request) -> web.StreamResponse:
         """List label names."""
-        params = await read(request)
-        names = {
-            name for labels in await self._label_sets(params) for name, _ in labels
-        }
-        return success(json.dumps(_limited(sorted(names), params)), request)
+        params = await _parameters(request)
+        sets = await self._label_sets(params)
+        found = sorted({name for labels in sets for name, _ in labels})
+        rows, warnings = _limited(found, params)
+        return success(json.dumps(rows), request, warnings)
 
     async def values(self, request: web.Request) -> web.StreamResponse:
         """List the values of one label."""
-        name = request.match_info["name"]
-        if not _LABEL_NAME.fullmatch(name):
+        name = unescape_name(request.match_info["name"])
+        if not is_label_name(name):
             raise BadDataError(f"invalid label name: {name!r}")
-        params = await read(request)
+        params = await _parameters(request)
         sets = await self._label_sets(params)
-        found = {value for labels in sets for key, value in labels if key == name}
-        return success(json.dumps(_limited(sorted(found), params)), request)
+        found = sorted(
+            {value for labels in sets for key, value in labels if key == name}
+        )
+        rows, warnings = _limited(found, params)
+        return success(json.dumps(rows), request, warnings)
 
     async def _label_sets(self, params: MultiMapping[str]) -> set[Labels]:
         """Return the label sets in the time asked for, by default the last hour."""
@@ -118,11 +177,14 @@ class QueryAPI:
         every = selectors or [[Matcher("__name__", "!=", "")]]
 
         def work(engine: Engine, queryable: Queryable) -> set[Labels]:
-            del engine
             found: set[Labels] = set()
             for matchers in every:
-                for group in queryable.select(matchers, start - 1, end):
-                    found.update(group.labels)
+                with engine.ask() as asked:
+                    groups = queryable.select(
+                        matchers, start - 1, end, asked.budget.reserve
+                    )
+                    for group in groups:
+                        found.update(group.labels)
             return found
 
         found = await self._services.queries.run(work)
@@ -131,6 +193,23 @@ class QueryAPI:
                 f"{len(found)} series match, {_MOST_LABEL_SETS} allowed; match fewer"
             )
         return found
+
+
+def unescape_name(name: str) -> str:
+    """Return the name that ``U__a_2e_b`` stands for; any other stands for itself.
+
+    As client_golang's `UnescapeName`: after ``U__`` an underscore is two of them, and
+    a character's code stands between two.
+    """
+    if not name.startswith("U__"):
+        return name
+    parts = re.split(r"_(_|[0-9a-fA-F]{1,6}_)", name[3:])
+    codes = [0x5F if part == "_" else int(part[:-1], 16) for part in parts[1::2]]
+    whole = not any("_" in part for part in parts[::2])
+    if not whole or any(0xD7FF < code < 0xE000 or code > 0x10FFFF for code in codes):
+        return name
+    parts[1::2] = map(chr, codes)
+    return "".join(parts)
 
 
 def matchers_of(text: str) -> list[Matcher]:
@@ -155,14 +234,30 @@ def _required(params: MultiMapping[str], name: str) -> str:
     return text
 
 
-def _timeout(params: MultiMapping[str]) -> float | None:
-    return duration(params, "timeout", 0.0) or None
+async def _parameters(request: web.Request) -> MultiMapping[str]:
+    params = await read(request)
+    check(request, params)
+    return params
 
 
-def _limited(rows: list, params: MultiMapping[str]) -> list:  # type: ignore[type-arg]
-    text = params.get("limit", "")
-    if not text:
-        return rows
-    if not text.isdigit():
-        raise BadDataError('invalid parameter "limit": it is not a whole number')
-    return rows[: int(text)] if int(text) else rows
+def _lookback(params: MultiMapping[str]) -> float:
+    seconds = duration(params, "lookback_delta", 0.0)
+    if seconds < 0:
+        raise BadDataError('invalid parameter "lookback_delta": it is below zero')
+    return seconds
+
+
+def _truncated(value: Value, limit: int) -> tuple[Value, bool]:
+    """Return an answer with at most `limit` series, 0 for all, and if some went."""
+    if isinstance(value, Vector) and 0 < limit < len(value.samples):
+        return Vector(value.samples[:limit]), True
+    if isinstance(value, Matrix) and 0 < limit < len(value.series):
+        return Matrix(value.series[:limit]), True
+    return value, False
+
+
+def _limited(rows: list[_R], params: MultiMapping[str]) -> tuple[list[_R], list[str]]:
+    limit = whole(params, "limit")
+    if not 0 < limit < len(rows):
+        return rows, []
+    return rows[:limit], [_TRUNCATED]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 import platform
+from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from watchroom.monitor.api.answers import answered, success_of
-from watchroom.monitor.api.params import BadDataError
+from watchroom.monitor.api.params import BadDataError, whole
+from watchroom.monitor.api.prometheus import matchers_of
+from watchroom.promql.model import matches_all
 from watchroom.promql.value import format_float
 from watchroom.units import format_duration
 
 if TYPE_CHECKING:
     from aiohttp import web
+    from multidict import MultiMapping
 
     from watchroom.monitor.rule_views import AlertView, GroupView, RuleView
     from watchroom.monitor.scrape import Scraper
@@ -61,6 +65,8 @@ class StatusAPI:
         names = set(request.query.getall("rule_name[]", []))
         groups = set(request.query.getall("rule_group[]", []))
         files = set(request.query.getall("file[]", []))
+        selectors = [matchers_of(t) for t in request.query.getall("match[]", [])]
+        without = _bool(request.query, "exclude_alerts")
         shown = []
         for view in self._services.rules.views():
             if (groups and view.key.name not in groups) or (
@@ -72,8 +78,14 @@ class StatusAPI:
                 for rule in view.rules
                 if (not kind or rule.type.startswith(kind))
                 and (not names or rule.name in names)
+                and (
+                    not selectors
+                    or any(matches_all(one, rule.labels) for one in selectors)
+                )
             ]
-            if rules or not (kind or names):
+            if without:
+                rules = [rule._replace(alerts=()) for rule in rules]
+            if rules or not (kind or names or selectors):
                 shown.append(_group(view, rules))
         return success_of({"groups": shown}, request)
 
@@ -84,18 +96,26 @@ class StatusAPI:
 
     async def targets(self, request: web.Request) -> web.StreamResponse:
         """Answer /api/v1/targets."""
-        state = request.query.get("state", "any").lower()
+        state = request.query.get("state", "").lower() or "any"
+        only = request.query.get("scrapePool", "")
         active, dropped = [], []
-        if state != "dropped":
-            active = [_target(scraper) for scraper in self._services.scrapers.all()]
-        if state != "active":
+        gone = [
+            (pool, labels)
+            for pool, labels in self._services.dropped_targets()
+            if only in {"", pool}
+        ]
+        if state in {"any", "active"}:
+            active = [
+                _target(scraper)
+                for scraper in self._services.scrapers.all()
+                if only in {"", scraper.target.pool}
+            ]
+        if state in {"any", "dropped"}:
             dropped = [
                 {"discoveredLabels": dict(labels), "scrapePool": pool}
-                for pool, labels in self._services.dropped_targets()
+                for pool, labels in gone
             ]
-        counts: dict[str, int] = {}
-        for pool, _ in self._services.dropped_targets():
-            counts[pool] = counts.get(pool, 0) + 1
+        counts = Counter(pool for pool, _ in gone)
         return success_of(
             {
                 "activeTargets": active,
@@ -103,6 +123,7 @@ class StatusAPI:
                 "droppedTargetCounts": {
                     job.name: counts.get(job.name, 0)
                     for job, _ in self._services.config.jobs
+                    if only in {"", job.name}
                 },
             },
             request,
@@ -116,6 +137,8 @@ class StatusAPI:
 
     async def metadata(self, request: web.Request) -> web.StreamResponse:
         """Answer what is kept for no metric: types and help texts, flags."""
+        for name in ("limit", "limit_per_metric"):
+            whole(request.query, name)
         return success_of({}, request)
 
     async def build(self, request: web.Request) -> web.StreamResponse:
@@ -150,6 +173,13 @@ class StatusAPI:
             },
             request,
         )
+
+
+def _bool(params: MultiMapping[str], name: str) -> bool:
+    text = params.get(name, "").lower()
+    if text not in {"", "0", "1", "t", "f", "true", "false"}:
+        raise BadDataError(f'invalid parameter "{name}": {text!r} is not true or false')
+    return text in {"1", "t", "true"}
 
 
 def _group(view: GroupView, rules: list[RuleView]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.store.head import ChunkView
     from watchroom.monitor.store.index import Index, Matched
     from watchroom.monitor.store.memory import Memory
-    from watchroom.promql.model import Floats, Mask, Matcher, Times
+    from watchroom.promql.model import Floats, Mask, Matcher, Reserve, Times
 
     Ids = NDArray[np.int64]
 
@@ -61,7 +61,11 @@ class Snapshot:
         memory.snapshots.add(self)
 
     def select(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        reserve: Reserve | None = None,
     ) -> Sequence[Group]:
         """Return the matching series with their samples in ``start_ms < t <= end_ms``.
 
@@ -69,7 +73,8 @@ class Snapshot:
         stands once, in a group of its own.
 
         Raises:
-            QueryLimitError: More cells than the store allows would be read.
+            QueryLimitError: More cells than the store or `reserve` allow would be
+                read.
             StoreError: The disk cannot be read now.
         """
         with self._memory.lock:
@@ -80,7 +85,7 @@ class Snapshot:
         chosen = np.zeros(size, np.bool_)
         chosen[matched.ids] = True
         families = list(self._families(matched, chosen, start_ms, end_ms))
-        self._limit(families)
+        self._limit(families, reserve)
         return [
             group for parts in _apart(families) for group in self._groups(join(parts))
         ]
@@ -145,7 +150,9 @@ class Snapshot:
         reading.cache.decoded(len(rows))
         return cells
 
-    def _limit(self, families: Sequence[Sequence[Part]]) -> None:
+    def _limit(
+        self, families: Sequence[Sequence[Part]], reserve: Reserve | None
+    ) -> None:
         cells = sum(
             len(part.series) * len(part.times) for parts in families for part in parts
         )
@@ -154,6 +161,8 @@ class Snapshot:
                 f"the selector covers {cells} samples, more than "
                 f"{self._reading.max_cells}: name fewer series or a shorter range"
             )
+        if reserve is not None:
+            reserve(cells)
 
     def _groups(self, joined: Joined) -> Iterator[Group]:
         series, states = joined.series, joined.states
