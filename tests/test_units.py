@@ -86,6 +86,16 @@ def test_no_hardening_blinds_the_exporter():
     assert {service["Restart"], monitor["Restart"]} == {"always"}
 
 
+def test_no_unit_takes_the_apps_memory_or_runs_out_of_descriptors():
+    for name in ("watchroom-exporter.service", "watchroom-monitor.service"):
+        service = unit(name)
+        # Of the machine's, whatever that has: the kernel ends the unit, not the app.
+        assert service["MemoryMax"] in {"25%", "50%"}
+        assert int(service["LimitNOFILE"]) >= 65_536
+    # Which protects it from others only while its own memory is bounded.
+    assert int(service["OOMScoreAdjust"]) < 0
+
+
 @pytest.fixture
 def host(tmp_path):
     """A machine with the project in srv/shop, and the paths of the units on it."""

@@ -218,7 +218,7 @@ class Monitor:
         self.log = tmp_path / "monitor.log"
         self.process = None
 
-    def start(self, *options, host="127.0.0.1", **env):
+    def start(self, *options, host="127.0.0.1", preexec_fn=None, **env):
         command = [
             *(sys.executable, "-W", "error", "-m", "watchroom", "run"),
             *(str(self.files.path), "--listen", f"{host}:{self.port}"),
@@ -227,7 +227,11 @@ class Monitor:
         base = {k: v for k, v in os.environ.items() if not k.startswith("WATCHROOM")}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, env={**base, **env}, stdout=log, stderr=subprocess.STDOUT
+                command,
+                env={**base, **env},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=preexec_fn,  # noqa: PLW1509 - limits of the child
             )
         return self
 

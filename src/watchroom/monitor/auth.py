@@ -198,10 +198,14 @@ class Access:
         """Return what the forms of this page must send as `FORM_FIELD`."""
         return self.sessions.form_token(cookie_of(request))
 
+    def is_open(self, request: web.Request) -> bool:
+        """Return whether a path is open to strangers, who may know a secret in it."""
+        path = self.path_of(request)
+        return path in _OPEN_PATHS or path.startswith(_SIGNED)
+
     def problem(self, request: web.Request) -> tuple[int, str] | None:
         """Return the status and reason to refuse with, or None."""
-        path = self.path_of(request)
-        if path in _OPEN_PATHS or path.startswith(_SIGNED):
+        if self.is_open(request):
             return self._origin_problem(request)
         trusted = self.bears_token(request)
         host = host_of(request.headers.get("Host", ""))
@@ -273,7 +277,7 @@ class Access:
         self, request: web.Request, handler: Handler
     ) -> web.StreamResponse:
         """Refuse what may not be, and put the security headers on every answer."""
-        problem = self.problem(request) or await self._form_problem(request)
+        problem = self.problem(request)
         if problem is not None:
             self.refused += 1
             answer = self._refusal(request, *problem)
@@ -288,6 +292,15 @@ class Access:
         if isinstance(answer, web.HTTPException):
             raise answer
         return answer
+
+    @web.middleware
+    async def forms(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse a form that is not of one of our pages."""
+        problem = await self._form_problem(request)
+        if problem is None:
+            return await handler(request)
+        self.refused += 1
+        return self._refusal(request, *problem)
 
     def _for_people(
         self, request: web.Request, answer: web.StreamResponse, *, stranger: bool
@@ -304,10 +317,8 @@ class Access:
             or answer.content_type != "text/plain"
         ):
             return answer
-        open_ = path in _OPEN_PATHS or path.startswith(_SIGNED)
-        found = self.said(
-            request, answer.status, answer.text or "", stranger=stranger or open_
-        )
+        stranger = stranger or self.is_open(request)
+        found = self.said(request, answer.status, answer.text or "", stranger=stranger)
         for name in ("WWW-Authenticate", "Allow"):
             if name in answer.headers:
                 found.headers[name] = answer.headers[name]

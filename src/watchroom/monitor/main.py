@@ -15,6 +15,7 @@ from watchroom.monitor.api.delivery_metrics import as_alertmanager
 from watchroom.monitor.auth import Access, Listen
 from watchroom.monitor.config import Loaded, load
 from watchroom.monitor.dispatch import Dispatcher
+from watchroom.monitor.doors import Doors, most_connections, raise_limit
 from watchroom.monitor.evaluate import Evaluator
 from watchroom.monitor.fetch import session
 from watchroom.monitor.heartbeat import watchful
@@ -147,6 +148,7 @@ class _Monitor:
         self._state = state
         self._store = store
         self._url = url
+        self._doors = Doors(most_connections(raise_limit()))
         self._public = (loaded.monitor_url or url).rstrip("/")
         self._schedule = Schedule()
         self._parse_pool = ThreadPoolExecutor(2, thread_name_prefix="scrape")
@@ -163,7 +165,9 @@ class _Monitor:
             reloader = Reloader(services, jobs, evaluator)
             services.reload = reloader
             await asyncio.to_thread(load_rules, services, self._loaded)
-            runner = await serve(application(services), self._options.listen)
+            runner = await serve(
+                application(services), self._options.listen, self._doors
+            )
             storage.note_address(self._url)
             tasks = [
                 asyncio.create_task(services.notifier.run(), name="notifier"),
@@ -190,6 +194,7 @@ class _Monitor:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                self._doors.close()
                 await runner.cleanup()
                 await asyncio.to_thread(services.queries.close)
                 self._parse_pool.shutdown()
@@ -243,6 +248,7 @@ class _Monitor:
             itself=itself,
             scrapers=scrapers,
             access=self._access,
+            doors=self._doors,
             reload=_not_yet,
             dropped_targets=jobs.dropped,
             discovery_failures=jobs.failures,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.auth import Access
     from watchroom.monitor.config import Loaded
     from watchroom.monitor.dispatch import Dispatcher
+    from watchroom.monitor.doors import Doors
     from watchroom.monitor.itself import Itself
     from watchroom.monitor.ledger import Ledger
     from watchroom.monitor.notify import Notifier
@@ -69,6 +70,7 @@ class Services:
     itself: Itself
     scrapers: Scrapers
     access: Access
+    doors: Doors
     reload: Callable[[], Awaitable[str]]
     dropped_targets: Callable[[], list[tuple[str, Labels]]]
     discovery_failures: Callable[[], dict[str, tuple[int, str]]]

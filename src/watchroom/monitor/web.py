@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+import time
+from typing import TYPE_CHECKING, cast
 
-from aiohttp import web
+from aiohttp import web, web_response
+from aiohttp.http_exceptions import HttpProcessingError
 
 from watchroom.errors import ConfigError
 from watchroom.monitor.api.alertmanager import AlertmanagerAPI
@@ -25,10 +28,12 @@ from watchroom.monitor.console.render import Renderer
 from watchroom.monitor.console.silences import SilencesPage
 
 if TYPE_CHECKING:
-    from watchroom.monitor.auth import Listen
+    from watchroom.monitor.auth import Handler, Listen
+    from watchroom.monitor.doors import Doors
     from watchroom.monitor.services import Services
 
 _LARGEST_REQUEST = 1024 * 1024
+_LOG_SECONDS = 60.0
 _APIS = (
     QueryAPI,
     StatusAPI,
@@ -49,10 +54,39 @@ _PAGES = (
 )
 
 
+class _Seldom(logging.Filter):
+    """Lets one line a minute through about requests that are no HTTP, in short."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, HttpProcessingError):
+            return True
+        if time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + _LOG_SECONDS
+        record.msg, record.args, record.exc_info = "a request is no HTTP", (), None
+        return True
+
+
 def application(services: Services) -> web.Application:
     """Return the monitor's web application."""
+    # Whoever asks learns no versions of ours, not even by a request that is no HTTP.
+    web_response.SERVER_SOFTWARE = "watchroom"  # type: ignore[attr-defined]
+    doors, access = services.doors, services.access
+
+    @web.middleware
+    async def bodies(request: web.Request, handler: Handler) -> web.StreamResponse:
+        await doors.read(request, stranger=access.is_open(request))
+        return await handler(request)
+
     app = web.Application(
-        middlewares=[services.access.middleware], client_max_size=_LARGEST_REQUEST
+        # Who asks is looked at before anything of the body is.
+        middlewares=[doors.middleware, access.middleware, bodies, access.forms],
+        client_max_size=_LARGEST_REQUEST,
     )
     renderer = Renderer(services)
     services.access.said = renderer.error
@@ -76,18 +110,21 @@ async def _to_the_folder(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther(f"{request.path.rpartition('/')[2]}/")
 
 
-async def serve(app: web.Application, listen: Listen) -> web.AppRunner:
-    """Start answering; clean the runner up to stop.
+async def serve(app: web.Application, listen: Listen, doors: Doors) -> web.AppRunner:
+    """Start answering; close the doors and clean the runner up to stop.
 
     Raises:
         ConfigError: The address is taken, or not ours.
     """
+    log = logging.getLogger(__name__)
+    if not log.filters:
+        log.addFilter(_Seldom())
     runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=2.0
+        app, access_log=None, handle_signals=False, shutdown_timeout=2.0, logger=log
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, listen.host, listen.port, backlog=256).start()
+        await doors.listen(cast("web.Server", runner.server), listen.host, listen.port)
     except OSError as error:
         await runner.cleanup()
         raise ConfigError(

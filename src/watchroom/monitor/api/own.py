@@ -159,6 +159,13 @@ def _answering(services: Services) -> list[Family]:
         _count(
             "watchroom_query_seconds", queries.busy_seconds, "Time spent in queries."
         ),
+        _one("watchroom_http_connections", services.doors.open, "Connections now."),
+        family(
+            "watchroom_http_connections_closed_total",
+            "counter",
+            "Connections closed: they kept the monitor waiting, or were too many.",
+            [((("why", why),), n) for why, n in services.doors.closed.items()],
+        ),
         _count(
             "watchroom_requests_refused",
             services.access.refused,

@@ -1,0 +1,302 @@
+"""The connections that browsers and programs hold to the monitor: bounded and timed.
+
+Whoever opens connections and says nothing takes descriptors that scrapes, pages and
+databases need. asyncio's own accept loop meets that with one log line per attempt,
+thousands a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import resource
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp import ClientError, web
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_LOG = logging.getLogger(__name__)
+_MOST_DESCRIPTORS = 65_536
+_MOST = 512
+_FEWEST = 8
+_BACKLOG = 256
+_AT_ONCE = 16
+"""Connections taken before others of the loop have their turn."""
+HEAD_SECONDS = 10.0
+BODY_SECONDS = 20.0
+IDLE_SECONDS = 60.0
+"""For a next request, and for an answer to be read."""
+_STRANGERS_BYTES = 16 * 1024
+_SWEEP_SECONDS = 1.0
+_GRACE_SECONDS = 0.1
+"""In which nobody is displaced: a request takes some turns of the loop to be seen."""
+_FULL_SECONDS = 0.02
+_PAUSE_SECONDS = 0.5
+_LOG_SECONDS = 60.0
+
+
+def raise_limit() -> int:
+    """Raise the soft limit of open files to the hard one; return what it is then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(hard, wanted)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return wanted
+    return min(soft, wanted) if soft != resource.RLIM_INFINITY else wanted
+
+
+def most_connections(descriptors: int) -> int:
+    """Return how many connections may be open: the other half is for the watch."""
+    return max(_FEWEST, min(_MOST, descriptors // 2))
+
+
+@dataclass
+class _Connection:
+    """One of them.
+
+    Attributes:
+        since: When it began to keep us waiting.
+        seconds: How long it may.
+        waits: Whether the next move is the client's.
+    """
+
+    since: float
+    seconds: float
+    waits: bool = True
+
+    def wait(self, now: float, seconds: float) -> None:
+        """Begin to wait for the client."""
+        self.since, self.seconds, self.waits = now, seconds, True
+
+
+class Doors:
+    """Takes connections, and closes those that keep it waiting.
+
+    Args:
+        most: Open at once. One more closes the one that has kept us waiting longest.
+        now: Seconds that only grow.
+    """
+
+    def __init__(self, most: int, now: Callable[[], float] = time.monotonic) -> None:
+        self.most = most
+        self.closed = {"late": 0, "displaced": 0, "no descriptor": 0}
+        self._now = now
+        self._open: dict[asyncio.BaseTransport, _Connection] = {}
+        self._arriving: set[asyncio.Task[None]] = set()
+        self._sockets: list[socket.socket] = []
+        self._last_said = -_LOG_SECONDS
+        self._sweeper: asyncio.Task[None] | None = None
+
+    @property
+    def open(self) -> int:
+        """How many are open."""
+        return len(self._open) + len(self._arriving)
+
+    async def listen(
+        self, protocol: Callable[[], asyncio.Protocol], host: str, port: int
+    ) -> None:
+        """Take connections at every address of a name.
+
+        Raises:
+            OSError: The address is taken, or not ours.
+        """
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        try:
+            for family, kind, number, _, address in dict.fromkeys(found):
+                self._sockets.append(_bound(family, kind, number, address))
+        except OSError:
+            self.close()
+            raise
+        for one in self._sockets:
+            loop.add_reader(one, self._accept, one, protocol)
+        self._sweeper = asyncio.create_task(self._sweep(), name="doors")
+
+    def close(self) -> None:
+        """Take no more; those that are open stay."""
+        for one in self._sockets:
+            with contextlib.suppress(RuntimeError):  # no loop runs
+                asyncio.get_running_loop().remove_reader(one)
+            one.close()
+        self._sockets.clear()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    def _accept(
+        self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol]
+    ) -> None:
+        for turn in range(_AT_ONCE):
+            if self.open >= self.most:
+                self._forget_closed()
+            if self.open >= self.most:
+                # One a turn: who has just come must have time to be heard. The kernel
+                # keeps the others.
+                if turn == 0 and not self._displace():
+                    self._pause(listening, protocol, _FULL_SECONDS)
+                if turn > 0 or self.open >= self.most:
+                    return
+            try:
+                taken, _ = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                why = f"no connection can be taken: {error.strerror}"
+                self._count("no descriptor", why)
+                self._displace()
+                self._pause(listening, protocol, _PAUSE_SECONDS)
+                return
+            taken.setblocking(False)
+            task = asyncio.create_task(self._take(taken, protocol))
+            self._arriving.add(task)
+            task.add_done_callback(self._arriving.discard)
+
+    async def _take(
+        self, taken: socket.socket, protocol: Callable[[], asyncio.Protocol]
+    ) -> None:
+        try:
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
+                protocol, taken
+            )
+        except OSError:
+            taken.close()
+            return
+        self._open.setdefault(transport, _Connection(self._now(), HEAD_SECONDS))
+
+    def _pause(
+        self,
+        listening: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        seconds: float,
+    ) -> None:
+        """Leave a listening socket alone for a moment."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+
+        def resume() -> None:
+            if listening in self._sockets:
+                loop.add_reader(listening, self._accept, listening, protocol)
+
+        loop.call_later(seconds, resume)
+
+    def _displace(self) -> bool:
+        """Close the connection that has kept us waiting longest, if any does."""
+        young = self._now() - _GRACE_SECONDS
+        waiting = [
+            (one.since, number, transport)
+            for number, (transport, one) in enumerate(self._open.items())
+            if one.waits and one.since <= young
+        ]
+        if not waiting:
+            return False
+        self._abort([min(waiting)[-1]])
+        self._count("displaced", f"{self.most} connections are open")
+        return True
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            self._forget_closed()
+            now = self._now()
+            late = [
+                t
+                for t, one in self._open.items()
+                if one.waits and one.since + one.seconds < now
+            ]
+            self._abort(late)
+            self.closed["late"] += len(late)
+
+    def _abort(self, transports: Iterable[asyncio.BaseTransport]) -> None:
+        for one in transports:
+            del self._open[one]
+            if isinstance(one, asyncio.Transport):
+                one.abort()
+
+    def _forget_closed(self) -> None:
+        for one in [one for one in self._open if one.is_closing()]:
+            del self._open[one]
+
+    def _count(self, kind: str, why: str) -> None:
+        self.closed[kind] += 1
+        if self._now() - self._last_said >= _LOG_SECONDS:
+            self._last_said = self._now()
+            _LOG.warning(
+                "%s: connections that keep the monitor waiting are closed, the oldest "
+                "first (so far %s)",
+                why,
+                ", ".join(f"{n} {name}" for name, n in self.closed.items() if n),
+            )
+
+    @web.middleware
+    async def middleware(
+        self, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        """Note that a connection waits for us, until it is answered."""
+        mine = self._of(request)
+        mine.waits = False
+        try:
+            return await handler(request)
+        finally:
+            mine.wait(self._now(), IDLE_SECONDS)
+
+    async def read(self, request: web.Request, *, stranger: bool) -> None:
+        """Have the whole body of a request before it is worked on.
+
+        Args:
+            request: The request.
+            stranger: Whether nothing is known of who asks: then it must be short.
+
+        Raises:
+            web.HTTPException: It did not come in time, or is too large.
+        """
+        if not request.body_exists:
+            return
+        length = request.content_length
+        if stranger and (length is None or length > _STRANGERS_BYTES):
+            raise web.HTTPRequestEntityTooLarge(_STRANGERS_BYTES, length or 0)
+        mine = self._of(request)
+        mine.wait(self._now(), BODY_SECONDS + 2 * _SWEEP_SECONDS)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                await request.read()
+        except (TimeoutError, OSError, ClientError, web.RequestPayloadError):
+            late = web.HTTPRequestTimeout(text="the body did not come in time\n")
+            late.force_close()
+            raise late from None
+        finally:
+            mine.waits = False
+
+    def _of(self, request: web.Request) -> _Connection:
+        fresh = _Connection(self._now(), HEAD_SECONDS)
+        if request.transport is None or request.transport.is_closing():
+            return fresh
+        return self._open.setdefault(request.transport, fresh)
+
+
+def _bound(
+    family: int, kind: int, number: int, address: tuple[object, ...]
+) -> socket.socket:
+    made = socket.socket(family, kind, number)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(address)
+        made.listen(_BACKLOG)
+        made.setblocking(False)
+    except OSError:
+        made.close()
+        raise
+    return made
