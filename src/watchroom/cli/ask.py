@@ -12,7 +12,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import ConfigError, WatchroomError
-from watchroom.formats import rundir
+from watchroom.formats import caps, rundir
+from watchroom.formats.reading import text_of
 from watchroom.monitor.storage_dir import read_token, states_of
 
 if TYPE_CHECKING:
@@ -142,10 +143,12 @@ def url_of(directory: Path | None, url: str | None) -> tuple[str, str]:
         return url or DEFAULT_URL, ""
     path = directory / "watchroom.json"
     try:
-        known = json.loads(path.read_text())
+        text = text_of(path)
+        caps.json_within(text, path)
+        known = json.loads(text)
         project = str(known.get("project", ""))
         environment = str(known.get("environment") or rundir.PRODUCTION)
-    except (OSError, ValueError, AttributeError) as error:
+    except (ConfigError, ValueError, AttributeError) as error:
         raise ConfigError(
             "cannot be read",
             file=path,

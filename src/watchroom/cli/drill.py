@@ -18,6 +18,7 @@ from watchroom.cli.types import DURATION
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.formats import alertmanager as alertmanager_file
 from watchroom.formats import manifest as manifest_file
+from watchroom.formats.reading import text_of
 from watchroom.prove.batch import Batch, Outcome
 from watchroom.prove.chain import View, real_pages
 from watchroom.prove.drill import Built, DrillRun, How
@@ -172,23 +173,15 @@ def read_built(directory: Path) -> Built:
         ConfigError: Nothing was, or it is damaged.
     """
     manifest, config = directory / "watchroom.json", directory / "alertmanager.yml"
+    hint = (
+        "give the directory that `watchroom build` wrote, or write it: "
+        f"watchroom build {directory}"
+    )
     return Built(
         directory,
-        manifest_file.load(_read(manifest), str(manifest)),
-        alertmanager_file.load(_read(config), str(config)),
+        manifest_file.load(text_of(manifest, hint), str(manifest)),
+        alertmanager_file.load(text_of(config, hint), str(config)),
     )
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be read: {error.strerror}",
-            file=path,
-            hint="give the directory that `watchroom build` wrote, or write it: "
-            f"watchroom build {path.parent}",
-        ) from None
 
 
 def _refuse_in_earnest(chain: Chain, *, force: bool) -> None:

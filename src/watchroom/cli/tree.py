@@ -11,6 +11,7 @@ from watchroom.derive.files import MANIFEST, fingerprint
 from watchroom.derive.local import README
 from watchroom.errors import ConfigError
 from watchroom.formats import contacts, manifest
+from watchroom.formats.reading import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +44,7 @@ def recorded(root: Path) -> manifest.Manifest | None:
     path = root / MANIFEST
     if not path.is_file():
         return None
-    return manifest.load(path.read_text(), str(path))
+    return manifest.load(text_of(path), str(path))
 
 
 def fragments(root: Path) -> dict[str, str]:
@@ -51,9 +52,9 @@ def fragments(root: Path) -> dict[str, str]:
     paths = [root / each for each in _FRAGMENTS]
     paths += sorted((root / "local" / "rules").glob("*.yml"))
     return {
-        path.relative_to(root).as_posix(): path.read_text()
+        path.relative_to(root).as_posix(): text_of(path)
         for path in paths
-        if path.is_file()
+        if path.exists()
     }
 
 

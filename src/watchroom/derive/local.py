@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from watchroom.errors import ConfigError
 from watchroom.formats import alertmanager, prometheus, yamlfile
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PROMETHEUS = "local/prometheus.yml"
 ALERTMANAGER = "local/alertmanager.yml"
@@ -66,16 +62,17 @@ def with_jobs(
     """Return `config` with the jobs of a local file appended.
 
     Raises:
-        ConfigError: The file is wrong, or makes the whole wrong; it names the file.
+        ConfigError: The file is wrong, or makes the whole wrong; with its line.
     """
     if text is None:
         return config
-    local, _ = yamlfile.load(text, file, Jobs)
-    merged = msgspec.structs.replace(
+    local, node = yamlfile.load(text, file, Jobs)
+    taken = [job.job_name for job in config.scrape_configs]
+    with yamlfile.placed(node, file):
+        prometheus.check_jobs(local.scrape_configs, config.global_, taken)
+    return msgspec.structs.replace(
         config, scrape_configs=[*config.scrape_configs, *local.scrape_configs]
     )
-    _check(lambda: prometheus.load(prometheus.dump(merged), file), file)
-    return merged
 
 
 def with_routes(
@@ -84,29 +81,23 @@ def with_routes(
     """Return `config` with the routes, receivers and inhibitions of a local file.
 
     Raises:
-        ConfigError: The file is wrong, or makes the whole wrong; it names the file.
+        ConfigError: The file is wrong, or makes the whole wrong; with its line.
     """
     if text is None:
         return config
-    local, _ = yamlfile.load(text, file, Routes)
+    local, node = yamlfile.load(text, file, Routes)
+    taken = [receiver.name for receiver in config.receivers]
+    with yamlfile.placed(node, file):
+        names = alertmanager.check_receivers(local.receivers, taken)
+        for i, one in enumerate(local.routes):
+            alertmanager.check_route(one, f"routes[{i}]", names)
+        alertmanager.check_inhibitions(local.inhibit_rules)
     route = msgspec.structs.replace(
         config.route, routes=[*(config.route.routes or []), *local.routes]
     )
-    merged = msgspec.structs.replace(
+    return msgspec.structs.replace(
         config,
         route=route,
         receivers=[*config.receivers, *local.receivers],
         inhibit_rules=[*config.inhibit_rules, *local.inhibit_rules],
     )
-    _check(lambda: alertmanager.load(alertmanager.dump(merged), file), file)
-    return merged
-
-
-def _check(load: Callable[[], object], file: str) -> None:
-    """Raise the loader's error without the line, which is of the merged file."""
-    try:
-        load()
-    except ConfigError as error:
-        raise ConfigError(
-            f"{error.what} (once merged)", file=file, field=error.field, hint=error.hint
-        ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -21,6 +21,9 @@ from watchroom.formats.receivers import (
     WebhookConfig,
 )
 from watchroom.units import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
 
 __all__ = [
     "Alertmanager",
@@ -100,25 +103,48 @@ def load(text: str, file: str) -> Alertmanager:
             matcher or duration, or a route to an unknown receiver; with its line.
     """
     config, node = yamlfile.load(text, file, Alertmanager)
-    names = [receiver.name for receiver in config.receivers]
     with yamlfile.placed(node, file):
-        for i, receiver in enumerate(config.receivers):
-            receivers.check(receiver, f"receivers[{i}]")
-            if receiver.name in names[:i]:
-                raise ConfigError(
-                    f"two receivers are named {receiver.name!r}",
-                    field=f"receivers[{i}].name",
-                )
+        names = check_receivers(config.receivers)
         with yamlfile.within("global"):
             _duration(config.global_.resolve_timeout, "resolve_timeout")
         _check_root(config.route)
-        _check_route(config.route, "route", set(names))
-        for i, rule in enumerate(config.inhibit_rules):
-            with yamlfile.within(f"inhibit_rules[{i}]"):
-                for side in ("source_matchers", "target_matchers"):
-                    _check_matchers(getattr(rule, side), side)
-                _check_names(rule.equal, "equal")
+        check_route(config.route, "route", names)
+        check_inhibitions(config.inhibit_rules)
     return config
+
+
+def check_receivers(
+    given: Sequence[Receiver], taken: Collection[str] = ()
+) -> frozenset[str]:
+    """Refuse receivers that could not send; return all names, with those `taken`.
+
+    Raises:
+        ConfigError: With the field below ``receivers``.
+        NotSupportedError: Likewise.
+    """
+    names = set(taken)
+    for i, receiver in enumerate(given):
+        receivers.check(receiver, f"receivers[{i}]")
+        if receiver.name in names:
+            raise ConfigError(
+                f"two receivers are named {receiver.name!r}",
+                field=f"receivers[{i}].name",
+            )
+        names.add(receiver.name)
+    return frozenset(names)
+
+
+def check_inhibitions(rules: Sequence[InhibitRule]) -> None:
+    """Refuse what does not parse of ``inhibit_rules``.
+
+    Raises:
+        ConfigError: With the field below it.
+    """
+    for i, rule in enumerate(rules):
+        with yamlfile.within(f"inhibit_rules[{i}]"):
+            for side in ("source_matchers", "target_matchers"):
+                _check_matchers(getattr(rule, side), side)
+            _check_names(rule.equal, "equal")
 
 
 def dump(config: Alertmanager) -> str:
@@ -137,7 +163,12 @@ def _check_root(route: Route) -> None:
         raise ConfigError("nothing comes after the first route", field="route.continue")
 
 
-def _check_route(route: Route, field: str, names: set[str]) -> None:
+def check_route(route: Route, field: str, names: Collection[str]) -> None:
+    """Refuse a route that cannot work, or one below it.
+
+    Raises:
+        ConfigError: With its field below `field`.
+    """
     with yamlfile.within(field):
         if route.receiver and route.receiver not in names:
             raise ConfigError(
@@ -154,7 +185,7 @@ def _check_route(route: Route, field: str, names: set[str]) -> None:
             if _duration(value, name) <= 0 and name != "group_wait":
                 raise ConfigError("must be longer than 0", field=name)
         for i, child in enumerate(route.routes):
-            _check_route(child, f"routes[{i}]", names)
+            check_route(child, f"routes[{i}]", names)
 
 
 def _check_matchers(texts: list[str], field: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -12,6 +12,9 @@ from watchroom.formats import addresses, known_keys, relabel, yamlfile
 from watchroom.formats.receivers import Authorization
 from watchroom.formats.relabel import RelabelConfig
 from watchroom.units import parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
 
 __all__ = [
     "Alerting",
@@ -26,6 +29,7 @@ __all__ = [
     "StaticConfig",
     "body_limit",
     "check_job",
+    "check_jobs",
     "dump",
     "evaluation_seconds",
     "load",
@@ -157,19 +161,38 @@ def load(text: str, file: str) -> Prometheus:
                     hint="only the file's name may hold a *",
                 )
         _check_alerting(config.alerting or Alerting())
-        jobs: set[str] = set()
-        for i, job in enumerate(config.scrape_configs):
-            with yamlfile.within(f"scrape_configs[{i}]"):
-                if job.job_name in jobs:
-                    raise ConfigError(f"two jobs are named {job.job_name!r}")
-                jobs.add(job.job_name)
-                check_job(job, config.global_)
+        check_jobs(config.scrape_configs, config.global_)
     return config
 
 
 def dump(config: Prometheus) -> str:
     """Return the YAML of `config`."""
     return yamlfile.dump(msgspec.to_builtins(config))
+
+
+def check_jobs(
+    jobs: Sequence[ScrapeConfig], defaults: Global, taken: Collection[str] = ()
+) -> None:
+    """Refuse jobs that cannot work, and a name that another job has.
+
+    Args:
+        jobs: What a file has under ``scrape_configs``.
+        defaults: Of the whole.
+        taken: The names of jobs elsewhere.
+
+    Raises:
+        ConfigError: With the field in that file.
+        NotSupportedError: Likewise.
+    """
+    names = set(taken)
+    for i, job in enumerate(jobs):
+        with yamlfile.within(f"scrape_configs[{i}]"):
+            if job.job_name in names:
+                raise ConfigError(
+                    f"two jobs are named {job.job_name!r}", field="job_name"
+                )
+            names.add(job.job_name)
+            check_job(job, defaults)
 
 
 def check_job(job: ScrapeConfig, defaults: Global) -> None:

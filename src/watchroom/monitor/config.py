@@ -20,11 +20,11 @@ from watchroom.formats import (
     yamlfile,
 )
 from watchroom.formats.grafana_import import Sheet
+from watchroom.formats.reading import matching, text_of
 from watchroom.monitor.alert_rule import check_templates
 from watchroom.monitor.discovery import static_groups
 from watchroom.monitor.inhibit import compile_rules as compile_inhibitions
 from watchroom.monitor.integrations import integrations
-from watchroom.monitor.reading import matching, text_of
 from watchroom.monitor.relabel import compile_rules
 from watchroom.monitor.route import compile_route
 from watchroom.monitor.targets import BODY_LIMIT, SAMPLE_LIMIT, Job, build

@@ -11,8 +11,8 @@ import msgspec
 
 from watchroom.errors import FormatError, WatchroomError
 from watchroom.formats import caps, yamlfile
+from watchroom.formats.reading import matching, text_of
 from watchroom.monitor.fetch import problem
-from watchroom.monitor.reading import matching, text_of
 from watchroom.monitor.targets import TargetGroup
 from watchroom.units import parse_duration
 

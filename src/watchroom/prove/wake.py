@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from watchroom.errors import ConfigError
 from watchroom.formats import contacts as contacts_file
 from watchroom.formats.manifest import nearest
+from watchroom.formats.reading import text_of
 from watchroom.prove import client, road, wire
 from watchroom.prove.chain import View
 from watchroom.prove.drill import DrillRun, How
@@ -78,14 +79,7 @@ def person(built: Built, name: str) -> Contact:
         ConfigError: There is no such contact, or nothing to tell them by.
     """
     path = built.directory / contacts_file.PATH
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be read: {error.strerror}",
-            file=path,
-            hint="write it: contacts: [{name: Ann, receivers: [ops]}]",
-        ) from None
+    text = text_of(path, "write it: contacts: [{name: Ann, receivers: [ops]}]")
     receivers = [one.name for one in built.config.receivers]
     known = contacts_file.load(text, str(path), receivers)
     found = known.named(name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from watchroom.errors import ConfigError
 from watchroom.formats import grafana
+from watchroom.formats.reading import text_of
 from watchroom.prove import client
 from watchroom.prove.world import Finding, green, named, red, unclear
 from watchroom.units import format_duration, parse_duration
@@ -29,7 +30,7 @@ def dashboards(world: World) -> Finding:
     found: list[Dashboard] = []
     for path in paths:
         try:
-            found.append(grafana.load(path.read_text(), str(path)))
+            found.append(grafana.load(text_of(path), str(path)))
         except ConfigError as error:
             return red(str(error), f"build again: {world.command('build')}")
     asked = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from watchroom.errors import ConfigError
 from watchroom.formats import contacts as contacts_file
+from watchroom.formats.reading import text_of
 from watchroom.prove import road
 from watchroom.prove.records import PASSED
 from watchroom.prove.world import Finding, green, named, red, unclear
@@ -96,18 +97,14 @@ def team(world: World) -> Finding:
 
 def _contacts(world: World) -> Contacts | Finding:
     path = world.built.directory / contacts_file.PATH
-    try:
-        text = path.read_text()
-    except FileNotFoundError:
+    if not path.exists():
         return red(
             f"{path} is not there: nobody is on call",
             "write it: contacts: [{name: Ann, receivers: [ops]}]",
         )
-    except OSError as error:
-        return red(f"{path} cannot be read: {error.strerror}", "make it readable")
     receivers = [one.name for one in world.built.config.receivers]
     try:
-        return contacts_file.load(text, str(path), receivers)
+        return contacts_file.load(text_of(path), str(path), receivers)
     except ConfigError as error:
         return red(str(error), "correct that line")
 

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def text_of(path: Path) -> str:
+def text_of(path: Path, hint: str = "make it with: watchroom build DIR") -> str:
     """Return the text of a file.
+
+    Args:
+        path: The file.
+        hint: What to do where it is missing.
 
     Raises:
         ConfigError: It is missing, no regular file (a pipe would never end), larger
@@ -27,9 +31,7 @@ def text_of(path: Path) -> str:
         caps.bytes_within(found.st_size, path)
         return path.read_text("utf-8")
     except FileNotFoundError as error:
-        raise ConfigError(
-            "is missing", file=path, hint="make it with: watchroom build DIR"
-        ) from error
+        raise ConfigError("is missing", file=path, hint=hint) from error
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=path) from error
     except UnicodeDecodeError as error:
