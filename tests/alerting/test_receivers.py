@@ -37,6 +37,8 @@ from watchroom.monitor.ledger import Ledger
 from watchroom.monitor.mail import Mail
 from watchroom.monitor.notify import Notifier, Pace
 from watchroom.monitor.outside import outside_links
+from watchroom.monitor.pagerduty import PagerDuty as PagerDuty_
+from watchroom.monitor.slack import Slack as Slack_
 from watchroom.monitor.state import StateDB
 from watchroom.promql.model import labels_of
 
@@ -477,3 +479,28 @@ def test_logs_and_errors_are_linked_with_the_times_of_the_incident():
     assert address == f"https://logs.example/?a={begun}&q=HighErrorRate&r="
     assert errors == ("Errors", "https://sentry.example/?project=shop")
     assert outside_links(said, None, time.time()) == ()
+
+
+@pytest.mark.parametrize("status", ["firing", "resolved"])
+def test_a_rule_without_annotations_sends_its_name(tmp_path, status):
+    """Nothing but the name: no empty bold, no empty line, no colon before nothing."""
+    ended = None if status == "firing" else 2
+    bare = Alert(labels_of({"alertname": "Bare"}), (), 1, ended, 1)
+    key = DeliveryKey("ops", "slack[0]", GROUP)
+    told = frozenset({bare.fingerprint})
+    said = Notification(key, "send", status, (bare,), (), told, frozenset())
+    known = "Resolved: " if status == "resolved" else ""
+    slack = Slack_(SlackConfig(api_url_file="x")).compose(said, "http://w", ())
+    (attached,) = json.loads(slack)["attachments"]
+    assert attached["fallback"] == f"{known}Bare"
+    (block,) = attached["blocks"]
+    assert block["text"]["text"] == (known + "Bare" if known else "*Bare*")
+    config = PagerdutyConfig(routing_key_file="x")
+    event = json.loads(PagerDuty_(config).compose(said, "http://w", ()))
+    if status == "firing":
+        assert event["payload"]["summary"] == "Bare"
+        assert event["payload"]["custom_details"]["alerts"].strip() == "Bare"
+    mail = Mail(EmailConfig(to="a@b", from_="c@d", smarthost="h:25"), tmp_path)
+    parts = json.loads(mail.compose(said, "http://w", ()))
+    assert parts["headers"]["Subject"] == f"{known}Bare"
+    assert parts["text"].lstrip().startswith(f"{known}Bare\n")

@@ -298,3 +298,13 @@ def test_an_incident_that_somebody_opened_and_is_on_is_shown_until_it_ends():
     )
     found = said(tiles=[tiled("ok")], incidents=[done])
     assert (found.css, found.sentence) == ("warn", "Incident 8 is open: no power")
+
+
+def test_an_alert_without_a_severity_is_an_alert_and_not_on_purpose():
+    bare = AlertView(
+        (("alertname", "Bare"),), (), "firing", NOW - 60_000, 1.0, None
+    )  # a rule may have neither labels nor annotations
+    found = said(alerts=[bare])
+    assert (found.css, found.sentence) == ("fire", "Bare is firing")
+    watchdog = bare._replace(labels=(("alertname", "Watchdog"), ("severity", "none")))
+    assert said(alerts=[watchdog], tiles=[tiled("ok")]).css == "ok"

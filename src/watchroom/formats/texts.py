@@ -20,6 +20,7 @@ def _plain(expr: str) -> str:
 
 _NAME = 'or .CommonLabels.alertname "Several alerts"'
 _FIRST = "or .CommonAnnotations.summary (index .Alerts 0).Annotations.summary"
+_EACH = "or .Annotations.summary .Labels.alertname"  # a rule may have no annotations
 _STATE = (
     '{{ if eq .Status "firing" }}{{ with .CommonLabels.priority }}{{ . }} {{ end }}'
     "{{ else }}Resolved: {{ end }}"
@@ -36,19 +37,23 @@ SLACK_COLOR = (
     '{{ if ne .Status "firing" }}good'
     '{{ else if eq .CommonLabels.severity "critical" }}danger{{ else }}warning{{ end }}'
 )
-SLACK_FALLBACK = f"{_STATE}{_slack(_NAME)}: {_slack(_FIRST)}"
+SLACK_FALLBACK = (
+    f"{_STATE}{_slack(_NAME)}{{{{ with {_FIRST} }}}}: {_slack('.')}{{{{ end }}}}"
+)
 SLACK_TEXT = (
     "{{ range .Alerts.Firing }}"
-    f"*{_slack('.Annotations.summary')}*\n"
+    f"*{_slack(_EACH)}*\n"
     f"{{{{ with .Annotations.description }}}}{_slack('.')}\n{{{{ end }}}}"
     "{{ with .Annotations.runbook_url }}<{{ . }}|Runbook>{{ end }}"
     "{{ with .Annotations.dashboard_url }} · <{{ . }}|Dashboard>{{ end }}\n"
     "{{ end }}{{ range .Alerts.Resolved }}"
-    f"Resolved: {_slack('.Annotations.summary')}\n"
+    f"Resolved: {_slack(_EACH)}\n"
     "{{ end }}"
 )
 
-PAGERDUTY_DESCRIPTION = f"{_STATE}{_plain(_NAME)}: {_plain(_FIRST)}"
+PAGERDUTY_DESCRIPTION = (
+    f"{_STATE}{_plain(_NAME)}{{{{ with {_FIRST} }}}}: {_plain('.')}{{{{ end }}}}"
+)
 PAGERDUTY_SEVERITY = (
     '{{ if eq .CommonLabels.priority "P1" }}critical'
     '{{ else if eq .CommonLabels.priority "P2" }}error'
@@ -62,22 +67,22 @@ PAGERDUTY_COMPONENT = "{{ .CommonLabels.job }}"
 PAGERDUTY_GROUP = "{{ .CommonLabels.project }}"
 PAGERDUTY_DETAILS = {
     "alerts": (
-        "{{ range .Alerts.Firing }}{{ .Annotations.summary }}\n"
+        f"{{{{ range .Alerts.Firing }}}}{_plain(_EACH)}\n"
         "{{ .Annotations.description }}\n{{ end }}"
     ),
     "dashboard": "{{ .CommonAnnotations.dashboard_url }}",
     "runbook": "{{ .CommonAnnotations.runbook_url }}",
 }
 
-MAIL_SUBJECT = f"{_STATE}{_plain(_NAME)}: {_plain(_FIRST)}"
+MAIL_SUBJECT = PAGERDUTY_DESCRIPTION
 MAIL_TEXT = (
     "{{ range .Alerts.Firing }}"
-    "{{ .Annotations.summary }}\n"
+    f"{_plain(_EACH)}\n"
     "{{ with .Annotations.description }}{{ . }}\n{{ end }}"
     "{{ with .Annotations.runbook_url }}Runbook: {{ . }}\n{{ end }}"
     "{{ with .Annotations.dashboard_url }}Dashboard: {{ . }}\n{{ end }}"
     "\n{{ end }}{{ range .Alerts.Resolved }}"
-    "Resolved: {{ .Annotations.summary }}\n"
+    f"Resolved: {_plain(_EACH)}\n"
     "{{ end }}"
     "\nSent by watchroom, {{ .ExternalURL }}\n"
 )

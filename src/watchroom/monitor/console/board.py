@@ -260,7 +260,7 @@ def _calm_since(services: Services, history: Sequence[Transition], now: float) -
         change.at_ms + change.lasted_ms
         for change in history
         if change.state == "firing"
-        and dict(change.labels).get("severity", "none") != "none"
+        and dict(change.labels).get("severity") != "none"
         and not dict(change.labels).get("job", "").startswith("drill-")
     ]
     began = max(services.started, now - HISTORY_SECONDS)

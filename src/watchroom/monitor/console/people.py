@@ -78,7 +78,7 @@ def _deploy(deploy: Deploy, history: Sequence[Transition]) -> Change:
     for change in history:  # newest first: the last that fits is the first failure
         gap = change.at_ms - deploy.at_ms
         real = not dict(change.labels).get("job", "").startswith("drill-")
-        trouble = dict(change.labels).get("severity", "none") != "none"
+        trouble = dict(change.labels).get("severity") != "none"
         began = change.state in {"pending", "firing"} and real and trouble
         if began and 0 <= gap <= _NEAR_MS:
             small = f"{span(gap / 1000)} before {change.alert} began"

@@ -70,7 +70,7 @@ def is_page(alert: AlertView) -> bool:
     labels = dict(alert.labels)
     if labels.get("job", "").startswith("drill-"):
         return False
-    return labels.get("severity", "none") != "none"
+    return labels.get("severity") != "none"
 
 
 def worst_first(alerts: Sequence[AlertView]) -> list[AlertView]:
