@@ -219,7 +219,7 @@ def test_every_block_of_yaml_is_read() -> None:
             elif text.startswith("authorization:"):
                 assert yamlfile.load(text, path.name, HttpConfig).authorization
             else:
-                assert yamlfile.load(text, path.name, local.Jobs)[0].scrape_configs
+                assert yamlfile.load(text, path.name, local.Jobs).scrape_configs
 
 
 def test_the_settings_table_is_the_settings() -> None:

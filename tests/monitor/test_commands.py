@@ -40,10 +40,10 @@ def test_query_prints_values_first_and_reload_says_what_is_wrong(
     assert wrong.returncode == 1
     assert 'invalid parameter "query"' in wrong.stderr
 
-    done = watchroom("reload", "--url", monitor.url)
+    done = watchroom("reload", "--url", monitor.url, WATCHROOM_TOKEN=monitor.token)
     assert (done.returncode, done.stdout) == (0, "reloaded\n")
     (files.path / "alertmanager.yml").write_text("route: {reciever: ops}\n")
-    refused = watchroom("reload", "--url", monitor.url)
+    refused = watchroom("reload", "--url", monitor.url, WATCHROOM_TOKEN=monitor.token)
     assert refused.returncode == 1
     assert "alertmanager.yml:1" in refused.stderr
     assert "reciever" in refused.stderr

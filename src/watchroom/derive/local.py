@@ -66,7 +66,7 @@ def with_jobs(
     """
     if text is None:
         return config
-    local, node = yamlfile.load(text, file, Jobs)
+    local, node = yamlfile.read(text, file, Jobs)
     taken = [job.job_name for job in config.scrape_configs]
     with yamlfile.placed(node, file):
         prometheus.check_jobs(local.scrape_configs, config.global_, taken)
@@ -85,7 +85,7 @@ def with_routes(
     """
     if text is None:
         return config
-    local, node = yamlfile.load(text, file, Routes)
+    local, node = yamlfile.read(text, file, Routes)
     taken = [receiver.name for receiver in config.receivers]
     with yamlfile.placed(node, file):
         names = alertmanager.check_receivers(local.receivers, taken)

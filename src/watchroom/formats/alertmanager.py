@@ -102,7 +102,7 @@ def load(text: str, file: str) -> Alertmanager:
         ConfigError: A key outside the subset (receivers of other kinds), a bad
             matcher or duration, or a route to an unknown receiver; with its line.
     """
-    config, node = yamlfile.load(text, file, Alertmanager)
+    config, node = yamlfile.read(text, file, Alertmanager)
     with yamlfile.placed(node, file):
         names = check_receivers(config.receivers)
         with yamlfile.within("global"):

@@ -114,7 +114,7 @@ def load(text: str, file: str, receivers: Collection[str]) -> Contacts:
         ConfigError: It is not YAML, a key is unknown, a name stands twice or is not
             known, a duration is none; with file, line and field.
     """
-    found, node = yamlfile.load(text, file, Contacts)
+    found, node = yamlfile.read(text, file, Contacts)
     with yamlfile.placed(node, file):
         _check_contacts(found, receivers)
         _check_escalation(found)

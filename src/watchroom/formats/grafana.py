@@ -189,7 +189,7 @@ def load(text: str, file: str) -> Dashboard:
             type, or two panels share an id; with file, line and field.
     """
     _check_json(text, file)
-    dashboard, node = yamlfile.load(text, file, Dashboard)
+    dashboard, node = yamlfile.read(text, file, Dashboard)
     return _checked(dashboard, node, file)
 
 

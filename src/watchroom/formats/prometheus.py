@@ -149,7 +149,7 @@ def load(text: str, file: str) -> Prometheus:
             with file, line and field.
         NotSupportedError: What Prometheus takes and the monitor does not.
     """
-    config, node = yamlfile.load(text, file, Prometheus)
+    config, node = yamlfile.read(text, file, Prometheus)
     with yamlfile.placed(node, file):
         with yamlfile.within("global"):
             _check_global(config.global_)

@@ -77,7 +77,7 @@ def load(text: str, file: str) -> RuleFile:
         ConfigError: Unknown keys, bad PromQL or durations, a rule that is neither
             record nor alert, or groups of one name; with file, line and field.
     """
-    rules, node = yamlfile.load(text, file, RuleFile)
+    rules, node = yamlfile.read(text, file, RuleFile)
     names: set[str] = set()
     with yamlfile.placed(node, file):
         for i, group in enumerate(rules.groups):

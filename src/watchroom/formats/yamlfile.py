@@ -22,7 +22,16 @@ _PATH = re.compile(r" - at `(\$[^`]*)`")
 _STEP = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]|\[\.\.\.\]")
 
 
-def load(text: str, file: str, kind: type[T]) -> tuple[T, yaml.Node | None]:
+def load(text: str, file: str, kind: type[T]) -> T:
+    """Return the struct of `kind` that a YAML text describes.
+
+    Raises:
+        ConfigError: As `read`.
+    """
+    return read(text, file, kind)[0]
+
+
+def read(text: str, file: str, kind: type[T]) -> tuple[T, yaml.Node | None]:
     """Return the struct of `kind` that a YAML text describes, and its nodes.
 
     Empty text is ``{}``. Scalars are read as the servers read them (`typed`).

@@ -148,7 +148,7 @@ class Discovery:
                 text = text_of(path)
                 if path.suffix.lower() in {".yml", ".yaml"}:
                     groups += _named(
-                        yamlfile.load(text, str(path), list[_Group])[0], meta
+                        yamlfile.read(text, str(path), list[_Group])[0], meta
                     )
                 else:
                     groups += _decode(text, meta)
