@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -36,6 +37,15 @@ def post(watch, *results, token=None):
 def test_results_are_kept_shown_and_replaced_and_a_pass_is_remembered(watch):
     assert "Last drill <b>never" in watch.get("/").body
     assert "never checked" in watch.get("/checklist").body
+    # Neither a heartbeat nor a drill: in colour, and with what to do.
+    first, checklist = watch.get("/").body, watch.get("/checklist").body
+    assert '<li class="warn">External heartbeat <b>not set up</b>: name' in first
+    (drill,) = re.findall(r'<li class="warn">(.*Last drill.*)</li>', first)
+    assert "watchroom drill --all" in drill
+    (item,) = re.findall(r'<li class="(\w+)">\s*<h3>Someone outside', checklist)
+    assert item == "warn"
+    assert "Next: name a service that expects it in WATCHROOM" in checklist
+    assert '<b class="warn">never: run <code>watchroom drill --all' in checklist
     done = post(
         watch,
         result(seconds=6.5),

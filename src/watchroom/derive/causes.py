@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 NO_DRILLS = 'job!~"drill-.+"'
 LEADS = "vital:page_leads:since"
+GROUP = "http"
+"""The group of rules whose pages are the most urgent: the inhibitors follow in it."""
+
+# From an evaluation to Alertmanager.
+_REACH_SECONDS = 2
 # After what an alert followed from has ended: its window empties, and a scrape's time.
 _HOLD_SECONDS = 300
 _URGENT = "P1"
@@ -155,7 +160,17 @@ def page_wait(plan: Plan) -> str:
     Groups of rules are not evaluated together, so an evaluation may lie between an
     alert and its inhibitor; then both have to reach Alertmanager.
     """
-    return format_duration(parse_duration(plan.site.inputs.interval) + 2)
+    return format_duration(parse_duration(plan.site.inputs.interval) + _REACH_SECONDS)
+
+
+def prompt(plan: Plan) -> tuple[list[str], str]:
+    """Return the vitals that page sooner, and how long these wait.
+
+    Their inhibitors stand behind them in one group, so only the way is waited for.
+    """
+    near = {vital.name for vital in plan.vitals if vital.vital.group == GROUP}
+    names = [name for name in _paging(plan).order if name in near]
+    return names, format_duration(_REACH_SECONDS)
 
 
 def rules(plan: Plan) -> list[Rule]:

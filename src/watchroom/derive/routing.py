@@ -64,7 +64,7 @@ def routing(plan: Plan) -> Alertmanager:
 
 
 def _routes(plan: Plan, asked: Sequence[Told]) -> list[Route]:
-    site, wait = plan.site, causes.page_wait(plan)
+    site = plan.site
     return [
         # Before all others: a drill must never page (measured: it does, otherwise).
         Route(
@@ -88,7 +88,7 @@ def _routes(plan: Plan, asked: Sequence[Told]) -> list[Route]:
             if not hears(one, "critical", "P1")
         ),
         *(
-            _route(one, severity, wait)
+            _route(plan, one, severity)
             for severity in ("critical", "warning", "info")
             for one in asked
             if severity in one.severities
@@ -102,18 +102,21 @@ def hears(told: Told, severity: str, priority: str) -> bool:
     return severity in told.severities and priority in (told.priorities or (priority,))
 
 
-def _route(told: Told, severity: str, page_wait: str) -> Route:
+def _route(plan: Plan, told: Told, severity: str) -> Route:
     critical = severity == "critical"
     matchers = [f'severity="{severity}"']
     if told.priorities:
         matchers.append(f'priority=~"{"|".join(told.priorities)}"')
+    soon, reach = causes.prompt(plan)
+    sooner = Route(matchers=[f'vital=~"{"|".join(soon)}"'], group_wait=reach)
     return Route(
         receiver=told.name,
         matchers=matchers,
         continue_=True,
+        routes=[sooner] if critical and soon else [],
         # A page leaves as soon as it is known to be no second one, and its end within
         # half a minute: Alertmanager tells of changes only once a group_interval.
-        group_wait=page_wait if critical else None,
+        group_wait=causes.page_wait(plan) if critical else None,
         group_interval="30s" if critical else None,
         repeat_interval="1h" if critical else None,
     )

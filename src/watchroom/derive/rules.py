@@ -12,8 +12,6 @@ from watchroom.formats.symptoms import SYMPTOM_OF
 if TYPE_CHECKING:
     from watchroom.derive.plan import Plan, PlannedAlert, PlannedVital
 
-_PAGES = "http"
-
 
 def rules(plan: Plan) -> RuleFile:
     """Return the rules of a plan.
@@ -35,7 +33,7 @@ def rules(plan: Plan) -> RuleFile:
             for alert in vital.alerts
         )
     # Behind the alerts that page soonest, whose evaluation they then need not wait for.
-    groups.setdefault(_PAGES, []).extend(causes.rules(plan))
+    groups.setdefault(causes.GROUP, []).extend(causes.rules(plan))
     return RuleFile(
         [
             RuleGroup(name=f"watchroom.{name}", rules=found)

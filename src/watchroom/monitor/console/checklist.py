@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.formats.checklist import BESIDE, ITEMS, LAUNCH
 from watchroom.formats.manifest import drills_by_name
+from watchroom.monitor.api import delivery_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +26,10 @@ _SIGNS = {
     "failed": ("▲", "fire", "to be done"),
     "unverifiable": ("○", "none", "cannot be verified here"),
     "old": ("◆", "warn", "verified too long ago"),
-    "never": ("○", "none", "never checked"),
+    "never": ("◆", "warn", "never checked"),
 }
+_HEARTBEAT = next(item.title for item in BESIDE if item.id == "heartbeat")
+_SET_UP = "name a service that expects it in WATCHROOM['HEARTBEAT'], then build"
 _DRILL_DAYS = 30
 _DRILL_WORDS = {
     "passed": "arrived",
@@ -94,24 +97,36 @@ class Checklist:
         services = self._services
         proofs = await asyncio.to_thread(services.proofs.all)
         now = services.now()
-        checked = lines(proofs, services.config.manifest, now)
+        beats = delivery_metrics.has_heartbeat(services)
+        checked = lines(proofs, services.config.manifest, now, heartbeat=beats)
         run = last_run(proofs, now)
         return self._renderer.page(
             request, "checklist.html", checked=checked, run=run, now=now
         )
 
 
-def lines(proofs: Sequence[Proof], manifest: Manifest | None, now: float) -> Checked:
+def lines(
+    proofs: Sequence[Proof],
+    manifest: Manifest | None,
+    now: float,
+    *,
+    heartbeat: bool = True,
+) -> Checked:
     """Return the lines of the page.
 
     Args:
         proofs: The last result of each thing.
         manifest: What was built; what it does not name is not shown.
         now: Epoch seconds.
+        heartbeat: Whether somebody outside is to be told that the watch lives.
     """
     known = {(proof.kind, proof.name): proof for proof in proofs}
     launch = [_item(item, known, now) for item in LAUNCH]
     beside = [_item(item, known, now) for item in BESIDE]
+    if not heartbeat:
+        beside = [
+            _unheard(line) if line.name == _HEARTBEAT else line for line in beside
+        ]
     both = [*launch, *beside]
     states = {line.state for line in both}
     return Checked(
@@ -147,6 +162,16 @@ def last_run(proofs: Sequence[Proof], now: float) -> Run | None:
             bad = proof.state != "passed" or ago > _DRILL_DAYS * _DAY
             return Run(ago, proof.detail, bad)
     return None
+
+
+def _unheard(line: Line) -> Line:
+    """Return the heartbeat's line while none is set up, whenever that was checked."""
+    if line.state == "failed":
+        return line
+    symbol, css, _ = _SIGNS["old"]
+    return line._replace(
+        state="old", symbol=symbol, css=css, words="not set up", more=_SET_UP
+    )
 
 
 def _item(item: Item, known: Mapping[tuple[str, str], Proof], now: float) -> Line:

@@ -74,10 +74,10 @@ def _related(new: Part, old: Part, *, near: bool) -> bool:
     if not new.vital or not old.vital or new.deployment != old.deployment:
         return False
     follows = old.vital in new.causes
-    if follows and old.priority <= new.priority:
+    if new.vital == old.vital or (follows and old.priority <= new.priority):
         return True
     shared = new.vital in old.causes or bool(new.causes & old.causes)
-    return near and (follows or shared or new.vital == old.vital)
+    return near and (follows or shared)
 
 
 def heads(new: Part, incident: Incident) -> bool:
