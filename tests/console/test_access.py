@@ -16,7 +16,8 @@ from tests.support.listener import listening
 from tests.support.proxy import proxied
 from tests.support.watched import Files, Monitor, Target, request
 
-from watchroom.monitor.sessions import LINK_SECONDS, Attempts, Sessions
+from watchroom.callers import Attempts
+from watchroom.monitor.sessions import LINK_SECONDS, Sessions
 
 HTML = {"Accept": "text/html"}
 

@@ -76,10 +76,11 @@ def test_a_running_drill_is_a_target_under_the_name_it_was_asked_by(exporter, dr
     }
     mine = f"127.0.0.1:{port}"
     assert targets(exporter) == [{"targets": [mine], "labels": labels}]
-    assert targets(exporter, Host="app.internal:9000")[0]["targets"] == [
+    trusted = {"Authorization": f"Bearer {TOKEN}"}
+    assert targets(exporter, Host="app.internal:9000", **trusted)[0]["targets"] == [
         "app.internal:9000"
     ]
-    assert targets(exporter, Host='evil\\"}:1')[0]["targets"] == [mine]
+    assert targets(exporter, Host='evil\\"}:1', **trusted)[0]["targets"] == [mine]
 
 
 def test_the_fault_advances_one_step_an_interval_and_stays_at_its_end(exporter, drill):

@@ -1,20 +1,24 @@
 """The exporter's HTTP: what it answers, whom it refuses, and that it cannot be held."""
 
+import contextlib
 import json
 import logging
 import shutil
 import socket
 import stat
 import subprocess
+import threading
 import time
 
 import pytest
 
+from watchroom.callers import PROXIED
 from watchroom.errors import ConfigError
-from watchroom.exporter import server as server_module
+from watchroom.exporter import reception
 from watchroom.exporter.access import Listen, Token, parse_listen, refuse_open
 from watchroom.formats import exposition
 from watchroom.formats.exposition import Family, Sample
+from watchroom.monitor.storage_dir import read_token
 
 TOKEN = "a-token-for-tests"
 
@@ -122,7 +126,8 @@ def test_beyond_loopback_everything_but_health_needs_the_token(exporters):
 def test_no_token_beyond_loopback_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(ConfigError, match="WATCHROOM_TOKEN"):
         refuse_open(Listen("0.0.0.0", 9000), Token({}, tmp_path))
-    refuse_open(Listen("0.0.0.0", 9000), Token({"WATCHROOM_TOKEN": "x"}, tmp_path))
+    given = {"WATCHROOM_TOKEN": "x" * 16}
+    refuse_open(Listen("0.0.0.0", 9000), Token(given, tmp_path))
     refuse_open(Listen("::1", 9000), Token({}, tmp_path))
 
 
@@ -150,10 +155,11 @@ def test_a_token_that_others_can_write_is_not_trusted(tmp_path):
 
 
 def test_tokens_come_from_the_environment_first(tmp_path):
-    (tmp_path / "given").write_text("from a file\n")
+    (tmp_path / "given").write_text("from a file, long\n")
     environ = {"WATCHROOM_TOKEN_FILE": str(tmp_path / "given")}
-    assert Token(environ, None).current() == "from a file"
-    assert Token({"WATCHROOM_TOKEN": "x", **environ}, None).current() == "x"
+    assert Token(environ, None).current() == "from a file, long"
+    given = {"WATCHROOM_TOKEN": "x" * 16, **environ}
+    assert Token(given, None).current() == "x" * 16
     with pytest.raises(ConfigError, match="cannot be read"):
         Token({"WATCHROOM_TOKEN_FILE": str(tmp_path / "none")}, None)
     (tmp_path / "empty").touch()
@@ -211,7 +217,7 @@ def test_ipv6_loopback_is_served(exporters):
 def test_bodies_are_bounded_and_must_be_json(exporter):
     def post(headers, body=b""):
         lines = "".join(f"{k}: {v}\r\n" for k, v in headers.items())
-        head = f"POST /drill/receipt HTTP/1.1\r\nHost: x\r\n{lines}\r\n"
+        head = f"POST /drill/receipt HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n"
         with socket.create_connection(exporter.address, timeout=10) as raw:
             raw.sendall(head.encode() + body)
             raw.shutdown(socket.SHUT_WR)
@@ -228,8 +234,65 @@ def test_bodies_are_bounded_and_must_be_json(exporter):
     assert post({"Content-Length": "2"}, b"{}") == b"400"
 
 
+def test_a_token_that_can_be_guessed_is_refused_as_the_monitor_refuses_it(tmp_path):
+    for text in ("x", "x" * 15):
+        with pytest.raises(ConfigError, match="fewer than 16") as refused:
+            Token({"WATCHROOM_TOKEN": text}, tmp_path)
+        assert refused.value.field == "WATCHROOM_TOKEN"
+        (tmp_path / "given").write_text(text)
+        with pytest.raises(ConfigError, match="fewer than 16"):
+            Token({"WATCHROOM_TOKEN_FILE": str(tmp_path / "given")}, tmp_path)
+        with pytest.raises(ConfigError, match="fewer than 16"):
+            read_token({"WATCHROOM_TOKEN": text})
+    (tmp_path / "token").write_text("x\n")
+    (tmp_path / "token").chmod(0o600)
+    assert len(Token({}, tmp_path).current()) > 30
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:9000", "", "localhost.evil.example", "[::2]"]
+)
+def test_a_page_whose_own_name_leads_here_reads_nothing(exporter, host):
+    for path in ("/metrics", "/-/processes", "/probe?target=x", "/drill/targets"):
+        status, _, text = exporter.call("GET", path, headers={"Host": host})
+        assert (status, "Host" in text) == (403, True)
+        status, _, _ = exporter.call("GET", path, headers={"Host": host}, token=TOKEN)
+        assert status != 403
+    assert exporter.call("GET", "/-/healthy", headers={"Host": host})[0] == 200
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:1", "[::1]", "LOCALHOST.:9"])
+def test_names_of_this_machine_read_without_a_token(exporter, host):
+    assert exporter.call("GET", "/metrics", headers={"Host": host})[0] == 200
+
+
+def test_what_came_through_a_proxy_needs_the_token(exporter):
+    for name in PROXIED:
+        told = {name: "203.0.113.9"}
+        assert exporter.call("GET", "/metrics", headers=told)[0] == 401
+        assert exporter.call("GET", "/metrics", headers=told, token=TOKEN)[0] == 200
+    said = raw(exporter, b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    assert b" 401 " in said.splitlines()[0]
+
+
+def test_who_guesses_is_not_looked_at_for_a_while(exporter):
+    path, told = "/drill/stop", {"X-Forwarded-For": "203.0.113.9"}
+    for number in range(12):
+        wrong = f"of-the-wrong-one-{number}"
+        assert exporter.call("POST", path, {}, token=wrong, headers=told)[0] == 401
+    assert exporter.call("POST", path, {}, token=TOKEN, headers=told)[0] == 401
+    assert exporter.call("POST", path, {}, token=TOKEN)[0] == 400, "others are"
+
+
+def raw(exporter, sent):
+    """Send bytes; return all that comes back."""
+    with socket.create_connection(exporter.address, timeout=10) as one:
+        one.sendall(sent)
+        return b"".join(iter(lambda: one.recv(65536), b""))
+
+
 def test_slow_clients_are_cut_and_others_are_served_meanwhile(exporter, monkeypatch):
-    monkeypatch.setattr(server_module, "ASKING_SECONDS", 0.6)  # sooner
+    monkeypatch.setattr(reception, "ASKING_SECONDS", 0.6)  # sooner
     slow = [socket.create_connection(exporter.address, timeout=5) for _ in range(20)]
     try:
         began = time.monotonic()
@@ -248,27 +311,114 @@ def test_slow_clients_are_cut_and_others_are_served_meanwhile(exporter, monkeypa
             one.close()
 
 
-def test_too_many_connections_are_turned_away_and_counted(exporter):
-    held = []
-    try:
-        for _ in range(server_module.CONNECTIONS + 5):
-            one = socket.create_connection(exporter.address, timeout=5)
-            one.sendall(b"GET /metrics HTTP/1.1\r\n")
-            held.append(one)
-        deadline = time.monotonic() + 5
-        while exporter.server.refused < 5 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert exporter.server.refused == 5
-    finally:
-        for one in held:
-            one.close()
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        status, _, text = exporter.call("GET", "/metrics")
-        if status == 200:
-            break
-    name = "watchroom_exporter_refused_connections_total"
-    assert metric(text, name) >= 5
+PARTS_OF_REQUESTS = {
+    "idle": b"",
+    "half a head": b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nX-a: ",
+    "half a body": b"POST /drill/receipt HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    b"Content-Length: 100000\r\n\r\n{",
+}
+
+
+@contextlib.contextmanager
+def held(exporter, count, sent):
+    """Hold so many connections, renewed whenever the exporter cuts one."""
+    leaving, threads = threading.Event(), []
+    with contextlib.ExitStack() as open_:
+
+        def hold():
+            mine = []
+            while not leaving.is_set():
+                with contextlib.suppress(OSError):
+                    while len(mine) < count // 4 and not leaving.is_set():
+                        one = socket.create_connection(exporter.address, timeout=2)
+                        mine.append(open_.enter_context(one))
+                        one.sendall(sent)
+                        one.setblocking(False)
+                leaving.wait(0.05)
+                for one in list(mine):
+                    with contextlib.suppress(BlockingIOError):
+                        with contextlib.suppress(ConnectionError):
+                            one.recv(10)
+                        mine.remove(one)
+                        one.close()
+
+        for _ in range(4):
+            threads.append(threading.Thread(target=hold))
+            threads[-1].start()
+        try:
+            yield
+        finally:
+            leaving.set()
+            for thread in threads:
+                thread.join()
+
+
+@pytest.mark.parametrize("sent", PARTS_OF_REQUESTS)
+@pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0"])
+def test_connections_that_ask_nothing_keep_no_scrape_out(
+    exporters, monkeypatch, caplog, sent, listen
+):
+    monkeypatch.setattr(reception, "CONNECTIONS", 100)  # fewer of this process'
+    exporter = exporters(listen=Listen(listen, 0))
+    token = TOKEN if listen == "0.0.0.0" else ""
+    with caplog.at_level(logging.INFO), held(exporter, 200, PARTS_OF_REQUESTS[sent]):
+        end = time.monotonic() + 10
+        while exporter.server.refused < 100:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        for _ in range(20):
+            began = time.monotonic()
+            assert exporter.call("GET", "/metrics", token=token)[0] == 200
+            assert time.monotonic() - began < 2
+        _, _, text = exporter.call("GET", "/metrics", token=token)
+    assert metric(text, "watchroom_exporter_refused_connections_total") >= 100
+    assert metric(text, "watchroom_exporter_errors_total", part="http") == 0
+    lines = [one for one in caplog.records if "too many" in one.getMessage()]
+    assert len(lines) == 1
+
+
+def test_answers_that_nobody_reads_keep_no_scrape_out(exporters, monkeypatch):
+    monkeypatch.setattr(reception, "CONNECTIONS", 50)  # fewer of this process'
+    monkeypatch.setattr(reception, "LEAVING_SECONDS", 0.1)  # sooner
+    exporter = exporters()
+    exporter.app.text = "x 1\n" * 2_000_000
+    with contextlib.ExitStack() as open_:
+        for _ in range(50):
+            one = open_.enter_context(socket.socket())
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            one.connect(exporter.address)
+            one.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        exporter.app.text = "app_up 1\n"
+        end = time.monotonic() + 10
+        while exporter.call("GET", "/metrics")[0] != 200:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+def test_a_body_that_waits_to_be_asked_for_is_asked_for(exporter):
+    head = (
+        b"POST /drill/receipt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n"
+        b"Expect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection(exporter.address, timeout=10) as one:
+        one.sendall(head)
+        assert one.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        one.sendall(b'{"alerts":[]}')
+        assert one.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_answer_reaches_who_is_still_sending(exporter):
+    body = b"x" * (reception.LARGEST_BODY + 1)
+    head = (
+        b"POST /drill/receipt HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+    )
+    assert b" 413 " in raw(exporter, head % len(body) + body).splitlines()[0]
+
+
+def test_a_head_without_end_is_refused(exporter):
+    line = b"X-a: " + b"x" * 1000 + b"\r\n"
+    said = raw(exporter, b"GET /metrics HTTP/1.1\r\n" + line * 80 + b"\r\n")
+    assert b" 431 " in said.splitlines()[0]
 
 
 def test_a_peer_that_goes_away_is_no_error(exporter):

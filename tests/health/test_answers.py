@@ -26,7 +26,7 @@ def body(path, **headers):
     return status, json.loads(text)
 
 def told(path):
-    return body(path, authorization="Bearer t0ken")
+    return body(path, authorization="Bearer a-token-of-16-signs")
 """
 # One process answers everything that needs no settings of its own.
 ALL = """
@@ -86,7 +86,9 @@ def asked(tmp_path, script, **more):
     flags.mkdir()
     (tmp_path / "db.sqlite3").touch()
     more = {"TESTS_APP_FLAGS": str(flags), "TESTS_APP_DATA": str(tmp_path)} | more
-    return run(tmp_path / "run", ASK + script, WATCHROOM_TOKEN="t0ken", **more)
+    return run(
+        tmp_path / "run", ASK + script, WATCHROOM_TOKEN="a-token-of-16-signs", **more
+    )
 
 
 @pytest.fixture(scope="module")

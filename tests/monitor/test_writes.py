@@ -19,11 +19,11 @@ from tests.support.ports import free_port
 from tests.support.servers import running
 from tests.support.watched import Files, Monitor, request, until
 
+from watchroom.callers import network_of, user_at
 from watchroom.cli.ask import token_for, url_of
 from watchroom.errors import ConfigError
 from watchroom.monitor import storage_dir
 from watchroom.monitor.auth import READ_BY_POST
-from watchroom.monitor.senders import _network, user_at
 from watchroom.monitor.sessions import Sessions
 from watchroom.monitor.storage_dir import StorageDir
 from watchroom.monitor.web import _APIS, _PAGES
@@ -233,7 +233,7 @@ def test_who_guesses_on_this_machine_is_a_user_of_it(files, monitor):
     ],
 )
 def test_a_client_is_counted_by_what_it_cannot_change(said, counted):
-    assert _network(said) == counted
+    assert network_of(said) == counted
 
 
 @pytest.mark.judge("prometheus")

@@ -26,6 +26,7 @@ from watchroom.exporter.health import AppHealth, address
 from watchroom.exporter.merge import Merger
 from watchroom.exporter.places import places
 from watchroom.exporter.probe import Sites
+from watchroom.exporter.reception import more_descriptors
 from watchroom.exporter.roll import roll
 from watchroom.exporter.scrape import PARTS, Scrape
 from watchroom.exporter.server import Server, Services
@@ -119,6 +120,7 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
             not fit, or the token is not.
     """
     asked = _asked_to_end()
+    more_descriptors()
     faults = Faults(PARTS)
     directory = _runtime_directory(settings, faults)
     token = Token(os.environ, directory)

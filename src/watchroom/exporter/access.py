@@ -7,15 +7,20 @@ import ipaddress
 import os
 import re
 import secrets
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from watchroom.callers import LOCAL, PROXIED, Attempts, host_of, sender
 from watchroom.errors import ConfigError
 from watchroom.formats import tokenfile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from email.message import Message
     from pathlib import Path
 
+# A loopback socket is reached by this machine only. Steering still needs the token,
+# since any user of it, and any page in a browser on it, can post.
+STEERING = frozenset({"/drill/start", "/drill/recover", "/drill/stop"})
 _LISTEN = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:\s]*)):([0-9]{1,5})")
 
 
@@ -119,6 +124,78 @@ class Token:
         return scheme.lower() == "bearer" and same
 
 
+class Caller(NamedTuple):
+    """The two ends of a connection, as sockets tell them."""
+
+    peer: tuple[Any, ...]
+    ours: tuple[Any, ...]
+
+
+class Gate:
+    """Decides on every request, by the monitor's rules.
+
+    Without a token only this machine may read, and only by a name of this machine: a
+    page in a browser that makes its own name lead here would read everything else.
+
+    Args:
+        listen: Where the exporter listens.
+        token: What steering needs, and everything beyond loopback.
+    """
+
+    def __init__(self, listen: Listen, token: Token) -> None:
+        self._loopback = listen.loopback
+        self._hosts = LOCAL | {listen.host}
+        self._token = token
+        self._attempts = Attempts()
+
+    def problem(
+        self, path: str, headers: Message, version: str, caller: Caller
+    ) -> tuple[int, str] | None:
+        """Return the status and reason to refuse with, or None.
+
+        Args:
+            path: Of the request, without its query.
+            headers: By name, in any case.
+            version: ``HTTP/1.1``.
+            caller: Who asks.
+
+        Raises:
+            ConfigError: There is no token to compare with.
+        """
+        if path == "/-/healthy" or self._bears(headers, caller):
+            return None
+        # A proxy that adds no header mostly speaks HTTP/1.0, which no browser does.
+        proxied = version != "HTTP/1.1" or any(name in headers for name in PROXIED)
+        if proxied or path in STEERING or not self._loopback:
+            # Where there is none, that is what to say.
+            self._token.current()
+            return 401, (
+                f"{path} needs the token: Authorization: Bearer <token>, from "
+                "WATCHROOM_TOKEN[_FILE] or the runtime directory's file `token`"
+            )
+        if host_of(headers.get("Host", "")) not in self._hosts:
+            return 403, "unknown Host header; use localhost, or send the token"
+        return None
+
+    def _bears(self, headers: Message, caller: Caller) -> bool:
+        said = headers.get("Authorization", "")
+        if not said.lower().startswith("bearer "):
+            return False
+        try:
+            right = self._token.allows(said)
+        except ConfigError:  # there is none
+            return False
+        if right and self._attempts.quiet():
+            return True
+        who = sender(caller.peer, caller.ours, headers.get("X-Forwarded-For", ""))
+        # Users of this machine that cannot be told apart must not lock each other out.
+        if who not in LOCAL and self._attempts.wait(who):
+            return False
+        if not right:
+            self._attempts.wrong(who)
+        return right
+
+
 def refuse_open(listen: Listen, token: Token) -> None:
     """Refuse to listen for other machines without a token that they can know.
 
@@ -144,7 +221,8 @@ def _read_or_make(path: Path, known: str) -> str:
         try:
             made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
-            if found := tokenfile.read_private(path):
+            found = tokenfile.read_private(path)
+            if len(found) >= tokenfile.SHORTEST:
                 return found
             path.unlink(missing_ok=True)
             continue

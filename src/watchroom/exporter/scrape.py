@@ -81,7 +81,7 @@ class Scrape(NamedTuple):
             _one(
                 "watchroom_exporter_refused_connections_total",
                 "counter",
-                "Connections turned away because too many were open.",
+                "Connections cut or turned away because too many were open.",
                 float(self.refused()),
             ),
             _one(

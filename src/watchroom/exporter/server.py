@@ -1,42 +1,32 @@
-"""The exporter's HTTP: bounded in requests, bodies and time.
-
-One request per connection: a scraper every few seconds does not need more, and then a
-connection's age is a request's age. Standard library only.
-"""
+"""The exporter's HTTP: what its paths answer. Standard library only."""
 
 from __future__ import annotations
 
 import json
 import re
 import socket
-import sys
-import threading
-import time
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from watchroom import exporter
 from watchroom.errors import ConfigError, FormatError
+from watchroom.exporter.access import Gate
 from watchroom.exporter.drills import DownError
 from watchroom.exporter.probe import BusyError, patience
+from watchroom.exporter.reception import LARGEST_BODY, Reception
 from watchroom.exporter.scrape import UnreadableError
 from watchroom.formats import exposition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watchroom.exporter.access import Listen, Token
+    from watchroom.exporter.access import Caller, Listen, Token
     from watchroom.exporter.drills import Drills
     from watchroom.exporter.faults import Faults
     from watchroom.exporter.probe import Sites
     from watchroom.exporter.scrape import Scrape
-
-CONNECTIONS = 64
-ASKING_SECONDS = 5.0  # to send a whole request
-ANSWERING_SECONDS = 60.0  # to be answered and to read it
-LARGEST_BODY = 1 << 20
 
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,255}|\[[0-9a-fA-F:.]{2,45}\]):[0-9]{1,5}")
 _TEXT = "text/plain; charset=utf-8"
@@ -53,7 +43,14 @@ _PATHS = {
     "/-/healthy": "GET",
     "/-/processes": "GET",
 }
-_STEERING = frozenset({"/drill/start", "/drill/recover", "/drill/stop"})
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Connection": "close",
+}
 
 
 class Services(NamedTuple):
@@ -88,7 +85,7 @@ class _Refusal(Exception):  # noqa: N818 - an answer, not an error of ours
         self.status = status
 
 
-class Server(ThreadingHTTPServer):
+class Server(Reception):
     """The exporter, listening.
 
     Args:
@@ -99,85 +96,24 @@ class Server(ThreadingHTTPServer):
         OSError: The address cannot be listened on.
     """
 
-    daemon_threads = True
-    request_queue_size = CONNECTIONS
-    allow_reuse_address = True
-
     def __init__(
         self, listen: Listen, services: Callable[[Callable[[], int]], Services]
     ) -> None:
-        if listen.ipv6:
-            self.address_family = socket.AF_INET6
-        self.refused = 0
-        self._slots = threading.BoundedSemaphore(CONNECTIONS)
-        self._lock = threading.Lock()
-        self._deadlines: dict[socket.socket, float] = {}
+        family = socket.AF_INET6 if listen.ipv6 else socket.AF_INET
+        super().__init__(family, (listen.host, listen.port), self._respond)
         self.services = services(lambda: self.refused)
-        super().__init__((listen.host, listen.port), _Handler)
         self.listen = listen._replace(port=self.server_address[1])
+        self.gate = Gate(self.listen, self.services.token)
 
-    def server_bind(self) -> None:
-        """Bind, without HTTPServer's look-up of our own name, which can hang."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = str(self.server_address[0]), 0
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection in a thread, or turn it away when too many are open."""
-        if not self._slots.acquire(blocking=False):
-            self.refused += 1
-            with suppress(OSError):
-                request.settimeout(0.0)
-                request.send(b"HTTP/1.1 503 Busy\r\nConnection: close\r\n\r\n")
-            self.shutdown_request(request)
-            return
-        self.allow(request, ASKING_SECONDS)
-        try:
-            super().process_request(request, client_address)
-        except RuntimeError:  # no more threads
-            self._forget(request)
-            self.refused += 1
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve a connection and free its place."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._forget(request)
-
-    def allow(self, request: socket.socket, seconds: float) -> None:
-        """Let a connection live so much longer; after that it is cut."""
-        with self._lock:
-            self._deadlines[request] = time.monotonic() + seconds
-
-    def service_actions(self) -> None:
-        """Cut the connections that are over their time; called twice a second."""
-        now = time.monotonic()
-        with self._lock:
-            late = [one for one, until in self._deadlines.items() if until < now]
-        for one in late:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Count what a handler did not expect; peers that go away are no error."""
-        del request, client_address
-        error = sys.exc_info()[1]
-        if not isinstance(error, OSError):
-            self.services.faults.count("http", error)
-
-    def _forget(self, request: socket.socket) -> None:
-        with self._lock:
-            self._deadlines.pop(request, None)
-        self._slots.release()
+    def _respond(self, request: bytes, caller: Caller) -> bytes:
+        return _Handler(request, caller, self).answer()
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Server
+    """Answers one request, whole as it came, into memory."""
+
+    server: Server  # type: ignore[assignment]
     protocol_version = "HTTP/1.1"
-    timeout = ASKING_SECONDS
     routes: ClassVar[dict[tuple[str, str], str]] = {
         ("GET", "/metrics"): "_metrics",
         ("GET", "/probe"): "_probe",
@@ -192,17 +128,36 @@ class _Handler(BaseHTTPRequestHandler):
         ("POST", "/drill/receipt"): "_receive",
     }
 
+    def __init__(self, request: bytes, caller: Caller, server: Server) -> None:
+        self._request, self._caller = request, caller
+        # socketserver's own: answers while it is made.
+        super().__init__(request, caller, server)  # type: ignore[arg-type]
+
+    def setup(self) -> None:
+        """Read from memory, and write to it."""
+        self.rfile: Any = BytesIO(self._request)
+        self.wfile: Any = BytesIO()
+
+    def finish(self) -> None:
+        """Leave what was written: `answer` returns it."""
+
+    def answer(self) -> bytes:
+        """Return what was written."""
+        written: bytes = self.wfile.getvalue()
+        return written
+
+    def handle_expect_100(self) -> bool:
+        """Write nothing: the body is here already."""
+        return True
+
     def do_GET(self) -> None:
         """Answer any method: what does not exist says what does."""
-        self.server.allow(self.connection, ANSWERING_SECONDS)
         try:
             answer = self._route()
         except _Refusal as refusal:
             answer = _Answer(refusal.status, f"{refusal}\n")
         except (ConfigError, FormatError) as error:
             answer = _Answer(400, f"{error}\n")
-        except OSError:
-            raise  # the peer went away
         except Exception as error:  # noqa: BLE001 - the one guard of a request
             self.server.services.faults.count("http", error)
             answer = _Answer(500, "the exporter failed; its log says why\n")
@@ -238,24 +193,13 @@ class _Handler(BaseHTTPRequestHandler):
         return answer
 
     def _authorize(self, path: str) -> None:
-        # A loopback socket is reached by this machine only; steering still needs the
-        # token, since any user of it, and any page in a browser on it, can post.
-        if path == "/-/healthy":
-            return
-        if path not in _STEERING and self.server.listen.loopback:
-            return
+        gate, version = self.server.gate, self.request_version
         try:
-            allowed = self.server.services.token.allows(
-                self.headers.get("Authorization", "")
-            )
+            problem = gate.problem(path, self.headers, version, self._caller)
         except ConfigError as error:
             raise _Refusal(503, str(error)) from None
-        if not allowed:
-            raise _Refusal(
-                401,
-                f"{path} needs the token: Authorization: Bearer <token>, from "
-                "WATCHROOM_TOKEN[_FILE] or the runtime directory's file `token`",
-            )
+        if problem is not None:
+            raise _Refusal(*problem)
 
     def _metrics(self) -> _Answer:
         try:
@@ -335,9 +279,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refusal(411, "send the body with a Content-Length")
         if len(text) > 9 or int(text) > LARGEST_BODY:
             raise _Refusal(413, f"a body may have {LARGEST_BODY} bytes")
-        self.server.allow(self.connection, ASKING_SECONDS)
         data = self.rfile.read(int(text))
-        self.server.allow(self.connection, ANSWERING_SECONDS)
         if len(data) < int(text):
             raise _Refusal(400, "the body ends early")
         try:
@@ -351,8 +293,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.kind)
         self.send_header("Content-Length", str(len(data)))
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Connection", "close")
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
         if answer.status == 405:
             self.send_header("Allow", _PATHS[urlsplit(self.path).path])
         if answer.status == 401:

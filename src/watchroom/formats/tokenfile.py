@@ -13,30 +13,35 @@ if TYPE_CHECKING:
 
 NAME = "token"  # in the runtime directory
 LONGEST = 4096
+SHORTEST = 16
 
 
 def from_environment(environ: Mapping[str, str]) -> str:
     """Return what WATCHROOM_TOKEN says, or the file that WATCHROOM_TOKEN_FILE names.
 
     Raises:
-        ConfigError: The file cannot be read or is empty.
+        ConfigError: The file cannot be read or is empty, or the token can be guessed.
     """
-    if token := environ.get("WATCHROOM_TOKEN", "").strip():
-        return token
-    name = environ.get("WATCHROOM_TOKEN_FILE", "")
-    if not name:
-        return ""
-    try:
-        with Path(name).open() as file:
-            token = file.read(LONGEST).strip()
-    except (OSError, UnicodeDecodeError) as error:
+    token, name = environ.get("WATCHROOM_TOKEN", "").strip(), ""
+    if not token and (name := environ.get("WATCHROOM_TOKEN_FILE", "")):
+        try:
+            with Path(name).open() as file:
+                token = file.read(LONGEST).strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"cannot be read: {getattr(error, 'strerror', 'it is no text')}",
+                file=name,
+                field="WATCHROOM_TOKEN_FILE",
+            ) from None
+        if not token:
+            raise ConfigError("is empty", file=name, field="WATCHROOM_TOKEN_FILE")
+    if token and len(token) < SHORTEST:
         raise ConfigError(
-            f"cannot be read: {getattr(error, 'strerror', 'it is no text')}",
-            file=name,
-            field="WATCHROOM_TOKEN_FILE",
-        ) from None
-    if not token:
-        raise ConfigError("is empty", file=name, field="WATCHROOM_TOKEN_FILE")
+            f"the token has fewer than {SHORTEST} characters",
+            field="WATCHROOM_TOKEN_FILE" if name else "WATCHROOM_TOKEN",
+            hint="make one with: python -c "
+            '"import secrets; print(secrets.token_urlsafe(32))"',
+        )
     return token
 
 

@@ -9,9 +9,10 @@ from urllib.parse import urlencode, urlsplit
 
 from aiohttp import HttpVersion11, web
 
+from watchroom.callers import LOCAL, PROXIED, Attempts, host_of
 from watchroom.errors import ConfigError
-from watchroom.monitor.senders import LOCAL, sender_of
-from watchroom.monitor.sessions import Attempts, Sessions
+from watchroom.monitor.senders import sender_of
+from watchroom.monitor.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 COOKIE = "watchroom"
 FORM_FIELD = "form_token"
-# A request with one of these came through a proxy: its sender is not who connects.
-_PROXIED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "X-Forwarded-Host")
 _OPEN_PATHS = ("/login", "/static/console.css", "/static/icon.svg")
 # What follows is a secret of its own: who has it may open it, and POST to it.
 _SIGNED = ("/login/", "/answer/")
@@ -214,7 +213,7 @@ class Access:
         proxied = (
             request.version < HttpVersion11
             or host in self._named - self._hosts
-            or any(name in request.headers for name in _PROXIED)
+            or any(name in request.headers for name in PROXIED)
         )
         if not trusted and (proxied or not self._loopback):
             return 401, "this needs the token: Authorization: Bearer …, or /login"
@@ -357,14 +356,6 @@ def cookie_of(request: web.Request) -> str:
 def _raw(text: str) -> bytes:
     """Return the bytes that came; what is not UTF-8 reaches us as surrogates."""
     return text.encode("utf-8", "surrogateescape")
-
-
-def host_of(header: str) -> str:
-    """Return the host of a Host header, without port and brackets, lower case."""
-    try:
-        return (urlsplit(f"//{header}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
 
 
 def origin_of(url: str) -> str:

@@ -10,7 +10,7 @@ import re
 import secrets
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -186,53 +186,6 @@ class Ended:
             out.flush()
             os.fsync(handle)
         fresh.replace(self._path)
-
-
-class Attempts:
-    """Counts wrong credentials by who gave them, and says when it is enough.
-
-    Args:
-        most: Wrong ones by one sender within `seconds`.
-        seconds: How long one counts.
-        senders: How many senders are remembered.
-        now: Seconds that only grow.
-    """
-
-    def __init__(
-        self,
-        most: int = 10,
-        seconds: float = 60.0,
-        senders: int = 1000,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._most = most
-        self._seconds = seconds
-        self._senders = senders
-        self._now = now
-        self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
-        self._last = -seconds
-
-    def quiet(self) -> bool:
-        """Return whether nobody has given a wrong one lately."""
-        return self._now() - self._last >= self._seconds
-
-    def wait(self, sender: str) -> int:
-        """Return for how many seconds nothing more is tried for `sender`; mostly 0."""
-        times = self._wrong.get(sender)
-        if times is None or len(times) < self._most:
-            return 0
-        return max(0, int(times[0] + self._seconds - self._now()) + 1)
-
-    def wrong(self, sender: str) -> None:
-        """Note a wrong credential."""
-        times = self._wrong.setdefault(sender, deque(maxlen=self._most))
-        self._last = now = self._now()
-        while times and now - times[0] >= self._seconds:
-            times.popleft()
-        times.append(now)
-        self._wrong.move_to_end(sender)
-        while len(self._wrong) > self._senders:
-            self._wrong.popitem(last=False)
 
 
 def _hash(code: str) -> bytes:

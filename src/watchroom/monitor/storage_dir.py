@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from watchroom.errors import ConfigError
+from watchroom.formats import tokenfile
 from watchroom.monitor.store.directory import network_filesystem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SHORTEST_TOKEN = 16
 _SYSTEM = Path("/var/lib")  # where systemd puts StateDirectory=
 
 
@@ -168,7 +168,7 @@ def _own_token(path: Path) -> str:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         found = path.read_text().strip()
-        if len(found) >= _SHORTEST_TOKEN:
+        if len(found) >= tokenfile.SHORTEST:
             path.chmod(0o600)
             return found
         path.unlink()  # a crash between creation and write left it empty
@@ -185,24 +185,4 @@ def read_token(env: Mapping[str, str]) -> str | None:
     Raises:
         ConfigError: It is shorter than 16 characters, or the file cannot be read.
     """
-    found = env.get("WATCHROOM_TOKEN", "").strip()
-    name = env.get("WATCHROOM_TOKEN_FILE", "")
-    if not found and name:
-        try:
-            found = Path(name).read_text().strip()
-        except OSError as error:
-            raise ConfigError(
-                f"cannot be read: {error.strerror}",
-                file=name,
-                field="WATCHROOM_TOKEN_FILE",
-            ) from error
-    if not found and not name:
-        return None
-    if len(found) < _SHORTEST_TOKEN:
-        raise ConfigError(
-            f"the token has fewer than {_SHORTEST_TOKEN} characters",
-            field="WATCHROOM_TOKEN" if not name else "WATCHROOM_TOKEN_FILE",
-            hint="make one with: python -c "
-            '"import secrets; print(secrets.token_urlsafe(32))"',
-        )
-    return found
+    return tokenfile.from_environment(env) or None

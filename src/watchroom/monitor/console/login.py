@@ -9,7 +9,8 @@ from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
-from watchroom.monitor.auth import COOKIE, cookie_of, host_of
+from watchroom.callers import host_of
+from watchroom.monitor.auth import COOKIE, cookie_of
 from watchroom.monitor.senders import sender_of
 from watchroom.monitor.sessions import LINK_SECONDS, SESSION_SECONDS
 
