@@ -148,6 +148,15 @@ BEAT_LAST_PUBLISHED = Metric(
     ("entry",),
 )
 
+BEAT_ENTRIES = Metric(
+    "celery_beat_entries", "gauge", "Entries of the schedule that are watched."
+)
+BEAT_UNWATCHED = Metric(
+    "celery_beat_entries_unwatched",
+    "gauge",
+    "Entries of the schedule that are not: too many, or a schedule that has an error.",
+)
+
 HEALTH_STATUS = Metric(
     "health_check_status",
     "gauge",
@@ -165,7 +174,10 @@ HEALTH_LIVEZ = Metric(
 )
 
 CELERY = (BROKER_UP, QUEUE_LENGTH, QUEUE_OLDEST)
-BEAT = (BEAT_OVERDUE, BEAT_LAST_RUN, BEAT_LAST_PUBLISHED)
+BEAT = (
+    *(BEAT_OVERDUE, BEAT_LAST_RUN, BEAT_LAST_PUBLISHED),
+    *(BEAT_ENTRIES, BEAT_UNWATCHED),
+)
 COLLECTED = (
     EXPORTER_INFO,
     EXPORTER_ERRORS,

@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchroom.formats.rundir import MODE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 PUBLISHED, BEGUN, AWAITED = "published", "begun", "awaited"
 MOST_ENTRIES = 1000
 MAX_NAME = 200
+# Three facts of each entry, and as many of those that have come and gone.
+MOST_FILES = 6 * MOST_ENTRIES
 
 
 class Run(NamedTuple):
@@ -71,6 +74,46 @@ def note(where: Path, kind: str, run: Run) -> None:
 def read(where: Path, kind: str, entry: str) -> Run | None:
     """Return what is known, or None."""
     return _read(where / f"{_digest(entry)}.{kind}")
+
+
+def forget(where: Path, entry: str) -> None:
+    """Remove what is known of an entry that is none any more."""
+    for kind in (PUBLISHED, BEGUN, AWAITED):
+        with suppress(OSError):
+            (where / f"{_digest(entry)}.{kind}").unlink()
+
+
+def prune(where: Path, entries: Iterable[str], most: int = MOST_FILES) -> int:
+    """Remove the oldest facts beyond the most; return how many.
+
+    A schedule in a database may have a new entry for each customer's reminder.
+
+    Args:
+        where: Their directory.
+        entries: Whose facts stay.
+        most: How many files there may be.
+    """
+    try:
+        found = sorted(where.iterdir(), key=_changed)
+    except OSError:
+        return 0
+    removed, excess = 0, len(found) - most
+    kept = {_digest(entry) for entry in entries} if excess > 0 else set()
+    for path in found:
+        if removed >= excess:
+            break
+        if path.name.partition(".")[0] not in kept:
+            with suppress(OSError):
+                path.unlink()
+                removed += 1
+    return removed
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _digest(entry: str) -> str:

@@ -24,7 +24,8 @@ BEAT = "beat"
 # The header: a pair of the entry's name and when it was published.
 ENTRY = "watchroom_entry"
 _sending: ContextVar[str] = ContextVar("watchroom_entry", default="")
-_noted: set[str] = set()
+# A header is what somebody sent: it must not fill the runtime directory.
+_WINDOW_SECONDS = 3600.0
 
 
 def watch(service: Any) -> None:
@@ -56,9 +57,13 @@ def begun(request: Any) -> None:
     if pair is None:
         return
     entry, at = pair
-    # A header is what somebody sent: it must not fill the runtime directory.
-    if entry in _noted or len(_noted) < runs.MOST_ENTRIES:
-        _noted.add(entry)
+    noted: tuple[float, set[str]] = PROCESS.cells.get(BEAT) or (0.0, set())
+    now = time.monotonic()
+    if now - noted[0] > _WINDOW_SECONDS:
+        noted = now, set()
+        PROCESS.cells[BEAT] = noted
+    if entry in noted[1] or len(noted[1]) < runs.MOST_ENTRIES:
+        noted[1].add(entry)
         _note(runs.BEGUN, runs.Run(str(entry), float(at)))
 
 

@@ -137,8 +137,11 @@ def _failed(method: Method, lost: Callable[[str], None]) -> Method:
         with _settling(request) as run:
             try:
                 return method(request, info, *args, **more)
+            except BaseException:
+                run.again = True  # it could not store the failure, and signals none
+                raise
             finally:
-                # Unless Celery finds that the result had been stored before.
+                # Not where Celery finds that the task had stored a result before.
                 if run.again and _lost(info):
                     _tell(request, run, lost)
 

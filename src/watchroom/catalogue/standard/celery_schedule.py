@@ -80,6 +80,8 @@ curl -s $exporter/metrics | grep '^celery_beat'
 - Beat lives and publishes, nobody begins: see CeleryWorkersDown and CeleryQueueStuck.
 - Beat lost its schedule file with its container: it counts from its own start again.
   Keep the file on a volume.
+- An entry of django-celery-beat that is not wanted now: disable it in the admin; it is
+  no longer watched.
 - Only one entry: its task's name or queue is wrong, or it expires before a worker is
   free.""",
             ),
@@ -93,7 +95,11 @@ curl -s $exporter/metrics | grep '^celery_beat'
     ),
     panel=Panel(
         expr=f"max(min by (job, entry) ({_OVERDUE}{{$real}}))",
-        presence=f"count({_OVERDUE}{{$real}})",
+        # A schedule that was read and holds nothing owes nothing.
+        presence=(
+            f"count({_OVERDUE}{{$real}}"
+            " or sum by (job) (celery_beat_entries{$real}) == 0)"
+        ),
         unit="s",
         decimals=0,
     ),
@@ -102,10 +108,15 @@ curl -s $exporter/metrics | grep '^celery_beat'
         priority="P2",
         why=(
             "The exporter reads the schedule in a process of its own, which must import "
-            "the project. It ended, or found no entry:\n\n"
-            "```promql\nsum by (group) (watchroom_exporter_child_restarts_total)\n```"
+            "the project, and with django-celery-beat asks the project's database. That "
+            "process ended, found no schedule, or the database did not answer:\n\n"
+            "```promql\nsum by (group) (watchroom_exporter_child_restarts_total)\n```\n\n"
+            "```promql\n"
+            'sum by (gauge) (watchroom_gauge_errors_total{gauge="celery_schedule"})\n```'
         ),
         remedy=(
+            "- The database is down: see DatabaseDown. The schedule is read again as "
+            "soon as it answers.\n"
             "- Its log says what does not import: correct that.\n"
             "- The schedule is new: restart the exporter, so that it reads it.\n"
             "- The schedule is gone for good: build the files again."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from watchroom import conf
 from watchroom.catalogue import collected
-from watchroom.exporter import celery_app
+from watchroom.exporter import celery_app, schedule_table
 from watchroom.exporter.collect import Collector
 from watchroom.exporter.queues import Broker, configured
 from watchroom.exporter.schedule import Schedule
@@ -47,10 +47,15 @@ def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
         log.warning("the queues cannot be watched: %s", why)
     else:
         found.append(_broker(Broker(app, configured(app, settings.queues))))
-    entries = celery_app.schedule(app)
-    if entries:
+    entries, table = celery_app.schedule(app), None
+    try:
+        if (model := schedule_table.model(app)) is not None:
+            table = schedule_table.Table(model).read
+    except Exception as error:  # noqa: BLE001 - the project's own code
+        broken("beat's scheduler", f"does not import: {type(error).__name__}: {error}")
+    if entries or table is not None:
         notes = runs.directory(conf.runtime_dir(settings), settings.name)
-        found.append(_schedule(Schedule(app, entries, notes)))
+        found.append(_schedule(Schedule(app, entries, notes, table=table)))
     return found
 
 
@@ -91,6 +96,8 @@ def _schedule(schedule: Schedule) -> Collector:
                 for n, s in found.items()
                 if s.last_published is not None
             },
+            collected.BEAT_ENTRIES.name: len(found),
+            collected.BEAT_UNWATCHED.name: schedule.unwatched,
         }
 
     return Collector(

@@ -2,12 +2,11 @@
 
 Asked over a connection of its own, opened and closed each time: one that is kept would
 count against the limit it watches, and would not notice that new ones are refused.
-Django's own back end opens it, so that whatever OPTIONS say holds here too.
+See `watchroom.exporter.reading`.
 """
 
 from __future__ import annotations
 
-import copy
 import os
 import re
 import sqlite3
@@ -20,22 +19,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.catalogue.collected import DB_CONNECTIONS, DB_CONNECTIONS_LIMIT, DB_UP
 from watchroom.conf import redaction
+from watchroom.exporter import reading
 from watchroom.exporter.collect import Collector
 from watchroom.exporter.collect.groups import POSTGRESQL, databases
 from watchroom.exporter.places import sqlite_file
+from watchroom.exporter.reading import STATEMENT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 EVERY_SECONDS = 5.0
-CONNECT_SECONDS = 2  # libpq takes no less
-STATEMENT_SECONDS = 1
 LIMIT_SECONDS = 5.0
 _TOO_MANY = "53300"  # too_many_connections
 _FULL = re.compile("too many (clients|connections)|remaining connection slots")
 _SAID_FOR = 3600.0
-# Left to psycopg alone: a pool would keep what is opened here.
-_NOT_OURS = ("pool",)
 # Sessions of clients: other back ends have places of their own. Who may not see what
 # others do sees their sessions all the same, with an empty type.
 _SESSIONS = """
@@ -185,7 +182,7 @@ class PostgreSQL:
         }
 
     def _taken(self) -> Taken:
-        connection = self._wrapper()
+        connection = reading.wrapper(self._alias)
         try:
             with connection.cursor() as cursor:
                 # Local to a transaction: behind a pooler the session is another's next.
@@ -198,21 +195,6 @@ class PostgreSQL:
         finally:
             connection.close()
         return nearest(row)
-
-    def _wrapper(self) -> Any:
-        from django.db import connections
-        from django.db.utils import load_backend
-
-        settings = copy.deepcopy(connections.settings[self._alias])
-        options = settings["OPTIONS"]
-        for name in _NOT_OURS:
-            options.pop(name, None)
-        options["connect_timeout"] = CONNECT_SECONDS
-        # A network that swallows packets is noticed by the kernel, not by the server.
-        options.setdefault("tcp_user_timeout", CONNECT_SECONDS * 1000)
-        options["application_name"] = "watchroom exporter"
-        settings.update(CONN_MAX_AGE=0, AUTOCOMMIT=True)
-        return load_backend(settings["ENGINE"]).DatabaseWrapper(settings, self._alias)
 
 
 def nearest(row: Sequence[int]) -> Taken:
