@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import time
 import urllib.parse
-from xml.etree import ElementTree as ET
 
 import pytest
 from tests.support.listener import listening
@@ -155,7 +156,7 @@ def test_no_data_and_errors_are_told_apart(monitor):
     assert "$nobody" in wrong.json["error"]
     late = data(monitor, 1, start="tomorrow")
     assert late.status == 422
-    assert "no time" in late.json["error"]
+    assert "isn't a valid time" in late.json["error"]
     assert data(monitor, 2).status == 404
     assert data(monitor, "x").status == 404
 
@@ -163,21 +164,37 @@ def test_no_data_and_errors_are_told_apart(monitor):
 def test_a_wrong_time_in_the_url_shows_the_usual_one_and_says_so(monitor):
     answer = monitor.get("/dashboards/team?from=tomorrow")
     assert answer.status == 400
-    assert "is no time" in answer.body
+    assert "isn&#39;t a valid time" in answer.body
 
 
-def test_without_scripts_a_panel_is_a_picture(monitor):
-    page = monitor.get("/dashboards/team?from=now-15m").body
-    assert '<img src="team/panels/1.svg?from=now-15m"' in page
-    answer = monitor.get("/dashboards/team/panels/1.svg?from=now-15m")
-    assert answer.headers["Content-Type"].startswith("image/svg+xml")
-    drawing = ET.fromstring(answer.body)
-    texts = [node.text for node in drawing.iter() if node.text]
-    assert f"{EVIL}: 9 B" in texts
-    assert not list(drawing.iter("{http://www.w3.org/2000/svg}script"))
-    empty = monitor.get("/dashboards/team/panels/5.svg").body
-    assert "No data in this time." in empty
-    assert monitor.get("/dashboards/team/panels/4.svg").status == 422
+def test_without_scripts_a_chart_is_a_table_of_values(monitor):
+    page = monitor.get("/dashboards/team?from=now-15m&var-x=a").body
+    to = "team/values?from=now-15m&amp;var-x=a"
+    assert f'<noscript><meta http-equiv="refresh" content="0; url={to}">' in page
+    assert monitor.get("/dashboards/team/panels/1.svg").status == 404
+    answer = monitor.get("/dashboards/team/values?from=now-15m")
+    assert answer.status == 200
+    assert "charts.js" not in answer.body
+    assert EVIL not in answer.body
+    lined = answer.body.replace("<tr>", "\n")
+    page = html.unescape(re.sub(r"<[^>]+>", " ", lined))
+    rows = [" ".join(row.split()) for row in page.splitlines()]
+    (evil,) = [row for row in rows if row.startswith(EVIL)]
+    assert evil.split()[-2:] == ["9", "9"], "the last value, and the highest"
+    assert any(row.startswith("Series, B ") for row in rows)
+    assert any(row.startswith("9 B") and "past its limit" in row for row in rows)
+    for said in ("No data in this time.", "60 series: the 24 largest are shown."):
+        assert said in page
+    assert "$nobody" in page, "what cannot be asked says why, beside the others"
+    assert "monitor started" in page, "what happened is there without a script too"
+    assert monitor.get("/dashboards/team/values?from=tomorrow").status == 400
+    assert monitor.get("/dashboards/nobody/values").status == 404
+
+
+def test_lines_of_one_query_come_largest_first(monitor):
+    found = lines(monitor, 7, start="now-15m")["lines"]
+    last = [line["values"][-1] for line in found]
+    assert last == sorted(last, reverse=True)
 
 
 def test_marks_say_when_alerts_fired(monitor):

@@ -171,3 +171,22 @@ def test_a_sparkline_breaks_at_gaps_and_shows_the_limit():
     empty = spark([None, math.nan], 2.0)
     assert (empty.line, empty.dot) == ("", "")
     assert empty.limit
+
+
+def test_a_project_without_celery_has_nothing_to_judge_and_is_green():
+    workers = Panel(5, "Task workers", "", "short", 1.0, False, "a", "b", "", False)
+    failed = Panel(6, "Failed tasks", "", "short", 0.0, True, "a", "b", "", False)
+    # The exporter counts workers at 0 whether any are owed or not.
+    for panel, value in ((workers, 0.0), (workers, None), (failed, None)):
+        found = made(panel, reading(value, present=False))
+        assert (found.state, str(found.value)) == ("not applicable", "not configured")
+    running = made(workers, reading(2.0, present=True))
+    assert running.state == "ok", "what runs all the same is judged"
+
+
+def test_a_count_is_whole_whatever_increase_estimates():
+    tasks = Panel(
+        6, "Failed tasks", "", "short", 0.0, True, "a", "b", "", True, whole=True
+    )
+    for value, said in ((1.07, "1"), (0.4, "1"), (2.6, "3"), (0.0, "0")):
+        assert str(made(tasks, reading(value)).value) == said

@@ -10,6 +10,7 @@ import pytest
 from watchroom.monitor.console.values import (
     ago,
     clock,
+    counted,
     digits,
     reach_url,
     say,
@@ -98,3 +99,9 @@ def test_spans_have_at_most_two_units():
     ]
     assert ago(0.2) == "now"
     assert ago(3) == "3 s ago"
+
+
+def test_one_is_no_plural_and_a_count_is_whole():
+    said = [counted(n, "run") for n in (0, 1, 1.07, 2, 1204.4)]
+    assert said == ["0 runs", "1 run", "1 run", "2 runs", "1,204 runs"]
+    assert counted(2, "entry", "entries") == "2 entries"

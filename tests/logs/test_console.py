@@ -133,7 +133,7 @@ def test_a_terminal_gets_text_in_colour_unless_told_otherwise(tmp_path, env, col
     os.close(master)
 
     assert done.returncode == 0
-    assert "GET work/ 200" in text
+    assert "GET /work/ 200" in text
     assert ("\x1b[32m" in text) is coloured
     assert "{" not in text
 

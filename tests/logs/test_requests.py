@@ -40,7 +40,7 @@ def test_the_line_tells_route_status_duration_and_tallies(told):
     line = told["watchroom.request", "work/", 200]
 
     assert line["levelname"] == "INFO"
-    assert line["message"] == "GET work/ 200"
+    assert line["message"] == "GET /work/ 200"
     assert line["method"] == "GET"
     assert line["duration_ms"] > line["db_ms"] > 0
     assert line["db_count"] == 3
@@ -167,7 +167,7 @@ asyncio.run(leave())
         **among,
     )
 
-    assert (line["levelname"], line["message"]) == ("WARNING", "GET aslow/ 499")
+    assert (line["levelname"], line["message"]) == ("WARNING", "GET /aslow/ 499")
     assert "exc_info" not in line
 
 
@@ -203,7 +203,7 @@ show([answer["x-request-id"] for answer in asyncio.run(both())])
         assert [one["message"] for one in mine] == [
             "noted in the loop",
             "noted",
-            "GET anote/ 200",
+            "GET /anote/ 200",
         ]
         assert mine[-1]["db_count"] == 3
     assert answers[:5] == [f"n-{number}" for number in range(5)]

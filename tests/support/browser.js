@@ -44,6 +44,19 @@ var smallTargets = () =>
     .map((node) => [node.textContent.trim(), node.getBoundingClientRect().height])
     .filter(([, height]) => height < 44);
 
+// What scrolls and no key can reach: neither it nor anything in it takes the focus.
+var unreachable = () =>
+  [...document.querySelectorAll("body *")]
+    .filter((node) => node.checkVisibility() && !node.closest(".heard"))
+    .filter((node) => {
+      const style = getComputedStyle(node);
+      const scrolls = (way) => style[`overflow${way}`] === "auto" || style[`overflow${way}`] === "scroll";
+      return (scrolls("X") && node.scrollWidth > node.clientWidth + 1)
+        || (scrolls("Y") && node.scrollHeight > node.clientHeight + 1);
+    })
+    .filter((node) => node.tabIndex < 0 && !node.querySelector("a[href], button, input, select, summary, [tabindex='0']"))
+    .map((node) => node.outerHTML.slice(0, 200));
+
 // Fields without a label, headings that skip a level, a page without a language.
 var unnamed = () => {
   const bare = [...document.querySelectorAll("input:not([type=hidden]), select, textarea")]

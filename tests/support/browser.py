@@ -71,7 +71,7 @@ class Browser:
                 await self.show(width, scheme)
                 ratio, text = await self.js(f"{READING}; lowestContrast()")
                 assert ratio >= 4.5, (width, scheme, text)
-            for fault in ("smallTargets", "unnamed"):
+            for fault in ("smallTargets", "unnamed", "unreachable"):
                 found = await self.js(f"{READING}; {fault}()")
                 assert found == [], (width, fault)
             wide = await self.js("document.documentElement.scrollWidth")

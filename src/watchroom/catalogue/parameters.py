@@ -142,3 +142,12 @@ def duration_words(seconds: float) -> str:
             count = round(seconds / size)
             return f"{count} {name}" + ("" if count == 1 else "s")
     return f"{seconds:g} seconds"
+
+
+def counted(one: str, many: str = "") -> str:
+    """Return a template that says how many: 1 run, 2 runs.
+
+    The value is rounded: an ``increase()`` is an estimate, what it counts is whole.
+    """
+    said = f'{{{{ if eq (printf "%.0f" $value) "1" }}}}{one}{{{{ else }}}}'
+    return f'{{{{ $value | printf "%.0f" }}}} {said}{many or f"{one}s"}{{{{ end }}}}'

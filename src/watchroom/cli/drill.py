@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from watchroom.cli import drill_screen
 from watchroom.cli.options import MONITORING, chain_of, given, servers
@@ -243,6 +244,7 @@ def _wake(
             *(chain, built, alerts[0] if alerts else alert_for(built), who),
             *(patience, screen.reached, screen.waits),
         )
+        console.print(f"paging {escape(who.name)} with a test message", soft_wrap=True)
         screen.announce(run.alert, run.ran)
         woken = run.wake(seconds)
     drill_screen.woken(console, woken)

@@ -174,7 +174,7 @@ def woken(console: Console, woken: Woken) -> None:
     """Say whether somebody answered, and how soon."""
     if not woken.passed:
         console.print(
-            f"[bold red]nobody was woken[/]: {escape(woken.reason)}", soft_wrap=True
+            f"[bold red]not acknowledged[/]: {escape(woken.reason)}", soft_wrap=True
         )
         return
     console.print(

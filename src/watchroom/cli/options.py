@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,7 +15,7 @@ from watchroom.cli.ask import token_for, url_of
 from watchroom.cli.token import exporter_token
 from watchroom.errors import ConfigError
 from watchroom.prove.chain import find_chain
-from watchroom.prove.world import Given
+from watchroom.prove.world import PLACES, Given
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +62,26 @@ def monitor(command: Command) -> Command:
 def given(directory: Path, prometheus: str, alertmanager: str, exporter: str) -> Given:
     """Return what a command was told; the default directory need not be repeated."""
     said = "" if directory == MONITORING else str(directory)
-    return Given(said, prometheus, alertmanager, exporter)
+    return Given(
+        said,
+        prometheus,
+        alertmanager,
+        exporter,
+        program=_program(),
+        environment=tuple(
+            (name, os.environ[name]) for name in PLACES if os.environ.get(name)
+        ),
+    )
+
+
+def _program() -> tuple[str, ...]:
+    """Return how a shell that knows nothing of this one's paths starts watchroom."""
+    if shutil.which("watchroom"):
+        return ("watchroom",)
+    beside = Path(sys.executable).parent / "watchroom"
+    if beside.is_file():
+        return (str(beside),)
+    return (sys.executable, "-m", "watchroom")
 
 
 def chain_of(built: Built, said: Given) -> Chain:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 from django.conf import settings
 from django.urls import Resolver404, resolve
 from django.utils import translation
@@ -48,3 +51,66 @@ def of(path: str) -> str | None:
             except Exception:  # noqa: BLE001 - URLs that are none
                 return None
     return None
+
+
+# What only patterns have; a path() may hold a parenthesis, but hardly one of these.
+_PATTERN = re.compile(r"\^|\$|\\|\(\?|\[|\)[*+?]|\.[*+]")
+_GROUP = re.compile(r"\(\?P<(\w+)>|\(\?[:=!<]|\(")
+_MARKS = re.compile(r"\\[AbBZz]|[\^$?*+]|\{\d+(?:,\d*)?\}")
+
+
+@lru_cache(maxsize=1024)
+def written(route: str) -> str:
+    """Return a route as the path that it stands for: /customers/<int:pk>/.
+
+    Of a regular expression what it captures stands by its name, as Django's own
+    admindocs shows it: ``^customers/(?P<pk>[0-9]+)/$`` is /customers/<pk>/.
+    """
+    if _PATTERN.search(route):
+        route = _without_pattern(route)
+    return route if route.startswith("/") else f"/{route}"
+
+
+def _without_pattern(route: str) -> str:
+    found, at = [], 0
+    while at < len(route):
+        group = _GROUP.match(route, at)
+        if route[at] == "\\" or group is None:
+            size = 2 if route[at] == "\\" else _class(route, at) or 1
+            found.append(route[at : at + size])
+            at += size
+            continue
+        end = _closing(route, at)
+        inner = route[group.end() : end]
+        if group[1] or group[0] == "(":
+            found.append(f"<{group[1] or 'var'}>")
+        elif group[0] == "(?:":
+            found.append(_without_pattern(inner))
+        at = end + 1  # what looks around stands for nothing
+    plain = _MARKS.sub("", "".join(found))
+    return re.sub(r"\\(.)", r"\1", plain)
+
+
+def _class(route: str, at: int) -> int:
+    """Return the length of the character class that begins here, or 0."""
+    if route[at] != "[":
+        return 0
+    end = route.find("]", at + 2)
+    return end - at + 1 if end > 0 else 0
+
+
+def _closing(route: str, at: int) -> int:
+    """Return where the group that begins at `at` ends."""
+    depth, here = 0, at
+    while here < len(route):
+        if route[here] == "\\":
+            here += 2
+            continue
+        if size := _class(route, here):
+            here += size
+            continue
+        depth += {"(": 1, ")": -1}.get(route[here], 0)
+        if depth == 0:
+            return here
+        here += 1
+    return len(route)

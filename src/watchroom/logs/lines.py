@@ -49,7 +49,8 @@ def request(trail: Trail, request: HttpRequest, status: int) -> None:
     user = _user_id(request)
     if user is not None:
         fields["user_id"] = user
-    _tell(REQUESTS, level, f"{method} {name} {status}", fields, trail)
+    said = name if match is None else route.written(name)
+    _tell(REQUESTS, level, f"{method} {said} {status}", fields, trail)
 
 
 def task(trail: Trail, name: str, state: str, **more: object) -> None:
@@ -73,7 +74,7 @@ def _path(path: str, status: int) -> str:
     if status == 404:  # looked for, and not found
         return path
     found = route.of(path)
-    return path if found is None else f"/{found}"
+    return path if found is None else route.written(found)
 
 
 def _with_tallies(fields: dict[str, Any], trail: Trail) -> None:

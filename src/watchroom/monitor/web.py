@@ -20,6 +20,7 @@ from watchroom.monitor.api.status import StatusAPI
 from watchroom.monitor.console.alerts import AlertsPage
 from watchroom.monitor.console.checklist import Checklist
 from watchroom.monitor.console.dashboards import Dashboards
+from watchroom.monitor.console.graph import GraphPage
 from watchroom.monitor.console.incidents import IncidentPages
 from watchroom.monitor.console.login import Logins
 from watchroom.monitor.console.nav import PATHS, paths_of
@@ -47,6 +48,7 @@ _PAGES = (
     Console,
     Dashboards,
     AlertsPage,
+    GraphPage,
     IncidentPages,
     SilencesPage,
     Checklist,

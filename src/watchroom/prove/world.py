@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from watchroom.prove.records import Known, Record, Result
 
 _DAY = 86400.0
+_CERTIFICATES = "SSL_CERT_FILE"
+PLACES = (
+    "STATE_DIRECTORY",
+    "WATCHROOM_RUNTIME_DIR",
+    "WATCHROOM_TOKEN_FILE",
+    _CERTIFICATES,
+)
+"""Variables by which commands find tokens, results and certificates: paths only."""
 
 
 class Finding(NamedTuple):
@@ -45,6 +53,8 @@ class Given(NamedTuple):
         alertmanager: Likewise.
         exporter: Likewise.
         grafana: Likewise.
+        program: By which the command was started, for a shell that has other paths.
+        environment: Names and values of what it found files by; no secrets.
     """
 
     directory: str = ""
@@ -52,9 +62,14 @@ class Given(NamedTuple):
     alertmanager: str = ""
     exporter: str = ""
     grafana: str = ""
+    program: tuple[str, ...] = ("watchroom",)
+    environment: tuple[tuple[str, str], ...] = ()
 
     def command(self, name: str, *words: str) -> str:
-        """Return a command that asks the same servers of the same files."""
+        """Return a command for any shell that asks the same servers of the same files.
+
+        It finds the tokens and the certificates that this one found.
+        """
         servers = [
             ("--prometheus", self.prometheus),
             ("--alertmanager", self.alertmanager),
@@ -67,7 +82,12 @@ class Given(NamedTuple):
             "reload": [("", self.directory), ("--url", self.prometheus)],
         }
         said = [part for pair in options[name] if pair[1] for part in pair if part]
-        return shlex.join(["watchroom", name, *words, *said])
+        found = [
+            f"{key}={shlex.quote(value)}"
+            for key, value in self.environment
+            if key != _CERTIFICATES or name == "check"
+        ]
+        return " ".join([*found, shlex.join([*self.program, name, *words, *said])])
 
 
 class World(NamedTuple):

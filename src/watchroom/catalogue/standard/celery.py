@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Runbook, Top, Vital
+from watchroom.catalogue.parameters import counted
 from watchroom.catalogue.standard import below, celery_charts
 
 _FAILED = "celery_task_failed_total"
@@ -32,14 +33,14 @@ CELERY_TASK_FAILED = Vital(
             priority="P2",
             summary="The task {{ $labels.name }} failed",
             description=(
-                '{{ $value | printf "%.0f" }} runs of the Celery task '
+                f"{counted('run')} of the Celery task "
                 "{{ $labels.name }} failed in the last $window_words: it raised, went "
                 "over its time limit, or its process was killed."
             ),
             runbook=Runbook(
                 meaning=(
                     "At least one run of a task ended in a failure in the last "
-                    "$window_words. A retry is none; the last try that fails is one. "
+                    "$window_words. Retries don't count; the final failure does. "
                     "`unregistered` are messages for a task that no worker knows, "
                     "`unreadable` are messages that no task can be made of."
                 ),
@@ -193,7 +194,11 @@ WATCHROOM_ENABLED=0 is set.""",
         ),
     ),
     panel=Panel(
-        expr='sum(watchroom_processes{$real,role="worker"})',
+        # No number without a broker, in Grafana either: there it would be a red 0.
+        expr=(
+            'sum(watchroom_processes{$real,role="worker"})'
+            " and count(celery_broker_up{$real})"
+        ),
         # Without a broker nobody knows whether workers are owed.
         presence="count(celery_broker_up{$real})",
         bad="below",

@@ -95,7 +95,8 @@ WORKERS = (
         row=ROW,
         queries=(
             Query(
-                'sum by (instance) (watchroom_processes{$targets,role="worker"})',
+                "sum by (instance) (min_over_time("
+                'watchroom_processes{$targets,role="worker"}[$rate_interval]))',
                 "{{instance}}",
             ),
         ),
@@ -113,7 +114,9 @@ SCHEDULE = (
         row=ROW,
         queries=(
             Query(
-                "min by (entry) (celery_beat_overdue_seconds{$targets})", "{{entry}}"
+                "min by (entry) (max_over_time("
+                "celery_beat_overdue_seconds{$targets}[$rate_interval]))",
+                "{{entry}}",
             ),
         ),
         unit="s",

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Runbook, Top, Vital
+from watchroom.catalogue.parameters import counted
 from watchroom.catalogue.standard import below, celery_charts
 
 _LENGTH = "celery_queue_length"
@@ -62,7 +63,7 @@ CELERY_BACKLOG_HIGH = Vital(
             for_="5m",
             severity="warning",
             priority="P2",
-            summary="{{ $value }} tasks wait in the queue {{ $labels.queue_name }}",
+            summary=f"{counted('task')} waiting in the queue {{{{ $labels.queue_name }}}}",
             description=(
                 "More than $limit_words messages have waited in the queue "
                 "{{ $labels.queue_name }} for $for_words."

@@ -232,8 +232,11 @@ curl -s "$exporter/probe?target=YOUR-SITE&module=http_2xx" | grep '^# certificat
             row="Disks and certificates",
             queries=(
                 Query(
-                    f"((min by (instance) ({_EXPIRY}{{$targets}} > 0)"
-                    f" or min by (instance) ({_SENT}{{$targets}})) - time()) / 86400",
+                    "((min by (instance)"
+                    f" (min_over_time({_EXPIRY}{{$targets}}[$rate_interval]) > 0)"
+                    " or min by (instance)"
+                    f" (min_over_time({_SENT}{{$targets}}[$rate_interval])))"
+                    " - time()) / 86400",
                     "{{instance}}",
                 ),
             ),

@@ -154,9 +154,15 @@ histogram_quantile(0.95, sum by (alias, role, le) (rate(db_query_duration_second
             ),
             row="Database",
             queries=(
-                Query("max by (alias) (db_connections{$targets})", "{{alias}} in use"),
                 Query(
-                    "max by (alias) (db_connections_limit{$targets})", "{{alias}} limit"
+                    "max by (alias)"
+                    " (max_over_time(db_connections{$targets}[$rate_interval]))",
+                    "{{alias}} in use",
+                ),
+                Query(
+                    "max by (alias)"
+                    " (max_over_time(db_connections_limit{$targets}[$rate_interval]))",
+                    "{{alias}} limit",
                 ),
             ),
             decimals=0,

@@ -194,8 +194,10 @@ ps -eo stat,pid,wchan:20,args | grep '^D' | head
             queries=(
                 Query(
                     "min by (instance, mountpoint)"
-                    " (node_filesystem_avail_bytes{$targets}"
-                    " / (node_filesystem_size_bytes{$targets} > 0))",
+                    " (min_over_time(node_filesystem_avail_bytes{$targets}"
+                    "[$rate_interval])"
+                    " / (max_over_time(node_filesystem_size_bytes{$targets}"
+                    "[$rate_interval]) > 0))",
                     "{{instance}} {{mountpoint}}",
                 ),
             ),

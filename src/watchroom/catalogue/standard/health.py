@@ -182,7 +182,8 @@ HEALTH_CHECK_FAILING = Vital(
             row="Health",
             queries=(
                 Query(
-                    f"max by (check) ({_DURATION}{{$targets}})",
+                    "max by (check)"
+                    f" (max_over_time({_DURATION}{{$targets}}[$rate_interval]))",
                     "{{check}}",
                 ),
             ),

@@ -5,6 +5,17 @@ from __future__ import annotations
 from watchroom.catalogue.model import Chart, Query
 
 _FAILED = 'status=~"5..|lost"'
+
+
+def _routes(expr: str) -> str:
+    """Return an expression with routes as paths, as alerts write them: /customers/.
+
+    Without a capture group: Grafana takes ``$1`` for a variable of a dashboard.
+    """
+    joined = f'label_join({expr}, "route", "/", "nothing", "route")'
+    return f'label_replace({joined}, "route", "/", "route", "//")'
+
+
 _LATENCY = "http_request_duration_seconds"
 
 FAILURES = (
@@ -12,12 +23,20 @@ FAILURES = (
         title="Requests and 5xx",
         description=(
             "Requests a second, and those of them that failed with 5xx or were "
-            "lost with their process."
+            "lost with their process, each at its highest within each step."
         ),
         row="Request rate and 5xx",
         queries=(
-            Query("sum(job:http_requests:rate$window{$jobs})", "requests"),
-            Query("sum(job:http_request_errors:rate$window{$jobs})", "5xx"),
+            Query(
+                "sum(max_over_time("
+                "job:http_requests:rate$window{$jobs}[$rate_interval]))",
+                "requests",
+            ),
+            Query(
+                "sum(max_over_time("
+                "job:http_request_errors:rate$window{$jobs}[$rate_interval]))",
+                "5xx",
+            ),
         ),
         unit="reqps",
     ),
@@ -40,7 +59,7 @@ FAILURES = (
     ),
     Chart(
         title="Requests by status",
-        description="Every answer by its status; lost ones had none.",
+        description='Responses by status; "lost": the process died first.',
         row="Request rate and 5xx",
         queries=(
             Query(
@@ -57,8 +76,10 @@ FAILURES = (
         row="Request rate and 5xx",
         queries=(
             Query(
-                "topk(5, sum by (method, route) (rate(http_requests_total"
-                f"{{$targets,{_FAILED}}}[$rate_interval])))",
+                _routes(
+                    "topk(5, sum by (method, route) (rate(http_requests_total"
+                    f"{{$targets,{_FAILED}}}[$rate_interval])))"
+                ),
                 "{{method}} {{route}}",
             ),
         ),
@@ -108,8 +129,10 @@ DURATIONS = (
         row="Latency",
         queries=(
             Query(
-                "topk(5, histogram_quantile(0.95, sum by (method, route, le)"
-                f" (rate({_LATENCY}_bucket{{$targets}}[$rate_interval]))))",
+                _routes(
+                    "topk(5, histogram_quantile(0.95, sum by (method, route, le)"
+                    f" (rate({_LATENCY}_bucket{{$targets}}[$rate_interval]))))"
+                ),
                 "{{method}} {{route}}",
             ),
         ),
@@ -121,7 +144,8 @@ DURATIONS = (
         row="Latency",
         queries=(
             Query(
-                "sum by (instance) (http_requests_in_flight{$targets})",
+                "sum by (instance) (max_over_time("
+                "http_requests_in_flight{$targets}[$rate_interval]))",
                 "{{instance}}",
             ),
         ),

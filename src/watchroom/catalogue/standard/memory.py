@@ -184,12 +184,20 @@ ps -eo pid,rss,etime,args --sort=-rss | head -n 15
             ),
             row="Memory and CPU",
             queries=(
-                Query(f"max by (name) ({_USED}{{$targets}})", "{{name}}"),
-                Query(f"max by (name) ({_LIMIT}{{$targets}})", "{{name}} limit"),
+                Query(
+                    f"max by (name) (max_over_time({_USED}{{$targets}}[$rate_interval]))",
+                    "{{name}}",
+                ),
+                Query(
+                    f"max by (name) (max_over_time({_LIMIT}{{$targets}}[$rate_interval]))",
+                    "{{name}} limit",
+                ),
                 Query(
                     "max by (name, instance)"
-                    f' ({_TOTAL}{{$targets,name="machine"}}'
-                    f' - {_AVAILABLE}{{$targets,name="machine"}})',
+                    f' (max_over_time({_TOTAL}{{$targets,name="machine"}}'
+                    "[$rate_interval])"
+                    f' - min_over_time({_AVAILABLE}{{$targets,name="machine"}}'
+                    "[$rate_interval]))",
                     "{{name}} {{instance}}",
                 ),
             ),
@@ -203,10 +211,15 @@ ps -eo pid,rss,etime,args --sort=-rss | head -n 15
             ),
             row="Memory and CPU",
             queries=(
-                Query(f"sum by (role) ({_RESIDENT}{{$targets}})", "{{role}}, all"),
+                Query(
+                    "sum by (role)"
+                    f" (max_over_time({_RESIDENT}{{$targets}}[$rate_interval]))",
+                    "{{role}}, all",
+                ),
                 Query(
                     "max by (role)"
-                    " (watchroom_process_resident_memory_max_bytes{$targets})",
+                    " (max_over_time(watchroom_process_resident_memory_max_bytes"
+                    "{$targets}[$rate_interval]))",
                     "{{role}}, largest",
                 ),
             ),
@@ -223,7 +236,9 @@ ps -eo pid,rss,etime,args --sort=-rss | head -n 15
                     "{{role}}",
                 ),
                 Query(
-                    "max by (name) (container_cpu_limit_cores{$targets})",
+                    "max by (name)"
+                    " (max_over_time(container_cpu_limit_cores{$targets}"
+                    "[$rate_interval]))",
                     "{{name}} limit",
                 ),
             ),

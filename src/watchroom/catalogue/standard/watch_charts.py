@@ -11,7 +11,8 @@ PROCESSES = (
         row="The watch",
         queries=(
             Query(
-                "sum by (role) (watchroom_processes{$targets})",
+                "sum by (role) (min_over_time("
+                "watchroom_processes{$targets}[$rate_interval]))",
                 "{{role}}",
             ),
         ),

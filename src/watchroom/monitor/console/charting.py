@@ -76,10 +76,12 @@ def draw(
                 if math.isfinite(value) and 0 <= index < count:
                     cells[index] = float(f"{value:.6g}")
             found.append(Line(name_of(query, labels), cells))
-    if len(found) <= MOST_SERIES:
-        return Drawing(found, len(found))
-    largest = sorted(found, key=_height, reverse=True)[:MOST_SERIES]
-    kept = {id(line) for line in largest}
+    # One query's lines come largest first: the worst route stands at the top. Those of
+    # several queries keep the order in which the panel names them.
+    largest = sorted(found, key=lambda line: (-_height(line), line.name))
+    if len(asked) == 1:
+        return Drawing(largest[:MOST_SERIES], len(found))
+    kept = {id(line) for line in largest[:MOST_SERIES]}
     return Drawing([line for line in found if id(line) in kept], len(found))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -11,19 +12,19 @@ from aiohttp import web
 from multidict import MultiDict
 
 from watchroom.errors import WatchroomError
-from watchroom.monitor.console import charting, marks, runbooks, variables
-from watchroom.monitor.console.picture import picture
+from watchroom.monitor.console import charting, marks, runbooks, tabled, variables
 from watchroom.monitor.console.ranges import POINTS, PRESETS, RangeError, local, parse
 from watchroom.monitor.console.values import say, say_limit
 from watchroom.monitor.queries import QueriesBusyError, QueryTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from multidict import MultiMapping
 
     from watchroom.formats.grafana import Panel
     from watchroom.formats.grafana_import import Sheet
+    from watchroom.monitor.console.marks import Mark
     from watchroom.monitor.console.ranges import Range
     from watchroom.monitor.console.render import Renderer
     from watchroom.monitor.services import Services
@@ -68,6 +69,7 @@ class Dashboards:
         """Add the handlers to `app`."""
         app.router.add_get("/dashboards/", self.index)
         app.router.add_get("/dashboards/{uid}", self.dashboard)
+        app.router.add_get("/dashboards/{uid}/values", self.values)
         app.router.add_get("/dashboards/{uid}/panels/{id}", self.panel)
         app.router.add_get("/dashboards/{uid}/marks", self.marks)
 
@@ -87,19 +89,72 @@ class Dashboards:
             raise web.HTTPNotFound(text="there is no such dashboard\n")
         return sheet
 
-    def _span(self, request: web.Request, sheet: Sheet, query: Any) -> Range:
+    def _span(
+        self, request: web.Request, sheet: Sheet, query: Any, most: int = POINTS
+    ) -> Range:
         points = request.query.get("points", "")
         return parse(
             query,
             self._services.now(),
             scrape_seconds(self._services),
-            int(points) if points.isdigit() and len(points) < 5 else POINTS,
+            min(most, int(points) if points.isdigit() and len(points) < 5 else most),
             sheet.dashboard.time.get("from", "") or "now-1h",
         )
 
     async def dashboard(self, request: web.Request) -> web.Response:
         """Answer with a dashboard's frame; its script fetches the data of panels."""
+        return await self._page(request, self._sheet(request))
+
+    async def values(self, request: web.Request) -> web.Response:
+        """Answer with a dashboard as tables of values, for browsers without scripts."""
         sheet = self._sheet(request)
+        tables: dict[int, tabled.Table] = {}
+        found: Sequence[Mark] = ()
+        with contextlib.suppress(RangeError):  # the page says which
+            tables = await self._tables(request, sheet)
+            with contextlib.suppress(WatchroomError):
+                found = await self._marks(request, sheet)
+        return await self._page(request, sheet, tables=tables, happened=found)
+
+    async def _tables(
+        self, request: web.Request, sheet: Sheet
+    ) -> dict[int, tabled.Table]:
+        """Return the values of every panel, as far as there is time for them."""
+        span = self._span(request, sheet, request.query, tabled.POINTS)
+        end = self._services.now() + _SECONDS
+        found = {}
+        for panel in sheet.dashboard.panels:
+            if panel.id in sheet.refused or not panel.targets:
+                continue
+            if not 0 < end - self._services.now() <= _SECONDS:
+                late = "Not loaded: reading took too long. Choose a shorter time."
+                found[panel.id] = tabled.Table(said=late)
+                continue
+            try:
+                found[panel.id] = await self._table(request, sheet, panel, span)
+            except WatchroomError as error:
+                found[panel.id] = tabled.Table(said=_said(error))
+        return found
+
+    async def _table(
+        self, request: web.Request, sheet: Sheet, panel: Panel, span: Range
+    ) -> tabled.Table:
+        asked = _asked(request, sheet, panel, span)
+        if panel.type in _NUMBERS:
+            return tabled.numbers(await self._data(panel, asked, span))
+        return await self._in_turn(
+            lambda engine, queryable: tabled.table(
+                panel, charting.draw(engine, queryable, asked, span), span
+            )
+        )
+
+    async def _page(
+        self,
+        request: web.Request,
+        sheet: Sheet,
+        tables: Mapping[int, tabled.Table] | None = None,
+        happened: Sequence[Mark] = (),
+    ) -> web.Response:
         query: MultiMapping[str] = request.query
         problem, status = "", 200
         try:
@@ -138,13 +193,13 @@ class Dashboards:
             ),
             links=_preset_links(request),
             query=request.query_string,
+            tables=tables,
+            happened=happened,
         )
 
     async def panel(self, request: web.Request) -> web.Response:
-        """Answer with the data of one panel, or with its picture: ``3``, ``3.svg``."""
-        sheet = self._sheet(request)
-        number = request.match_info["id"].removesuffix(".svg")
-        drawn = request.match_info["id"].endswith(".svg")
+        """Answer with the data of one panel."""
+        sheet, number = self._sheet(request), request.match_info["id"]
         panel = next(
             (one for one in sheet.dashboard.panels if str(one.id) == number), None
         )
@@ -152,18 +207,7 @@ class Dashboards:
             raise web.HTTPNotFound(text="there is no such panel\n")
         try:
             span = self._span(request, sheet, request.query)
-            values = variables.chosen(sheet.dashboard, request.query)
-            asked = [
-                charting.Asked(
-                    target.refId,
-                    variables.filled(target.expr, sheet.dashboard, values, span),
-                    target.legendFormat,
-                )
-                for target in panel.targets
-                if not target.hide and target.expr.strip()
-            ]
-            if drawn:
-                return await self._picture(panel, asked, span)
+            asked = _asked(request, sheet, panel, span)
             return _json(await self._data(panel, asked, span))
         except WatchroomError as error:
             return _json({"error": _said(error)}, _status(error))
@@ -181,18 +225,6 @@ class Dashboards:
 
         return await self._in_turn(work)
 
-    async def _picture(
-        self, panel: Panel, asked: Sequence[charting.Asked], span: Range
-    ) -> web.Response:
-        def work(engine: Engine, queryable: Queryable) -> str:
-            return picture(panel, charting.draw(engine, queryable, asked, span), span)
-
-        return web.Response(
-            text=await self._in_turn(work),
-            content_type="image/svg+xml",
-            headers={"Cache-Control": "no-store"},
-        )
-
     async def _in_turn(self, work: Callable[[Engine, Queryable], _R]) -> _R:
         if self._waiting >= _MOST_WAITING:
             raise QueriesBusyError("too many charts are waiting, try again")
@@ -205,22 +237,40 @@ class Dashboards:
 
     async def marks(self, request: web.Request) -> web.Response:
         """Answer with what happened in the time shown."""
-        sheet = self._sheet(request)
-        services = self._services
-        gap_ms = round(services.config.evaluation_seconds * 3000) + 1000
         try:
-            span = self._span(request, sheet, request.query)
-            books = await asyncio.to_thread(runbooks.names, services.config.root)
-
-            def work(engine: Engine, queryable: Queryable) -> list[marks.Mark]:
-                del engine
-                return marks.read_marks(queryable, span, gap_ms, books)
-
-            found = await services.queries.run(work, _SECONDS)
+            found = await self._marks(request, self._sheet(request))
         except WatchroomError as error:
             return _json({"error": _said(error)}, _status(error))
-        found = sorted([*found, *marks.own_marks(services, span)], key=lambda m: m.at)
         return _json({"marks": [mark._asdict() for mark in found]})
+
+    async def _marks(self, request: web.Request, sheet: Sheet) -> list[Mark]:
+        services = self._services
+        gap_ms = round(services.config.evaluation_seconds * 3000) + 1000
+        span = self._span(request, sheet, request.query)
+        books = await asyncio.to_thread(runbooks.names, services.config.root)
+
+        def work(engine: Engine, queryable: Queryable) -> list[Mark]:
+            del engine
+            return marks.read_marks(queryable, span, gap_ms, books)
+
+        found = await services.queries.run(work, _SECONDS)
+        return sorted([*found, *marks.own_marks(services, span)], key=lambda m: m.at)
+
+
+def _asked(
+    request: web.Request, sheet: Sheet, panel: Panel, span: Range
+) -> list[charting.Asked]:
+    """Return a panel's queries with the variables that the URL chooses."""
+    values = variables.chosen(sheet.dashboard, request.query)
+    return [
+        charting.Asked(
+            target.refId,
+            variables.filled(target.expr, sheet.dashboard, values, span),
+            target.legendFormat,
+        )
+        for target in panel.targets
+        if not target.hide and target.expr.strip()
+    ]
 
 
 def scrape_seconds(services: Services) -> float:
@@ -277,7 +327,8 @@ def _numbers(panel: Panel, now: charting.Now) -> dict[str, object]:
     rows = []
     for name, value in now.samples:
         over = limit is not None and (value >= limit if above else value < limit)
-        said = say(value, unit)
+        whole = panel.fieldConfig.defaults.decimals == 0
+        said = say(value, unit, whole=whole)
         rows.append(
             {
                 "name": name,

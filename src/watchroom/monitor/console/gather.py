@@ -187,15 +187,15 @@ def _worst(
 
 
 def read_processes(engine: Engine, queryable: Queryable, at_ms: int) -> list[Processes]:
-    """Return the app's reporting processes by role, of the most in 15 minutes."""
+    """Return the app's reporting processes by role, of the most in 15 minutes.
+
+    Without those of drills, which no machine runs.
+    """
+    real = 'watchroom_processes{job!~"drill-.+"}'
+    most_of = f"sum by (role) (max_over_time({real}[15m]))"
     try:
-        now = _samples(engine, queryable, "sum by (role) (watchroom_processes)", at_ms)
-        lately = _samples(
-            engine,
-            queryable,
-            "sum by (role) (max_over_time(watchroom_processes[15m]))",
-            at_ms,
-        )
+        now = _samples(engine, queryable, f"sum by (role) ({real})", at_ms)
+        lately = _samples(engine, queryable, most_of, at_ms)
     except QueryError:
         return []
     most = {dict(labels).get("role", ""): value for labels, value in lately}

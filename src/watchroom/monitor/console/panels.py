@@ -28,6 +28,7 @@ class Panel(NamedTuple):
         otherwise_expr: The value to show then.
         otherwise_unit: Grafana's name of its unit.
         row: The title of the row it stands in, or "".
+        whole: Whether it counts whole things, whatever ``increase()`` estimates.
     """
 
     id: int
@@ -44,6 +45,7 @@ class Panel(NamedTuple):
     otherwise_expr: str = ""
     otherwise_unit: str = ""
     row: str = ""
+    whole: bool = False
 
 
 def panels_of(dashboard: grafana.Dashboard | None) -> list[Panel]:
@@ -78,6 +80,7 @@ def panels_of(dashboard: grafana.Dashboard | None) -> list[Panel]:
                 otherwise_expr=exprs.get("C", ""),
                 otherwise_unit=_unit_of("C", panel.fieldConfig.overrides),
                 row=row,
+                whole=defaults.decimals == 0,
             )
         )
     return found

@@ -124,7 +124,8 @@ def _instant(text: str, now: float) -> float:
         return (found if found.tzinfo else found.astimezone()).timestamp()
     except (ValueError, OverflowError, OSError):
         raise RangeError(
-            f"{text[:40]!r} is no time: write now-6h, 2026-03-01T14:00, or milliseconds"
+            f"{text[:40]!r} isn't a valid time. Use now-6h, 2026-03-01T14:00 or "
+            "milliseconds"
         ) from None
 
 

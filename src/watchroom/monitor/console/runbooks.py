@@ -63,6 +63,9 @@ def section(root: Path, name: str, title: str) -> Markup | None:
 def render(text: str) -> Markup:
     """Return Markdown as HTML: its own tags escaped, script links refused."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    html = parser.render(text)
+    for tag in ("pre", "table"):  # those scroll, and keys must reach them
+        html = html.replace(f"<{tag}>", f'<{tag} tabindex="0">')
     # Safe: html is off, so the renderer escapes all text, and it refuses
     # javascript:, vbscript:, file: and data: links.
-    return Markup(parser.render(text))  # noqa: S704 - escaped by the renderer
+    return Markup(html)  # noqa: S704 - escaped by the renderer

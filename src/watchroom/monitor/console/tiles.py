@@ -124,7 +124,7 @@ def state_of(
         ]
         if since:
             return state, f"{state} {span((now_ms - min(since)) / 1000)}"
-    if not panel.applicable and reading.value is None and not reading.present:
+    if not panel.applicable and not reading.present and _is_nothing(reading.value):
         return "not applicable", "not applicable"
     blind = _blind(reading, now_ms, stale_ms)
     if blind:
@@ -134,6 +134,10 @@ def state_of(
     if reading.value is None or math.isnan(reading.value):
         return "idle", "idle"
     return _against_limit(panel, reading.value)
+
+
+def _is_nothing(value: float | None) -> bool:
+    return value is None or math.isnan(value) or value == 0
 
 
 def _of_blindness(alert: AlertView) -> bool:
@@ -174,15 +178,15 @@ def _value(panel: Panel, reading: Reading, state: str) -> tuple[Said, bool]:
     """Return what stands large in the tile, and whether it is words."""
     if state == "blind":
         return Said("no data", ""), True
+    if state == "not applicable" and reading.otherwise is None:
+        return Said("not configured", ""), True
     if reading.otherwise is not None:
         return say(reading.otherwise, panel.otherwise_unit), False
     if reading.value is None or math.isnan(reading.value):
-        if state == "not applicable":
-            return Said("not configured", ""), True
         return Said(
             "no data" if state in {"firing", "pending"} else "no events", ""
         ), True
-    return say(reading.value, panel.unit), False
+    return say(reading.value, panel.unit, whole=panel.whole), False
 
 
 def _detail(reading: Reading) -> str:

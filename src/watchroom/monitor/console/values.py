@@ -101,8 +101,17 @@ def digits(value: float) -> str:
     return f"−{text}" if value < 0 and text != "0" else text
 
 
-def say(value: float, unit: str) -> Said:
-    """Return `value`, measured in Grafana's `unit`, as people say it."""
+def say(value: float, unit: str, *, whole: bool = False) -> Said:
+    """Return `value`, measured in Grafana's `unit`, as people say it.
+
+    Args:
+        value: The value.
+        unit: Grafana's name of its unit.
+        whole: It counts things. ``increase()`` extrapolates, so 1.07 is one; what is
+            above zero is at least one.
+    """
+    if whole and unit in _COUNTS and math.isfinite(value):
+        value = float(math.copysign(max(1, round(abs(value))), value)) if value else 0.0
     if unit in {"percentunit", "percent"}:
         return Said(digits(value * 100 if unit == "percentunit" else value), "%")
     if unit in _BOOLS:

@@ -95,6 +95,12 @@
     next();
   };
 
+  // Every panel's data, for paper: resolves when nothing waits any more.
+  const all = async () => {
+    for (const panel of panels.values()) if (!panel.seen) load(panel);
+    while (asking || waiting.length) await new Promise((done) => setTimeout(done, 100));
+  };
+
   const drop = (panel) => {
     if (panel.plot) panel.plot.destroy();
     panel.plot = panel.data = null;
@@ -260,6 +266,8 @@
   // ---- the legend is a table: it can be read without seeing the lines ----------------
   const legend = (panel) => {
     const body = panel.data;
+    // A line that ended earlier has no last value: what it had is not what it has.
+    const end = body.lines.reduce((most, line) => Math.max(most, line.values.findLastIndex((v) => v != null)), -1);
     const rows = panel.table.tBodies[0];
     while (rows.rows.length > body.lines.length) rows.deleteRow(-1);
     body.lines.forEach((line, i) => {
@@ -278,10 +286,9 @@
         head.replaceChildren(key, line.name);
         head.title = line.name;
       }
-      let last = null;
       let top = null;
-      for (const v of line.values) if (v != null) { last = v; if (top == null || v > top) top = v; }
-      row.cells[2].textContent = plain(last);
+      for (const v of line.values) if (v != null && (top == null || v > top)) top = v;
+      row.cells[2].textContent = plain(line.values[end]);
       row.cells[3].textContent = plain(top);
     });
     const room = panel.root.querySelector(".plot");
@@ -415,8 +422,21 @@
     choices.querySelector("button").hidden = true;
     choices.addEventListener("change", () => choices.requestSubmit());
   }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  const redraw = () => {
     for (const panel of panels.values()) if (panel.plot) { panel.shape = ""; build(panel, panel.plot.data); }
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  // A printer's paper is white: lines in the ink of a dark screen would be pale on it.
+  const paper = (on) => () => { document.documentElement.classList.toggle("paper", on); redraw(); };
+  addEventListener("beforeprint", paper(true));
+  addEventListener("afterprint", paper(false));
+  const print = document.getElementById("print");
+  print.hidden = false;
+  print.addEventListener("click", async () => {
+    print.disabled = true;
+    await all();
+    print.disabled = false;
+    window.print();
   });
   history();
   if (live) {

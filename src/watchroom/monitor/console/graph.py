@@ -1,0 +1,96 @@
+"""What an expression says now: the address that alerts name as their generatorURL.
+
+Prometheus' own path and parameters, so that links made by alerts, by templates'
+``graphLink`` and by Prometheus itself lead somewhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.errors import WatchroomError
+from watchroom.monitor.console.values import digits
+from watchroom.promql.model import Scalar, String, Vector
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiohttp import web
+
+    from watchroom.monitor.console.render import Renderer
+    from watchroom.monitor.services import Services
+    from watchroom.promql.engine import Engine
+    from watchroom.promql.model import Queryable, Value
+
+_SECONDS = 10.0
+_MOST_ROWS = 200
+_LONGEST = 64 * 1024
+
+
+class Row(NamedTuple):
+    """One sample: its labels, and its value in words."""
+
+    labels: Sequence[tuple[str, str]]
+    value: str
+
+
+class GraphPage:
+    """Handler of /graph."""
+
+    def __init__(self, services: Services, renderer: Renderer) -> None:
+        self._services = services
+        self._renderer = renderer
+
+    def routes(self, app: web.Application) -> None:
+        """Add the handler to `app`."""
+        app.router.add_get("/graph", self.graph)
+
+    async def graph(self, request: web.Request) -> web.Response:
+        """Answer with an expression's samples of now, and the rules that ask it."""
+        services = self._services
+        expr = request.query.get("g0.expr", "").strip()
+        at_ms = round(services.now() * 1000)
+        rows: list[Row] = []
+        problem, status = "", 200
+
+        def work(engine: Engine, queryable: Queryable) -> Value:
+            return engine.instant(queryable, expr, at_ms)
+
+        if len(expr) > _LONGEST:
+            problem, status, expr = "the expression is longer than 64 KiB", 400, ""
+        elif expr:
+            try:
+                rows = rows_of(await services.queries.run(work, _SECONDS))
+            except WatchroomError as error:
+                problem, status = str(error), 400
+        return self._renderer.page(
+            request,
+            "graph.html",
+            status=status,
+            expr=expr,
+            rows=rows[:_MOST_ROWS],
+            total=len(rows),
+            rules=sorted(
+                {
+                    rule.name
+                    for group in services.rules.views()
+                    for rule in group.rules
+                    if rule.type == "alerting" and rule.query == expr
+                }
+            ),
+            problem=problem,
+            at_ms=at_ms,
+        )
+
+
+def rows_of(found: Value) -> list[Row]:
+    """Return a result as rows, the largest value first."""
+    match found:
+        case Vector(samples):
+            ranked = sorted(samples, key=lambda sample: (-sample[1], sample[0]))
+            return [Row(labels, digits(value)) for labels, value in ranked]
+        case Scalar(value):
+            return [Row((), digits(value))]
+        case String(text):
+            return [Row((), text)]
+    return [Row(labels, f"{len(times)} samples") for labels, times, _ in found.series]
