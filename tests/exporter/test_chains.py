@@ -174,6 +174,17 @@ def test_of_a_redirects_hosts_the_chain_that_ends_first_counts(site, monkeypatch
         assert found[CHAIN] == found[SENT] == seconds(7)
 
 
+def test_a_page_whose_server_just_hangs_up_is_shown_if_it_is_whole(site, monkeypatch):
+    # Without the close_notify of TLS, as many servers end a connection.
+    for body, up in (
+        (b"\r\n\r\nhello", True),
+        (b"\r\nContent-Length: 9\r\n\r\n", False),
+    ):
+        url, roots, _ = site(CHAINS[0], b"HTTP/1.1 200 OK" + body)
+        probe, found = run(url, 5, trust(roots, monkeypatch))
+        assert found["probe_success"] == up, probe.reason
+
+
 # A name of the table reaches loopback only in this process.
 ELSEWHERE = [one for one in CHAINS if not one.host.strip(".").endswith("test")]
 

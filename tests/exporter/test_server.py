@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import random
 import shutil
 import socket
 import stat
@@ -405,6 +406,29 @@ def test_a_body_that_waits_to_be_asked_for_is_asked_for(exporter):
         assert one.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         one.sendall(b'{"alerts":[]}')
         assert one.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_no_bytes_end_the_exporter(exporter):
+    chance = random.Random(9)
+    pieces = [
+        *(b"GET ", b"POST ", b"/metrics", b"/drill/receipt", b" HTTP/1.1", b" HTTP/9"),
+        *(b"\r\n", b"\n", b"\r", b": ", b"\0", b"\xff" * 9, b" ", b"x" * 3000, b"?a=%"),
+        *(b"Host: localhost", b"Content-Length: ", b"5", b"-1", b"99999999999", b"{}"),
+        *(b"Expect: 100-continue", b"Transfer-Encoding: chunked", b"Authorization: "),
+    ]
+    for _ in range(300):
+        sent = b"".join(chance.choices(pieces, k=chance.randrange(1, 30)))
+        with (
+            socket.create_connection(exporter.address, timeout=10) as one,
+            contextlib.suppress(ConnectionError),
+        ):
+            for at in range(0, len(sent), 2000):
+                one.sendall(sent[at : at + 2000])
+            if chance.random() < 0.7:
+                one.shutdown(socket.SHUT_WR)
+                one.recv(1000)
+    _, _, text = exporter.call("GET", "/metrics")
+    assert metric(text, "watchroom_exporter_errors_total", part="http") == 0
 
 
 def test_an_answer_reaches_who_is_still_sending(exporter):

@@ -72,6 +72,7 @@ class Reception:
         address: Where to listen; port 0 lets the system choose.
         answer: Given a request's bytes and who sent it, returns the answer's bytes;
             called in threads.
+        failed: Told of what nobody expected; the connection is dropped.
 
     Attributes:
         refused: How many connections were cut or turned away, too many being open.
@@ -86,9 +87,11 @@ class Reception:
         family: socket.AddressFamily,
         address: tuple[str, int],
         answer: Callable[[bytes, Caller], bytes],
+        failed: Callable[[Exception], None],
     ) -> None:
         self.refused = 0
         self._answer = answer
+        self._failed = failed
         # As many as there are descriptors for; half of them are for other things.
         half = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
         self._most = max(8, min(CONNECTIONS, half))
@@ -127,16 +130,24 @@ class Reception:
         try:
             while not self._stopping.is_set():
                 for key, _ in self._selector.select(min(poll_interval, _SWEEP_SECONDS)):
-                    if not isinstance(key.data, _Peer):
-                        key.data()
-                    elif key.data in self._peers[key.data.state]:
-                        self._go_on(key.data)  # not cut a moment ago
+                    self._look_at(key.data)
                 now = time.monotonic()
                 if now - swept >= _SWEEP_SECONDS:
                     swept = now
                     self._sweep(now)
         finally:
             self._stopped.set()
+
+    def _look_at(self, what: Callable[[], None] | _Peer) -> None:
+        try:
+            if not isinstance(what, _Peer):
+                what()
+            elif what in self._peers[what.state]:  # not cut a moment ago
+                self._go_on(what)
+        except Exception as error:  # noqa: BLE001 - one connection must not end them all
+            self._failed(error)
+            if isinstance(what, _Peer):
+                self._drop(what)
 
     def shutdown(self) -> None:
         """Make `serve_forever` return, and wait for it."""
@@ -164,7 +175,8 @@ class Reception:
             except OSError as error:
                 # No descriptors: one comes free, and the next look takes it.
                 self._complain(error.strerror or str(error))
-                self._make_room()
+                if not self._make_room():
+                    time.sleep(0.05)  # they are others'; look again, but not at once
                 return
             if sum(map(len, self._peers)) >= self._most and not self._make_room():
                 self.refused += 1

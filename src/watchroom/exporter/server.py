@@ -100,10 +100,14 @@ class Server(Reception):
         self, listen: Listen, services: Callable[[Callable[[], int]], Services]
     ) -> None:
         family = socket.AF_INET6 if listen.ipv6 else socket.AF_INET
-        super().__init__(family, (listen.host, listen.port), self._respond)
+        address = listen.host, listen.port
+        super().__init__(family, address, self._respond, self._unexpected)
         self.services = services(lambda: self.refused)
         self.listen = listen._replace(port=self.server_address[1])
         self.gate = Gate(self.listen, self.services.token)
+
+    def _unexpected(self, error: Exception) -> None:
+        self.services.faults.count("http", error)
 
     def _respond(self, request: bytes, caller: Caller) -> bytes:
         return _Handler(request, caller, self).answer()
