@@ -366,3 +366,23 @@ def test_routing_is_asked_once_for_all_that_is_new(tmp_path):
         book.receive(storm, 1000)
         assert book.open() == []
     assert asked == [1000]
+
+
+def test_what_has_no_room_in_an_incident_keeps_it_open_and_leads_to_it(night):
+    many = [night.alert(route=str(number)) for number in range(books._MOST_ALERTS)]
+    night.says(*many)
+    beyond = night.alert(route="one more")
+    night.ms += MINUTE
+    ((_, page), *_) = night.says(*many, beyond)
+    assert all("incident_url" in dict(one.annotations) for one in page.alerts)
+    dropped = night.oncall.book.stats()["events_dropped_total"]
+    night.says(beyond)
+    assert night.oncall.book.stats()["events_dropped_total"] == dropped, "once"
+    night.ms += MINUTE
+    night.recovers(*many)
+    assert night.only().state == "firing", "one still fires"
+    with pytest.raises(RefusedStepError, match="still fire"):
+        night.oncall.desk.resolve(1, "Anna", "it is over")
+    night.ms += MINUTE
+    night.recovers(beyond)
+    assert night.oncall.book.get(1).state == "resolved"

@@ -6,7 +6,7 @@ import random
 
 import pytest
 from tests.oncall.conftest import Night
-from tests.support.faults import SITE, Shop
+from tests.support.faults import FAULTS, SITE, WARNED, Shop
 from tests.support.plans import OPS, built, planned
 
 from watchroom.formats import alertmanager, rulefile
@@ -17,12 +17,6 @@ from watchroom.promql.model import labels_of
 
 STEP = 15
 MINUTE = 60
-FAULTS = (
-    *("database", "broker", "cache", "app", "disk", "certificate"),
-    *("worker", "beat", "dns"),
-)
-# What wakes nobody by itself: the catalogue holds a schedule that is late for a P2.
-WARNED = {"beat"}
 SYMPTOMS = {
     "database": {"DatabaseDown", "HealthCheckFailing", "SiteDown", "HighErrorRate"},
     "broker": {"CeleryBrokerDown", "ScheduledTaskOverdue", "SoftHealthCheckFailing"},

@@ -9,6 +9,12 @@ from __future__ import annotations
 EDGES = (0.1, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0)
 SITE = "https://shop.example/"
 DAY = 86_400.0
+FAULTS = (
+    *("database", "broker", "cache", "app", "disk", "certificate"),
+    *("worker", "beat", "dns"),
+)
+# What wakes nobody by itself: the catalogue holds a schedule that is late for a P2.
+WARNED = {"beat"}
 
 
 class Shop:

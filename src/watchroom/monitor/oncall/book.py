@@ -98,6 +98,8 @@ class Book:
         self._unheard = {  # alerts from outside may be among them: nobody keeps those
             name for one in self._live.values() for name in one.alerts if one.open
         }
+        # What fires and found no room in its incident; rules say it anew after a start.
+        self._beyond: dict[str, int] = {}
         self._counts = dict.fromkeys(
             (
                 *("opened", "reopened", "not_opened", "forgotten"),
@@ -135,7 +137,7 @@ class Book:
         with self._lock:
             found = self._of(alert.fingerprint)
             if found is None or not found.open:
-                return False
+                return self._without_room(alert.fingerprint) is not None
             if found.alerts[alert.fingerprint].ended_ms is not None:
                 return False
             self._live[found.id] = moves.heard(found, alert)
@@ -180,8 +182,18 @@ class Book:
                 changed, event = moves.joined(known, alert, group, now_ms, muted=muted)
             else:
                 self._counts["events_dropped"] += 1
+                self._beyond[alert.fingerprint] = known.id
                 return known
             return self._saved(changed, event)
+
+    def _without_room(self, fingerprint: str) -> Incident | None:
+        """Return the open incident that an alert is part of and has no room in."""
+        found = self._live.get(self._beyond.get(fingerprint, 0))
+        return found if found is not None and found.open else None
+
+    def _full(self, incident: Incident) -> bool:
+        """Return whether alerts of an incident fire that it does not hold."""
+        return incident.id in self._beyond.values()
 
     def _home(
         self, alert: Alert, group: dict[str, str], now_ms: int, *, muted: bool
@@ -219,6 +231,10 @@ class Book:
     def _ends(self, alert: Alert, now_ms: int) -> None:
         """Note that a rule stopped giving an alert; why it did is judged later."""
         with self._lock:
+            beyond = self._without_room(alert.fingerprint)
+            self._beyond.pop(alert.fingerprint, None)
+            if beyond is not None:
+                self._resolves(beyond, {}, now_ms)
             found = self._of(alert.fingerprint)
             if found is None or not found.open:
                 return
@@ -259,9 +275,14 @@ class Book:
             found = self._live.get(number)
             if found is None or not found.open:
                 return
-            changed, events = moves.judged(found, gone, now_ms)
-            if events:
-                self._saved(changed, *events)
+            self._resolves(found, gone, now_ms)
+
+    def _resolves(self, found: Incident, gone: Mapping[str, bool], now_ms: int) -> None:
+        """Take what was found out; it is over once nothing of it fires."""
+        more = self._full(found)
+        changed, events = moves.judged(found, gone, now_ms, more=more)
+        if events:
+            self._saved(changed, *events)
 
     def add(self, fingerprints: Collection[str], event: Event) -> None:
         """Add an entry to the incidents of these alerts, open or just over."""
@@ -312,6 +333,8 @@ class Book:
             found = self._live.get(number) or known
             if found is None:
                 raise KeyError(number)
+            if to == "resolved" and self._full(found):
+                raise RefusedStepError(f"alerts of incident {number} still fire")
             if to:
                 check(found, to)
             elif found.events >= MOST_NOTES:
@@ -362,7 +385,7 @@ class Book:
         """Return the open or lately ended incident of any of these alerts."""
         with self._lock:
             for name in fingerprints:
-                found = self._of(name)
+                found = self._of(name) or self._without_room(name)
                 if found is not None:
                     return found
         return None
@@ -439,6 +462,8 @@ class Book:
         for one in list(self._live.values()):
             if not one.open and (one.resolved_ms or one.opened_ms) < before:
                 del self._live[one.id]
+                kept = self._beyond.items()
+                self._beyond = {name: at for name, at in kept if at != one.id}
 
 
 def _holds(incident: Incident, group: dict[str, str]) -> bool:

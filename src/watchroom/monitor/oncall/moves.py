@@ -183,11 +183,17 @@ def _unanswered(known: Incident, now_ms: int) -> Incident:
 
 
 def judged(
-    known: Incident, gone: Mapping[str, bool], now_ms: int
+    known: Incident, gone: Mapping[str, bool], now_ms: int, *, more: bool = False
 ) -> tuple[Incident, list[Event]]:
     """Return an incident after a look at its ended alerts: fingerprint → no series.
 
     It is resolved when all have ended with their series there.
+
+    Args:
+        known: The incident.
+        gone: What was found out.
+        now_ms: Now.
+        more: Alerts of it fire that it has no room for.
     """
     alerts, events = dict(known.alerts), []
     for name, missing in gone.items():
@@ -197,7 +203,8 @@ def judged(
         events.append(texts.ended(firing, missing=missing, now_ms=now_ms))
         alerts[name] = replace(firing, gone=missing)
     changed = replace(known, alerts=alerts)
-    if events and all(one.gone is False for one in alerts.values()):
+    over = all(one.gone is False for one in alerts.values())
+    if alerts and over and not more:
         changed = replace(changed, state="resolved", resolved_ms=now_ms)
         events.append(
             Event(now_ms, "monitor", "resolved", "every alert of it has ended")
