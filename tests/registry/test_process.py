@@ -107,6 +107,101 @@ show([before, roles, PROCESS.on])
     assert seen == [1, {"web": 2, "worker": 0}, False]
 
 
+HELPED = """
+import multiprocessing, os, signal, subprocess, sys
+from django.core.wsgi import get_wsgi_application
+application = get_wsgi_application()
+
+def help_out():
+    from django.db import connection
+    connection.cursor().execute("select 1")  # a helper that counts shows itself
+    os.write(told, b"x")
+    signal.pause()
+
+if __name__ == "helped_wsgi":
+    ready, told = os.pipe()
+    helpers = [multiprocessing.get_context("fork").Process(target=help_out)]
+    helpers[0].start()
+    pid = os.fork()
+    if not pid:
+        help_out()
+    subprocess.run([sys.executable, "-c", ""], preexec_fn=lambda: None)
+    for _ in range(2):
+        os.read(ready, 1)
+"""
+
+
+def test_what_the_app_s_module_forks_is_no_web_process(tmp_path):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "helped_wsgi.py").write_text(HELPED)
+    before, on, roles, after = run(
+        tmp_path,
+        """
+import signal
+sys.path.insert(0, os.environ["WATCHROOM_RUNTIME_DIR"] + "/code")
+import warnings
+warnings.simplefilter("ignore")  # of forks, on some versions
+import helped_wsgi
+from pathlib import Path
+from watchroom.exporter.merge import Merger
+from watchroom.registry.process import PROCESS
+merger = Merger(Path(os.environ["WATCHROOM_RUNTIME_DIR"]), "testapp")
+before, on = merger.processes(), PROCESS.on
+# Now the server makes its workers.
+ready, told = os.pipe()
+worker = os.fork()
+if not worker:
+    os.write(told, b"x")
+    signal.pause()
+os.read(ready, 1)
+roles = merger.processes()
+os.kill(worker, signal.SIGKILL)
+os.waitpid(worker, 0)
+after = merger.processes()
+for pid in (helped_wsgi.helpers[0].pid, helped_wsgi.pid):
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+merger.close()
+show([before, on, roles, after])
+sys.stdout.flush()
+os._exit(0)
+""",
+        serve=False,
+    )
+
+    assert before == {"web": 1, "worker": 0, "command": 2}
+    assert on
+    assert roles == {"web": 1, "worker": 0, "command": 2}
+    assert after == {"web": 0, "worker": 0, "command": 2}  # AppDown is not fooled
+
+
+def test_a_helper_that_is_spawned_is_no_web_process(tmp_path):
+    """It imports the app's module, handler and all, to find the function it runs."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "spawning_wsgi.py").write_text(
+        "import sys\n"
+        "from django.core.wsgi import get_wsgi_application\n"
+        "application = get_wsgi_application()\n"
+        "def look():\n"
+        "    from watchroom.registry.process import PROCESS\n"
+        "    sys.exit(int(PROCESS.on))\n"
+    )
+    code = run(
+        tmp_path,
+        """
+sys.path.insert(0, os.environ["WATCHROOM_RUNTIME_DIR"] + "/code")
+import multiprocessing, spawning_wsgi
+helper = multiprocessing.get_context("spawn").Process(target=spawning_wsgi.look)
+helper.start()
+helper.join()
+show(helper.exitcode)
+""",
+        serve=False,
+    )
+
+    assert code == 0
+
+
 def test_a_process_forked_behind_python_s_back_opens_its_own_file(tmp_path):
     pids = run(
         tmp_path,

@@ -79,7 +79,7 @@ def begin(request: HttpRequest) -> Flight | None:
         start = perf_counter()
         process.served = True
         if start > process.next_check:
-            process.check(start)
+            process.attend(start)
         method: str = request.method or OTHER
         cell: Cell | None = process.cells.get((method, UNRESOLVED))
         if cell is None:  # new here, or no method of the set: those are never kept
@@ -108,7 +108,7 @@ def probed() -> None:
     if process.on:
         process.served = True
         if (now := perf_counter()) > process.next_check:
-            process.check(now)
+            process.attend(now)
 
 
 def resolved(request: HttpRequest, *_: object) -> None:

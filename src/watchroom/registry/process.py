@@ -21,6 +21,7 @@ from watchroom.catalogue import metrics
 from watchroom.errors import ConfigError
 from watchroom.formats import rundir
 from watchroom.formats.slots import TO_GRAIN, Arena, Definition, ProcessFile
+from watchroom.registry import forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -62,13 +63,16 @@ class Process:
         next_check: `time.perf_counter` at which `check` is due.
         sentry: Whether errors are sent; said in the file when it is opened, so set
             while the settings are read.
+        building: The module that makes the app's handler, which may fork a helper.
+        helper: Whether it was forked by a web process for something else.
     """
 
     def __init__(self) -> None:
         self.on = False
         self.waiting = False
         self.role = "command"
-        self.sentry = False
+        self.sentry = self.helper = False
+        self.building = ""
         self._seeds: list[Callable[[], None]] = []
         self._hooked = self._master = False
         self._reset()
@@ -123,7 +127,12 @@ class Process:
 
     def forked(self) -> None:
         """Step back after a fork: who forks before its first request is a master."""
-        if self.on and self.role == "web" and not self.served:
+        if (
+            self.on
+            and self.role == "web"
+            and not self.served
+            and not forks.of_a_helper(self.building)
+        ):
             self.stop()
             self.waiting = self._master = True
 
@@ -140,11 +149,27 @@ class Process:
                 file.close()
         if self.role == SUPERVISOR:
             self.on = False  # its children say themselves what they are
-        # A child of one that serves is a tool of its own and shows itself when it
-        # observes; a child of a master is a worker, even before its first request.
-        if self._master or (on and not served and self.role == "web"):
-            self._master = False
+        if self.role != "web" or not (on or self._master):
+            return
+        # A child of one that serves is a helper, and shows itself when it observes; a
+        # child of a master is a worker, even before its first request.
+        master, self._master = self._master, False
+        if forks.of_a_helper(self.building) or (served and not master):
+            self.role, self.helper = "command", True
+            self.next_check = 0.0
+        else:
             self.start("web")
+
+    def attend(self, now: float) -> None:
+        """Look after the file of a process that was asked for a page.
+
+        A helper that is asked is a web process after all.
+        """
+        if self.helper:
+            with self._lock:
+                self.helper, self.role = False, "web"
+                self._open()
+        self.check(now)
 
     def check(self, now: float) -> None:
         """Look after the file: lost its name, never had one, has room again."""

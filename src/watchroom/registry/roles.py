@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from watchroom import conf
+from watchroom.registry import forks
 from watchroom.registry.guard import guarded
 from watchroom.registry.process import PROCESS
 
@@ -42,7 +43,8 @@ def serve() -> None:
         return
     if PROCESS.on:
         return
-    if _serves():
+    PROCESS.building = forks.building_module()
+    if _serves() and not forks.unpickled():
         PROCESS.start("web")
     else:
         PROCESS.waiting = True
