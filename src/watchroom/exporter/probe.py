@@ -26,7 +26,7 @@ from watchroom.exporter.certificates import earliest, last_chain
 from watchroom.formats.exposition import Family, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from watchroom.exporter.browse.address import Address
     from watchroom.exporter.certificates import Validity
@@ -123,7 +123,7 @@ class Sites:
             )
         if not self._slots.acquire(blocking=False):
             raise BusyError(f"{PROBES} probes run already")
-        probe = Probe(target, seconds, self._context or self._trust())
+        probe = Probe(target, seconds, self._context, self._trust)
         done = threading.Event()
 
         def work() -> None:
@@ -170,14 +170,20 @@ class Probe:
         url: http or https.
         seconds: How long it may take, all hops together.
         context: How to verify; the system's authorities by default.
+        trust: Makes that default, once a hop needs it.
     """
 
     def __init__(
-        self, url: str, seconds: float, context: ssl.SSLContext | None = None
+        self,
+        url: str,
+        seconds: float,
+        context: ssl.SSLContext | None = None,
+        trust: Callable[[], ssl.SSLContext] = trusting,
     ) -> None:
         self._url = url
         self._seconds = seconds
         self._context = context
+        self._trust = trust
         self._cookies = Cookies()
         self._begun = time.monotonic()
         self._lock = threading.Lock()
@@ -286,7 +292,7 @@ class Probe:
 
     def _secure(self, plain: socket.socket, at: Address) -> ssl.SSLSocket:
         began = time.monotonic()
-        context = self._context or trusting()
+        context = self._context or self._trust()
         try:
             secured = context.wrap_socket(
                 plain, server_hostname=at.certified, do_handshake_on_connect=False
