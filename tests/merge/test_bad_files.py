@@ -116,6 +116,15 @@ def test_a_count_that_is_none_poisons_no_sum(tmp_path, merger, worker, value, de
     other.die()
 
 
+def test_half_a_surrogate_pair_in_a_label_can_be_sent(merger, worker):
+    worker.add(COUNTED, ("\ud800",), 1.0)
+    exporter = merger()
+    assert 'k="?"' in exporter.render().encode().decode()
+    worker.die()
+    exporter.render()
+    assert 'k="?"' in merger().render().encode().decode()
+
+
 def fifo(path):
     os.mkfifo(path)
 

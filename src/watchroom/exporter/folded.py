@@ -20,7 +20,7 @@ from watchroom.catalogue.metrics import (
     TASKS_IN_FLIGHT,
 )
 from watchroom.errors import FormatError
-from watchroom.formats.slotreader import definition_of, open_regular, sane
+from watchroom.formats.slotreader import definition_of, open_regular, sane, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,7 +33,7 @@ FORMAT = 1
 LOST = "lost"
 # A file that another exporter still holds open may not be folded again.
 REMEMBER_SECONDS = 3600.0
-LARGEST_BYTES = 256 << 20
+LARGEST_BYTES = 64 << 20
 _BAD = (
     *(ValueError, KeyError, TypeError, IndexError),
     *(AttributeError, OverflowError, RecursionError),
@@ -203,9 +203,9 @@ def load(path: Path) -> Folded:
             fits = len(counts) == of.slots and len(values) == len(of.labels)
             if not fits or not sane(counts):
                 raise FormatError(f"{path}: a series does not fit its metric")
-            made.series[group(of), tuple(map(str, values))] = counts
+            made.series[group(of), tuple(map(text_of, values))] = counts
         made.names = {str(k): _finite(v) for k, v in content["names"].items()}
-        made.helps = {str(k): str(v) for k, v in content["helps"].items()}
+        made.helps = {text_of(k): text_of(v) for k, v in content["helps"].items()}
         made.resets = _finite(content["resets"])
     except _BAD as error:
         raise FormatError(f"{path} holds no totals") from error

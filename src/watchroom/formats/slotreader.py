@@ -119,11 +119,11 @@ class Reader:
         try:
             header = json.loads(first[32 : 32 + length])
             known = (header["format"], header["segment"]) == (FORMAT, SEGMENT)
-            self.role = str(header["role"])
+            self.role = text_of(header["role"])
             self.pid = int(header["pid"])
             self.namespace = int(header.get("namespace", 0))
-            self.release = str(header.get("release", ""))
-            self.place = str(header.get("place", ""))
+            self.release = text_of(header.get("release", ""))
+            self.place = text_of(header.get("place", ""))
             self.sentry = header.get("sentry") is True
             self.started = float(header["started"])
             self.replaces: str | None = header["replaces"]
@@ -230,7 +230,8 @@ class Reader:
                 self.drops.append(Row(made, (), place))
             elif kind == SERIES:
                 of = self.definitions[content[0]]
-                row = Row(of, tuple(map(str, content[1])), self._place(at, slots))
+                values = tuple(map(text_of, content[1]))
+                row = Row(of, values, self._place(at, slots))
                 if slots != of.slots or len(row.values) != len(of.labels):
                     raise FormatError("a series does not fit its metric")
                 self.rows.append(row)
@@ -310,6 +311,11 @@ def sane(values: tuple[float, ...] | list[float]) -> bool:
     return whole and max(values) <= LARGEST and min(values) >= -LARGEST
 
 
+def text_of(value: object) -> str:
+    """Return a value as text that can be sent: half a surrogate pair cannot."""
+    return str(value).encode("utf-8", "replace").decode()
+
+
 def definition_of(
     name: object, kind: object, labels: object, edges: object, text: object = ""
 ) -> Definition:
@@ -333,7 +339,7 @@ def definition_of(
     )
     if not good:
         raise ValueError("no metric")
-    return Definition(str(name), str(kind), str(text), tuple(names), ups)
+    return Definition(str(name), str(kind), text_of(text), tuple(names), ups)
 
 
 def _definition(
