@@ -47,7 +47,7 @@ def served(exporter, nonce="ab12"):
     assert status == 200, text
     return {
         series: exposition.value_of(value)
-        for series, value, _ in exposition.split(text)
+        for series, value, *_ in exposition.split(text)
         if not series.startswith("watchroom_drill_active")
     }
 

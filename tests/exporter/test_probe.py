@@ -121,7 +121,7 @@ def look(exporters):
             "GET", f"/probe?module=http_2xx&target={url}", headers=headers
         )
         assert status == 200, text
-        found = {s: exposition.value_of(v) for s, v, _ in exposition.split(text)}
+        found = {s: exposition.value_of(v) for s, v, *_ in exposition.split(text)}
         return found, text
 
     return probe

@@ -27,7 +27,7 @@ TOKEN = "a-token-for-tests"
 def values(text):
     return {
         exposition.series(series): exposition.value_of(value)
-        for series, value, _ in exposition.split(text)
+        for series, value, *_ in exposition.split(text)
     }
 
 

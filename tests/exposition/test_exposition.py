@@ -32,10 +32,18 @@ def one(text):
         (r'up{a="x\"y\\z\n"} 1', Sample("up", (("a", 'x"y\\z\n'),), 1.0)),
         ('up{a="} 7 # {"} 1', Sample("up", (("a", "} 7 # {"),), 1.0)),
         ('up{a=""} 1', Sample("up", (), 1.0)),
-        ('b_bucket{le="2"} 1', Sample("b_bucket", (("le", "2.0"),), 1.0)),
+        (
+            '# TYPE b histogram\nb_bucket{le="2"} 1',
+            Sample("b_bucket", (("le", "2.0"),), 1.0),
+        ),
+        # Of no histogram, so no bucket edge.
+        ('b_bucket{le="2"} 1', Sample("b_bucket", (("le", "2"),), 1.0)),
         ('b_bucket{le="+Inf"} 1', Sample("b_bucket", (("le", "+Inf"),), 1.0)),
-        ('s{quantile="0.50"} 1', Sample("s", (("quantile", "0.5"),), 1.0)),
-        ('b_bucket{le="1"} 5 # {id="x"} 0.7', Sample("b_bucket", (("le", "1.0"),), 5)),
+        (
+            '# TYPE s summary\ns{quantile="0.50"} 1',
+            Sample("s", (("quantile", "0.5"),), 1.0),
+        ),
+        ('b_bucket{le="1"} 5 # {id="x"} 0.7', Sample("b_bucket", (("le", "1"),), 5)),
         ("job:rate5m 1", Sample("job:rate5m", (), 1.0)),
     ],
 )

@@ -29,6 +29,8 @@ def job(*relabelings, **changes):
         scheme="http",
         params={},
         honor_labels=False,
+        honor_timestamps=True,
+        track_staleness=False,
         sample_limit=0,
         body_limit=BODY_LIMIT,
         credentials=None,

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+EDGES = ("le", "quantile")
+EDGE_OF = {"histogram": ("le",), "summary": ("quantile",)}
+"""The label that holds a number, by the type of the metric."""
+
 Labels = tuple[tuple[str, str], ...]
 
 # Possessive and unrolled: 5,000 lines of a histogram take 6 ms where the plain form of
@@ -120,8 +124,24 @@ def render(families: Iterable[Family]) -> str:
     return "".join(parts)
 
 
-def split(text: str) -> Iterator[tuple[str, str, int | None]]:
-    """Yield (series text, value text, milliseconds or None) of each sample line.
+class Line(NamedTuple):
+    """A sample line, not read further than its parts.
+
+    Attributes:
+        series: Name and labels as they were written.
+        value: As it was written.
+        timestamp_ms: As the peer said, or None.
+        kind: The type that the last TYPE line named, or "".
+    """
+
+    series: str
+    value: str
+    timestamp_ms: int | None
+    kind: str
+
+
+def split(text: str) -> Iterator[Line]:
+    """Yield the parts of each sample line.
 
     The series text is stable from scrape to scrape, so that a scraper can look it up
     instead of parsing its labels again.
@@ -129,9 +149,11 @@ def split(text: str) -> Iterator[tuple[str, str, int | None]]:
     Raises:
         FormatError: A line is not a sample, a comment or blank; it names the line.
     """
-    match = _LINE.fullmatch
+    match, kind = _LINE.fullmatch, ""
     for at, line in enumerate(text.split("\n"), 1):
         if not line or line[0] == "#":
+            if line.startswith("# TYPE "):
+                kind = line.split()[-1]
             continue
         found = match(line)
         if found is None:
@@ -139,7 +161,8 @@ def split(text: str) -> Iterator[tuple[str, str, int | None]]:
                 continue
             raise FormatError(f"line {at}: not a sample: {line[:80]!r}")
         series_text, value, timestamp = found.groups()
-        yield series_text, value, None if timestamp is None else int(timestamp)
+        when = None if timestamp is None else int(timestamp)
+        yield Line(series_text, value, when, kind)
 
 
 def value_of(text: str, series_text: str = "") -> float:
@@ -157,10 +180,11 @@ def value_of(text: str, series_text: str = "") -> float:
         ) from None
 
 
-def series(text: str) -> Labels:
+def series(text: str, edges: Iterable[str] = EDGES) -> Labels:
     """Return the labels of a series text, ``__name__`` included, sorted by name.
 
-    ``le`` and ``quantile`` are written as Prometheus 3 does: ``"2"`` becomes ``"2.0"``.
+    The labels named in `edges` are written as Prometheus 3 does: ``"2"`` becomes
+    ``"2.0"``. It does so for ``le`` of a histogram and ``quantile`` of a summary.
     Labels with an empty value are dropped: to Prometheus they do not exist.
 
     Raises:
@@ -179,7 +203,7 @@ def series(text: str) -> Labels:
             raise FormatError(f"label {key!r} stands twice in {text[:80]!r}")
         labels[key] = _unescape(value)
         at = found.end()
-    for key in ("le", "quantile"):
+    for key in edges:
         if key in labels:
             labels[key] = normal_edge(labels[key])
     return tuple(sorted((key, value) for key, value in labels.items() if value))
@@ -204,9 +228,9 @@ def parse(text: str) -> Iterator[Sample]:
     Raises:
         FormatError: As `split`, `series` and `value_of`; it names the line.
     """
-    for series_text, value, timestamp in split(text):
+    for series_text, value, timestamp, kind in split(text):
         try:
-            labels = series(series_text)
+            labels = series(series_text, EDGE_OF.get(kind, ()))
             amount = value_of(value, series_text)
         except FormatError as error:
             at = line_of(text, series_text)

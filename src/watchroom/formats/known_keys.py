@@ -57,7 +57,7 @@ SCRAPE = (
     | _LIMITS
     | {
         *("fallback_scrape_protocol", "enable_compression", "metric_relabel_configs"),
-        *("track_timestamps_staleness", "native_histogram_bucket_limit"),
+        "native_histogram_bucket_limit",
         "native_histogram_min_bucket_factor",
     }
 )

@@ -84,6 +84,7 @@ class ScrapeConfig(msgspec.Struct, **_STRICT):
     params: dict[str, list[str]] = {}
     honor_labels: bool = False
     honor_timestamps: bool = True
+    track_timestamps_staleness: bool = False
     authorization: Authorization | None = None
     sample_limit: int = 0
     body_size_limit: str = "0"

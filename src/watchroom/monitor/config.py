@@ -280,6 +280,8 @@ def _job(
         scheme=entry.scheme or "http",
         params=entry.params,
         honor_labels=entry.honor_labels,
+        honor_timestamps=entry.honor_timestamps,
+        track_staleness=entry.track_timestamps_staleness,
         sample_limit=entry.sample_limit or SAMPLE_LIMIT,
         body_limit=prometheus.body_limit(entry) or BODY_LIMIT,
         credentials=credentials,

@@ -29,13 +29,23 @@ LONGEST_VALUE = 16_384
 """Characters of one label value; series are held in memory, and bounded by number."""
 
 
+# What a series text begins with whose labels are not read as its own type would: none
+# of them, or only the one, is a number.
+_AS = {"\0": (), "\1": ("le",), "\2": ("quantile",)}
+
+
 class Row(NamedTuple):
-    """One scrape, ready for the store: what was exposed, and what went stale."""
+    """One scrape, ready for the store: what was exposed, and what went stale.
+
+    Attributes:
+        stamped: Samples with a time of their own: labels, value, milliseconds.
+    """
 
     labels: Sequence[Labels]
     values: NDArray[np.float64]
     scraped: int
     added: int
+    stamped: Sequence[tuple[Labels, float, int]] = ()
 
 
 class TargetSeries:
@@ -44,15 +54,26 @@ class TargetSeries:
     Args:
         labels: The target's own labels, sorted, without ``__name__``.
         honor_labels: Whether exposed labels win over the target's.
+        honor_timestamps: Whether a sample keeps the time that it came with.
+        track_staleness: Whether such a series ends when it is gone from a scrape.
         sample_limit: The most samples a scrape may have; 0 = no limit.
     """
 
     def __init__(
-        self, labels: Labels, *, honor_labels: bool = False, sample_limit: int = 0
+        self,
+        labels: Labels,
+        *,
+        honor_labels: bool = False,
+        honor_timestamps: bool = True,
+        track_staleness: bool = False,
+        sample_limit: int = 0,
     ) -> None:
         self._target = dict(labels)
         self._honor = honor_labels
+        self._honor_timestamps = honor_timestamps
+        self._track = track_staleness
         self._limit = sample_limit
+        self._stamped: dict[str, Labels] = {}
         self._cache: dict[str, Labels] = {}
         self._texts: list[str] = []
         self._live: list[Labels] = []
@@ -78,20 +99,63 @@ class TargetSeries:
     def _read(self, text: str) -> Row:
         texts: list[str] = []
         numbers: list[str] = []
-        for series, number, timestamp in exposition.split(text):
-            texts.append(series)
-            numbers.append(number)
+        stamped: list[tuple[str, str, int]] = []
+        for series, number, timestamp, kind in exposition.split(text):
+            named = _marked(series, kind)
             if timestamp is not None:
+                if self._honor_timestamps:
+                    stamped.append((named, number, timestamp))
+                    continue
                 self.ignored_timestamps += 1
-        if self._limit and len(texts) > self._limit:
+            texts.append(named)
+            numbers.append(number)
+        count = len(texts) + len(stamped)
+        if self._limit and count > self._limit:
             raise FormatError(
-                f"sample limit exceeded: {len(texts)} samples, {self._limit} allowed "
+                f"sample limit exceeded: {count} samples, {self._limit} allowed "
                 "(sample_limit of the job in prometheus.yml)"
             )
         values = _floats(texts, numbers)
+        if not stamped and not self._stamped:
+            return self._row(texts, values)
+        return self._with_stamped(texts, values, stamped)
+
+    def _row(self, texts: list[str], values: NDArray[np.float64]) -> Row:
         if texts == self._texts:
             return Row(self._live, values, len(texts), 0)
         return self._changed(texts, values)
+
+    def _with_stamped(
+        self,
+        texts: list[str],
+        values: NDArray[np.float64],
+        stamped: list[tuple[str, str, int]],
+    ) -> Row:
+        """Return the row with what came with a time of its own beside it."""
+        known = self._stamped
+        names = [text for text, _, _ in stamped]
+        amounts = _floats(names, [number for _, number, _ in stamped]).tolist()
+        fresh = {text: known.get(text) or self._labels(text) for text in names}
+        row = self._row(texts, values)
+        gone: list[Labels] = []
+        if self._track:
+            here = {*fresh.values(), *row.labels}
+            gone = [labels for labels in known.values() if labels not in here]
+        self._stamped = fresh
+        samples = [
+            (fresh[text], value, at_ms)
+            for (text, _, at_ms), value in zip(stamped, amounts, strict=True)
+        ]
+        if gone:
+            row = row._replace(
+                labels=[*row.labels, *gone],
+                values=np.concatenate([row.values, np.full(len(gone), STALE)]),
+            )
+        return row._replace(
+            scraped=row.scraped + len(stamped),
+            added=row.added + sum(text not in known for text in fresh),
+            stamped=samples,
+        )
 
     def _changed(self, texts: list[str], values: NDArray[np.float64]) -> Row:
         known = self._cache
@@ -127,6 +191,9 @@ class TargetSeries:
     def fail(self) -> Row:
         """Return the row that makes every live series stale; none is live after it."""
         gone = self._live
+        if self._track:
+            gone = [*gone, *self._stamped.values()]
+        self._stamped = {}
         self._live, self._texts, self._with_reports = [], [], []
         return Row(gone, np.full(len(gone), STALE), 0, 0)
 
@@ -151,8 +218,9 @@ class TargetSeries:
         return Row(labels, np.full(len(labels), STALE), 0, 0)
 
     def _labels(self, text: str) -> Labels:
+        edges = _AS.get(text[:1], exposition.EDGES)
         try:
-            exposed = dict(exposition.series(text))
+            exposed = dict(exposition.series(text.lstrip("\0\1\2"), edges))
         except FormatError as error:
             raise _SeriesError(text, str(error)) from error
         if len(text) > LONGEST_VALUE:
@@ -190,6 +258,15 @@ def merge(
     return tuple(sorted((name, value) for name, value in merged.items() if value))
 
 
+def _marked(series: str, kind: str) -> str:
+    """Return a series text so that it says how its labels are to be read."""
+    if kind == "histogram":
+        return f"\1{series}" if "quantile" in series else series
+    if kind == "summary":
+        return f"\2{series}" if "le" in series else series
+    return f"\0{series}" if "le" in series or "quantile" in series else series
+
+
 class _SeriesError(FormatError):
     """A sample line is wrong; its series text stands for the line's number."""
 
@@ -202,8 +279,9 @@ def _located(error: FormatError, text: str) -> FormatError:
     """Return the error with the number of the line it is about, where it has one."""
     if not isinstance(error, _SeriesError):
         return error
+    series = error.series.lstrip("\0\1\2")
     for at, line in enumerate(text.split("\n"), 1):
-        if line.startswith(error.series):
+        if line.startswith(series):
             return FormatError(f"line {at}: {error}")
     return error
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from watchroom.errors import FormatError, StoreError
 from watchroom.monitor.fetch import fetch
 from watchroom.monitor.ingest import TargetSeries
+from watchroom.monitor.stamped import Stamps
 from watchroom.monitor.targets import next_due
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from watchroom.monitor.ingest import Row
     from watchroom.monitor.itself import Itself
+    from watchroom.monitor.stamped import StampedRow
     from watchroom.monitor.store import Store
     from watchroom.monitor.targets import Schedule, Target
 
@@ -53,6 +55,7 @@ class Counts:
         self.out_of_order = 0
         self.duplicates = 0
         self.timestamps = 0
+        self.out_of_bounds = 0
         self.store_failures = 0
 
 
@@ -92,8 +95,11 @@ class Scraper:
         self._series = TargetSeries(
             target.labels,
             honor_labels=target.honor_labels,
+            honor_timestamps=target.honor_timestamps,
+            track_staleness=target.track_staleness,
             sample_limit=target.sample_limit,
         )
+        self._stamps = Stamps()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -154,23 +160,25 @@ class Scraper:
             if isinstance(body, FormatError):
                 raise body
             row = self._series.read(body)
+            placed = self._stamps.place(row.stamped, stamp) if row.stamped else None
             self._counts.timestamps += self._series.ignored_timestamps - before
         except FormatError as error:
-            problem = str(error)
+            problem, placed = str(error), None
             row = self._series.fail()
-        return (
-            self._append(
-                stamp, self._series.with_reports(row, up=not problem, seconds=seconds)
-            )
-            or problem
-        )
+        if placed is not None:
+            self._counts.out_of_bounds += placed.out_of_bounds
+            for one in placed.rows:
+                self._append(one.at_ms, one, one.place)
+        row = self._series.with_reports(row, up=not problem, seconds=seconds)
+        return self._append(stamp, row) or problem
 
     def _end(self, stamp: int) -> None:
         self._append(stamp, self._series.end())
 
-    def _append(self, stamp: int, row: Row) -> str:
+    def _append(self, stamp: int, row: Row | StampedRow, place: str = "") -> str:
+        name = f"{self.target.key}{place}"
         try:
-            done = self._store.append(self.target.key, stamp, row.labels, row.values)
+            done = self._store.append(name, stamp, row.labels, row.values)
         except StoreError as error:
             self._counts.store_failures += 1
             return f"scraped, but not stored: {error}"

@@ -39,6 +39,8 @@ class Target(NamedTuple):
     interval: float
     timeout: float
     honor_labels: bool
+    honor_timestamps: bool
+    track_staleness: bool
     sample_limit: int
     body_limit: int
     credentials: Path | None
@@ -60,6 +62,8 @@ class Job(NamedTuple):
     scheme: str
     params: Mapping[str, Sequence[str]]
     honor_labels: bool
+    honor_timestamps: bool
+    track_staleness: bool
     sample_limit: int
     body_limit: int
     credentials: Path | None
@@ -130,6 +134,8 @@ def _target(job: Job, labels: dict[str, str], discovered: Labels) -> Target:
         interval=interval,
         timeout=min(timeout, interval),
         honor_labels=job.honor_labels,
+        honor_timestamps=job.honor_timestamps,
+        track_staleness=job.track_staleness,
         sample_limit=job.sample_limit,
         body_limit=job.body_limit,
         credentials=job.credentials,

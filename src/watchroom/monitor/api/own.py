@@ -128,6 +128,11 @@ def _scraping(services: Services) -> list[Family]:
         ("samples_stored", counts.samples, "Samples accepted."),
         ("samples_out_of_order", counts.out_of_order, "Samples refused as too old."),
         ("samples_duplicate", counts.duplicates, "Samples refused as known."),
+        (
+            "samples_out_of_bounds",
+            counts.out_of_bounds,
+            "Samples refused as of a time too long ago, or to come.",
+        ),
         ("timestamps_ignored", counts.timestamps, "Exposed timestamps not used."),
         ("store_append_failures", counts.store_failures, "Scrapes lost."),
     ):

@@ -17,6 +17,7 @@ from watchroom.monitor.store.memory import Appended, Memory
 from watchroom.monitor.store.snapshot import Reading, Snapshot
 from watchroom.monitor.store.upkeep import Upkeep
 from watchroom.monitor.store.writer import Writer
+from watchroom.promql.model import Matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,7 +93,11 @@ class Store:
     def ahead(self) -> float:
         """Seconds for which new samples are refused, since the clock was set back."""
         with self._memory.lock:
-            ahead = float(self._memory.index.last.max()) / 1000 - self._now()
+            index = self._memory.index
+            # Exposed timestamps may lie in the future; those of `up` are our clock's.
+            up = index.match([Matcher("__name__", "=", "up")]).ids
+            last = index.last[up] if len(up) else index.last
+            ahead = float(last.max()) / 1000 - self._now()
         return ahead if ahead > _AHEAD_SECONDS else 0.0
 
     @property
