@@ -217,10 +217,11 @@ class Monitor:
         self.state = tmp_path / "state"
         self.log = tmp_path / "monitor.log"
         self.process = None
+        self.program = ("-m", "watchroom")
 
     def start(self, *options, host="127.0.0.1", preexec_fn=None, **env):
         command = [
-            *(sys.executable, "-W", "error", "-m", "watchroom", "run"),
+            *(sys.executable, "-W", "error", *self.program, "run"),
             *(str(self.files.path), "--listen", f"{host}:{self.port}"),
             *("--storage.path", str(self.state), *options),
         ]

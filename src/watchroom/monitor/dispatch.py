@@ -232,6 +232,14 @@ class Dispatcher:
         group.forget_ended()
         return said
 
+    def moved(self, seconds: float) -> None:
+        """Hear that the clock was set: nothing is said again because of that."""
+        by_ms = round(seconds * 1000)
+        with self._lock:
+            for said in (self._told, self._open):
+                for key, told in said.items():
+                    said[key] = told._replace(at_ms=told.at_ms + by_ms)
+
     def _told_to(self, key: DeliveryKey, now_ms: int) -> Told | None:
         """Return what was accepted last; a clock set back puts no repeat off."""
         told = self._told.get(key)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _FIRST_SECONDS = 1.0
+_EARLY_SECONDS = 1.0
 
 
 class Evaluator:
@@ -74,6 +75,9 @@ class Evaluator:
             self._pulse.missed += max(0, round((after - due) / interval) - 1)
             due = after
             await asyncio.sleep(max(0.0, due - self._now()))
+            woken = self._now()
+            if due - woken > _EARLY_SECONDS:  # the clock was set back meanwhile
+                due = woken
 
     async def _once(self, key: GroupKey, due: float) -> None:
         at_ms = round(due * 1000)

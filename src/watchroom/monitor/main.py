@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.api.delivery_metrics import as_alertmanager
 from watchroom.monitor.auth import Access, Listen
+from watchroom.monitor.clock import Clock
 from watchroom.monitor.config import Loaded, load
 from watchroom.monitor.dispatch import Dispatcher
 from watchroom.monitor.doors import Doors, most_connections, raise_limit
@@ -151,6 +152,7 @@ class _Monitor:
         self._doors = Doors(most_connections(raise_limit()))
         self._public = (loaded.monitor_url or url).rstrip("/")
         self._schedule = Schedule()
+        self._clock = Clock()
         self._parse_pool = ThreadPoolExecutor(2, thread_name_prefix="scrape")
 
     async def serve(
@@ -228,7 +230,8 @@ class _Monitor:
         scrapers = Scrapers(self._schedule, scrapes, store, self._parse_pool, itself)
         jobs = Jobs(scrapes, scrapers)
         pulse = Pulse()
-        evaluator = Evaluator(rules, self._schedule, pulse)
+        evaluator = Evaluator(rules, self._schedule, pulse, now=self._clock.now)
+        self._clock.moved += [store.moved, paging.dispatcher.moved]
         services = Services(
             config=loaded,
             store=store,
@@ -291,7 +294,7 @@ class _Monitor:
             ledger=ledger,
             session=pages,
             external_url=self._public,
-            now=time.time,
+            now=self._clock.now,
             links=lambda said: outside_links(said, config().manifest, time.time()),
             oncall=oncall,
         )

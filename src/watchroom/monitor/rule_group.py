@@ -12,6 +12,7 @@ from watchroom.errors import StoreError, WatchroomError
 from watchroom.monitor import rule_memory
 from watchroom.monitor.alert_rule import AlertRule, RuleError, Watch
 from watchroom.monitor.alerts import Alert, routed
+from watchroom.monitor.clock import forgotten_ms
 from watchroom.monitor.overlay import Overlay
 from watchroom.monitor.record_rule import RecordRule
 from watchroom.monitor.rule_views import (
@@ -117,6 +118,7 @@ class RuleGroup:
         self.last_ms: int | None = None
         self.seen = time.monotonic()  # when it was evaluated last, on no wall's clock
         self.unsettled = 0
+        self.set_back_ms = 0
         self.steps: collections.deque[int] = collections.deque(
             maxlen=_SETTLE_EVALUATIONS
         )
@@ -200,7 +202,8 @@ class RuleGroup:
         if self.last_ms is None or at_ms > self.last_ms:
             return True
         if self.last_ms - at_ms > GAP_INTERVALS * self.interval_ms:
-            _LOG.warning("the clock went back %d ms", self.last_ms - at_ms)
+            self.set_back_ms = self.last_ms - at_ms
+            _LOG.warning("the clock went back %d ms", self.set_back_ms)
             self.last_ms = None
         return self.last_ms is None
 
@@ -255,13 +258,18 @@ class RuleGroup:
         """Make up for time that nobody watched; return the alerts that this moved."""
         saves: dict[int, tuple[list[ActiveAlert], list[ActiveAlert]]] = {}
         gap_ms = at_ms - (at_ms if self.last_ms is None else self.last_ms)
-        if gap_ms <= GAP_INTERVALS * max((self.interval_ms, *self.steps)):
+        unwatched_ms = gap_ms - self.interval_ms
+        if self.set_back_ms:
+            # What was scraped under the old time is forgotten (`Store.moved`).
+            gap_ms, unwatched_ms = forgotten_ms(self.set_back_ms), -self.set_back_ms
+            self.set_back_ms = 0
+        elif gap_ms <= GAP_INTERVALS * max((self.interval_ms, *self.steps)):
             return saves
         self.unsettled = _SETTLE_EVALUATIONS
         for rule in self.rules:
             if isinstance(rule, RecordRule):
                 continue
-            saves[id(rule)] = (rule.shift(gap_ms - self.interval_ms), [])
+            saves[id(rule)] = (rule.shift(unwatched_ms), [])
             torn = [w for w in rule.windows_ms if gap_ms > w * _HOLD_SHARE]
             if torn:
                 hold_ms = max(*torn, GAP_INTERVALS * self.interval_ms)

@@ -188,6 +188,15 @@ class Chunk:
             self._states = states
         self._values, self._times = values, times
 
+    def end_at(self, at_ms: int) -> int:
+        """Leave out rows after `at_ms` and take no more; return how many are left.
+
+        The cells stay: a snapshot may hold them. So do the ids of write-ahead rows.
+        """
+        self.rows = int(np.searchsorted(self._times[: self.rows], at_ms, "right"))
+        self.closed = True
+        return self.rows
+
     def unsaved(self) -> list[tuple[Row, Floats]]:
         """Return the rows without a write-ahead row, each with the values before."""
         view, done, found = self.view(), len(self.journal), []

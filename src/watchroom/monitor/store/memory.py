@@ -169,6 +169,20 @@ class Memory:
             self.counts.shed += chunk.samples
             held -= chunk.nbytes
 
+    def forget(self, after_ms: int) -> list[int]:
+        """Drop the rows after a time; return the ids of their write-ahead rows."""
+        rows: list[int] = []
+        for head in self.heads.values():
+            kept = []
+            for chunk in head.chunks:
+                if chunk.last_ms <= after_ms or chunk.end_at(after_ms):
+                    kept.append(chunk)
+                else:
+                    rows += chunk.journal
+            head.chunks = tuple(kept)
+        np.minimum(self.index.last, after_ms, out=self.index.last)
+        return rows
+
     def close_old(self, now_ms: int) -> None:
         """Close the chunks whose half hour ended two minutes ago."""
         for head in self.heads.values():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from watchroom.errors import StoreError
+from watchroom.monitor.clock import forgotten_ms
 from watchroom.monitor.spans import span
 from watchroom.monitor.store.cache import Cache
 from watchroom.monitor.store.database import Database
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _SHED_EVERY = 64
 _AHEAD_SECONDS = 120.0
+_AHEAD_AT_START_SECONDS = 900.0
+"""More than an exposed timestamp may be ahead: the clock was set back meanwhile."""
 
 
 class Store:
@@ -88,6 +91,8 @@ class Store:
             round(retention_seconds * 1000),
             retention_bytes,
         )
+        if self.ahead > _AHEAD_AT_START_SECONDS:
+            self._forget(round(now() * 1000))
 
     @property
     def ahead(self) -> float:
@@ -174,6 +179,24 @@ class Store:
         if self._closed:
             raise StoreError("the store is closed")
         self._writer.submit(job).result()
+
+    def moved(self, seconds: float) -> None:
+        """Hear that the clock was set: what is dated in the future is forgotten.
+
+        Done by the writer, soon; while it waits, new samples are refused.
+        """
+        if seconds < 0:
+            self._forget(round(self._now() * 1000) - forgotten_ms(-seconds * 1000))
+
+    def _forget(self, after_ms: int) -> None:
+        said = (
+            "the clock was set back: samples of the time that it had gone through "
+            "before are forgotten, so that new ones are taken"
+        )
+        with self._memory.lock:
+            self._memory.note(said)
+        _LOG.warning("%s", said)
+        self._writer.submit(lambda: self._upkeep.forget(after_ms))
 
     def stats(self) -> dict[str, float]:
         """Return counts and sizes by name; ``watchroom_store_`` belongs before each."""

@@ -57,6 +57,27 @@ class Upkeep:
         self._bury()
         self._give_back()
 
+    def forget(self, after_ms: int) -> None:
+        """Drop everything after a time; blocks that reach beyond it are cut there."""
+        memory = self._memory
+        with memory.lock:
+            rows = memory.forget(after_ms)
+        across: dict[int, list[BlockRef]] = {}
+        for ref in memory.blocks:
+            if ref.times.first_ms <= after_ms < ref.times.last_ms:
+                across.setdefault(ref.times.id, []).append(ref)
+        for refs in across.values():
+            times = refs[0].times
+            self._merge_one(times.target, [times], refs, until_ms=after_ms)
+        refs = [ref for ref in memory.blocks if ref.times.last_ms > after_ms]
+        columns = frozenset(ref.times.id for ref in refs)
+        self._retire(refs, columns, [])
+        with self._database.transaction() as db:
+            self._database.delete("journal", rows)
+            db.executemany(
+                "INSERT INTO dead VALUES (?)", [(one,) for one in sorted(columns)]
+            )
+
     def _merge(self, now_ms: int) -> None:
         """Make one block of the parts of each family and finished window."""
         by_times: dict[int, list[BlockRef]] = {}
@@ -75,8 +96,13 @@ class Upkeep:
                 self._writer.breathe()
 
     def _merge_one(
-        self, target: int, columns: list[Times], refs: list[BlockRef]
+        self,
+        target: int,
+        columns: list[Times],
+        refs: list[BlockRef],
+        until_ms: int | None = None,
     ) -> None:
+        """Make one block of each family, without what is after `until_ms`."""
         if any(ref.id in self._memory.bad for ref in refs):
             return  # a damaged part stays as it is, for whoever wants to look at it
         generation = self._memory.generation
@@ -97,6 +123,10 @@ class Upkeep:
             rows = [(m, *_merged(parts, merged)) for m, parts in families.items()]
         except CorruptError:
             return  # counted and named where it was found
+        if until_ms is not None:
+            end = int(np.searchsorted(merged, until_ms, "right"))
+            merged = merged[:end]
+            rows = [(m, s, *_until(end, v, states)) for m, s, v, states in rows]
         gone = frozenset(times.id for times in columns)
         with self._database.transaction() as db:
             made = self._writer.put(db, target, merged, rows)
@@ -231,6 +261,14 @@ def _whole(reading: Reading, ref: BlockRef, out: Floats | None) -> Cells:
     except CorruptError as error:
         reading.lost(reading.generation, ref, error)
         raise
+
+
+def _until(
+    end: int, values: Floats, states: States | None
+) -> tuple[Floats, States | None]:
+    """Return the first `end` columns of cells."""
+    cut = None if states is None else np.ascontiguousarray(states[:, :end])
+    return np.ascontiguousarray(values[:, :end]), cut
 
 
 def _merged(
