@@ -53,3 +53,13 @@ def test_a_cause_that_is_none_is_refused(vitals, words):
     with pytest.raises(ConfigError) as error:
         routing(planned(*vitals))
     assert words in error.value.hint
+
+
+def test_what_empties_late_stays_part_of_its_fault_for_so_long():
+    slow = replace(own("LedgerLate", "DatabaseDown"), drains="30m")
+    (rule,) = [
+        rule
+        for rule in causes.rules(planned(slow))
+        if rule.labels.get("vital") == "LedgerLate"
+    ]
+    assert "[2100s]" in rule.expr

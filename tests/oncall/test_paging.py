@@ -290,3 +290,17 @@ def test_an_answer_is_passed_on_while_nothing_can_be_asked(night):
 
     asyncio.run(story())
     assert night.oncall.looks_failed >= 1
+
+
+def test_a_fault_that_comes_back_while_only_its_symptoms_last_asks_again(night):
+    outage = night.alert("HttpOutage", vital="HttpOutage")
+    burn = night.alert("ErrorBudgetBurn", vital="ErrorBudgetBurn")
+    burn = burn._replace(annotations=(("symptom_of", "HttpOutage"),))
+    night.says(outage, burn)
+    night.oncall.desk.acknowledge(1, "Anna", "on it")
+    night.ms += MINUTE
+    night.says(outage._replace(ends_at_ms=night.ms))
+    night.ms += MINUTE
+    assert night.only().state == "acknowledged"
+    night.says(night.alert("HttpOutage", vital="HttpOutage"))
+    assert night.only().state == "firing"

@@ -307,6 +307,8 @@ class Vital:
         symptom_of: The vitals it may follow from, by name. While one of them is paged,
             it is part of that fault: listed in its incident, no page of its own. Two
             that may follow from the same one and begin together are one fault as well.
+        drains: Template of how long its rule may still hold after a fault has ended:
+            the window that empties last. For so long it stays part of that fault.
     """
 
     title: str
@@ -325,6 +327,7 @@ class Vital:
     parameters: Mapping[str, str] = field(default_factory=dict)
     scopes: tuple[Scope, ...] = ()
     symptom_of: tuple[str, ...] = ()
+    drains: str = "$window"
 
     def __post_init__(self) -> None:
         if not self.alerts:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
+from watchroom.catalogue import parameters
 from watchroom.errors import ConfigError
 from watchroom.formats.alertmanager import InhibitRule
 from watchroom.formats.rulefile import Rule
@@ -100,8 +101,16 @@ def _paging(plan: Plan) -> _Paging:
     return _Paging(
         tuple(vital.name for vital in pages),
         causes,
-        {v.name: parse_duration(v.vital.window) + _HOLD_SECONDS for v in pages},
+        {vital.name: _drained(vital.vital, plan) for vital in pages},
     )
+
+
+def _drained(vital: Vital, plan: Plan) -> float:
+    """Return how long a vital stays part of a fault that has ended, in seconds."""
+    interval = parse_duration(plan.site.inputs.interval)
+    values = parameters.of(vital, None, interval, {})
+    text = parameters.fill(vital.drains, values, f"vital {vital.name}, drains")
+    return parse_duration(text) + _HOLD_SECONDS
 
 
 def symptom_of(plan: Plan) -> dict[str, str]:

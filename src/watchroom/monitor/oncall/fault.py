@@ -80,6 +80,11 @@ def _related(new: Part, old: Part, *, near: bool) -> bool:
     return near and (follows or shared)
 
 
+def outlived(new: Part, incident: Incident) -> bool:
+    """Return whether nothing of an incident fires but what follows from an alert."""
+    return all(new.vital in part(one).causes for one in incident.firing)
+
+
 def heads(new: Part, incident: Incident) -> bool:
     """Return whether an alert says better than the ones before what is broken.
 

@@ -71,8 +71,8 @@ def joined(
     """Return an open incident with one more alert, or one of its own firing again.
 
     What somebody answered stays answered, unless it becomes a P1 only now, was thought
-    to be mitigated, was over but for nobody having looked, or is paged for something
-    else.
+    to be mitigated, was over but for what follows from it or for nobody having looked,
+    or is paged for something else.
     """
     before = alert.fingerprint in known.alerts
     firing = firing_of(alert)
@@ -93,6 +93,7 @@ def joined(
     anew = (
         changed.priority == "P1" != known.priority
         or not known.firing
+        or (before and fault.outlived(fault.part(firing), known))
         or (other and priority_of(firing.labels) == "P1")
     )
     answered = known.state == "acknowledged" and anew
