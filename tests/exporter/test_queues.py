@@ -173,6 +173,54 @@ def test_the_exporters_child_knows_queues_and_schedule_of_a_project(redis, tmp_p
     assert ("celery_beat_overdue_seconds", "often") in found
 
 
+IN_A_DATABASE = """
+INSTALLED_APPS += ["django_celery_beat"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATABASES = {"default": {
+    "ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["BEAT_FILE"]}}
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+"""
+
+
+@pytest.mark.slow
+def test_the_schedule_is_beat_s_own_database_and_blind_without_it(redis, tmp_path):
+    pytest.importorskip("django_celery_beat")
+    shop = Shop(tmp_path, redis)
+    with (tmp_path / "shop" / "settings.py").open("a") as settings:
+        settings.write(IN_A_DATABASE)
+    file, away = tmp_path / "beat.sqlite3", tmp_path / "away.sqlite3"
+    shop.environ["BEAT_FILE"] = str(file)
+    shop.python("from django.core.management import call_command as c; c('migrate')")
+    often, nightly = (("celery_beat_overdue_seconds", n) for n in ("often", "nightly"))
+    admin = "from django_celery_beat.models import PeriodicTask as Task\n"
+    errors = ("watchroom_gauge_errors_total", "celery_schedule")
+    child = asked(shop, Faults())
+    with shop.children:
+        child.start()
+        try:
+            until(child, nightly, 0)  # of the settings: beat has never started
+            shop.celery("beat", "beat", "--max-interval", "1")
+            published = "celery_beat_last_published_timestamp_seconds"
+            shop.children.wait_until(
+                lambda: (published, "often") in values(child), "beat publishes", 40
+            )
+            shop.python(f"{admin}Task.objects.filter(name='often').update(enabled=0)")
+            until(child, often, None)
+            assert values(child)[nightly] == 0
+            shop.children.stop()
+            file.rename(away)
+            until(child, nightly, None)
+            found = values(child)
+            assert found[errors] >= 1
+            assert found["celery_broker_up",] == 1
+            assert ("celery_beat_entries",) not in found  # so ScheduleUnobserved fires
+            away.rename(file)
+            found = until(child, nightly, 0)
+        finally:
+            child.stop()
+    assert found["celery_beat_entries",] == 1
+
+
 def test_a_broker_that_takes_the_connection_and_never_answers_is_down(tmp_path):
     # The kernel takes connections for it, and nobody ever reads.
     with socket.create_server(("127.0.0.1", 0)) as mute:

@@ -289,13 +289,26 @@ def flying():
     return view[at]
 before = flying()
 del response
-show([before, flying()])
+after = flying()
+
+# A body that cannot be closed: Django runs no more closers then.
+def leave():
+    raise SystemExit(3)
+response = application.get_response(RequestFactory().get("/stream/"))
+response._resource_closers.insert(0, leave)
+list(response)
+try:
+    response.close()
+except SystemExit:
+    del response
+show([before, after, flying()])
 """,
     )
 
-    assert left == [1, 0]
+    assert left == [1, 0, 0]
     found = counts(tmp_path)
     assert found.get(REQUESTS, method="GET", route="stream/", status="499") == 1
+    assert found.get(REQUESTS, method="GET", route="stream/", status="200") == 1
 
 
 def test_a_client_that_leaves_a_stream_ends_it(tmp_path):

@@ -54,7 +54,7 @@ class Stream:
         response._resource_closers.append(self.close)  # noqa: SLF001 - as Django's own files
         parts = getattr(response, "_iterator", None)
         if parts is not None:
-            kind = _AsyncParts if response.is_async else _Parts
+            kind = _AsyncParts if getattr(response, "is_async", False) else _Parts
             response._iterator = kind(parts, self)  # noqa: SLF001 - Django has no hook here
 
     def begin(self) -> None:
