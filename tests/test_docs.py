@@ -22,6 +22,7 @@ each_document = pytest.mark.parametrize(
 )
 EVERYTHING = [(path, words) for path in DOCUMENTS for words in commands(path)]
 SOURCE = "\n".join(one.read_text() for one in (ROOT / "src").rglob("*.py"))
+ENDS = ("", "_total")
 ENVIRONMENT = r"\b(?:WATCHROOM|SENTRY|GRAFANA|LOGS)_[A-Z_]+\b"
 # Capitalised like an alert, and something else.
 NO_ALERTS = {
@@ -280,7 +281,9 @@ def test_every_alert_metric_and_variable_named_exists(path: Path) -> None:
     ends = "total|seconds|bytes|up|info|connections|limit|readonly"
     named = re.findall(rf"`((?:[a-z]+_)+(?:{ends}))(?:\{{[^`]*)?`", text)
     probed = {name for name in BUILT_IN if name.startswith("probe_")}
-    assert set(named) <= known | probed | {"invoices_total"}
+    said = re.findall(r'"(watchroom_[a-z_]+)"', SOURCE)  # by the monitor of itself
+    own = {f"{name.removesuffix('_total')}{end}" for name in said for end in ENDS}
+    assert set(named) <= known | probed | own | {"invoices_total"}
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:

@@ -187,6 +187,9 @@ def _unquoted(text: str) -> str:
             raise ValueError(text)
         if simple:
             return _SIMPLE[simple]
-        return chr(int(octal, 8) if octal else int(byte or short or long, 16))
+        code = int(octal, 8) if octal else int(byte or short or long, 16)
+        if 0xD800 <= code <= 0xDFFF:  # half a character
+            raise ValueError(text)
+        return chr(code)
 
     return _ESCAPE.sub(replace, text[1:-1])

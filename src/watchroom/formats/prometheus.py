@@ -43,6 +43,7 @@ _STRICT: dict[str, Any] = {
 }
 _RULE_PATH = re.compile(r"[^*]*(\*[^/]*)?")
 _DISCOVERY_PATH = re.compile(r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)")
+_SIZES = re.compile(r"(?:[\d.]+[KMGTPE]?i?B){2,}")
 _DEFAULTS = {"scrape_interval": 60.0, "scrape_timeout": 10.0}
 _DEFAULTS["evaluation_interval"] = 60.0
 
@@ -258,6 +259,8 @@ def body_limit(job: ScrapeConfig) -> int:
         return 0
     # Prometheus' KB, MB and GB are powers of two.
     with yamlfile.within("body_size_limit"):
+        if _SIZES.fullmatch(job.body_size_limit):
+            raise NotSupportedError("must be one number", hint="write 512MB")
         size = re.sub(r"^([\d.]+)([KMGT])B$", r"\1\2iB", job.body_size_limit)
         return parse_size(size)
 

@@ -87,7 +87,8 @@ def load(text: str, file: str) -> RuleFile:
                 if group.name in names:
                     raise ConfigError(f"two groups are named {group.name!r}")
                 names.add(group.name)
-                _duration(group.interval or "0s", "interval")
+                if group.interval is not None:
+                    _duration(group.interval, "interval")
                 for j, rule in enumerate(group.rules):
                     with yamlfile.within(f"rules[{j}]"):
                         _check(rule)

@@ -2,13 +2,15 @@
 
 Prometheus and Alertmanager read YAML into typed fields: a text field takes any scalar
 as it is written (``for: 0``, ``severity: 1``, ``team: on``), so what a scalar looks
-like decides nothing. A key without a value counts as not given.
+like decides nothing. A key without a value counts as not given where that is what the
+servers make of it, and is refused where they would take another value than the default.
 """
 
 from __future__ import annotations
 
 import difflib
 import functools
+import re
 import types
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
@@ -28,6 +30,7 @@ _TAG = "tag:yaml.org,2002:"
 _SCALARS = {"str", "int", "float", "bool", "null", "timestamp", "merge", "value"}
 _BOOLS = {"true": True, "yes": True, "on": True}
 _BOOLS |= {"false": False, "no": False, "off": False, "y": True, "n": False}
+_ZERO = ("", "0", "0s", False, 0, None, msgspec.NODEFAULT)
 _LETTERS = {"y", "Y", "n", "N"}
 _NUMBERS = {"int", "float"}
 _KINDS = {str: "a text", bool: "true or false", int: "a whole number"}
@@ -81,12 +84,12 @@ class _Shaper:
             return None
         if kind is str or get_origin(kind) in {list, dict}:
             return (get_origin(kind) or kind)()
-        raise NotSupportedError(
-            "is empty",
-            file=self._file,
-            line=node.start_mark.line + 1,
-            field=field,
-            hint="take it out, or write its keys",
+        raise self._empty(node, field, "take it out, or write its keys")
+
+    def _empty(self, node: yaml.Node, field: str, hint: str) -> NotSupportedError:
+        line = node.start_mark.line + 1
+        return NotSupportedError(
+            "is empty", file=self._file, line=line, field=field, hint=hint
         )
 
     def _struct(self, node: yaml.MappingNode, kind: Any, field: str) -> dict[str, Any]:
@@ -99,6 +102,8 @@ class _Shaper:
                 raise self._unknown(key, kind, below)
             if not _is_null(child):
                 found[name] = self.value(child, fields[name], below)
+            elif not _means_default(kind, name):
+                raise self._empty(child, below, "write a value, or take the line out")
         if LINE in fields:
             found[LINE] = node.start_mark.line + 1
         missing = [name for name in _needed(kind) if name not in found]
@@ -129,6 +134,8 @@ class _Shaper:
         """Yield keys and values, those of ``<<`` first; a mapping's own ones win."""
         own = {key.value for key, _ in node.value if not _is_merge(key)}
         for key, child in node.value:
+            if _is_null(key):
+                raise self._empty(key, field, "a key needs a name")
             if not _is_merge(key):
                 yield key, child
                 continue
@@ -145,8 +152,7 @@ class _Shaper:
             raise self._error(node, field, f"must be {wanted}, not {_said(node)}")
         tag = node.tag.removeprefix(_TAG)
         if tag not in _SCALARS:
-            kind_of = NotSupportedError if tag == "binary" else ConfigError
-            raise kind_of(
+            raise NotSupportedError(
                 f"the YAML tag {node.tag!r} is not supported",
                 file=self._file,
                 line=node.start_mark.line + 1,
@@ -157,19 +163,18 @@ class _Shaper:
             return text
         if kind is bool and (tag == "bool" or (text in _LETTERS and not node.style)):
             return _BOOLS[text.lower()]
-        if kind is int and tag == "float":
-            raise NotSupportedError(
-                f"{text!r} is not a whole number",
-                file=self._file,
-                line=node.start_mark.line + 1,
-                field=field,
-                hint="the servers cut off what is behind the point",
-            )
-        if (kind is int and tag == "int") or (kind is float and tag in _NUMBERS):
-            try:
-                return kind(yaml.SafeLoader("").construct_object(node))
-            except ValueError:
-                pass
+        if kind in {int, float} and (tag in _NUMBERS or not node.style):
+            number = _number(text)
+            if kind is int and isinstance(number, float):
+                raise NotSupportedError(
+                    f"{text!r} is not a whole number",
+                    file=self._file,
+                    line=node.start_mark.line + 1,
+                    field=field,
+                    hint="the servers cut off what is behind the point",
+                )
+            if number is not None:
+                return kind(number)
         wanted = _KINDS.get(kind, "one value")
         raise self._error(node, field, f"must be {wanted}, not {_said(node)}")
 
@@ -221,8 +226,31 @@ def _fields(kind: Any) -> dict[str, Any]:
 
 
 @functools.cache
+def _means_default(kind: Any, name: str) -> bool:
+    """Return whether the servers make the default of a key without a value."""
+    for each in msgspec.structs.fields(kind):
+        if each.encode_name == name and _required(each.type) in {str, bool, int, float}:
+            return each.default in _ZERO
+    return True
+
+
+@functools.cache
 def _needed(kind: Any) -> list[str]:
     return [each.encode_name for each in msgspec.structs.fields(kind) if each.required]
+
+
+def _number(text: str) -> int | float | None:
+    """Return a number as Go's reader takes it: 0x1F, 0o17, 017, 1_000, 1e3."""
+    plain = text.replace("_", "")
+    octal = re.fullmatch(r"([-+]?)0([0-7]+)", plain)
+    try:
+        number = int(octal[1] + octal[2], 8) if octal else int(plain, 0)
+    except ValueError:
+        try:
+            return float(plain)
+        except ValueError:
+            return None
+    return number if abs(number) < 2**64 else None
 
 
 def _is_null(node: yaml.Node) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import yaml
 
-from watchroom.errors import ConfigError
+from watchroom.errors import ConfigError, NotSupportedError
 from watchroom.formats import caps, typed
 
 if TYPE_CHECKING:
@@ -252,12 +252,12 @@ def _refuse_twins(top: yaml.Node, file: str) -> None:
             for key, _ in node.value:
                 twice = isinstance(key, yaml.ScalarNode) and key.value in keys
                 if twice or not isinstance(key, yaml.ScalarNode):
-                    what = f"key {key.value!r} is there twice"
-                    raise ConfigError(
-                        what if twice else "a key must be one value, not a collection",
-                        file=file,
-                        line=key.start_mark.line + 1,
-                    )
+                    line = key.start_mark.line + 1
+                    if twice:
+                        what = f"key {key.value!r} is there twice"
+                        raise ConfigError(what, file=file, line=line)
+                    what = "a key must be one value, not a collection"
+                    raise NotSupportedError(what, file=file, line=line)
                 keys.add(key.value)
             children = [child for _, child in node.value]
         fresh = [child for child in children if id(child) not in seen]

@@ -221,7 +221,8 @@ class Parser:
                 word = self._peek()
                 raise self._error(f"unexpected {word.text!r} in operand", word.at)
         if not words:
-            raise self._error("missing value for command", at)
+            fails = self._error if first else self._never
+            raise fails("missing value for command", at)
         callee = words[0]
         if isinstance(callee, nodes.Literal) and callee.value is None:
             raise self._never("nil is not a command", at)
