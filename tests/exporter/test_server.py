@@ -370,7 +370,7 @@ def test_connections_that_ask_nothing_keep_no_scrape_out(
         for _ in range(20):
             began = time.monotonic()
             assert exporter.call("GET", "/metrics", token=token)[0] == 200
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 4  # a scraper's patience
         _, _, text = exporter.call("GET", "/metrics", token=token)
     assert metric(text, "watchroom_exporter_refused_connections_total") >= 100
     assert metric(text, "watchroom_exporter_errors_total", part="http") == 0
