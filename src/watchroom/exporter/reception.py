@@ -326,6 +326,8 @@ class Reception:
             return
         if peer.left < len(peer.data):
             return
+        self._held -= len(peer.data)
+        peer.data, peer.left = bytearray(), 0
         # Closing with something unread would take the answer back from the peer.
         self._move(peer, _LEAVING, LEAVING_SECONDS)
         self._selector.modify(peer.sock, selectors.EVENT_READ, peer)
