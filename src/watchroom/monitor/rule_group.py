@@ -377,6 +377,7 @@ def _context(
             services.external_labels,
             services.external_url,
             query,
+            at_ms / 1000,
         )
 
     return context

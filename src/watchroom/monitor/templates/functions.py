@@ -13,7 +13,13 @@ import re2
 
 from watchroom.errors import ConfigError
 from watchroom.monitor.gotext import float_text, plain, sprintf, type_name
-from watchroom.monitor.templates.values import Context, ExpandError, Sample
+from watchroom.monitor.templates.values import (
+    Context,
+    ExpandError,
+    Length,
+    Moment,
+    Sample,
+)
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
@@ -130,6 +136,24 @@ def _humanize_timestamp(_: Context, given: Any) -> str:
         raise ExpandError(f"{value} is not a time") from error
     fraction = f".{rest:03d}".rstrip("0") if rest else ""
     return f"{moment:%Y-%m-%d %H:%M:%S}{fraction} +0000 UTC"
+
+
+def _to_time(_: Context, given: Any) -> Moment:
+    value = _number(given)
+    if not math.isfinite(value):
+        raise ExpandError("value is NaN or Inf")
+    if abs(value * 1e9) > 2**63:
+        raise ExpandError(
+            f"{float_text(value)} cannot be represented as a nanoseconds timestamp "
+            "since it overflows int64"
+        )
+    return Moment(int(int(value * 1e9) / 1_000_000))
+
+
+def _to_duration(_: Context, given: Any) -> Length:
+    value = _number(given) * 1e9
+    # What Go makes of a number that its integers do not hold.
+    return Length(int(value) if abs(value) < 2**63 else -(2**63))
 
 
 def _title(_: Context, text: str) -> str:
@@ -322,6 +346,10 @@ FUNCTIONS: dict[str, Function] = {
     "strvalue": Function(lambda _, s: s.labels.get("__value__", ""), "p"),
     "tableLink": Function(lambda _, e: _link(e, 1), "s"),
     "title": Function(_title, "s"),
+    "now": Function(lambda c: c.now, ""),
+    "toDuration": Function(_to_duration, "a"),
+    "toTime": Function(_to_time, "a"),
+    "urlQueryEscape": Function(lambda _, text: urllib.parse.quote_plus(text), "s"),
     "toLower": Function(lambda _, text: text.lower(), "s"),
     "toUpper": Function(lambda _, text: text.upper(), "s"),
     "value": Function(lambda _, s: s.value, "p"),

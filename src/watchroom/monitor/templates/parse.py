@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 _REFUSED = frozenset({"define", "template", "block"})
-_NOT_HERE = frozenset({"toTime", "now", "toDuration", "urlQueryEscape", "call"})
+_NOT_HERE = frozenset({"call"})
 """Functions of Prometheus 3 or of Go that this subset does not have."""
 _MOST_LEVELS = 60
 _KEYWORDS = frozenset({"if", "else", "end", "range", "with", "break", "continue"})

@@ -68,7 +68,7 @@ class Alerts(list[Record]):
 
 
 class Moment:
-    """A time: ``Unix`` seconds and ``UnixMilli``."""
+    """A time in UTC, with those of Go's methods that take nothing."""
 
     __slots__ = ("at_ms",)
 
@@ -76,9 +76,88 @@ class Moment:
         self.at_ms = at_ms
 
     def __str__(self) -> str:
-        moment = dt.datetime.fromtimestamp(self.at_ms // 1000, dt.UTC)
         millis = f".{self.at_ms % 1000:03d}".rstrip("0") if self.at_ms % 1000 else ""
-        return f"{moment:%Y-%m-%d %H:%M:%S}{millis} +0000 UTC"
+        return f"{self._moment():%Y-%m-%d %H:%M:%S}{millis} +0000 UTC"
+
+    def _moment(self) -> dt.datetime:
+        epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+        return epoch + dt.timedelta(seconds=self.at_ms // 1000)
+
+    def method(self, name: str) -> Any:
+        """Return what a method gives.
+
+        Raises:
+            KeyError: There is none of that name.
+        """
+        if name in _WRITTEN:  # not in the language of this machine
+            moment = self._moment()
+            place = moment.month - 1 if name == "Month" else moment.weekday()
+            return _WRITTEN[name].split()[place]
+        return _COUNTED[name](self._moment(), self.at_ms)
+
+
+_WRITTEN = {
+    "Month": "January February March April May June July August September October "
+    "November December",
+    "Weekday": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
+}
+_COUNTED: Mapping[str, Callable[[dt.datetime, int], Any]] = {
+    "Year": lambda moment, _: moment.year,
+    "Day": lambda moment, _: moment.day,
+    "Hour": lambda moment, _: moment.hour,
+    "Minute": lambda moment, _: moment.minute,
+    "Second": lambda moment, _: moment.second,
+    "Nanosecond": lambda _, at_ms: at_ms % 1000 * 1_000_000,
+    "YearDay": lambda moment, _: moment.timetuple().tm_yday,
+    "Unix": lambda _, at_ms: at_ms // 1000,
+    "UnixMilli": lambda _, at_ms: at_ms,
+    "UnixNano": lambda _, at_ms: at_ms * 1_000_000,
+    "UTC": lambda _, at_ms: Moment(at_ms),
+    "String": lambda _, at_ms: str(Moment(at_ms)),
+}
+
+
+class Length:
+    """A duration in nanoseconds, written as Go does: ``1h0m0.5s``."""
+
+    __slots__ = ("nanoseconds",)
+
+    def __init__(self, nanoseconds: int) -> None:
+        self.nanoseconds = nanoseconds
+
+    def __str__(self) -> str:
+        size = abs(self.nanoseconds)
+        sign = "-" if self.nanoseconds < 0 else ""
+        if size < 1_000_000_000:
+            for unit, each in (("ms", 1_000_000), ("µs", 1000), ("ns", 1)):
+                if size >= each:
+                    return f"{sign}{_decimal(size, each)}{unit}"
+            return "0s"
+        minutes, rest = divmod(size, 60_000_000_000)
+        hours, minutes = divmod(minutes, 60)
+        text = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+        return f"{sign}{text}{_decimal(rest, 1_000_000_000)}s"
+
+    def method(self, name: str) -> Any:
+        """Return what a method gives.
+
+        Raises:
+            KeyError: There is none of that name.
+        """
+        units = {"Hours": 3600e9, "Minutes": 60e9, "Seconds": 1e9}
+        whole = {"Milliseconds": 1_000_000, "Microseconds": 1000, "Nanoseconds": 1}
+        if name == "String":
+            return str(self)
+        if name in units:
+            return self.nanoseconds / units[name]
+        return int(self.nanoseconds / whole[name])
+
+
+def _decimal(count: int, unit: int) -> str:
+    """Return ``count / unit`` with all its digits and no more."""
+    whole, rest = divmod(count, unit)
+    digits = f"{rest:0{len(str(unit)) - 1}d}".rstrip("0") if rest else ""
+    return f"{whole}.{digits}" if digits else str(whole)
 
 
 class Context(NamedTuple):
@@ -90,6 +169,7 @@ class Context(NamedTuple):
         external_labels: Of the configuration.
         external_url: Of this monitor.
         query: Answers an instant query at the moment of the evaluation.
+        now: That moment, epoch seconds.
 
     `query` raises QueryError.
     """
@@ -99,6 +179,7 @@ class Context(NamedTuple):
     external_labels: Mapping[str, str]
     external_url: str
     query: Callable[[str], list[Sample]]
+    now: float = 0.0
 
 
 def field(value: Any, name: str) -> Any:
@@ -115,8 +196,10 @@ def field(value: Any, name: str) -> Any:
             return value.get(name, "") if found is None else found
         case dict(), _:
             return value.get(name, "")
-        case ((list() | Moment()), _):
+        case list(), _:
             return _method(value, name)
+        case ((Moment() | Length()), _):
+            return value.method(name)
         case _:
             return _of_a_rule(value, name)
 
@@ -128,10 +211,6 @@ def _method(value: Any, name: str) -> Any:
             return Alerts(one for one in value if one.fields["Status"] == wanted)
         case Pairs(), "Names" | "Values":
             return [one.fields[name[:-1]] for one in value]
-        case Moment(), "Unix":
-            return value.at_ms // 1000
-        case Moment(), "UnixMilli":
-            return value.at_ms
         case _:
             raise KeyError(name)
 
