@@ -323,6 +323,27 @@ def test_the_step_of_a_subquery_is_the_evaluation_interval(url):
     assert answer["data"]["result"][0]["value"][1] == "60"
 
 
+def test_a_reload_changes_the_step_of_subqueries(tmp_path):
+    files = Files(tmp_path / "monitoring", "http://127.0.0.1:1/nobody").write()
+    monitor = Monitor(files, tmp_path)
+    query = {"query": "count_over_time(vector(1)[30s:])"}
+
+    def steps():
+        answer = ask(monitor.url, "/api/v1/query", query).json
+        return answer["data"]["result"][0]["value"][1]
+
+    try:
+        monitor.start().ready()
+        assert steps() == "60"
+        files.interval = "2s"
+        files.write()
+        path = f"{monitor.url}/-/reload"
+        assert request(path, method="POST", **monitor.bearer).status == 200
+        assert steps() == "15"
+    finally:
+        monitor.stop()
+
+
 @pytest.mark.parametrize(
     ("escaped", "name"),
     [

@@ -178,6 +178,8 @@ def _alert(view: AlertStatusView, now: int) -> dict[str, Any]:
         "startsAt": rfc3339(alert.starts_at_ms),
         "status": {
             "inhibitedBy": list(view.inhibited_by),
+            # Groups are muted by time intervals, which are not supported here.
+            "mutedBy": [],
             "silencedBy": list(view.silenced_by),
             "state": view.state,
         },
