@@ -13,6 +13,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -206,12 +207,19 @@ def back_up(host):
     """Run the document's backup, and look into the copy."""
     (line,) = [words for words in documents.commands(DEPLOY) if words[0] == "sqlite3"]
     copy = host.root / "copy.db"
+    # The first evaluation writes them, up to an interval after the first scrape.
+    eventually(lambda: rules_in(host.state / "state.db"), 30)
     statement = re.sub("'.*'", f"'{copy}'", line[2])
     assert Path(line[1]).relative_to("/var/lib/watchroom/shop") == Path("state.db")
     db = sqlite3.connect(host.state / "state.db")
     db.execute(statement)
     db.close()
-    db = sqlite3.connect(copy)
-    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert db.execute("SELECT count(*) FROM rule").fetchone()[0] > 0
-    db.close()
+    with closing(sqlite3.connect(copy)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert rules_in(copy) > 0
+
+
+def rules_in(path):
+    """Return how many rules a state database keeps the state of."""
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT count(*) FROM rule").fetchone()[0]
