@@ -122,7 +122,7 @@ def test_the_same_alerts_reach_the_same_webhook_in_the_same_order(
         assert real[name, "app"] == ["pending", "firing", "inactive"]
     # Each probes the site and the health checks for itself, so one answer that was late
     # on a busy machine can be pending on one side for a moment; what fires must be the
-    # same, and neither probe meets the faults (faults/ never fails, nor does its cache).
+    # same, and no probe meets the faults (faults/ never fails, the check's key stays).
     assert fired(embedded) == fired(real)
     # A warning waits 30 s for company, so only critical pages are a matter of order.
     told = {

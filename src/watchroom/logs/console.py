@@ -13,6 +13,8 @@ from typing import Any
 from watchroom.catalogue.metrics import LOG_DROPPED
 from watchroom.context.trail import current
 from watchroom.logs.formatter import Formatter
+from watchroom.redact import shapes
+from watchroom.redact.walk import REDACTED
 
 # What they say of a request or a task is in the line that tells of it: whose logger.
 _TOLD = {
@@ -171,11 +173,12 @@ def _routed(record: logging.LogRecord) -> logging.LogRecord:
 
     match = request.resolver_match
     found = route.of(request.path_info) if match is None else match.route
-    if found is None:
+    told = shapes.path(path, REDACTED) if found is None else f"/{found}"
+    if told == path:
         return record
     clean = copy(record)
-    clean.msg, clean.args = record.getMessage().replace(path, f"/{found}"), None
-    clean.__dict__["request"] = str(request).replace(path, f"/{found}")
+    clean.msg, clean.args = record.getMessage().replace(path, told), None
+    clean.__dict__["request"] = str(request).replace(path, told)
     return clean
 
 

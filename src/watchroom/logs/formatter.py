@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from watchroom.context.trail import current
 from watchroom.logs.schemas import LINE, OWN, SCHEMAS
 from watchroom.redact import Redactor
-from watchroom.redact.walk import REDACTED, Limits, clip, speakable, told
+from watchroom.redact.walk import LEAST_CARD, REDACTED, Limits, clip, speakable, told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from watchroom.context.trail import Trail
     from watchroom.logs.schemas import Schema
@@ -170,7 +170,7 @@ class Formatter(logging.Formatter):
                 line.update(extra)
             else:
                 self._extras(line, extra)
-            strings += [one for one in extra.values() if type(one) is str]
+            strings += _texts(extra.values())
             own = extra.get(LINE)
             if type(own) is dict:
                 strings += [one for one in own.values() if type(one) is str]
@@ -209,7 +209,7 @@ class Formatter(logging.Formatter):
 
     def _other(self, line: dict[str, Any], key: str, value: Any) -> None:
         """Write a field of the project's own; what is ours stays ours."""
-        if value is not None and self.redactor().secret(key):
+        if self.redactor().hides(key, value):
             value = REDACTED
         others = self.schema.others
         if others:
@@ -246,6 +246,15 @@ class Formatter(logging.Formatter):
             "log_error": type(error).__name__,
         }
         return json.dumps(said).encode()
+
+
+def _texts(values: Iterable[object]) -> list[str]:
+    """Return the texts among scalars, and the numbers that may be a card's."""
+    return [
+        one if type(one) is str else str(one)
+        for one in values
+        if type(one) is str or (type(one) is int and one >= LEAST_CARD)
+    ]
 
 
 def _ids(trail: Trail) -> dict[str, str]:

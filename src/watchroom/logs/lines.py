@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from watchroom.context import route
 from watchroom.logs.schemas import LINE
+from watchroom.redact import shapes
+from watchroom.redact.walk import REDACTED
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -71,10 +73,11 @@ def task(trail: Trail, name: str, state: str, **more: object) -> None:
 
 def _path(path: str, status: int) -> str:
     """Return the path of a request that was answered before its view was looked for."""
-    if status == 404:  # looked for, and not found
-        return path
-    found = route.of(path)
-    return path if found is None else route.written(found)
+    # After a 404 it was looked for, and not found.
+    found = None if status == 404 else route.of(path)
+    if found is None:
+        return shapes.path(path[:512], REDACTED)
+    return route.written(found)
 
 
 def _with_tallies(fields: dict[str, Any], trail: Trail) -> None:

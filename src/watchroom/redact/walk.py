@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from watchroom.redact import numbers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,6 +20,7 @@ MAX_ITEMS = 100
 MAX_NODES = 1000
 MAX_TEXT = 8192
 MAX_CHARS = 65536
+LEAST_CARD = 10**12
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 
 # Of an object of this name only these headers are shown: services put keys into any.
@@ -108,6 +111,8 @@ class Walk:
             return self._text(value)
         if isinstance(value, int):
             number = int(value)
+            if number >= LEAST_CARD and numbers.card(_digits(number)):
+                return REDACTED
             return number if -(1 << 63) <= number < 1 << 63 else _digits(number)
         if isinstance(value, float):
             return float(value) if math.isfinite(value) else None
@@ -156,7 +161,9 @@ class Walk:
                 break
             if name in self._limits.keep and type(value) in _SCALARS:
                 found[name] = value
-            elif self._redactor.secret(name):
+            elif self._redactor.hides(name, value):
+                found[name] = REDACTED
+            elif name == "value" and self._named(found):
                 found[name] = REDACTED if value is not None else None
             elif name.lower().endswith(_HEADERS):
                 found[name] = self.plain(_known_headers(value), depth + 1)
@@ -166,12 +173,17 @@ class Walk:
             found["[left out]"] = len(pairs) - len(found)
         return found
 
+    def _named(self, found: dict[str, Any]) -> bool:
+        """Return whether an entry before names the value: {"name": …, "value": …}."""
+        names = (found.get(one) for one in ("name", "key", "field"))
+        return any(type(one) is str and self._redactor.secret(one) for one in names)
+
     def _list(self, values: list[Any], depth: int) -> list[Any]:
         found: list[Any] = []
         for value in values[: self._limits.items]:
             if self._left <= 0:
                 break
-            if _paired(value) and self._redactor.secret(_header(value[0])):
+            if _paired(value) and self._redactor.hides(_header(value[0]), value[1]):
                 value = value[0], REDACTED  # noqa: PLW2901 - what is left of it
             found.append(self.plain(value, depth + 1))
         if len(values) > len(found):

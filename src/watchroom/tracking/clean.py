@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from watchroom.redact import Redactor
-from watchroom.redact.walk import Limits, telling
+from watchroom.redact import Redactor, shapes
+from watchroom.redact.walk import REDACTED, Limits, telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,7 +95,7 @@ def _keyless(part: Any) -> Any:
     kind = part.get("op") or bags["attributes"].get("sentry.op")
     kind = str(kind or part.get("type") or "")
     if not kind.startswith(_KEYED):
-        return part
+        return _without_literals(part, kind or str(part.get("category") or ""))
     found = dict(part)
     for name in ("description", "message", "name"):
         if isinstance(found.get(name), str):
@@ -107,6 +107,18 @@ def _keyless(part: Any) -> Any:
         first = [_command(one) for one in asked.get("first_ten", ())]
         found["data"]["redis.commands"] = {**asked, "first_ten": first}
     return found
+
+
+def _without_literals(part: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Leave of a query's text what is no literal."""
+    if not kind.startswith(("db", "query")):
+        return part
+    texts = {
+        name: shapes.statement(part[name], REDACTED)
+        for name in ("description", "message", "name")
+        if isinstance(part.get(name), str) and "'" in part[name]
+    }
+    return {**part, **texts} if texts else part
 
 
 def _command(text: object) -> str:
@@ -159,14 +171,15 @@ def _route(url: object, named: object) -> Iterator[tuple[str, str]]:
         parts = urlsplit(url)
         inner = _inner(parts.path)
         told = named if isinstance(named, str) else route.of(inner)
+        if told is None:
+            told = shapes.path(inner, REDACTED)
     except Exception:  # noqa: BLE001 - no URL, or no project of Django's
         return
-    if told is not None:
-        told = "/" + told.removeprefix("^").lstrip("/")
-        spellings = {parts.path, unquote(parts.path), inner} - {told, "", "/"}
-        if spellings:
-            yield url, parts._replace(path=told).geturl()
-        yield from ((one, told) for one in spellings)
+    told = "/" + told.removeprefix("^").lstrip("/")
+    spellings = {parts.path, unquote(parts.path), inner} - {told, "", "/"}
+    if spellings:
+        yield url, parts._replace(path=told).geturl()
+    yield from ((one, told) for one in spellings)
 
 
 def _inner(path: str) -> str:
