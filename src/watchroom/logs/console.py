@@ -173,7 +173,7 @@ def _routed(record: logging.LogRecord) -> logging.LogRecord:
 
     match = request.resolver_match
     found = route.of(request.path_info) if match is None else match.route
-    told = shapes.path(path, REDACTED) if found is None else f"/{found}"
+    told = shapes.path(path, REDACTED) if found is None else route.written(found)
     if told == path:
         return record
     clean = copy(record)
