@@ -15,8 +15,15 @@ from watchroom.catalogue.standard import VITALS
 from watchroom.errors import ConfigError
 
 BY_NAME = {vital.name: vital for vital in VITALS}
-# Absence of all targets is an alert of its own, and that is the sibling.
-SEEN_OTHERWISE = {"TargetDown"}
+# Absence of all targets is an alert of its own, and that is the sibling. Of requests
+# RequestsUnobserved tells for all that is made of them: one fault is one warning.
+OF_REQUESTS = {
+    "HttpOutage",
+    "ErrorBudgetBurn",
+    "ErrorBudgetBurnSustained",
+    "ErrorBudgetBurnSlow",
+}
+SEEN_OTHERWISE = {"TargetDown", *OF_REQUESTS}
 EXPORTER = 'watchroom_exporter_info{job="app",version="1"}'
 DRIVE = '{job="app",mountpoint="/",fstype="ext4",device="/dev/a"}'
 # Alerts that no sibling of their own belongs to, the sibling that tells when what they
@@ -46,6 +53,11 @@ TOLD_BY = {
 def test_every_vital_with_a_tile_has_a_sibling():
     without = {vital.name for vital in VITALS if vital.panel and not vital.blind}
     assert without == SEEN_OTHERWISE
+    requests = BY_NAME["HighErrorRate"]
+    assert requests.blind
+    for name in OF_REQUESTS:
+        assert BY_NAME[name].metrics == requests.metrics
+        assert BY_NAME[name].panel.presence == requests.panel.presence
 
 
 def test_a_vital_without_a_tile_is_told_of_by_a_sibling_or_needs_none():

@@ -37,6 +37,10 @@ STANDARD = (
     "AppAbsent",
     "Watchdog",
     "NotificationFailing",
+    "HttpOutage",
+    "ErrorBudgetBurn",
+    "ErrorBudgetBurnSustained",
+    "ErrorBudgetBurnSlow",
 )
 
 
@@ -141,3 +145,24 @@ def test_the_engines_own_variables_are_left_to_the_engine():
         "$limit {{ $value }} {{ $labels.job }}", {"limit": "1"}, "x"
     )
     assert filled == "1 {{ $value }} {{ $labels.job }}"
+
+
+def test_the_budget_is_what_the_objective_leaves():
+    limits = {v.name: v.limit for v in load.catalogue((), {}, (), 0.995)}
+    assert {limits[f"ErrorBudgetBurn{end}"] for end in ("", "Sustained", "Slow")} == {
+        0.005
+    }
+    assert limits["HighErrorRate"] == 0.01
+
+
+def test_what_a_guide_s_rule_leaves_out_an_outage_leaves_out_too():
+    taken = Override(
+        ignore={"route": ("hooks/*",)}, limits={"route": {"reports/*": 0.2}}
+    )
+    own = Override(ignore={"route": ("only/*",)})
+    found = load.catalogue((), {"HighErrorRate": taken, "HttpOutage": own})
+    scopes = {v.name: [s.patterns for s in v.scopes] for v in found}
+    both = [("hooks/*", "reports/*")]
+    assert scopes["HighErrorRate"] == scopes["ErrorBudgetBurn"] == both
+    assert scopes["ErrorBudgetBurnSlow"] == both
+    assert scopes["HttpOutage"] == [("only/*",)]

@@ -97,3 +97,18 @@ def test_a_runtime_directory_is_made_for_the_group(tmp_path):
     rundir.prepare(place)
 
     assert place.stat().st_mode & 0o7777 == 0o2770
+
+
+@pytest.mark.parametrize(
+    ("said", "share"),
+    [(99.9, 0.999), ("99.5%", 0.995), ("99.95", 0.9995), (0.999, 0.999), (95, 0.95)],
+)
+def test_an_objective_is_a_percentage_or_a_share(said: object, share: float) -> None:
+    assert conf.load({"OBJECTIVE": said}, {}).objective == share
+
+
+@pytest.mark.parametrize("said", [100, 90, "lots", True, [99.9], 0, "0.999", -99.9])
+def test_an_objective_that_cannot_be_is_refused(said: object) -> None:
+    with pytest.raises(ConfigError, match=r"OBJECTIVE.*99\.9") as caught:
+        conf.load({"OBJECTIVE": said}, {})
+    assert caught.value.hint

@@ -105,11 +105,18 @@ def test_whatever_has_a_limit_of_its_own_can_be_drilled():
     )
     proof.check(made)
     patterns = sum(len(one) for each in LIMITS.values() for one in each.values())
-    assert len([v for v in made.vitals if v.vital.scopes]) == len(LIMITS) + patterns
+    followed = [v for v in made.vitals if v.vital.scopes and v.vital.ignores_with]
+    assert len(followed) == 4  # what HighErrorRate leaves out, they do too
+    scoped = [v for v in made.vitals if v.vital.scopes]
+    assert len(scoped) == len(LIMITS) + patterns + len(followed)
 
 
 FAR = {
     "HighErrorRate": 0.99,
+    "HttpOutage": 1.0,
+    "ErrorBudgetBurn": 0.05,
+    "ErrorBudgetBurnSustained": 0.05,
+    "ErrorBudgetBurnSlow": 0.05,
     "HighLatency": 900.0,
     "DatabaseQuerySlow": 900.0,
     "DatabaseConnectionsHigh": 0.99,
@@ -131,8 +138,12 @@ def test_a_drill_passes_any_limit_and_every_tile_shows_it():
     limits = {vital.name: vital for vital in made.vitals if "$limit" in exprs(vital)}
     assert set(limits) == set(FAR)
     shown = {name: one.panel.limit for name, one in limits.items() if one.panel}
+    # Of a budget the tile shows the burn rate.
+    burns = {k: shown.pop(k) for k in FAR if k.startswith("ErrorBudget")}
+    assert list(burns.values()) == [14.4, 6, 1]
     # The queue's tile is CeleryBacklogHigh's.
-    assert shown == {k: far for k, far in FAR.items() if k != "CeleryQueueStuck"}
+    others = FAR.keys() - burns.keys() - {"CeleryQueueStuck"}
+    assert shown == {name: FAR[name] for name in others}
 
 
 def exprs(found):

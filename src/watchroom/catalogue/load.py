@@ -12,6 +12,8 @@ from watchroom.catalogue.collected import COLLECTED
 from watchroom.catalogue.metrics import METRICS, Metric, edges
 from watchroom.catalogue.model import Priority, Severity, Vital
 from watchroom.catalogue.standard import VITALS
+from watchroom.catalogue.standard.budget import OBJECTIVE
+from watchroom.catalogue.standard.budget import VITALS as BUDGETS
 from watchroom.errors import ConfigError
 from watchroom.units import parse_duration
 
@@ -49,6 +51,7 @@ def catalogue(
     own: Iterable[Vital],
     overrides: Mapping[str, Override],
     metrics: Iterable[Metric] = (),
+    objective: float = OBJECTIVE,
 ) -> tuple[Vital, ...]:
     """Return the standard vitals, then a project's own, overrides applied.
 
@@ -57,6 +60,7 @@ def catalogue(
         overrides: Its changes, by vital.
         metrics: Its own metrics: of gauges, which the exporter always asks, a vital
             gets the sibling that fires when it is blind.
+        objective: The share of requests that are to succeed.
 
     Raises:
         ConfigError: Two vitals have one name, or an override names no vital or a value
@@ -64,7 +68,12 @@ def catalogue(
     """
     gauges = frozenset(metric.name for metric in metrics if metric.kind == "gauge")
     found: dict[str, Vital] = {}
-    for vital in (*VITALS, *(of_gauges(each, gauges) for each in own)):
+    # Without the last bits of a subtraction, which no rule should show.
+    budget = round(1 - objective, 9)
+    for vital in (
+        *(replace(v, limit=budget) if v in BUDGETS else v for v in VITALS),
+        *(of_gauges(each, gauges) for each in own),
+    ):
         if vital.name in found:
             raise ConfigError(
                 f"there are two vitals {vital.name}",
@@ -82,6 +91,7 @@ def catalogue(
                 else f"there are {', '.join(found)}",
             )
         found[name] = overridden(found[name], override)
+    overrides = _followed(found.values(), overrides)
     for name, override in overrides.items():
         found[name], *variants = _scoped(found[name], override)
         for vital in variants:
@@ -94,6 +104,23 @@ def catalogue(
             # At the end: the tiles that everybody has keep their places.
             found[vital.name] = vital
     return tuple(_with_sibling(_with_restart(vital)) for vital in found.values())
+
+
+def _followed(
+    vitals: Iterable[Vital], overrides: Mapping[str, Override]
+) -> dict[str, Override]:
+    """Return the overrides with what vitals leave out because another one does."""
+    found = dict(overrides)
+    for vital in vitals:
+        own, other = found.get(vital.name, Override()), found.get(vital.ignores_with)
+        if other is None or own.ignore:
+            continue
+        taken = {label: tuple(each) for label, each in other.ignore.items()}
+        for label, limits in other.limits.items():
+            taken[label] = (*taken.get(label, ()), *limits)
+        if taken:
+            found[vital.name] = own._replace(ignore=taken)
+    return found
 
 
 def _with_restart(vital: Vital) -> Vital:

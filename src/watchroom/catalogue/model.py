@@ -309,6 +309,9 @@ class Vital:
             that may follow from the same one and begin together are one fault as well.
         drains: Template of how long its rule may still hold after a fault has ended:
             the window that empties last. For so long it stays part of that fault.
+        stretches: Whether a window of under four scrapes becomes four scrapes long.
+        ignores_with: The vital whose `ignore`, and whose patterns with limits of their
+            own, this one leaves out too, unless it has an `ignore` of its own.
     """
 
     title: str
@@ -328,6 +331,8 @@ class Vital:
     scopes: tuple[Scope, ...] = ()
     symptom_of: tuple[str, ...] = ()
     drains: str = "$window"
+    stretches: bool = False
+    ignores_with: str = ""
 
     def __post_init__(self) -> None:
         if not self.alerts:

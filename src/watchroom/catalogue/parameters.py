@@ -2,6 +2,10 @@ r"""The parameters of a vital's templates, and how they are filled in.
 
 ``$window``, ``$window_seconds``, ``$window_words``
     The vital's window: ``5m``, ``300``, ``5 minutes``.
+``$windows12``, ``$windows12_words``
+    Twelve windows; there are 2, 6, 12, 72 and 864.
+``$interval_seconds``
+    The time between two scrapes, and between two evaluations.
 ``$limit``, ``$limit_words``
     Its limit in base units, ``0.01``, and as people say it, ``1%``.
 ``$above``, ``$rise``
@@ -32,7 +36,7 @@ import re
 from typing import TYPE_CHECKING
 
 from watchroom.errors import ConfigError
-from watchroom.units import parse_duration
+from watchroom.units import format_duration, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
 
 # The alerting engine's own variables.
 ENGINE = frozenset({"value", "labels", "externalLabels"})
+# Of 5 minutes: 10 and 30 minutes, 1 and 6 hours, 3 days.
+_MULTIPLES = (2, 6, 12, 72, 864)
 REAL = 'job!~"drill-.+"'
 RATE_INTERVAL = "$__rate_interval"
 _NAME = re.compile(r"\$(\w+)")
@@ -63,6 +69,7 @@ def of(
         "window": vital.window,
         "window_seconds": number(window),
         "window_words": duration_words(window),
+        "interval_seconds": number(interval),
         "real": REAL,
         "jobs": f'job=~"$job",{REAL}',
         "targets": f'job=~"$job",{REAL},instance=~"$instance"',
@@ -70,6 +77,9 @@ def of(
         **urls,
         **vital.parameters,
     }
+    for count in _MULTIPLES:
+        found[f"windows{count}"] = format_duration(count * window)
+        found[f"windows{count}_words"] = duration_words(count * window)
     if vital.limit is not None:
         found["limit"] = number(vital.limit)
         found["limit_words"] = limit_words(vital.limit, vital.unit)

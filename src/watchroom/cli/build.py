@@ -101,7 +101,9 @@ def _plan(found: project.Project, inputs: Inputs) -> Plan:
         logs_url=settings.logs_url,
         sentry_url=settings.sentry_url,
     )
-    vitals = catalogue.catalogue(found.vitals, overrides, found.metrics)
+    vitals = catalogue.catalogue(
+        found.vitals, overrides, found.metrics, settings.objective
+    )
     known = catalogue.series_labels(found.metrics)
     made = plan(vitals, site, known)
     proof.check(plan(vitals, sites.unselected(site), known) if inputs.select else made)

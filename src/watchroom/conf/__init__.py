@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_MONITOR_URL = "http://127.0.0.1:9700"
 DEFAULT_EXPORTER = "127.0.0.1:9000"
 DEFAULT_MAX_SERIES = 10_000
+DEFAULT_OBJECTIVE = 0.999
 
 
 class Settings(NamedTuple):
@@ -51,6 +52,7 @@ class Settings(NamedTuple):
         redact: Names of values that logs and error reports leave out, beside the usual.
         logs_url: Template of the address of the logs; see `watchroom.formats.links`.
         sentry_url: Template of the address of the errors.
+        objective: The share of requests that are to succeed.
     """
 
     project: str = "django"
@@ -72,6 +74,7 @@ class Settings(NamedTuple):
     redact: tuple[str, ...] = ()
     logs_url: str = ""
     sentry_url: str = ""
+    objective: float = DEFAULT_OBJECTIVE
 
     @property
     def name(self) -> str:

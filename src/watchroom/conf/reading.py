@@ -8,6 +8,7 @@ from watchroom.conf import (
     DEFAULT_EXPORTER,
     DEFAULT_MAX_SERIES,
     DEFAULT_MONITOR_URL,
+    DEFAULT_OBJECTIVE,
     Settings,
     fallback,
 )
@@ -27,6 +28,7 @@ KEYS = (
     "RECEIVERS",
     "HEARTBEAT",
     "VITALS",
+    "OBJECTIVE",
     "HEALTH",
     "RUNTIME_DIR",
     "DISKS",
@@ -37,6 +39,8 @@ KEYS = (
     "LOGS_URL",
     "SENTRY_URL",
 )
+# Percent. Below, a burn rate of 14.4 is more than most of the requests.
+_LEAST_OBJECTIVE, _MOST_OBJECTIVE = 95.0, 99.999
 
 
 def read(raw: object, env: Mapping[str, str]) -> Settings:
@@ -73,7 +77,27 @@ def read(raw: object, env: Mapping[str, str]) -> Settings:
         redact=_redact(given.get("REDACT", ())),
         logs_url=_template(given, "LOGS_URL"),
         sentry_url=_template(given, "SENTRY_URL"),
+        objective=_objective(given.get("OBJECTIVE")),
     )
+
+
+def _objective(value: object) -> float:
+    """Return the share that is to succeed, written as a share or in percent."""
+    if value is None:
+        return DEFAULT_OBJECTIVE
+    hint = "write 99.9, for 99.9% of the requests"
+    said = value.strip().removesuffix("%") if isinstance(value, str) else value
+    if isinstance(said, bool) or not isinstance(said, str | int | float):
+        raise wrong("OBJECTIVE", "is not a percentage", hint)
+    try:
+        number = float(said)
+    except ValueError:
+        raise wrong("OBJECTIVE", "is not a percentage", hint) from None
+    if number < 1 and not isinstance(value, str):
+        number *= 100
+    if not _LEAST_OBJECTIVE <= number <= _MOST_OBJECTIVE:
+        raise wrong("OBJECTIVE", "is not between 95 and 99.999 percent", hint)
+    return round(number / 100, 9)
 
 
 def _receivers(value: object) -> dict[str, "Receiver"]:

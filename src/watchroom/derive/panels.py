@@ -106,7 +106,10 @@ def chart(
             title=parameters.fill(drawn.title, values, where),
             description=parameters.fill(drawn.description, values, where),
         ),
-        tuple((one(each.expr), each.legend) for each in drawn.queries),
+        tuple(
+            (one(each.expr), parameters.fill(each.legend, values, where))
+            for each in drawn.queries
+        ),
         _number(limit, where) if limit else None,
     )
 

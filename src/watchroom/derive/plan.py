@@ -11,7 +11,7 @@ from watchroom.derive import births, known_series, panels, selectors
 from watchroom.derive.site import rule_labels, select_labels
 from watchroom.errors import ConfigError, FormatError
 from watchroom.formats import series
-from watchroom.units import parse_duration
+from watchroom.units import format_duration, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -170,6 +170,9 @@ def _with_inputs(vital: Vital, site: Site) -> Vital:
         vital = replace(vital, alerts=alerts)
     if site.inputs.window is not None:
         vital = replace(vital, window=site.inputs.window)
+    least = 4 * parse_duration(site.inputs.interval)
+    if vital.stretches and parse_duration(vital.window) < least:
+        vital = replace(vital, window=format_duration(least))
     if site.inputs.for_ is not None:
         hold = site.inputs.for_
         vital = replace(

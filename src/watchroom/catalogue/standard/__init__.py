@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from watchroom.catalogue.standard import (
+    budget,
     cache,
     celery,
     celery_queues,
@@ -15,6 +16,7 @@ from watchroom.catalogue.standard import (
     health,
     http,
     memory,
+    outage,
     watch,
 )
 
@@ -38,4 +40,7 @@ VITALS = (
     *health.VITALS,
     *watch.VITALS,
     *delivery.VITALS,
+    # Last, so that the tiles that there were keep their places.
+    *outage.VITALS,
+    *budget.VITALS,
 )

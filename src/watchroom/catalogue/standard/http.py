@@ -29,7 +29,7 @@ HIGH_ERROR_RATE = Vital(
     charts=http_charts.FAILURES,
     metrics=("http_requests_total",),
     group="http",
-    symptom_of=below.REQUESTS,
+    symptom_of=(*below.REQUESTS, "HttpOutage"),
     unit="share",
     limit=0.01,
     # A guard on failures, not on requests: a total outage at one request per minute
@@ -183,7 +183,12 @@ HIGH_LATENCY = Vital(
     charts=http_charts.DURATIONS,
     metrics=(_LATENCY,),
     group="http",
-    symptom_of=(*below.REQUESTS, "DatabaseQuerySlow", "CacheHitRateLow"),
+    symptom_of=(
+        *below.REQUESTS,
+        "HttpOutage",
+        "DatabaseQuerySlow",
+        "CacheHitRateLow",
+    ),
     unit="seconds",
     limit=2.0,
     # 5% above the limit is a p95 above the limit, without a quantile's interpolation.
