@@ -1,5 +1,6 @@
 """What the exporter says of the app's health: the app's word, or none."""
 
+import socket
 import socketserver
 import threading
 
@@ -82,6 +83,21 @@ def test_every_check_that_the_app_names_has_a_series(app):
     asked = [(one.path, one.headers.get("Authorization")) for one in app.asked[:2]]
     assert asked == [("/ops/livez", None), ("/ops/health/", "Bearer t0ken")]
     assert not faults.family().samples
+
+
+def test_the_app_is_asked_as_browsers_ask_it(app, monkeypatch):
+    """By a name beyond ASCII, past an address where nobody listens."""
+    port, real = int(app.url.rpartition(":")[2]), socket.getaddrinfo
+
+    def look(name, _port, **more):
+        assert name == "xn--strae-oqa.test"
+        dead = real("127.0.0.1", 1, **more)  # a port that needs root, and nobody has
+        return [*dead, *real("127.0.0.1", port, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)  # the name is made up
+    source, _ = asking(f"http://straße.test:{port}")
+    assert shown(source)["health_livez",] == 1.0
+    assert app.asked[0].headers["Host"] == f"xn--strae-oqa.test:{port}"
 
 
 def test_without_the_token_kinds_come_from_the_settings_and_it_says_so(app):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import ssl
 import threading
 import time
 from contextlib import suppress
@@ -22,6 +21,9 @@ from watchroom.catalogue.collected import HEALTH_DURATION, HEALTH_LIVEZ, HEALTH_
 from watchroom.conf.health import UNIX, CheckSettings, Health
 from watchroom.conf.values import loopback
 from watchroom.errors import ConfigError, FormatError, WatchroomError
+from watchroom.exporter.browse.address import parse
+from watchroom.exporter.browse.dial import connect, within
+from watchroom.exporter.probe import trusting
 from watchroom.formats.exposition import Family, Sample
 
 if TYPE_CHECKING:
@@ -253,7 +255,7 @@ class AppHealth:
         if self._address.private and path != "/livez":
             with suppress(ConfigError):
                 headers["Authorization"] = f"Bearer {self._token()}"
-        connection, prefix = self._connect(url)
+        connection, prefix, headers["Host"] = self._connect(url)
         try:
             self._socket = connection.sock
             connection.request("GET", prefix + path, headers=headers)
@@ -263,7 +265,8 @@ class AppHealth:
             self._socket = None
             connection.close()
 
-    def _connect(self, url: str) -> tuple[http.client.HTTPConnection, str]:
+    def _connect(self, url: str) -> tuple[http.client.HTTPConnection, str, str]:
+        """Return a connection, the path in front of ours, and the Host header."""
         if url.startswith(UNIX):
             plain = http.client.HTTPConnection("localhost", timeout=ASK_SECONDS)
             plain.sock = socket.socket(socket.AF_UNIX)
@@ -273,21 +276,22 @@ class AppHealth:
             except OSError:
                 plain.close()
                 raise
-            return plain, ""
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        made: http.client.HTTPConnection
-        if parts.scheme == "https":
-            made = http.client.HTTPSConnection(
-                host,
-                parts.port,
-                timeout=ASK_SECONDS,
-                context=ssl.create_default_context(),
-            )
-        else:
-            made = http.client.HTTPConnection(host, parts.port, timeout=ASK_SECONDS)
-        made.connect()
-        return made, parts.path
+            return plain, "", "localhost"
+        # As the probe of the sites, so that both see one site.
+        at = parse(url)
+        found = socket.getaddrinfo(at.lookup, at.port, type=socket.SOCK_STREAM)
+        taken = connect(found, within(ASK_SECONDS))
+        made = http.client.HTTPConnection(at.certified, at.port, timeout=ASK_SECONDS)
+        made.sock = taken
+        taken.settimeout(ASK_SECONDS)
+        if at.secure:
+            try:
+                secured = trusting().wrap_socket(taken, server_hostname=at.certified)
+            except (OSError, ValueError):
+                taken.close()
+                raise
+            made.sock = secured
+        return made, at.target.rstrip("/"), at.authority
 
     def _cut(self) -> None:
         """End an answer that comes byte by byte."""

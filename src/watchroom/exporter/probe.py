@@ -21,7 +21,7 @@ from watchroom.errors import ConfigError
 from watchroom.exporter.browse.address import parse
 from watchroom.exporter.browse.answer import head, read_body
 from watchroom.exporter.browse.cookies import Cookies
-from watchroom.exporter.browse.dial import connect
+from watchroom.exporter.browse.dial import connect, within
 from watchroom.exporter.certificates import earliest, last_chain
 from watchroom.formats.exposition import Family, Sample
 
@@ -186,6 +186,7 @@ class Probe:
         self._trust = trust
         self._cookies = Cookies()
         self._begun = time.monotonic()
+        self._left = within(seconds)
         self._lock = threading.Lock()
         self._open: socket.socket | None = None
         self._over = False
@@ -350,12 +351,6 @@ class Probe:
         with self._lock:
             if not self._over:
                 self.reason = reason
-
-    def _left(self) -> float:
-        left = self._seconds - (time.monotonic() - self._begun)
-        if left <= 0:
-            raise TimeoutError("out of time")
-        return left
 
     def _hold(self, opened: socket.socket) -> None:
         """Note the open socket, so that `end` can cut it; refuse when it is over."""

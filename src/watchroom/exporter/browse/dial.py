@@ -11,6 +11,7 @@ import errno
 import os
 import selectors
 import socket
+import time
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,19 @@ def connect(addresses: Iterable[Found], left: Callable[[], float]) -> socket.soc
                 late: Any = key.fileobj
                 late.close()
     raise failed
+
+
+def within(seconds: float) -> Callable[[], float]:
+    """Return a function that says how much is left of so many seconds from now."""
+    end = time.monotonic() + seconds
+
+    def left() -> float:
+        found = end - time.monotonic()
+        if found <= 0:
+            raise TimeoutError("out of time")
+        return found
+
+    return left
 
 
 def _begin(found: Found) -> socket.socket:
