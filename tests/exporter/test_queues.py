@@ -193,6 +193,7 @@ def test_the_schedule_is_beat_s_own_database_and_blind_without_it(redis, tmp_pat
     shop.python("from django.core.management import call_command as c; c('migrate')")
     often, nightly = (("celery_beat_overdue_seconds", n) for n in ("often", "nightly"))
     admin = "from django_celery_beat.models import PeriodicTask as Task\n"
+    nightly_queue = ("celery_queue_length", "of the admin")
     errors = ("watchroom_gauge_errors_total", "celery_schedule")
     child = asked(shop, Faults())
     with shop.children:
@@ -205,8 +206,9 @@ def test_the_schedule_is_beat_s_own_database_and_blind_without_it(redis, tmp_pat
                 lambda: (published, "often") in values(child), "beat publishes", 40
             )
             shop.python(f"{admin}Task.objects.filter(name='often').update(enabled=0)")
+            shop.python(f"{admin}Task.objects.update(queue='of the admin')")
             until(child, often, None)
-            assert values(child)[nightly] == 0
+            assert until(child, nightly_queue, 0)[nightly] == 0
             shop.children.stop()
             file.rename(away)
             until(child, nightly, None)

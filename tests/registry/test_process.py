@@ -175,6 +175,35 @@ os._exit(0)
     assert after == {"web": 0, "worker": 0, "command": 2}  # AppDown is not fooled
 
 
+def test_what_a_task_forks_is_no_worker(tmp_path):
+    roles = run(
+        tmp_path,
+        """
+import signal
+from pathlib import Path
+from watchroom.exporter.merge import Merger
+from watchroom.registry import roles
+roles.work()
+ready, told = os.pipe()
+helper = os.fork()
+if not helper:
+    connection.cursor().execute("select 1")
+    os.write(told, b"x")
+    signal.pause()
+os.read(ready, 1)
+merger = Merger(Path(os.environ["WATCHROOM_RUNTIME_DIR"]), "testapp")
+found = merger.processes()
+os.kill(helper, signal.SIGKILL)
+os.waitpid(helper, 0)
+merger.close()
+show(found)
+""",
+        serve=False,
+    )
+
+    assert roles == {"web": 0, "worker": 1, "command": 1}
+
+
 def test_a_helper_that_is_spawned_is_no_web_process(tmp_path):
     """It imports the app's module, handler and all, to find the function it runs."""
     (tmp_path / "code").mkdir()

@@ -94,13 +94,19 @@ class Broker:
         app: Whose broker.
         queues: Which queues.
         now: Epoch seconds.
+        more: Names that are known only later, such as those in a schedule's database.
     """
 
     def __init__(
-        self, app: Any, queues: Iterable[str], now: Callable[[], float] = time.time
+        self,
+        app: Any,
+        queues: Iterable[str],
+        now: Callable[[], float] = time.time,
+        more: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._app = app
         self._queues = tuple(queues)
+        self._more = more
         self._now = now
         self._said = ""
         # Who stands first in a list and does not say since when: first seen.
@@ -114,7 +120,11 @@ class Broker:
             connection.ensure_connection(
                 max_retries=1, interval_start=0, interval_step=0
             )
-            found = {queue: self._look(connection, queue) for queue in self._queues}
+            queues = dict.fromkeys((*self._queues, *self._more()))
+            found = {
+                queue: self._look(connection, queue)
+                for queue in list(queues)[:MOST_QUEUES]
+            }
         except Exception as error:  # noqa: BLE001 - each transport has its own errors
             # Without its text: some have the password in it.
             self._say(f"{connection.as_uri()} does not answer: {type(error).__name__}")

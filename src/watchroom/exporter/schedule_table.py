@@ -28,12 +28,16 @@ class Table:
     Args:
         model: ``PeriodicTask``, or what a scheduler of the project's has in its place.
         now: Epoch seconds.
+
+    Attributes:
+        queues: Those that the entries of the last read are published to by name.
     """
 
     def __init__(self, model: Any, now: Callable[[], float] = time.time) -> None:
         self._model = model
         self._now = now
         self._said: set[str] = set()
+        self.queues: tuple[str, ...] = ()
 
     def read(self, names: Collection[str]) -> Rows:
         """Return the entries.
@@ -61,6 +65,7 @@ class Table:
                 left = enabled.count() - runs.MOST_ENTRIES
             known = every.filter(name__in=list(names)).values_list("name", flat=True)
             there = frozenset(known[: runs.MOST_ENTRIES])
+        self.queues = tuple(dict.fromkeys(row.queue for row in rows if row.queue))
         entries = {}
         for row in rows[: runs.MOST_ENTRIES]:
             try:

@@ -149,6 +149,8 @@ class Process:
                 file.close()
         if self.role == SUPERVISOR:
             self.on = False  # its children say themselves what they are
+        if self.role == "worker" and on:
+            self.role = "command"  # what a task forks runs no tasks
         if self.role != "web" or not (on or self._master):
             return
         # A child of one that serves is a helper, and shows itself when it observes; a

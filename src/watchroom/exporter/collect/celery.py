@@ -42,20 +42,23 @@ def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
         broken("a task module", f"does not import: {type(error).__name__}: {error}")
     settings = conf.settings()
     found = []
+    entries, table = celery_app.schedule(app), None
+    try:
+        if (model := schedule_table.model(app)) is not None:
+            table = schedule_table.Table(model)
+    except Exception as error:  # noqa: BLE001 - the project's own code
+        broken("beat's scheduler", f"does not import: {type(error).__name__}: {error}")
     why = celery_app.unseen(app)
     if why:
         log.warning("the queues cannot be watched: %s", why)
     else:
-        found.append(_broker(Broker(app, configured(app, settings.queues))))
-    entries, table = celery_app.schedule(app), None
-    try:
-        if (model := schedule_table.model(app)) is not None:
-            table = schedule_table.Table(model).read
-    except Exception as error:  # noqa: BLE001 - the project's own code
-        broken("beat's scheduler", f"does not import: {type(error).__name__}: {error}")
+        queues = configured(app, settings.queues)
+        more = (lambda: table.queues) if table is not None else tuple
+        found.append(_broker(Broker(app, queues, more=more)))
     if entries or table is not None:
         notes = runs.directory(conf.runtime_dir(settings), settings.name)
-        found.append(_schedule(Schedule(app, entries, notes, table=table)))
+        read = table.read if table is not None else None
+        found.append(_schedule(Schedule(app, entries, notes, table=read)))
     return found
 
 
