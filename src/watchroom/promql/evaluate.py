@@ -236,7 +236,7 @@ def _note(name: str, frame: Frame, scalars: Sequence[Floats], context: Context) 
 def _timestamp(node: Call, context: Context) -> Result:
     argument = node.args[0]
     if isinstance(argument, Selector):
-        cells = select.instant(argument, context)
+        cells = select.instant(argument, context, timed=True)
         return pointwise.replace_values(cells.frame, cells.times, context)
     frame = _frame(argument, context)
     now = np.broadcast_to(context.steps.times() / 1000, frame.values.shape)

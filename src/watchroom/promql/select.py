@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Cells(NamedTuple):
-    """The sample a selector found for each series and step, with its own time."""
+    """The sample a selector found for each series and step, with its own time (s)."""
 
     frame: Frame
     times: Floats
@@ -90,8 +90,11 @@ def _latest(group: Group, at: Times) -> tuple[Mask, Floats, Times]:
     return valid & ~stale, values, group.timestamps[last]
 
 
-def instant(selector: Selector, context: Context) -> Cells:
-    """Return the last sample of each series within the lookback of each step."""
+def instant(selector: Selector, context: Context, *, timed: bool = False) -> Cells:
+    """Return the last sample of each series within the lookback of each step.
+
+    Times are there if they are asked for: they take as much as the values.
+    """
     at = moments(selector.at, selector.offset_ms, context)
     lookback, count = context.lookback_ms, context.steps.size
     frames: list[Frame] = []
@@ -99,7 +102,10 @@ def instant(selector: Selector, context: Context) -> Cells:
     start, end = int(at[0]) - lookback, int(at[-1])
     found = context.select(selector.matchers, start, end)
     for group in (part for each in found for part, _ in _parts(each, start, end)):
-        context.budget.spend(len(group.labels) * len(at))
+        cells = len(group.labels) * len(at)
+        context.budget.spend(cells)
+        # Masks, and without whole rows the place and time of each cell.
+        context.budget.reserve(cells if group.state is None else 3 * cells)
         if not len(group.timestamps):
             continue
         valid, values, when = _latest(group, at)
@@ -113,11 +119,12 @@ def instant(selector: Selector, context: Context) -> Cells:
             np.zeros(len(group.labels), bool),
         )
         rows = np.flatnonzero(valid.any(axis=1))
-        frames.append(frame.take(rows))
-        times.append(np.broadcast_to(when, shape)[rows])
-    frame = stack(frames, count)
+        frames.append(frame if len(rows) == len(group.labels) else frame.take(rows))
+        if timed:
+            context.budget.reserve(2 * cells)
+            times.append(np.broadcast_to(when, shape)[rows])
     whens = np.concatenate(times) if times else np.empty((0, count), np.int64)
-    return Cells(frame, whens / 1000)
+    return Cells(stack(frames, count), whens / 1000)
 
 
 def windows(node: Range, context: Context, *, each: bool) -> list[Windows]:
