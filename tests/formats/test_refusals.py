@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from watchroom.errors import ConfigError
+from watchroom.errors import ConfigError, NotSupportedError
 from watchroom.formats import alertmanager, grafana, manifest, prometheus, rulefile
 
 ROUTED = "receivers:\n  - name: ops\nroute:\n  receiver: ops\n"
@@ -145,3 +145,48 @@ def test_what_is_no_manifest_of_ours_asks_for_a_build(text):
 def test_an_empty_file_is_an_empty_configuration(module):
     loaded = module.load("", "empty.yml")
     assert module.load(module.dump(loaded), "again.yml") == loaded
+
+
+# Known to the server, not to us: the hint says what to do, never the key again.
+ELSEWHERE = {
+    "labels": (rulefile, "groups: [{name: g, labels: {a: b}}]"),
+    "query_offset": (rulefile, "groups: [{name: g, query_offset: 5m}]"),
+    "name": (
+        alertmanager,
+        "route: {receiver: a}\nreceivers: [{name: a}]\ninhibit_rules: [{name: x}]",
+    ),
+    "http_config": (
+        alertmanager,
+        "global: {http_config: {}}\nroute: {receiver: a}\nreceivers: [{name: a}]",
+    ),
+    "tls_config": (
+        alertmanager,
+        (
+            "route: {receiver: a}\nreceivers:\n- name: a\n  webhook_configs:\n"
+            "  - {url: 'http://h/', http_config: {tls_config: {}}}"
+        ),
+    ),
+    "body_size_limit": (prometheus, "global: {body_size_limit: 5MB}"),
+    "sample_limit": (prometheus, "global: {sample_limit: 5}"),
+    "credentials": (
+        prometheus,
+        "scrape_configs: [{job_name: a, authorization: {credentials: x}}]",
+    ),
+}
+
+
+@pytest.mark.parametrize("key", ELSEWHERE)
+def test_a_key_of_the_servers_that_we_do_not_have_is_not_called_misspelt(key):
+    module, text = ELSEWHERE[key]
+    with pytest.raises(NotSupportedError) as caught:
+        module.load(text, "some.yml")
+    assert f"{key!r} is not supported by the embedded monitor" in caught.value.what
+    assert caught.value.line
+    assert caught.value.hint
+    assert "did you mean" not in caught.value.hint
+
+
+def test_a_hint_names_only_keys_that_may_stand_there():
+    with pytest.raises(ConfigError) as caught:
+        rulefile.load("groups: [{name: g, label: {a: b}}]", "some.yml")
+    assert caught.value.hint == "known here: interval, limit, name, rules"
