@@ -264,7 +264,7 @@ def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path, open_st
 
 def test_the_directory_is_free_again_after_a_failed_start(tmp_path, clock):
     (tmp_path / "samples.db").mkdir()
-    with pytest.raises(StoreError, match="cannot be opened"):
+    with pytest.raises(StoreError, match="is a directory"):
         Store(tmp_path, now=clock)
     (tmp_path / "samples.db").rmdir()
     Store(tmp_path, now=clock).close()

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from watchroom.errors import StoreError
+from watchroom.monitor.files import check_format, is_damaged, refuse_directory
 from watchroom.monitor.schema import FORMAT, SCRIPTS
 
 if TYPE_CHECKING:
@@ -29,20 +30,17 @@ _BEAT = struct.Struct("<q")
 
 def _open(path: Path) -> sqlite3.Connection:
     """Return a writing connection to a state.db of our format, made if missing."""
+    refuse_directory(path)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA busy_timeout = 5000")
         (found,) = db.execute("PRAGMA user_version").fetchone()
+        check_format(path, found, FORMAT)
         if found == 0:
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA journal_size_limit = 4194304")
-        if found > FORMAT:
-            raise StoreError(  # noqa: TRY301 - closes the connection like the rest
-                f"{path} has format {found}, this watchroom reads up to {FORMAT}: "
-                "run the newer version, or start with another state directory"
-            )
         if found < FORMAT:
             scripts = "".join(SCRIPTS[found:])
             db.executescript(
@@ -119,7 +117,7 @@ class StateDB:
         try:
             return _open(path)
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
+            if isinstance(error, sqlite3.OperationalError) and not is_damaged(error):
                 raise  # locked, read-only, disk full: not corruption
             self.warnings.append(_set_aside(path))
             return _open(path)

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from watchroom.errors import StoreError
+from watchroom.monitor.files import check_format, is_damaged, refuse_directory
 from watchroom.monitor.store.codec import CorruptError
 
 if TYPE_CHECKING:
@@ -59,19 +60,10 @@ CREATE TABLE journal (
 ) STRICT;
 """
 _READERS = 4
-_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-
-
-def is_corrupt(error: sqlite3.Error) -> bool:
-    """Return whether `error` says the file is damaged, rather than full or busy."""
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None:
-        return False
-    return (code & 0xFF) in _CORRUPT
 
 
 def _unreadable(error: sqlite3.Error) -> StoreError:
-    if is_corrupt(error):
+    if is_damaged(error):
         return CorruptError(str(error))
     return StoreError(f"samples.db cannot be read: {error}")
 
@@ -109,21 +101,18 @@ class Database:
         try:
             self.db = self._opened()
         except sqlite3.Error as error:
-            if not is_corrupt(error):
+            if not is_damaged(error):
                 raise StoreError(f"{path} cannot be opened: {error}") from error
             self.moved = self._set_aside(str(error))
             self.db = self._opened()
 
     def _opened(self) -> sqlite3.Connection:
+        refuse_directory(self.path)
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA busy_timeout = 2000")
             (found,) = db.execute("PRAGMA user_version").fetchone()
-            if found > FORMAT:
-                raise StoreError(  # noqa: TRY301 - closes the connection like the rest
-                    f"{self.path} has format {found}, this watchroom reads up to "
-                    f"{FORMAT}: run the newer version, or choose another directory"
-                )
+            check_format(self.path, found, FORMAT)
             if found == 0:
                 # These three are ignored once there is a table.
                 db.execute(f"PRAGMA page_size = {PAGE_BYTES}")

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from watchroom.errors import StoreError
+from watchroom.monitor.files import is_damaged
 from watchroom.monitor.store import block, journal
 from watchroom.monitor.store.blocks import BlockRef, Blocks, Layout, Times
 from watchroom.monitor.store.codec import pack_integers
-from watchroom.monitor.store.database import is_corrupt, labels_text
+from watchroom.monitor.store.database import labels_text
 from watchroom.monitor.store.load import Ids, load
 from watchroom.promql.model import ABSENT
 
@@ -59,7 +60,7 @@ class Writer:
         try:
             buried = load(database.db, memory)
         except sqlite3.DatabaseError as error:
-            if not is_corrupt(error):
+            if not is_damaged(error):
                 raise StoreError(f"samples.db cannot be read: {error}") from error
             memory.note(database.replace(str(error)))
             self._start_over()
@@ -117,7 +118,7 @@ class Writer:
             self.failing = ""
         except sqlite3.Error as error:
             self.memory.counts.write_failures += 1
-            if is_corrupt(error):
+            if is_damaged(error):
                 self._replace(error)
             elif not self.failing:
                 _LOG.warning("samples stay in memory, the disk refuses: %s", error)

@@ -1,0 +1,57 @@
+"""What both databases check of their files before they read them."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from watchroom.errors import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FARTHEST = 50
+"""Formats that a newer version may have; a larger number is a damaged header."""
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNREADABLE = ("unsupported file format", "malformed", "encoding")
+
+
+def refuse_directory(path: Path) -> None:
+    """Say so when a directory stands where the file should.
+
+    Raises:
+        StoreError: It does.
+    """
+    if path.is_dir():
+        raise StoreError(f"{path} is a directory: move it away, and start again")
+
+
+def check_format(path: Path, found: int, ours: int) -> None:
+    """Look at a file's ``user_version``.
+
+    Raises:
+        StoreError: A newer version of watchroom wrote it.
+        sqlite3.DatabaseError: No version can have written it.
+    """
+    if not 0 <= found <= ours + _FARTHEST:
+        error = sqlite3.DatabaseError(f"its header says format {found}")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+    if found > ours:
+        raise StoreError(
+            f"{path} has format {found}, this watchroom reads up to {ours}: "
+            "run the newer version, or choose another state directory"
+        )
+
+
+def is_damaged(error: sqlite3.Error) -> bool:
+    """Return whether `error` says the file is damaged, rather than full or busy."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return False
+    # SQLite gives a schema it cannot read no code of its own.
+    odd = (code & 0xFF) == sqlite3.SQLITE_ERROR
+    return (code & 0xFF) in _DAMAGED or (
+        odd and any(word in str(error) for word in _UNREADABLE)
+    )
