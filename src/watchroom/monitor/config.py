@@ -15,6 +15,7 @@ from watchroom.formats import (
     grafana,
     grafana_import,
     manifest,
+    masked,
     prometheus,
     rulefile,
     yamlfile,
@@ -43,8 +44,8 @@ class Loaded(NamedTuple):
 
     Attributes:
         root: The directory.
-        text: ``prometheus.yml`` as it stands.
-        alertmanager_text: ``alertmanager.yml`` as it stands.
+        text: ``prometheus.yml`` as it stands, secrets masked.
+        alertmanager_text: ``alertmanager.yml`` as it stands, secrets masked.
         sheets: Dashboards by uid: ours, then the team's.
         refused_sheets: Why a dashboard of the team's is none; that stops nothing.
         contacts: Who answers; nobody when ``local/contacts.yml`` is not there.
@@ -169,8 +170,8 @@ def load(root: Path) -> Loaded:
         manifest=known,
         evaluation_seconds=prometheus.evaluation_seconds(config.global_),
         external_labels=dict(config.global_.external_labels),
-        text=text,
-        alertmanager_text=routes_text,
+        text=masked.config(text),
+        alertmanager_text=masked.config(routes_text),
         contacts=_contacts(reader, routing),
         digest=reader.digest(),
     )

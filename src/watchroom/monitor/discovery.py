@@ -10,7 +10,8 @@ import aiohttp
 import msgspec
 
 from watchroom.errors import FormatError, WatchroomError
-from watchroom.formats import caps, yamlfile
+from watchroom.formats import caps, masked, yamlfile
+from watchroom.formats.quoted import scrubbed
 from watchroom.formats.reading import matching, text_of
 from watchroom.monitor.fetch import problem
 from watchroom.monitor.targets import TargetGroup
@@ -127,7 +128,7 @@ class Discovery:
                     break
         if len(body) > _LARGEST_ANSWER:
             raise FormatError(f"answered more than {_LARGEST_ANSWER} bytes")
-        return _decode(body.decode(), (("__meta_url", config.url),))
+        return _decode(body.decode(), (("__meta_url", masked.url(config.url)),))
 
     async def _file(self, source: str, config: FileSdConfig) -> None:
         every = parse_duration(config.refresh_interval)
@@ -156,6 +157,8 @@ class Discovery:
 
     def _failed(self, source: str, said: str) -> None:
         self.failures += 1
+        said = scrubbed(said, masked.secrets_of(source))
+        source = masked.url(source)
         if said != self.last_error:
             _LOG.warning("discovery from %s failed, targets kept: %s", source, said)
         self.last_error = said

@@ -12,6 +12,8 @@ import aiohttp
 from yarl import URL
 
 from watchroom.errors import FormatError
+from watchroom.formats import masked
+from watchroom.formats.quoted import scrubbed
 
 if TYPE_CHECKING:
     from watchroom.monitor.targets import Target
@@ -43,7 +45,8 @@ async def fetch(client: aiohttp.ClientSession, target: Target) -> str:
             f"no complete answer within {target.timeout:g} s (the scrape timeout)"
         ) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise FormatError(problem(error)) from error
+        said = scrubbed(problem(error), masked.secrets_of(target.url))
+        raise FormatError(said) from error
 
 
 def problem(error: Exception) -> str:

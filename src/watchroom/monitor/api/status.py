@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from watchroom.formats import masked
 from watchroom.monitor.api.answers import answered, success_of
 from watchroom.monitor.api.params import BadDataError, whole
 from watchroom.monitor.api.prometheus import matchers_of
@@ -112,7 +113,7 @@ class StatusAPI:
             ]
         if state in {"any", "dropped"}:
             dropped = [
-                {"discoveredLabels": dict(labels), "scrapePool": pool}
+                {"discoveredLabels": masked.labels(dict(labels)), "scrapePool": pool}
                 for pool, labels in gone
             ]
         counts = Counter(pool for pool, _ in gone)
@@ -249,11 +250,11 @@ def _exponent(value: float) -> str:
 def _target(scraper: Scraper) -> dict[str, Any]:
     target = scraper.target
     return {
-        "discoveredLabels": dict(target.discovered),
+        "discoveredLabels": masked.labels(dict(target.discovered)),
         "labels": dict(target.labels),
         "scrapePool": target.pool,
-        "scrapeUrl": target.url,
-        "globalUrl": target.url,
+        "scrapeUrl": masked.url(target.url),
+        "globalUrl": masked.url(target.url),
         "lastError": scraper.last_error,
         "lastScrape": rfc3339(
             round(scraper.last_scrape * 1000) if scraper.last_scrape else None
