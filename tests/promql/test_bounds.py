@@ -96,7 +96,7 @@ def test_the_bounds_take_one_pass_over_any_text():
 def test_a_rule_file_that_is_deeper_is_refused_by_file_and_line(text):
     rules = f"groups:\n- name: g\n  rules:\n  - record: a\n    expr: '{text}'\n"
 
-    with pytest.raises(ConfigError, match=r"r\.yml:4.*levels|r\.yml:4.*operators"):
+    with pytest.raises(ConfigError, match=r"r\.yml:5.*(levels|operators)"):
         rulefile.load(rules, "r.yml")
 
 

@@ -192,6 +192,28 @@ def test_a_pattern_may_quote_its_text():
     assert [dict(labels)["path"] for labels, _ in found] == ["a.b"]
 
 
+@pytest.mark.parametrize(
+    ("query", "labels"),
+    [
+        ('{"my.metric", "a.b"="x"}', {"__name__": "my.metric", "a.b": "x", "é": "1"}),
+        (r'{"my\x2emetric", "\xc3\xa9"="1"} * 1', {"a.b": "x", "é": "1"}),
+        ('sum by ("a.b") ({"my.metric"})', {"a.b": "x"}),
+        (r'sum without ("\xc3\xa9") ({"a.b"=~"x|y"})', {"a.b": "x"}),
+        (
+            r'{"my.metric"} * on ("a.b") group_left ("\xc3\xa9") {"my.metric"}',
+            {"a.b": "x", "é": "1"},
+        ),
+        ('absent({"no.metric", "a.b"="x"})', {"a.b": "x"}),
+    ],
+)
+def test_names_may_be_quoted_and_of_any_characters(query, labels):
+    memory = Memory([series("my.metric", [1] * 41, **{"a.b": "x", "é": "1"})])
+
+    ((found, _),) = Engine().instant(memory, query, AT).samples
+
+    assert dict(found) == labels
+
+
 def test_a_range_query_of_windows_or_text_is_refused(memory):
     for query in ("hits_total[5m]", "hits_total[5m:1m]", '"text"'):
         with pytest.raises(QuerySyntaxError, match="for range query"):

@@ -30,7 +30,7 @@ from watchroom.promql.syntax import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _OPS: dict[Any, MatchOp] = {
     "Equal": "=",
@@ -140,11 +140,15 @@ class _Reader:
         if node.matchers.or_matchers:
             raise QuerySyntaxError("`or` between the matchers of a selector")
         matchers = [
-            Matcher(each.name, _OPS[_kind(each.op)], self.scanned.restore(each.value))
+            Matcher(
+                self.scanned.restore(each.name),
+                _OPS[_kind(each.op)],
+                self.scanned.restore(each.value),
+            )
             for each in node.matchers.matchers
         ]
         if node.name is not None:
-            matchers.append(Matcher("__name__", "=", node.name))
+            matchers.append(Matcher("__name__", "=", self.scanned.restore(node.name)))
         for matcher in matchers:
             if matcher.op in {"=~", "!~"}:
                 compile_regexp(matcher.value)
@@ -173,7 +177,7 @@ class _Reader:
             op,
             self.read(node.expr),
             None if node.param is None else self.read(node.param),
-            () if modifier is None else tuple(modifier.labels),
+            () if modifier is None else self.names(modifier.labels),
             modifier is not None and _kind(modifier.type) == "Without",
         )
 
@@ -185,30 +189,32 @@ class _Reader:
         left = self.read(chain[-1].lhs)
         for each in reversed(chain):
             op = str(each.op).strip().lower()
-            matching, as_bool = _matching(each.modifier)
+            matching, as_bool = self.matching(each.modifier)
             left = Binary(op, left, self.read(each.rhs), as_bool, matching)
         return left
 
+    def names(self, labels: Iterable[str] | None) -> tuple[str, ...]:
+        return tuple(self.scanned.restore(label) for label in labels or ())
 
-def _matching(modifier: Any) -> tuple[Matching, bool]:
-    """Return how two sides match, and whether a comparison gives 0 and 1."""
-    if modifier is None:
-        return Matching(), False
-    if modifier.fill_values is not None:
-        fills = (modifier.fill_values.lhs, modifier.fill_values.rhs)
-        if any(fill is not None for fill in fills):
-            raise QuerySyntaxError(
-                "binop fill modifiers are not enabled: they are experimental, and "
-                "Prometheus refuses them unless a feature flag is set"
-            )
-    labels = modifier.matching
-    matching = Matching(
-        _CARDINALITY[_kind(modifier.card)],
-        labels is not None and _kind(labels.type) == "Include",
-        () if labels is None else tuple(labels.labels),
-        tuple(modifier.group_labels or ()),
-    )
-    return matching, modifier.return_bool
+    def matching(self, modifier: Any) -> tuple[Matching, bool]:
+        """Return how two sides match, and whether a comparison gives 0 and 1."""
+        if modifier is None:
+            return Matching(), False
+        if modifier.fill_values is not None:
+            fills = (modifier.fill_values.lhs, modifier.fill_values.rhs)
+            if any(fill is not None for fill in fills):
+                raise QuerySyntaxError(
+                    "binop fill modifiers are not enabled: they are experimental, and "
+                    "Prometheus refuses them unless a feature flag is set"
+                )
+        labels = modifier.matching
+        matching = Matching(
+            _CARDINALITY[_kind(modifier.card)],
+            labels is not None and _kind(labels.type) == "Include",
+            () if labels is None else self.names(labels.labels),
+            self.names(modifier.group_labels),
+        )
+        return matching, modifier.return_bool
 
 
 @functools.lru_cache(maxsize=512)

@@ -208,8 +208,6 @@ def _rule(rule: RuleView) -> dict[str, Any]:
     if rule.last_error:
         common["lastError"] = rule.last_error
     if rule.type == "recording":
-        if not rule.labels:
-            del common["labels"]
         return common
     return {
         "state": rule.state,
