@@ -77,6 +77,17 @@ def test_what_beat_published_and_no_worker_began_is_late(clock, notes):
     assert (standing.last_run, standing.last_published) == (None, clock.now)
 
 
+def test_an_entry_whose_schedule_has_an_error_leaves_the_others_watched(clock, notes):
+    class Odd(crontab):
+        def remaining_estimate(self, last_run_at):
+            raise RuntimeError(f"no such day after {last_run_at}")
+
+    schedule = watching(clock, notes, odd=Odd(), entry=HOUR)
+    assert set(schedule.look()) == {"entry"}
+    assert set(schedule.look()) == {"entry"}
+    assert schedule.unwatched == 1
+
+
 def test_a_nightly_entry_is_nightly_where_the_project_lives(clock, notes):
     schedule = watching(clock, notes, "Europe/Berlin", entry=crontab(hour=2, minute=30))
     assert overdue(schedule) == 0

@@ -9,17 +9,21 @@ when its schedule changes, or when it comes back.
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import suppress
 from copy import copy
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from watchroom.conf import redaction
 from watchroom.formats import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
+
+log = logging.getLogger("watchroom.exporter")
 
 # What the entries of a table wait under; their own schedule follows.
 _TABLE = "table "
@@ -52,12 +56,14 @@ class Rows(NamedTuple):
     Attributes:
         entries: Those that owe runs, by name.
         known: Which of the names that were asked for are there, also disabled.
-        unwatched: Entries that are too many, or whose schedule cannot be read.
+        unreadable: Why the schedule of an entry cannot be read, by its name.
+        excess: How many more entries there are than were read.
     """
 
     entries: Mapping[str, Entry]
     known: frozenset[str]
-    unwatched: int
+    unreadable: Mapping[str, Exception]
+    excess: int
 
 
 class Standing(NamedTuple):
@@ -104,6 +110,7 @@ class Schedule:
         self._table = table
         self._awaited: dict[str, runs.Run] = {}
         self._newest: dict[tuple[str, str], runs.Run] = {}
+        self._said: set[str] = set()
         self._looked = False
         self._pruned = 0.0
         self._configured = {
@@ -121,11 +128,24 @@ class Schedule:
         """
         entries = self._entries()
         self._forget(entries)
-        found = {name: self._stand(name, entry) for name, entry in entries.items()}
+        found = {}
+        for name, entry in entries.items():
+            try:
+                found[name] = self._stand(name, entry)
+            except Exception as error:  # noqa: BLE001 - a day that never comes, say
+                self._leave_out(name, error)
         self._looked = True
         return found
 
+    def _leave_out(self, name: str, error: Exception) -> None:
+        self.unwatched += 1
+        text = redaction.clean(f"{name}: {type(error).__name__}: {error}")[:300]
+        if text not in self._said and len(self._said) < runs.MOST_ENTRIES:
+            self._said.add(text)
+            log.warning("an entry of the schedule cannot be watched: %s", text)
+
     def _entries(self) -> Mapping[str, Entry]:
+        self.unwatched = self._excess
         if self._table is None:
             return self._configured
         read = self._table(self._configured)
@@ -145,7 +165,9 @@ class Schedule:
         }
         every = [*mine.items(), *unknown.items()]
         kept = dict(every[: runs.MOST_ENTRIES])
-        self.unwatched = self._excess + read.unwatched + len(every) - len(kept)
+        self.unwatched += read.excess + len(every) - len(kept)
+        for name, error in read.unreadable.items():
+            self._leave_out(name, error)
         return kept
 
     def _forget(self, entries: Mapping[str, Entry]) -> None:

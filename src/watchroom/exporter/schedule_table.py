@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from watchroom.conf import redaction
 from watchroom.exporter.reading import reading
 from watchroom.exporter.schedule import Entry, Rows
 from watchroom.formats import runs
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
 APP = "django_celery_beat"
 _SCHEDULES = ("interval", "crontab", "solar", "clocked")
 _OWN = "celery."
-
-log = logging.getLogger("watchroom.exporter")
 
 
 class Table:
@@ -36,7 +32,6 @@ class Table:
     def __init__(self, model: Any, now: Callable[[], float] = time.time) -> None:
         self._model = model
         self._now = now
-        self._said: set[str] = set()
         self.queues: tuple[str, ...] = ()
 
     def read(self, names: Collection[str]) -> Rows:
@@ -66,26 +61,19 @@ class Table:
             known = every.filter(name__in=list(names)).values_list("name", flat=True)
             there = frozenset(known[: runs.MOST_ENTRIES])
         self.queues = tuple(dict.fromkeys(row.queue for row in rows if row.queue))
-        entries = {}
+        entries, unreadable = {}, {}
         for row in rows[: runs.MOST_ENTRIES]:
             try:
                 if self._owes(row):
                     entries[str(row.name)] = _entry(row)
             except Exception as error:  # noqa: BLE001 - one row, and whatever it names
-                left += 1
-                self._say(row, error)
-        return Rows(entries, there, left)
+                unreadable[str(row.name)] = error
+        return Rows(entries, there, unreadable, left)
 
     def _owes(self, row: Any) -> bool:
         """Return whether beat would still publish it; it disables the others itself."""
         expired = row.expires is not None and _seconds(row.expires) <= self._now()
         return not expired and not (row.one_off and row.total_run_count > 0)
-
-    def _say(self, row: Any, error: Exception) -> None:
-        text = redaction.clean(f"{row.name}: {type(error).__name__}: {error}")[:300]
-        if text not in self._said and len(self._said) < runs.MOST_ENTRIES:
-            self._said.add(text)
-            log.warning("an entry of the schedule cannot be watched: %s", text)
 
 
 def model(app: Any) -> Any:
@@ -114,6 +102,8 @@ def model(app: Any) -> Any:
 
 def _entry(row: Any) -> Entry:
     schedule = row.schedule
+    if schedule is None:  # as older versions of the package have it
+        raise ValueError("the row names no schedule")
     starts = None if row.start_time is None else _seconds(row.start_time)
     return Entry(
         schedule,
