@@ -19,7 +19,10 @@ POINTS = 10
 
 
 class Row(NamedTuple):
-    """One line of a chart: its values in words, "–" where there is none."""
+    """One line of a chart: its values in words, "–" where there is none.
+
+    The newest come first: a phone shows only some without scrolling.
+    """
 
     name: str
     values: Sequence[str]
@@ -31,7 +34,7 @@ class Table(NamedTuple):
 
     Attributes:
         word: The unit of all of them.
-        times_ms: Of the columns.
+        times_ms: Of the columns, the newest first.
         rows: In the chart's order.
         said: What to say beside them, or in place of them.
         numbers: Of a panel of numbers, with their units.
@@ -59,12 +62,12 @@ def table(panel: Panel, drawing: Drawing, span: Range) -> Table:
     rows = [
         Row(
             line.name,
-            [said(value) for value in line.values],
+            [said(value) for value in reversed(line.values)],
             said(max((v for v in line.values if v is not None), default=None)),
         )
         for line in drawing.lines
     ]
-    times = range(span.start_ms, span.end_ms + 1, span.step_ms)
+    times = range(span.end_ms, span.start_ms - 1, -span.step_ms)
     left = drawing.total - len(drawing.lines)
     more = f"{drawing.total} series: the {len(rows)} largest are shown." if left else ""
     return Table(word, list(times), rows, more)
