@@ -138,7 +138,7 @@ def test_one_fault_is_one_page_on_both_engines(
         try:
             until(
                 lambda s=server: firing(made, s) >= URGENT[fault],
-                60,
+                240,
                 f"all on {server}",
             )
         except AssertionError:

@@ -15,7 +15,7 @@ from watchroom.monitor.store import Store
 from watchroom.promql.engine import Engine
 from watchroom.promql.model import labels_of
 
-STEP = 15
+STEP = 30
 MINUTE = 60
 SYMPTOMS = {
     "database": {"DatabaseDown", "HealthCheckFailing", "SiteDown", "HighErrorRate"},
