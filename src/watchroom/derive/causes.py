@@ -35,6 +35,7 @@ _REACH_SECONDS = 2
 # After what an alert followed from has ended: its window empties, and a scrape's time.
 _HOLD_SECONDS = 300
 _URGENT = "P1"
+_FIRES = f'alertstate="firing",priority="{_URGENT}"'
 _LESS = 'priority=~"P2|P3"'
 
 
@@ -265,6 +266,11 @@ def _explained(plan: Plan, paging: _Paging, name: str) -> str:
     parts = []
     if told:
         parts.append(leads(told))
+        # A cause that is itself part of a fault, and may outlast what was paged for it.
+        each, vitals = ", ".join(["vital", *plan.labels]), f'vital=~"{"|".join(told)}"'
+        fires = _own(plan, _FIRES, NO_DRILLS, vitals)
+        part = _own(plan, f'alertname="{INHIBITOR}"', 'alertstate="firing"', vitals)
+        parts.append(f"max by ({each}) (ALERTS{fires}) and on ({each}) ALERTS{part}")
     if first:
         parts.append(f"{leads(first)} {lately}")
     if later:
