@@ -386,3 +386,17 @@ def test_what_has_no_room_in_an_incident_keeps_it_open_and_leads_to_it(night):
     night.ms += MINUTE
     night.recovers(beyond)
     assert night.oncall.book.get(1).state == "resolved"
+
+
+def test_an_incident_has_the_title_of_what_was_paged_for_it(night):
+    site = night.alert("SiteDown", vital="SiteDown")
+    base = night.alert("DatabaseDown", vital="DatabaseDown")
+    both = [one._replace(annotations=(("summary", name), ("symptom_of", "MemoryHigh")))
+            for one, name in ((site, "the site"), (base, "the database"))]  # fmt: skip
+    night.oncall.receive(both, night.ms)
+    assert night.only().title == "the site", "it came first"
+    # The page waits, and is for the other.
+    night.says(both[1])
+    assert night.only().title == "the database"
+    night.says(both[0])
+    assert night.only().title == "the database"

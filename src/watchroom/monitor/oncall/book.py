@@ -16,6 +16,7 @@ from watchroom.monitor.oncall.incident import (
     RefusedStepError,
     check,
     concerns,
+    priority_of,
 )
 from watchroom.promql.model import labels_of, matches_all
 
@@ -185,6 +186,18 @@ class Book:
                 self._beyond[alert.fingerprint] = known.id
                 return known
             return self._saved(changed, event)
+
+    def told(self, alert: Alert, group: Labels) -> None:
+        """Name an incident after the first of its most urgent alerts to be told of.
+
+        Which of those that begin together that is, routing finds out later.
+        """
+        with self._lock:
+            found = self._of(alert.fingerprint)
+            if found is None or not found.open or found.titled:
+                return
+            if priority_of(dict(alert.labels)) == found.priority:
+                self._live[found.id] = moves.titled(found, alert, group)
 
     def _without_room(self, fingerprint: str) -> Incident | None:
         """Return the open incident that an alert is part of and has no room in."""

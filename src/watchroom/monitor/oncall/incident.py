@@ -85,6 +85,7 @@ class Incident(msgspec.Struct, **_FROZEN):
         escalated_ms, escalated_to: When the next was told, and who that is.
         first: Who is called first instead of the first of contacts.yml: whoever had
             acknowledged it too long ago.
+        titled: Whether an alert that was told of has given it its title.
         called: Receivers that contacts.yml added to those of the routes.
         passed: Pagers that took the acknowledgement.
         times: How often it fired; more than one is flapping.
@@ -116,6 +117,7 @@ class Incident(msgspec.Struct, **_FROZEN):
     escalated_ms: int | None = None
     escalated_to: str = ""
     first: str = ""
+    titled: bool = False
     called: list[str] = []
     passed: list[str] = []
     times: int = 1

@@ -65,6 +65,13 @@ def firing_of(alert: Alert) -> Firing:
     return Firing(dict(alert.labels), dict(alert.annotations), alert.starts_at_ms)
 
 
+def titled(known: Incident, alert: Alert, group: Labels) -> Incident:
+    """Return an incident that has the title of an alert that is told of."""
+    firing = firing_of(alert)
+    title = texts.summary(firing) or firing.name
+    return replace(known, title=title, group=dict(group), titled=True)
+
+
 def joined(
     known: Incident, alert: Alert, group: Labels, now_ms: int, *, muted: bool = False
 ) -> tuple[Incident, Event]:
@@ -84,8 +91,9 @@ def joined(
         times=known.times + before,
     )
     if not before and fault.heads(fault.part(firing), known):
-        title = texts.summary(firing) or firing.name
-        changed = replace(changed, title=title, group=dict(group))
+        changed = titled(changed, alert, group)
+        # Another may be paged before it.
+        changed = replace(changed, titled=changed.priority == known.priority)
     other = not any(
         one.labels.get(VITAL) == firing.labels.get(VITAL)
         for one in known.alerts.values()

@@ -128,6 +128,7 @@ class OnCall:
             for alert in firing:
                 if concerns(dict(alert.labels)):
                     self.book.fires(alert, group, now_ms)
+                    self.book.told(alert, group)
             return self.paging.standing(names, now_ms, firing=bool(firing))
         except Exception:  # noqa: BLE001 - it is told as its route says
             _LOG.exception("who is to be called could not be found out")
