@@ -1,6 +1,6 @@
 # Each target does all its own set-up and may be run again.
 # Without make, run the two lines of a target yourself.
-.PHONY: demo test matrix dist bench screenshots
+.PHONY: demo test matrix dist bench kill screenshots
 
 demo:
 	python3 tools/setup.py demo
@@ -20,6 +20,10 @@ dist:
 bench:
 	python3 tools/setup.py bench
 	.venv/bin/python benchmarks/run.py $(ARGS)
+
+kill:
+	python3 tools/setup.py test
+	.venv/bin/python -m tests.kill $(ARGS)
 
 screenshots:
 	python3 tools/setup.py test
