@@ -164,12 +164,12 @@ def test_the_built_file_makes_both_engines_say_the_same(tmp_path):
         )
         there = f"http://127.0.0.1:{port}"
         eventually(lambda: get_json(f"{there}/api/v2/status"), within=30)
-        sides = ((ours, monitor.url), (theirs, there))
+        sides = ((ours, monitor.url, monitor.bearer), (theirs, there, {}))
 
         def tell(alerts, mails):
-            for _, url in sides:
-                post_json(f"{url}/api/v2/alerts", alerts)
-            for side, _ in sides:
+            for _, url, bearer in sides:
+                post_json(f"{url}/api/v2/alerts", alerts, **bearer)
+            for side, _, _ in sides:
                 eventually(lambda s=side: len(s.mail.taken) >= mails, within=30)
 
         tell([page("Down", "critical", "P1"), page("Slow", "warning", "P2", n="1")], 2)

@@ -76,7 +76,8 @@ def test_a_page_nobody_accepts_is_told_to_others_and_the_heartbeat_goes_on(
         assert monitor.value(failed) == 0
         until(lambda: len(outside.messages()) > 2, 30, "the heartbeat")
 
-        post_json(f"{monitor.url}/api/v2/alerts", [{"labels": {"alertname": "Broken"}}])
+        alerts = [{"labels": {"alertname": "Broken"}}]
+        post_json(f"{monitor.url}/api/v2/alerts", alerts, **monitor.bearer)
 
         def told():
             for message in pages.messages():

@@ -36,11 +36,10 @@ def get_json(url):
         return None
 
 
-def post_json(url, value):
+def post_json(url, value, **headers):
     """Post `value` and return the status."""
-    request = urllib.request.Request(
-        url, json.dumps(value).encode(), {"Content-Type": "application/json"}
-    )
+    headers = {"Content-Type": "application/json", **headers}
+    request = urllib.request.Request(url, json.dumps(value).encode(), headers)
     with urllib.request.urlopen(request, timeout=5) as answer:
         return answer.status
 
