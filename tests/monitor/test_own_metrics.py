@@ -54,7 +54,8 @@ def test_it_answers_as_an_alertmanager(firing):
     assert alert["labels"]["alertname"] == "TooHigh"
     assert alert["labels"]["environment"] == "test"
     assert alert["receivers"] == [{"name": "ops"}]
-    assert alert["status"] == {"inhibitedBy": [], "silencedBy": [], "state": "active"}
+    quiet = {"inhibitedBy": [], "silencedBy": [], "mutedBy": []}
+    assert alert["status"] == {**quiet, "state": "active"}
     assert len(alert["fingerprint"]) == 16
     assert firing.get("/api/v2/receivers").json == [{"name": "ops"}]
     assert firing.get("/api/v2/silences").json == []
