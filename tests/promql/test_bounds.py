@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import time
 
+import numpy as np
 import pytest
 
 from watchroom.errors import ConfigError, QueryError, QuerySyntaxError
 from watchroom.formats import rulefile
 from watchroom.promql import bounds
 from watchroom.promql.engine import Engine
-from watchroom.promql.memory import Memory
+from watchroom.promql.memory import Memory, Series
 from watchroom.promql.parse import parse
 
 # Each of these took the process down, gave no answer for seconds, or an internal error.
@@ -109,3 +112,30 @@ def test_a_rule_that_prometheus_would_not_load_is_refused_by_name(expr):
 
     with pytest.raises(ConfigError, match="not enabled"):
         rulefile.load(rules, "r.yml")
+
+
+PIECES = (
+    *("up", "(", ")", "[5m]", "[5m:1m]", "[", "{", "}", '"1"', '=~".*"', ",", "+"),
+    *("-", "*", "/", "^", "%", "and", "or", "==bool", "> bool", "sum", "by (job)"),
+    *("rate(", "abs(", "max_over_time(", "offset 5m", "offset -1m", "@ 0", "@ end()"),
+    *("1e5", "0x1F", "5m", "'b'", "`c`", "#x\n", "topk(2,", "quantile(0.5,", "on(job)"),
+    *("histogram_quantile(0.9,", "group_left", "NaN", "Inf", "\\", '"', "\x00", "é"),
+    *("1__0", '{"up"}', "absent(", "vector(", "scalar(", "time()", "clamp(", "sort("),
+    *("\ud800", "@ 1e30", "1e999", "[0]", "step()", "limitk(1,", "fill(0)", "smoothed"),
+)
+
+
+def test_no_text_ends_in_anything_but_an_answer_or_a_clear_error():
+    chance, answered = random.Random(35), 0
+    times = np.arange(20, dtype=np.int64) * 15_000
+    memory = Memory(
+        Series((("__name__", "up"), ("le", str(i))), times, times * 1.0)
+        for i in range(3)
+    )
+    for _ in range(4000):
+        pieces = [chance.choice(PIECES) for _ in range(chance.randint(1, 12))]
+        text = chance.choice([" ", ""]).join(pieces)
+        with contextlib.suppress(QueryError):
+            Engine().range(memory, text, 0, 300_000, 30_000)
+            answered += 1
+    assert answered > 20

@@ -234,11 +234,19 @@ def parse(query: str) -> Node:
     return _known(query) if len(query) <= _REMEMBERED else _parsed(query)
 
 
+def _reads(query: str) -> bool:
+    try:
+        promql_parser.parse(scan(query).text)
+    except (ValueError, QuerySyntaxError):
+        return False
+    return True
+
+
 def _parsed(query: str) -> Node:
     scanned = scan(query)
     try:
         return _Reader(scanned).read(promql_parser.parse(scanned.text))
     except ValueError as error:
-        raise refusal(query, str(error)) from error
+        raise refusal(query, str(error), _reads) from error
     except RecursionError as error:
         raise QuerySyntaxError("the expression is nested too deeply") from error

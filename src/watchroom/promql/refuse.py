@@ -9,7 +9,7 @@ from watchroom.errors import QuerySyntaxError, UnsupportedError
 from watchroom.promql import bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _MODIFIERS = {
     "anchored": "the anchored modifier is not supported",
@@ -28,21 +28,75 @@ _COMPUTES = _FUNCTIONS | frozenset("()+-*/%^")
 _DURATION = re.compile(r"[0-9.][0-9a-zA-Z_.]*")
 
 
-def refusal(query: str, reason: str) -> QuerySyntaxError | UnsupportedError:
-    """Return the error for `query`, which the parser refused for `reason`."""
+def refusal(
+    query: str, reason: str, reads: Callable[[str], bool]
+) -> QuerySyntaxError | UnsupportedError:
+    """Return the error for `query`, which the parser refused for `reason`.
+
+    It is not supported if `reads` the text without what we know not to be.
+    """
     tokens = bounds.tokens(query)
-    for first, second in zip(tokens, [*tokens[1:], ""], strict=False):
-        found = _MODIFIERS.get(first) or _MODIFIERS.get(first + second)
-        if found is not None:
-            return UnsupportedError(found)
-    for length in _lengths(tokens):
-        if len(length) == 2 and length[0] == "-" and _DURATION.fullmatch(length[1]):
-            return QuerySyntaxError("duration must be greater than 0")
-        if any(token in _COMPUTES for token in length):
-            return UnsupportedError(_ARITHMETIC)
-    if _computed_offset(tokens):
-        return UnsupportedError(_ARITHMETIC)
+    if any(_below_zero(length) for length in _lengths(tokens)):
+        return QuerySyntaxError("duration must be greater than 0")
+    plain, found = _without(tokens)
+    if found and reads(" ".join(plain)):
+        return UnsupportedError(found)
     return QuerySyntaxError(f"{reason} in {query[:200]!r}")
+
+
+def _without(tokens: Sequence[str]) -> tuple[list[str], str]:
+    """Return `tokens` with what is not supported taken out, and what it was."""
+    plain: list[str] = []
+    found, at = "", 0
+    while at < len(tokens):
+        text = tokens[at]
+        pair = text + tokens[at + 1] if at + 1 < len(tokens) else ""
+        if text in _MODIFIERS and plain:
+            found = _MODIFIERS[text]
+            plain += ["+"] if text.startswith("trim") else []
+            at += 1
+        elif pair in _MODIFIERS:
+            found = _MODIFIERS[pair]
+            plain.append("+")
+            at += 2
+        elif text == "[":
+            end = _end(tokens, at)
+            inside = tokens[at + 1 : end - 1]
+            if any(each in _COMPUTES for each in inside):
+                found = _ARITHMETIC
+                steps = any(each.startswith(":") for each in inside)
+                plain += ["[", "5m", ":" if steps else "", "]"]
+            else:
+                plain += tokens[at:end]
+            at = end
+        elif text.lower() == "offset" and _computed(tokens[at + 1 : at + 4]):
+            found = _ARITHMETIC
+            plain += ["offset", "5m"]
+            at = _end(tokens, tokens.index("(", at))
+        else:
+            plain.append(text)
+            at += 1
+    return plain, found
+
+
+def _end(tokens: Sequence[str], start: int) -> int:
+    """Return the place after the bracket that closes the one at `start`."""
+    depth = 0
+    for at in range(start, len(tokens)):
+        depth += (tokens[at] in "([{") - (tokens[at] in ")]}")
+        if depth == 0:
+            return at + 1
+    return len(tokens)
+
+
+def _computed(following: Sequence[str]) -> bool:
+    """Return whether an offset is followed by brackets, a sign before them or not."""
+    rest = [each for each in following if each not in {"-", "+"}]
+    return rest[:1] == ["("] or (rest[1:2] == ["("] and rest[0] in _FUNCTIONS)
+
+
+def _below_zero(length: Sequence[str]) -> bool:
+    return len(length) == 2 and length[0] == "-" and bool(_DURATION.match(length[1]))
 
 
 def _lengths(tokens: Sequence[str]) -> list[list[str]]:
@@ -58,12 +112,3 @@ def _lengths(tokens: Sequence[str]) -> list[list[str]]:
             found[-1].append(text)
         inside = text == "[" or (inside and text != "]")
     return [length for length in found if length]
-
-
-def _computed_offset(tokens: Sequence[str]) -> bool:
-    for at, token in enumerate(tokens):
-        if token.lower() == "offset" and at:
-            rest = [each for each in tokens[at + 1 : at + 3] if each not in {"-", "+"}]
-            if rest[:1] and rest[0] in {"(", *_FUNCTIONS}:
-                return True
-    return False
