@@ -35,7 +35,12 @@ def child(script: str, *words: str) -> str:
     )
     if done.returncode:
         sys.exit(f"{script} {' '.join(words)} failed:\n{done.stderr}")
-    return done.stdout.splitlines()[-1]
+    return done.stdout
+
+
+def last(text: str) -> str:
+    """Return the last line, which is for programs."""
+    return text.splitlines()[-1]
 
 
 def request(rounds: int) -> None:
@@ -47,7 +52,7 @@ def request(rounds: int) -> None:
             turn = number % len(VARIANTS)
             for variant in (*VARIANTS[turn:], *VARIANTS[:turn]):
                 times[variant].append(
-                    float(child("project.py", variant, "3000", scratch))
+                    float(last(child("project.py", variant, "3000", scratch)))
                 )
             print(f"  round {number + 1} of {rounds}", file=sys.stderr, flush=True)
     bare = times["bare"]
@@ -72,7 +77,7 @@ def imports(rounds: int) -> None:
     results: dict[str, list[dict[str, float]]] = {name: [] for name in SUBJECTS}
     for _ in range(rounds + 1):
         for name in SUBJECTS:
-            results[name].append(json.loads(child("imports.py", name)))
+            results[name].append(json.loads(last(child("imports.py", name))))
     print(f"\n{imports.__doc__}\n")
     columns = ("ms", "modules", "third_party", "MiB")
     print(" " * 20 + "".join(f"{column:>13}" for column in columns))
@@ -82,15 +87,31 @@ def imports(rounds: int) -> None:
         print(f"{name:20}" + "".join(f"{value:13.1f}" for value in medians))
 
 
+def instruments(rounds: int) -> None:
+    """What each instrument adds to a request, alternated within one process."""
+    print(f"\n{instruments.__doc__}\n")
+    print(child("paired.py", str(rounds * 30)))
+
+
+def logs(rounds: int) -> None:
+    """What a log line costs: a record of 15 fields to /dev/null."""
+    print(f"\n{logs.__doc__}\n")
+    print("\n".join(child("logs.py", str(rounds)).splitlines()[:-1]))
+
+
+BENCHMARKS = {each.__name__: each for each in (request, instruments, logs, imports)}
+
+
 def main() -> None:
     """Run the benchmarks named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("which", nargs="*", choices=["request", "imports", []])
+    parser.add_argument("which", nargs="*", metavar="|".join(BENCHMARKS), default=[])
     options = parser.parse_args()
-    for benchmark in (request, imports):
-        if not options.which or benchmark.__name__ in options.which:
-            benchmark(options.rounds)
+    if unknown := set(options.which) - BENCHMARKS.keys():
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}")
+    for name in options.which or BENCHMARKS:
+        BENCHMARKS[name](options.rounds)
 
 
 if __name__ == "__main__":

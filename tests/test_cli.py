@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -91,12 +92,25 @@ def test_a_value_that_is_none_is_named_with_its_option(words) -> None:
     assert "write it as" in found.output
 
 
-@pytest.mark.parametrize("option", ["--prometheus", "--alertmanager", "--exporter"])
+MONITOR = ["ack", "check", "deploy", "drill", "login", "query", "reload", "silence"]
+
+
+@pytest.mark.parametrize("command", MONITOR)
+def test_the_monitors_address_has_one_name_in_all_commands(command) -> None:
+    text = CliRunner().invoke(watchroom, [command, "--help"]).output
+    assert re.search(r"--url\b.* URL", text)
+
+
+@pytest.mark.parametrize("option", ["--url", "--alertmanager", "--exporter"])
 def test_a_url_that_is_none_is_named_with_its_option(option, tmp_path) -> None:
     put(tmp_path, built(planned()))
     words = ["check", str(tmp_path), option, "127.0.0.1:9090"]
     found = CliRunner().invoke(watchroom, words)
     assert f"{option}: '127.0.0.1:9090' is not an HTTP URL" in str(found.exception)
+    if option == "--url":  # as these two commands called it first
+        again = [*words[:2], "--prometheus", "127.0.0.1:9090"]
+        other = CliRunner().invoke(watchroom, again)
+        assert str(other.exception) == str(found.exception)
 
 
 @pytest.mark.parametrize("words", [["check"], ["drill", "HighErrorRate", "--dir"]])
@@ -104,7 +118,7 @@ def test_a_directory_that_is_not_there_is_named_with_its_remedy(
     words, tmp_path
 ) -> None:
     found = CliRunner().invoke(watchroom, [*words, str(tmp_path / "gone")])
-    assert "gone/watchroom.json: cannot be read" in str(found.exception)
+    assert "gone/watchroom.json: is missing" in str(found.exception)
     assert "watchroom build" in str(found.exception)
 
 
@@ -132,7 +146,7 @@ def test_bad_input_is_one_line_on_stderr_and_exit_code_2(tmp_path) -> None:
     )
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert "watchroom.json: cannot be read" in done.stderr
+    assert "watchroom.json: is missing" in done.stderr
     assert f"watchroom build {tmp_path}" in done.stderr
 
 

@@ -48,6 +48,7 @@ class Shop:
     def __init__(self, root):
         self.root = root
         self.out = root / "monitoring"
+        self.exported = {}
         self.write("manage.py", MANAGE)
         self.write("shop/__init__.py", "")
         self.write("shop/settings.py", SETTINGS)
@@ -75,8 +76,8 @@ class Shop:
         }
         done = subprocess.run(
             [sys.executable, "-m", "watchroom", "build", str(self.out), *options],
-            cwd=self.root, env=environment, capture_output=True, text=True,
-            timeout=60, check=False,
+            cwd=self.root, env=environment | self.exported, timeout=60,
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
         said = done.stdout + done.stderr
         assert done.returncode == code, said

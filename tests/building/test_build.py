@@ -228,6 +228,35 @@ def test_without_a_project_the_way_on_is_said(shop):
     assert "--settings MODULE" in said
 
 
+@pytest.mark.parametrize("module", ["json", "django.conf.global_settings", "shop.urls"])
+def test_settings_that_are_not_the_projects_build_nothing(shop, module):
+    shop.write("shop/urls.py", "urlpatterns = []\n")
+    said = shop.build("--settings", module, code=2)
+    assert f"{module!r} does not use watchroom" in said
+    assert "--settings MODULE" in said
+    assert not shop.out.exists()
+
+
+def test_settings_that_a_shell_exported_for_another_project_are_refused(shop):
+    shop.exported = {"DJANGO_SETTINGS_MODULE": "tests.app.settings"}
+    said = shop.build(code=2)
+    assert "'tests.app.settings', which is outside this project" in said
+    assert "--settings tests.app.settings" in said
+    shop.exported = {"DJANGO_SETTINGS_MODULE": "shop.settings"}
+    shop.build()
+
+
+def test_a_broker_whose_transport_does_not_import_is_named(shop):
+    shop.write(
+        "shop/celery.py",
+        'from celery import Celery\napp = Celery("shop", broker="sqs://")\n',
+    )
+    said = shop.build(code=2)
+    assert "the broker sqs:// does not import" in said
+    assert "pip install 'celery[sqs]'" in said
+    assert "Traceback" not in said
+
+
 def test_an_unwritable_directory_is_an_error_and_not_a_crash(shop):
     shop.write("monitoring", "a file where the directory should be")
     assert "monitoring" in shop.build(code=2)

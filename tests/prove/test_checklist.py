@@ -83,6 +83,14 @@ class TestHealth:
         assert finding.state == RED
         assert "failing checks: database" in finding.evidence
 
+    def test_below_a_path_of_the_server(self, peer, world):
+        peer.paths |= {"/shop/health/": HEALTH, "/shop/livez": {}, "/shop/readyz": {}}
+        peer.paths |= {"/shop/": "the front page", "/health/": "of another app"}
+        there = {"sites": [f"{peer.url}/shop/", f"{peer.url}/shop/orders/new"]}
+        finding = found("health-endpoint", world(change=lambda d: d.update(there)))
+        assert finding.state == GREEN
+        assert f"{peer.url}/shop/health/ ok" in finding.evidence
+
     def test_not_there(self, peer, world):
         peer.paths["/health/"] = HEALTH
         finding = found("health-endpoint", world(change=site(peer)))
@@ -130,6 +138,15 @@ class TestScraping:
         finding = found("scraping", world())
         assert finding.state == state
         assert said in finding.evidence
+
+    @pytest.mark.parametrize("refused", [True, False])
+    def test_a_site_that_the_exporter_has_not_read_yet(self, peer, world, refused):
+        error = "server returned HTTP status 400 Bad Request" if refused else "refused"
+        down = target(health="down", job="site") | {"lastError": error}
+        peer.paths["/api/v1/targets"] = answer({"activeTargets": [target(), down]})
+        peer.paths["/api/v1/query"] = vector("2.1")
+        finding = found("scraping", world())
+        assert ("restart the exporter" in finding.next) is refused
 
     def test_a_server_that_is_gone(self, world):
         gone = world()
@@ -237,7 +254,7 @@ class TestRules:
         following = found("alerting-rules", world(given=given)).next
         assert shlex.split(following) == [
             *("watchroom", "drill", "--all", "--dir", "mon dir"),
-            *("--prometheus", "http://p:9090", "--alertmanager", "http://a:9093"),
+            *("--url", "http://p:9090", "--alertmanager", "http://a:9093"),
             *("--exporter", "http://e:9000"),
         ]
         assert given.command("reload") == (

@@ -72,7 +72,7 @@ def check(
     Examples:
       watchroom check
       watchroom check monitoring/ --send
-      watchroom check --prometheus http://127.0.0.1:9090 --grafana http://127.0.0.1:3000
+      watchroom check --url http://127.0.0.1:9090 --grafana http://127.0.0.1:3000
       watchroom check --json | jq '.items[] | select(.state != "passed")'
 
     Exit codes: 0 all verified, 1 something is to be done, 2 bad input, 3 nothing to be

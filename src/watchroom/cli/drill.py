@@ -107,7 +107,7 @@ def drill(
       watchroom drill --all                  every rule, in about two minutes
       watchroom drill --all --unchanged      every rule as it is, at night
       watchroom drill --wake Ann             until Ann has acknowledged
-      watchroom drill HighErrorRate --prometheus http://127.0.0.1:9090
+      watchroom drill HighErrorRate --url http://127.0.0.1:9090
       watchroom drill HighErrorRate HighLatency --json | jq .passed
 
     Tokens come from WATCHROOM_TOKEN[_FILE], else from this machine's own files.
@@ -236,7 +236,7 @@ def _wake(
     if not chain.embedded:
         raise ConfigError(
             "--wake needs the embedded monitor, which keeps the acknowledgement",
-            field="--prometheus",
+            field="--url",
         )
     who = person(built, name)
     with drill_screen.One(console, chain.prometheus) as screen:

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     Command = Callable[..., Any]
 
 MONITORING = Path("monitoring")
+# As commands call it; --prometheus still holds.
+_OPTIONS = {"prometheus": "--url"}
 
 
 def servers(command: Command) -> Command:
     """Give a command the options that say which servers a proof asks."""
     prometheus = click.option(
+        "--url",
         "--prometheus",
+        "prometheus",
         default="",
         metavar="URL",
         help="The monitor, or Prometheus. Default: the monitor on this machine.",
@@ -97,7 +101,7 @@ def chain_of(built: Built, said: Given) -> Chain:
         if url and not (parts.scheme in {"http", "https"} and parts.hostname):
             raise ConfigError(
                 f"{url!r} is not an HTTP URL",
-                field=f"--{option}",
+                field=_OPTIONS.get(option, f"--{option}"),
                 hint="write http://HOST:PORT",
             )
     name = built.manifest.name

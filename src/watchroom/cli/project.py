@@ -74,6 +74,8 @@ def enter(directory: Path, module: str | None) -> str:
         )
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
+    if module is None:
+        _belongs(name, root)
     os.environ["DJANGO_SETTINGS_MODULE"] = name
     return name
 
@@ -157,6 +159,17 @@ def _setup(name: str) -> None:
         raise
     except Exception as error:
         raise _failed(f"the settings {name!r} do not load", error) from error
+    from django.conf import settings as django_settings
+
+    named = [*django_settings.INSTALLED_APPS, *django_settings.MIDDLEWARE]
+    uses = any(str(one).partition(".")[0] == "watchroom" for one in named)
+    if not uses and not hasattr(django_settings, "WATCHROOM"):
+        raise ConfigError(
+            f"{name!r} does not use watchroom: it is in neither INSTALLED_APPS nor "
+            "MIDDLEWARE, and there is no WATCHROOM",
+            hint="are these the project's settings? --settings MODULE names others; "
+            "if they are, add 'watchroom' to INSTALLED_APPS",
+        )
 
 
 def _import(name: str) -> ModuleType:
@@ -191,6 +204,25 @@ def _root(directory: Path) -> Path:
         if (each / "manage.py").is_file():
             return each
     return start
+
+
+def _belongs(name: str, root: Path) -> None:
+    """Refuse settings that a shell has exported for another project."""
+    own = _from_manage(root)
+    if own is None or name == own:
+        return
+    with suppress(ImportError, ValueError):
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            return
+        if not Path(spec.origin).resolve().is_relative_to(root):
+            raise ConfigError(
+                f"is {name!r}, which is outside this project; its manage.py names "
+                f"{own}",
+                field="DJANGO_SETTINGS_MODULE",
+                file=root / "manage.py",
+                hint=f"unset it, or say so: --settings {name}",
+            )
 
 
 def _from_manage(root: Path) -> str | None:

@@ -239,7 +239,7 @@ class Stage:
         Raises:
             DemoError: It could not be run.
         """
-        return self._told("check", str(self.monitoring), "--prometheus")
+        return self._told("check", str(self.monitoring), "--url")
 
     def login_link(self) -> str:
         """Return a link that logs a browser in at the monitor, once.

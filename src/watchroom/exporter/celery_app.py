@@ -7,6 +7,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from watchroom.errors import ConfigError
+
 _DEFAULT = "celery.beat:PersistentScheduler"
 
 
@@ -58,10 +60,22 @@ def schedule(app: Any) -> dict[str, Any]:
 
 
 def unseen(app: Any) -> str:
-    """Return why no other process can see the broker's queues; empty when it can."""
+    """Return why no other process can see the broker's queues; empty when it can.
+
+    Raises:
+        ConfigError: The broker's transport does not import.
+    """
     if app.conf.task_always_eager:
         return "task_always_eager is set: there is no broker and no worker"
-    transport = app.connection_for_read().transport_cls
+    try:
+        transport = app.connection_for_read().transport_cls
+    except ImportError as error:
+        url = str(app.conf.broker_read_url or app.conf.broker_url or "")
+        kind = url.partition("://")[0]
+        raise ConfigError(
+            f"the broker {kind}:// does not import: {error}",
+            hint=f"install what it needs, such as: pip install 'celery[{kind}]'",
+        ) from error
     if transport == "memory":
         return (
             "the broker memory:// lives inside one process: no other can see its "

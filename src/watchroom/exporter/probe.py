@@ -117,9 +117,9 @@ class Sites:
         if target not in self._urls:
             known = ", ".join(sorted(self._urls)) or "none"
             raise ConfigError(
-                f"{target[:200]!r} is not in the SITES setting",
+                f"{target[:200]!r} is not in the SITES setting that the exporter read",
                 field="target",
-                hint=f"there is {known}",
+                hint=f"it read {known} when it started; restart it if that changed",
             )
         if not self._slots.acquire(blocking=False):
             raise BusyError(f"{PROBES} probes run already")

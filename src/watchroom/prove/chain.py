@@ -91,7 +91,7 @@ def _is_monitor(prometheus: str, token: str) -> bool:
         if error.status is None:
             raise ConfigError(
                 str(error),
-                hint="is `watchroom run` running? --prometheus names another URL",
+                hint="is `watchroom run` running? --url names another",
             ) from None
         return False
     return True

@@ -71,7 +71,7 @@ class Given(NamedTuple):
         It finds the tokens and the certificates that this one found.
         """
         servers = [
-            ("--prometheus", self.prometheus),
+            ("--url", self.prometheus),
             ("--alertmanager", self.alertmanager),
             ("--exporter", self.exporter),
         ]
@@ -166,11 +166,21 @@ class World(NamedTuple):
     @property
     def sites(self) -> list[str]:
         """The public addresses, each the root of one site, without a last slash."""
-        roots = []
+        return list(dict.fromkeys(bases[-1] for bases in self.mounts))
+
+    @property
+    def mounts(self) -> list[list[str]]:
+        """Where each public address may have its app: its path first, its root last.
+
+        Behind SCRIPT_NAME an app is below a path of the server.
+        """
+        found = []
         for site in self.built.manifest.sites:
             parts = urlsplit(site)
-            roots.append(f"{parts.scheme}://{parts.netloc}")
-        return list(dict.fromkeys(roots))
+            steps = [step for step in parts.path.split("/") if step]
+            paths = ["/".join(("", *steps[:n])) for n in range(len(steps), -1, -1)]
+            found.append([f"{parts.scheme}://{parts.netloc}{path}" for path in paths])
+        return found
 
 
 def green(evidence: str) -> Finding:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _HEALTH = ("/health/", "/livez", "/readyz")
 _INSTALL = (
     "urlpatterns = [path('', include('watchroom.urls')), …] puts the health addresses "
-    "at the root of the site"
+    "at the root of the site; below a path (SCRIPT_NAME), name that path in SITES"
 )
 # Where the app, a reverse proxy or another library would show its metrics.
 _METRICS = ("/metrics", "/metrics/")
@@ -31,7 +31,7 @@ def health(world: World) -> Finding:
             "WATCHROOM = {'SITES': ['https://…'], …}, then build",
         )
     said = []
-    for site in world.sites:
+    for site in dict.fromkeys(map(_mounted, world.mounts)):
         finding, line = _one_site(site)
         if finding is not None:
             return finding
@@ -39,18 +39,33 @@ def health(world: World) -> Finding:
     return green("; ".join(said))
 
 
+def _mounted(bases: list[str]) -> str:
+    """Return the first address below which health is answered, else the root."""
+    for base in bases[:-1]:
+        # A page that answers everything below it is no health address.
+        if _checks(client.fetch(f"{base}{_HEALTH[0]}")) is not None:
+            return base
+    return bases[-1]
+
+
+def _checks(answer: client.Reply) -> dict[str, Any] | None:
+    """Return the checks that /health/ tells of, or None when it is something else."""
+    body = answer.json()
+    checks = body.get("checks") if isinstance(body, dict) else None
+    return checks if isinstance(checks, dict) else None
+
+
 def _one_site(site: str) -> tuple[Finding | None, str]:
     answers = {path: client.fetch(f"{site}{path}") for path in _HEALTH}
     missing = [path for path, answer in answers.items() if answer.status == 404]
     if missing:
         return red(f"{site}: {named(missing)} not there (404)", _INSTALL), ""
-    body = answers["/health/"].json()
-    if not isinstance(body, dict) or not isinstance(body.get("checks"), dict):
+    checks = _checks(answers["/health/"])
+    if checks is None:
         return (
             red(f"{site}/health/ does not answer with {{status, checks}}", _INSTALL),
             "",
         )
-    checks: dict[str, Any] = body["checks"]
     failing = [name for name, word in checks.items() if word != "ok"]
     refused = [f"{p} {a.status}" for p, a in answers.items() if a.status != 200]
     if refused:
@@ -124,7 +139,8 @@ def metrics_closed(world: World) -> Finding:
 
 def _sites_closed(world: World) -> Finding | None:
     """Return which site shows metrics, or does not say; None when all are closed."""
-    urls = [f"{site}{path}" for site in world.sites for path in _METRICS]
+    bases = dict.fromkeys(base for mount in world.mounts for base in mount)
+    urls = [f"{base}{path}" for base in bases for path in _METRICS]
     monitor = world.built.manifest.monitor_url.rstrip("/")
     if monitor and not is_loopback(monitor):
         urls.append(f"{monitor}/metrics")

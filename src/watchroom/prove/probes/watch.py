@@ -20,6 +20,21 @@ _DRILL_DAYS = 30
 _OWN_SERIES = 'watchroom_processes{job!~"drill-.+"}'
 
 
+_REREAD = (
+    "restart the exporter, if SITES has changed since it started: it probes only the "
+    "sites that it read then"
+)
+_START = (
+    "start them, or correct their addresses; the runbook TargetDown has the commands"
+)
+
+
+def _refused_site(target: dict[str, Any]) -> bool:
+    """Return whether the exporter refuses to probe the target of job `site`."""
+    error = str(target.get("lastError") or "")
+    return target["labels"].get("job") == "site" and "400" in error
+
+
 def scraping(world: World) -> Finding:
     """Every target is up and was scraped lately, and the app's own series are fresh."""
     targets = [
@@ -40,8 +55,7 @@ def scraping(world: World) -> Finding:
         ]
         return red(
             f"{len(down)} of {len(targets)} targets are not up: {named(said, 3)}",
-            "start them, or correct their addresses; the runbook TargetDown has the "
-            "commands",
+            _REREAD if all(map(_refused_site, down)) else _START,
         )
     slowest = 3 * parse_duration(world.built.manifest.inputs.interval) + 5
     late = [one for one in targets if _late(world, one) > slowest]
