@@ -1,6 +1,6 @@
 # Each target does all its own set-up and may be run again.
 # Without make, run the two lines of a target yourself.
-.PHONY: demo test matrix dist bench kill screenshots
+.PHONY: demo test matrix dist bench judges kill screenshots
 
 demo:
 	python3 tools/setup.py demo
@@ -20,6 +20,10 @@ dist:
 bench:
 	python3 tools/setup.py bench
 	.venv/bin/python benchmarks/run.py $(ARGS)
+
+judges:
+	python3 tools/setup.py test
+	.venv/bin/python tools/judges.py $(ARGS)
 
 kill:
 	python3 tools/setup.py test

@@ -39,7 +39,7 @@ def say(text: str) -> None:
     print(f"→ {text}", flush=True)
 
 
-def missing_packages() -> list[str]:
+def missing_packages(packages: dict[str, str]) -> list[str]:
     """Return the Debian packages whose programs are not on this machine."""
 
     def there(program: str) -> bool:
@@ -47,12 +47,12 @@ def missing_packages() -> list[str]:
             return any(Path("/").glob(program.lstrip("/")))
         return shutil.which(program) is not None
 
-    return sorted({deb for program, deb in PACKAGES.items() if not there(program)})
+    return sorted({deb for program, deb in packages.items() if not there(program)})
 
 
-def install_packages() -> None:
+def install_packages(packages: dict[str, str] = PACKAGES) -> None:
     """Install what is missing, without letting Debian start a service."""
-    missing = missing_packages()
+    missing = missing_packages(packages)
     if not missing:
         return
     if os.getuid() != 0 or shutil.which("apt-get") is None:
