@@ -225,7 +225,7 @@ def blackbox(tmp_path_factory):
             else:
                 return {
                     series: exposition.value_of(value)
-                    for series, value, _ in exposition.split(text)
+                    for series, value, *_ in exposition.split(text)
                 }
 
     yield ask
