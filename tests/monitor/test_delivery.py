@@ -91,7 +91,7 @@ def test_a_page_nobody_accepts_is_told_to_others_and_the_heartbeat_goes_on(
         assert alert["labels"]["integration"] == "slack"
         assert (404, "no_service") in slack.refused
         page = monitor.get("/").body
-        assert "Heartbeat <b>accepted" in page
+        assert "External heartbeat <b>delivered" in page
         metrics = monitor.get("/metrics").body
         (line,) = (
             line
