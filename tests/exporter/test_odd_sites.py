@@ -406,9 +406,8 @@ def taking(monkeypatch, *addresses):
     found = []
     for host, port in addresses:
         found += REAL(host, port, type=socket.SOCK_STREAM)
-    monkeypatch.setattr(
-        socket, "getaddrinfo", lambda *_, **__: found
-    )  # no name service
+    answer = lambda *_, **__: found  # noqa: E731
+    monkeypatch.setattr(socket, "getaddrinfo", answer)  # no name service is there
 
 
 @pytest.fixture

@@ -213,7 +213,7 @@ def test_a_command_ends_with_2_and_one_line_about_the_file(
     (built / file).write_bytes(content)
     monkeypatch.chdir(built)
     words = [word.format(built) for word in COMMANDS[command]]
-    monkeypatch.setattr("sys.argv", ["watchroom", *words])
+    monkeypatch.setattr("sys.argv", ["watchroom", *words])  # the process is ours
     with pytest.raises(SystemExit) as ended:
         cli.main()
     said = capsys.readouterr().err

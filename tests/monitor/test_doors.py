@@ -128,8 +128,8 @@ class Open:
 
     def __init__(self, most, monkeypatch, seconds):
         for name in ("HEAD_SECONDS", "BODY_SECONDS", "IDLE_SECONDS"):
-            monkeypatch.setattr(doors_module, name, seconds)
-        monkeypatch.setattr(doors_module, "_SWEEP_SECONDS", 0.02)
+            monkeypatch.setattr(doors_module, name, seconds)  # not half a minute
+        monkeypatch.setattr(doors_module, "_SWEEP_SECONDS", 0.02)  # nor that
         self.doors = Doors(most)
         self.go = asyncio.Event()
         self.writers = []

@@ -96,7 +96,7 @@ def test_portions_of_windows_give_the_same_as_windows_one_by_one(monkeypatch):
         "stddev_over_time(m[10m:7s])",
     ]
     whole = [Engine().range(memory, q, 0, 6_000_000, 60_000) for q in queries]
-    monkeypatch.setattr("watchroom.promql.windows._GATHERED", 90)
+    monkeypatch.setattr("watchroom.promql.windows._GATHERED", 90)  # many portions
     for query, right in zip(queries, whole, strict=True):
         found = Engine().range(memory, query, 0, 6_000_000, 60_000)
         for one, other in zip(found.series, right.series, strict=True):

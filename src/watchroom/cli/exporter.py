@@ -160,12 +160,8 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
     answering.start()
     for child in children:
         child.start()
-    log.info(
-        "project %s: http://%s/metrics over %s",
-        settings.project,
-        server.listen,
-        directory,
-    )
+    said = settings.project, server.listen, directory
+    log.info("project %s: http://%s/metrics over %s", *said)
     os.read(asked, 1)
     server.shutdown()
     answering.join()

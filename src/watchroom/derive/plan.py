@@ -146,15 +146,9 @@ def plan(
 
     taken: dict[str, tuple[str, str]] = {}
     planned = tuple(
-        _vital(
-            scopes.drilled(vital, known),
-            at,
-            site,
-            labels,
-            queries_of(vital),
-            taken,
-        )
+        _vital(drilled, at, site, labels, queries_of(vital), taken)
         for at, vital in enumerate(chosen, 1)
+        for drilled in [scopes.drilled(vital, known)]
     )
     _check_names(planned)
     return Plan(site, planned, labels, select_labels(site.inputs))

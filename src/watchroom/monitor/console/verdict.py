@@ -121,12 +121,9 @@ def verdict(
         silenced: Alert name → the silence that keeps it from every receiver.
         people: Receiver → the contacts behind it.
     """
-    pages = worst_first([alert for alert in alerts if is_page(alert)])
-    firing = [alert for alert in pages if alert.state == "firing"]
-    pending = [alert for alert in pages if alert.state == "pending"]
+    firing, pending = _paging(alerts)
     if not watching:
-        note = Note("Don't trust this page until it does; see the monitor's log.")
-        return Verdict("fire", "▲", "The monitor isn't evaluating its rules", [note])
+        return _unwatched()
     lasting = [one for one in incidents if _lasts(one)]
     lead = lasting[0] if lasting and not _outranked(lasting[0], firing) else None
     if firing and lead is None:
@@ -153,6 +150,20 @@ def verdict(
         can_silence=bool(incident and incident.group) and name not in silenced,
         runbook=name if name in runbooks else "",
     )
+
+
+def _paging(
+    alerts: Sequence[AlertView],
+) -> tuple[list[AlertView], list[AlertView]]:
+    """Return what pages and fires, and what pages and is pending, the worst first."""
+    pages = worst_first([alert for alert in alerts if is_page(alert)])
+    firing = [alert for alert in pages if alert.state == "firing"]
+    return firing, [alert for alert in pages if alert.state == "pending"]
+
+
+def _unwatched() -> Verdict:
+    note = Note("Don't trust this page until it does; see the monitor's log.")
+    return Verdict("fire", "▲", "The monitor isn't evaluating its rules", [note])
 
 
 def _at_rest(
