@@ -72,10 +72,13 @@ def form_token(page):
 
 
 def pages_from(visitor, start):
-    """Return every page that links lead to, by its URL."""
+    """Return every page that links lead to, by its URL.
+
+    Without queries: those of times lead ever further.
+    """
     found, waiting = {}, [start]
     while waiting:
-        url = waiting.pop().partition("#")[0]
+        url = re.split("[?#]", waiting.pop())[0]
         if url in found:
             continue
         _, answer = visitor.go(url)
