@@ -151,10 +151,10 @@ def values(child):
 
 def until(child, key, wanted):
     end = time.monotonic() + 40
-    while values(child).get(key) != wanted:
-        assert time.monotonic() < end, (key, wanted, values(child))
+    while (found := values(child)).get(key) != wanted:
+        assert time.monotonic() < end, (key, wanted, found)
         time.sleep(0.05)
-    return values(child)
+    return found
 
 
 def test_the_exporters_child_knows_queues_and_schedule_of_a_project(redis, tmp_path):

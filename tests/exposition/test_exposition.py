@@ -2,9 +2,9 @@
 
 import math
 import subprocess
-import time
 
 import pytest
+from tests.support.effort import at_most
 
 from watchroom.errors import FormatError
 from watchroom.formats import exposition
@@ -89,11 +89,9 @@ def test_garbage_is_refused_with_its_line(garbage):
 
 
 def test_no_line_makes_the_reader_backtrack():
-    started = time.perf_counter()
     for bad in ('a{b="' + "\\\\" * 50_000, "a{" + "x" * 100_000, "a " * 50_000):
-        with pytest.raises(FormatError):
+        with at_most(0.3), pytest.raises(FormatError):
             list(exposition.split(bad))
-    assert time.perf_counter() - started < 1.0
 
 
 def test_what_is_rendered_is_what_is_read():

@@ -44,27 +44,23 @@ def rows(ledger, query):
 def test_eight_writers_at_once_meet_no_error_and_books_that_balance(ledger):
     """SQLite has one pen: everybody waits for it, nobody is turned away."""
     ledger.serve()
-    end = time.monotonic() + 8
-    statuses = Counter()
+    statuses = []
 
     def write(customer):
-        while time.monotonic() < end:
+        for _ in range(16):
             status, made = ask(f"{ledger.url}/api/invoices/", invoice(customer))
-            statuses[status] += 1
-            if status == 201:
-                path = f"/api/invoices/{json.loads(made)['id']}/payments/"
-                paid = {"amount": "12.00", "reference": f"{customer} {made[:12]}"}
-                statuses[ask(ledger.url + path, paid)[0]] += 1
-            statuses[ask(f"{ledger.url}/customers/{customer}/")[0]] += 1
+            statuses.append(status)
+            path = f"/api/invoices/{json.loads(made)['id']}/payments/"
+            paid = {"amount": "12.00", "reference": f"{customer} {made[:12]}"}
+            statuses.append(ask(ledger.url + path, paid)[0])
+            statuses.append(ask(f"{ledger.url}/customers/{customer}/")[0])
 
     writers = [threading.Thread(target=write, args=(n,)) for n in range(1, 9)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    print(dict(statuses))
-    assert set(statuses) == {200, 201}
-    assert statuses[201] > 100
+    assert Counter(statuses) == {201: 8 * 16 * 2, 200: 8 * 16}
     sums = "SELECT entry_id FROM journal_posting GROUP BY 1 HAVING sum(amount) <> 0"
     assert rows(ledger, sums) == []
     numbers = rows(
@@ -83,7 +79,8 @@ def test_visitors_count_every_answer_and_meet_no_error(ledger):
     assert counted["failed"] == {"refused": 0, "broken": 0, "timeout": 0}
     assert counted["unfinished"] == 0
     assert counted["begun"] == counted["answered"] == sum(counted["answers"].values())
-    assert 150 < counted["answered"] <= 250
+    # A busy machine answers fewer, and says how many it left out.
+    assert 150 < counted["answered"] + counted["late"] <= 250
     assert counted["methods"]["POST"] > 0
     assert 0 < counted["latency_seconds"]["p50"] <= counted["latency_seconds"]["max"]
 

@@ -30,7 +30,7 @@ def test_visitors_and_metrics_count_the_same_answers(ledger):
     counted = ledger.load("--rate", "80", "--seconds", "4")
     expected = Counter(counted["answers"]) + Counter({"200": 1})
     assert by_status(ledger) == dict(sorted(expected.items()))
-    assert counted["server_errors"] > 20
+    assert counted["server_errors"] > 0.06 * counted["answered"]
     durations = samples(ledger, "http_request_duration_seconds_count")
     assert sum(value for _, value in durations) == counted["answered"] + 1
 

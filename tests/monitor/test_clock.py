@@ -51,7 +51,7 @@ def test_a_clock_that_is_set_ends_nothing_and_repeats_nothing(
     until(lambda: "the clock was set by" in watch.log.read_text(), what="it is noticed")
     # New samples are taken: an hour of them was refused.
     until(
-        lambda: (watch.value("count_over_time(m[5s])") or 0) >= 6, what="samples go on"
+        lambda: (watch.value("count_over_time(m[10s])") or 0) >= 6, what="samples go on"
     )
     assert watch.value("m") == 9
     assert statuses(pages) == ["firing"], "neither over nor said again"

@@ -43,7 +43,9 @@ def test_one_group_that_stands_still_ends_the_heartbeat_and_is_on_the_page(
                 services.rules._groups[key].seen -= stands_still
                 quiet = services.dispatcher.standing((), [WATCHDOG], now_ms).quiet
                 trust = (await Boards(services).current()).trust
-                found.append((quiet, trust.watching, round(trust.evaluated_ago)))
+                late = trust.evaluated_ago - stands_still
+                assert 0 <= late < 30, "but for what this took"
+                found.append((quiet, trust.watching))
             services.rules._groups[key].seen += 70
             assert not services.dispatcher.standing((), [WATCHDOG], now_ms).quiet
             # As if the clock had been right then, and was set back.
@@ -58,4 +60,4 @@ def test_one_group_that_stands_still_ends_the_heartbeat_and_is_on_the_page(
         )
         with contextlib.closing(store):
             found = asyncio.run(looked(state, store))
-    assert found == [(False, True, 0), (True, False, 70)]
+    assert found == [(False, True), (True, False)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import random
-import time
 
 import numpy as np
 import pytest
+from tests.support.effort import at_most
 
 from watchroom.errors import ConfigError, QueryError, QuerySyntaxError
 from watchroom.formats import rulefile
@@ -42,10 +42,8 @@ WIDE = {
 
 @pytest.mark.parametrize("name", DEEP)
 def test_what_is_nested_too_deeply_is_refused_before_a_parser_sees_it(name):
-    began = time.perf_counter()
-    with pytest.raises(QuerySyntaxError, match="100 levels"):
+    with at_most(1), pytest.raises(QuerySyntaxError, match="100 levels"):
         parse(DEEP[name])
-    assert time.perf_counter() - began < 1
 
 
 @pytest.mark.parametrize("name", WIDE)
@@ -90,9 +88,8 @@ def test_evaluation_that_nests_deeper_than_python_can_is_an_error_with_a_name():
 
 def test_the_bounds_take_one_pass_over_any_text():
     for text in ('"\\' * 30_000, "'\\''" * 16_000, "`" * 65_536, "0x" * 30_000):
-        began = time.perf_counter()
-        bounds.check(text)
-        assert time.perf_counter() - began < 1
+        with at_most(1):
+            bounds.check(text)
 
 
 @pytest.mark.parametrize("text", [DEEP["signs"], DEEP["calls"], WIDE["sums"]])

@@ -17,7 +17,7 @@ from watchroom.demo.pager import Pager
 from watchroom.demo.processes import DemoError
 from watchroom.demo.screen import Screen
 from watchroom.demo.stage import FOR, INTERVAL, USUAL, WINDOW, Stage
-from watchroom.demo.story import Site, Story
+from watchroom.demo.story import Site, Story, works
 from watchroom.errors import ConfigError
 from watchroom.prove.client import redacted
 
@@ -171,12 +171,19 @@ class _Show:
         self._story.wait(
             "start", self._site.answers, 45, "the app does not answer; see app.log"
         )
+        self._story.wait(
+            "start",
+            lambda: works(stage.exporter_url, stage.site_url),
+            45,
+            f"a part does not work; see {stage.exporter_url}metrics and the logs",
+        )
         stage.load()
+        stage.watch()
         silent = "the monitor does not answer; see monitor.log"
         self._story.wait("start", self._site.watches, 45, silent)
         say("open", f"{stage.monitor_url}  ← the monitor's page")
         say("log in", f"{stage.login_link()}  ← to acknowledge and silence there; once")
-        say("app", f"{stage.app_url}   metrics {stage.metrics_url}")
+        say("app", f"{stage.app_url}   metrics {stage.exporter_url}metrics")
         say("site", f"{stage.site_url}   the same through TLS, as the probe sees it")
         say("files", str(stage.monitoring))
         say("on call", "the demo's own pager, by local/contacts.yml there")

@@ -74,8 +74,6 @@ def enter(directory: Path, module: str | None) -> str:
         )
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
-    if module is None:
-        _belongs(name, root)
     os.environ["DJANGO_SETTINGS_MODULE"] = name
     return name
 
@@ -84,10 +82,12 @@ def load(directory: Path, module: str | None) -> Project:
     """Return a project's settings and its own vitals; no database is asked.
 
     Raises:
-        ConfigError: As `enter`; or its settings or a vitals.py cannot be imported, or
-            WATCHROOM is wrong.
+        ConfigError: As `enter`; or its settings are of another project, or they or a
+            vitals.py cannot be imported, or WATCHROOM is wrong.
     """
     name = enter(directory, module)
+    if module is None:
+        _belongs(name, _root(directory))
     _setup(name)
     from django.conf import settings as django_settings
 

@@ -152,9 +152,9 @@ class Stage:
         return f"http://127.0.0.1:{self.ports.monitor}/"
 
     @property
-    def metrics_url(self) -> str:
-        """The exporter's exposition."""
-        return f"http://127.0.0.1:{self.ports.exporter}/metrics"
+    def exporter_url(self) -> str:
+        """The exporter; its exposition is at `metrics` below."""
+        return f"http://127.0.0.1:{self.ports.exporter}/"
 
     def prepare(self) -> None:
         """Create the database and the certificate, and build the monitoring files."""
@@ -178,7 +178,7 @@ class Stage:
         )
 
     def start(self) -> None:
-        """Start app, worker, beat, exporter and monitor, and TLS before the app."""
+        """Start app, worker, beat and exporter, and TLS before the app."""
         python, start = sys.executable, self.processes.start
         start(
             "exporter",
@@ -212,7 +212,14 @@ class Stage:
             ],
             cwd=self.directory,
         )
-        start(
+
+    def watch(self) -> None:
+        """Start the monitor.
+
+        Not before all else works: what paged while a slow machine still starts it would
+        be the cause, for minutes, that a page of the story's fault is muted for.
+        """
+        self.processes.start(
             "monitor",
             [
                 *_watchroom("run", str(self.monitoring)),

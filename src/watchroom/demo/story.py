@@ -155,6 +155,26 @@ def _read(url: str) -> str:
         return ""
 
 
+def works(exporter: str, site: str) -> bool:
+    """Tell whether an exporter sees every part of the demo at work.
+
+    Args:
+        exporter: Its base URL.
+        site: The address that the public knows.
+    """
+    roles: set[str] = set()
+    checks: list[float] = []
+    for sample in exposition.parse(_read(f"{exporter}metrics")):
+        if sample.name == "watchroom_processes" and sample.value:
+            roles.add(dict(sample.labels)["role"])
+        elif sample.name == "health_check_status":
+            checks.append(sample.value)
+    if not roles >= {"web", "worker"} or not checks or not all(checks):
+        return False
+    target = urllib.parse.quote(site, safe="")
+    return "\nprobe_success 1\n" in _read(f"{exporter}probe?target={target}")
+
+
 class Story:
     """Tells the demo's story once, and again when asked.
 

@@ -52,8 +52,15 @@ class Woken(NamedTuple):
 
     @property
     def knew(self) -> float | None:
-        """Seconds from the fault until the page was taken."""
-        return self.verdict.seconds("told")
+        """Seconds from the fault until the page was taken.
+
+        A phone may ring, and be answered, before its service has said that it took the
+        page: who answers knew by then.
+        """
+        told = self.verdict.seconds("told")
+        if told is None or self.answered is None:
+            return told
+        return min(told, self.answered)
 
     def result(self) -> Result:
         """Return it to be kept."""
