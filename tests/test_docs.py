@@ -26,7 +26,8 @@ ENDS = ("", "_total")
 ENVIRONMENT = r"\b(?:WATCHROOM|SENTRY|GRAFANA|LOGS)_[A-Z_]+\b"
 # Capitalised like an alert, and something else.
 NO_ALERTS = {
-    *("GiB", "GlitchTip", "HttpOnly", "KiB", "LoadCredential", "MiB", "NaN", "NumPy"),
+    *("GiB", "GlitchTip", "HttpOnly", "JavaScript", "KiB", "LoadCredential", "MiB"),
+    *("NaN", "NumPy"),
     *(
         "MemoryMax",
         "OpenTelemetry",

@@ -23,7 +23,7 @@ COMMANDS = {
     "login": ("login", "monitor", "Print a link that logs a browser in, once."),
     "query": ("query", "monitor", "Ask a monitor or a Prometheus one question."),
     "reload": ("reload", "monitor", "Make a running monitor read its files again."),
-    "silence": ("silence", "monitor", "Keep alerts from everybody for a while."),
+    "silence": ("silence", "monitor", "Silence alerts for a limited time."),
     "run": ("run", "monitor", "Run the embedded monitor over built files."),
 }
 

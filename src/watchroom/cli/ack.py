@@ -35,7 +35,9 @@ def ack(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Acknowledge an incident: repeats and escalation stop until it is over.
+    """Acknowledge an incident: repeats and escalation stop.
+
+    A P1 that still fires asks again after `ack_timeout` of contacts.yml (30 minutes).
 
     Without INCIDENT, a number, it takes the only one that waits; when several do, it
     lists them. Without --reason it lists what is open and changes nothing.

@@ -158,9 +158,11 @@ def _report_check(root: Path, found: list[tree.Change]) -> None:
 @click.option(
     "--interval", metavar="DURATION", help="Between scrapes and evaluations. [5s]"
 )
-@click.option("--window", metavar="DURATION", help="Of every rate: demos and tests.")
 @click.option(
-    "--for", "hold", metavar="DURATION", help="Of every alert: demos and tests."
+    "--window", metavar="DURATION", help="Rate window of all rules (demos, tests)."
+)
+@click.option(
+    "--for", "hold", metavar="DURATION", help="`for` of all alerts (demos, tests)."
 )
 @click.option(
     "--select",
@@ -179,7 +181,7 @@ def _report_check(root: Path, found: list[tree.Change]) -> None:
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when stale.")
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
-@click.option("--force", is_flag=True, help="Lose edits of generated files.")
+@click.option("--force", is_flag=True, help="Overwrite hand-edited generated files.")
 def build(
     *,
     directory: Path,

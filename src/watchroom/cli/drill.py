@@ -104,7 +104,7 @@ def drill(
     \b
     Examples:
       watchroom drill HighErrorRate
-      watchroom drill --all                  every rule, in about two minutes
+      watchroom drill --all                  every rule, in two to three minutes
       watchroom drill --all --unchanged      every rule as it is, at night
       watchroom drill --wake Ann             until Ann has acknowledged
       watchroom drill HighErrorRate --url http://127.0.0.1:9090

@@ -90,7 +90,7 @@ def exporter(
       curl http://127.0.0.1:9000/metrics
       curl 'http://127.0.0.1:9000/probe?target=https://shop.example/'
 
-    Exit codes: 0 stopped by a signal, 2 the settings or the address will not do.
+    Exit codes: 0 stopped by a signal, 2 invalid settings or address.
     """  # noqa: D301 - click's \b is a backspace
     _log_in_utc()
     module = enter(project, settings or None)

@@ -24,14 +24,14 @@ def where(command: Callable[..., Any]) -> Callable[..., Any]:
         "--dir",
         "directory",
         metavar="DIRECTORY",
-        help="The built files of the monitor on this machine that is meant.",
+        help="Built directory; selects which monitor of this machine.",
         type=click.Path(path_type=Path, file_okay=False),
     )
     url = click.option(
         "--url", metavar="URL", help="The monitor. [the one on this machine, port 9700]"
     )
     as_json = click.option(
-        "--json", "as_json", is_flag=True, help="Print the answer as it came."
+        "--json", "as_json", is_flag=True, help="Print the raw response."
     )
     return built(url(as_json(command)))
 

@@ -20,7 +20,7 @@ from watchroom.cli.ask import AskError, ask, refusal, url_of
 @click.option(
     "--time", "at", metavar="TIME", help="Epoch seconds or RFC 3339; now by default."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as it came.")
+@click.option("--json", "as_json", is_flag=True, help="Print the raw response.")
 def query(expr: str, url: str | None, at: str | None, *, as_json: bool) -> None:
     """Ask a monitor or a Prometheus one question.
 

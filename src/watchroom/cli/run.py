@@ -90,7 +90,7 @@ def run(
     SIGHUP, POST /-/reload and `watchroom reload` read the files again. It never
     imports the project, so a broken deploy does not stop the watch.
 
-    Exit codes: 0 stopped by a signal, 2 the files or options will not do.
+    Exit codes: 0 stopped by a signal, 2 invalid files or options.
     """  # noqa: D301 - click reads \b as the control character
     if settings and project is None:
         raise ConfigError("--settings needs --project", field="--settings")

@@ -1,4 +1,4 @@
-"""`watchroom silence MATCHER…`: keep alerts from everybody for a while."""
+"""`watchroom silence MATCHER…`: silence alerts for a limited time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
     show_default=True,
     help="How long.",
 )
-@click.option("--reason", default="", help="Why; needed to make one.")
+@click.option("--reason", default="", help="Why; required for a new silence.")
 @click.option(
     "--as",
     "who",
@@ -46,7 +46,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
     help="Who says so. [the user of this shell]",
 )
 @click.option(
-    "--list", "listing", is_flag=True, help="List those in force and to come."
+    "--list", "listing", is_flag=True, help="List active and pending silences."
 )
 @click.option("--expire", metavar="ID", help="End one now.")
 @where
@@ -62,11 +62,11 @@ def silence(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Keep alerts that meet every MATCHER from everybody, for a while.
+    """Silence alerts that match every MATCHER, for a limited time.
 
     MATCHER is the name of an alert, or as in alertmanager.yml: job="app",
-    route=~"reports/.*". Rules go on being evaluated, and the page shows what is
-    silenced.
+    route=~"reports/.*". Rules go on being evaluated; the first page and /silences show
+    what is silenced.
 
     \b
     Examples:

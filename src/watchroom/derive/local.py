@@ -33,9 +33,9 @@ it again.
           role: on call, second
           receivers: [ben]
       escalation: [Anna, Ben]  # the default: all with receivers, in their order
-      repeat: 5m               # an unacknowledged P1 is said again
+      repeat: 5m               # an unacknowledged P1 is sent again
       escalate_after: 10m      # and the next in the order is called
-      ack_timeout: 30m         # an acknowledged P1 still fires: asked again; 0: never
+      ack_timeout: 30m         # an acknowledged P1 still fires: asks again; 0: never
 
 Run `watchroom build` again after a change here, and `watchroom reload`.
 """
