@@ -165,29 +165,30 @@ def line_of(formatter, message, **extra):
     return json.loads(formatter.line(record))
 
 
-@pytest.mark.parametrize("marked", SECRETS)
-def test_no_secret_of_the_corpus_is_written(formatter, marked):
-    text = marked.replace("«", "").replace("»", "")
-    secrets = re.findall("«(.*?)»", marked, re.DOTALL)
-    assert secrets
-    written = [
-        OWN.text(text),
-        line_of(formatter, text)["message"],
-        line_of(formatter, "m", said=text)["said"],
-        line_of(formatter, "m", said={"deep": [text]})["said"]["deep"][0],
-        line_of(formatter, "m", exc_info=(ValueError, ValueError(text), None))[
-            "error_message"
-        ],
-    ]
-    for found in written:
-        for secret in secrets:
-            assert secret not in found, found
-    assert OWN.text(written[0]) == written[0], "it stays as it is"
+def test_no_secret_of_the_corpus_is_written(formatter):
+    leaked = {}
+    for marked in SECRETS:
+        text = marked.replace("«", "").replace("»", "")
+        secrets = re.findall("«(.*?)»", marked, re.DOTALL)
+        assert secrets
+        written = [
+            OWN.text(text),
+            line_of(formatter, text)["message"],
+            line_of(formatter, "m", said=text)["said"],
+            line_of(formatter, "m", said={"deep": [text]})["said"]["deep"][0],
+            line_of(formatter, "m", exc_info=(ValueError, ValueError(text), None))[
+                "error_message"
+            ],
+        ]
+        found = [one for one in written if any(secret in one for secret in secrets)]
+        if found or OWN.text(written[0]) != written[0]:  # it stays as it is
+            leaked[marked] = found or OWN.text(written[0])
+    assert leaked == {}
 
 
 def test_the_corpora_are_as_large_as_they_claim():
-    assert sum(marked.count("«") for marked in SECRETS) >= 220
-    assert len(HARMLESS) >= 500
+    assert sum(marked.count("«") for marked in SECRETS) >= 800
+    assert len(HARMLESS) >= 1100
 
 
 def test_harmless_texts_are_written_as_they_are():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from watchroom.redact import numbers, shapes, suspicion, vendors
+from watchroom.redact import errors, numbers, sentences, shapes, suspicion, vendors
 from watchroom.redact.names import Rank, flat, hides, rank
 from watchroom.redact.walk import MAX_TEXT, REDACTED, Limits, Walk, told
 
@@ -20,14 +20,19 @@ if TYPE_CHECKING:
 _SHORTEST_VALUE, _SHORTEST_MIXED = 8, 6
 _MIXED = re.compile(r"(?=.*[A-Za-z]).*\d", re.DOTALL)
 _KNOWN_NAMES = 4096
+_LONGEST_CALL = 512
 # Half a MiB each at most.
 _KNOWN_CLEAN = 1024
 _LONGEST_CLEAN = 256
 
-_USERINFO = re.compile(r"(?<=://)[^\s\"'<>]{0,512}@")
-# Not "pkg@1.2.3", whose last part is a number, nor "git@host.example:team/repo.git".
+# Not "guest:**@", which somebody has masked already.
+_USERINFO = re.compile(r"(?<=://)(?![^\s\"'<>:@/]{0,64}:\*{2,16}@)[^\s\"'<>]{0,512}@")
+# Not "pkg@1.2.3", whose last part is a number, nor "git@host.example:team/repo.git",
+# nor "logo@2x.png" and "user@1000.service".
 _EMAIL = re.compile(
-    r"(?<![\w.%+-])[\w.%+-]{1,64}@(?:[\w-]{1,63}\.){1,6}[^\W\d_][\w-]{1,62}"
+    r"(?<![\w.%+-])[\w.%+-]{1,64}(?:@|%40)(?:[\w-]{1,63}\.){1,6}"
+    r"(?!(?:css|gif|gz|html?|jpe?g|js|json|png|scope|service|slice|socket|svg|timer|toml"
+    r"|txt|webp|whl|woff2?|ya?ml)(?![\w-]))[^\W\d_][\w-]{1,62}"
     r"(?![\w-])(?!\.\w)(?!:[\w.~-]{0,128}/)"
 )
 _QUERY = re.compile(r"(?<=[^\s?])\?([^\s\"'<>?]{1,4096})")
@@ -40,21 +45,25 @@ _HEADER = re.compile(
     r"(?i)\b((?:proxy[-_])?authorization|(?:set[-_])?cookie)"
     r"(\\{0,3}[\"']?\s{0,4}[:=]\s{0,4}\\{0,3}[\"']?)[^\n\"'\\]{1,8192}"
 )
+_SCHEMES = re.compile(r"\b(Digest|OAuth)(\s{1,4})(?=\w{1,32}=)[^\n]{1,4096}")
 _NAMED = re.compile(
-    r"(?<!\w)([^\W\d][\w.-]{0,63})\\{0,3}[\"']?\]?\s{0,4}(?:=>|[:=])\s{0,4}"
+    r"(?<!\w)(\d{0,3}[^\W\d][\w.-]{0,63})\\{0,3}(?:[\"'`]|\*{1,2})?\]?\s{0,4}"
+    r"(?:=>|->|→|:=|[!=]?={1,2}|:)\s{0,4}"
 )
 _VALUE = re.compile(
-    r"(?:b?(\\{0,3}[\"'])(?P<quoted>(?:(?!\1)(?:\\.|[^\\])){0,8192})"
+    r"(?:b?(\\{0,3}(?:\"{3}|'{3}|[\"'`]))(?P<quoted>(?:(?!\1)(?:\\.|[^\\])){0,8192})"
     r"|(?P<bare>[^\s,;&)}\]\"'<>]{1,4096}))",
     re.DOTALL,
 )
 _OPENING = frozenset("{[(")
 _BRACKET = re.compile(r"[{}\[\]()]")
-# PostgreSQL names columns and values so.
-_KEY_IS = re.compile(r"\(([^()\n]{1,512})\)=\(([^)]{1,4096})\)")
+# PostgreSQL names columns and values so: "Key (lower(name), 5)=(…) already exists".
+_KEY_IS = re.compile(r"\)=\(([^\n]{1,4096})\)")
+_NAMES = re.compile(r"\w{1,64}")
 _NUMBERS = re.compile(r"[\d, -]{1,64}")
-_SCHEMED = re.compile(
-    r"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY[A-Z ]{0,16}-----[^-]{0,8192}"
+_KEY_BLOCK = re.compile(
+    r"Private-Lines: \d{1,4}(?:(?!Private-MAC)[^-]){0,8192}(?:Private-MAC: \w{0,128})?"
+    r"|-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY[A-Z ]{0,16}-----[^-]{0,8192}"
     r"(?:-----END[A-Z0-9 -]{0,64})?"
 )
 _PHRASES = frozenset(("password", "passphrase", "passwd", "pwd", "pass", "secret"))
@@ -118,30 +127,32 @@ class Redactor:
             text = _HEADER.sub(rf"\1\2{REDACTED}", text)
             text = self._pairs(text)
             text = _KEY_IS.sub(self._key, text)
+            text = _SCHEMES.sub(rf"\1\2{REDACTED}", text)
         text = _CREDENTIALS.sub(_credential, text)
-        text = _SCHEMED.sub(REDACTED, text)
+        text = _KEY_BLOCK.sub(REDACTED, text)
         text = vendors.pattern().sub(REDACTED, text)
         text = numbers.hide(text, REDACTED)
-        if "'" in text:
-            text = shapes.statements(text, REDACTED)
-        return shapes.sentences(text, REDACTED)
+        if "'" in text or '"' in text or "$$" in text:
+            text = errors.statements(text, REDACTED)
+        return sentences.hide(text, self.hides, REDACTED)
 
     def _marked(self, text: str) -> str:
         """Return `text` without what signs give away: an @, a ?, tags, quotes."""
-        if "@" in text:
+        if "@" in text or "%40" in text:
             text = _USERINFO.sub(f"{REDACTED}@", text)
             text = _EMAIL.sub(REDACTED, text)
         if "?" in text:
             text = _QUERY.sub(_without_values, text)
         if "</" in text or "&lt;/" in text:
             text = shapes.markup(text, self.hides, REDACTED)
+        if "&" in text or "%" in text or "\\u" in text:
+            text = shapes.encoded(text, self.hides, REDACTED)
         quoted = "'" in text or '"' in text
-        if quoted:
+        if quoted or "value" in text:
             text = shapes.pairs(text, self.hides, REDACTED)
-        if " -" in text or "set " in text:
+        if " -" in text or "set " in text or "'-" in text or '"-' in text:
             text = shapes.commands(text, self.hides, REDACTED)
-        if quoted or "(" in text:
-            text = shapes.errors(text, REDACTED)
+        return errors.hide(text, REDACTED)
         return text
 
     def suspects(self, text: str) -> bool:
@@ -213,21 +224,37 @@ class Redactor:
                 continue
             if not self.hides(name[1], text[start:end]):
                 continue
+            if text[start] == "[" and sentences.complaints(text, start, end):
+                continue
             if start == name.end():  # without quotes
-                end = shapes.number(text, start, end)
-                if flat(name[1]) in _PHRASES:
-                    end = shapes.tail(text, end)
+                phrase = flat(name[1]) in _PHRASES
+                if self._told(name[1], text, start, end, phrase=phrase):
+                    continue
+                end = sentences.number(text, start, end)
+                if phrase:
+                    end = sentences.tail(text, end)
             parts += (text[done:start], REDACTED)
             done = end
         return "".join((*parts, text[done:])) if parts else text
 
+    def _told(
+        self, name: str, text: str, start: int, end: int, *, phrase: bool
+    ) -> bool:
+        """Return whether a value without quotes only tells of one, as code does."""
+        value = text[start:end]
+        if value == name or (value.isidentifier() and "_" in value):
+            return self.secret(value)
+        return sentences.code(value) or (
+            not phrase and sentences.clause(text, start) is not None
+        )
+
     def _key(self, at: re.Match[str]) -> str:
         """Hide the values of ``Key (email)=(a@b.example)``, but for plain numbers."""
-        columns, values = at[1], at[2]
-        known = any(map(self.secret, columns.split(",")))
-        if not known and _NUMBERS.fullmatch(values):
+        before = at.string[max(0, at.start() - 256) : at.start()].rpartition("\n")[2]
+        known = any(map(self.secret, _NAMES.findall(before)[-8:]))
+        if not known and _NUMBERS.fullmatch(at[1]):
             return at[0]
-        return f"({columns})=({REDACTED})"
+        return f")=({REDACTED})"
 
     def plain(self, value: Any, limits: Limits | None = None) -> Any:
         """Return `value` as JSON has it: bounded, without secrets, whatever it is.
@@ -245,15 +272,32 @@ def _unlike_words(value: str) -> bool:
 
 def _value(text: str, at: int) -> tuple[int, int]:
     """Return where the value after a name begins and ends."""
+    special = sentences.special(text, at)
+    if special is not None:
+        begins, ends = special
+        if ends:
+            return begins, ends
+        at = begins
+    called = sentences.call(text, at)
+    if called is not None:
+        end = _closed(text, called.end() - 1, _LONGEST_CALL)
+        if end is not None:
+            return at, end
     if text[at : at + 1] in _OPENING:
-        depth = 0
-        for bracket in _BRACKET.finditer(text, at, at + MAX_TEXT):
-            depth += 1 if bracket[0] in _OPENING else -1
-            if not depth:
-                return at, bracket.end()
-        return at, len(text)
+        end = _closed(text, at, MAX_TEXT)
+        return at, len(text) if end is None else end
     found = _VALUE.match(text, at)
     return (at, at) if found is None else found.span(found.lastgroup or 0)
+
+
+def _closed(text: str, at: int, most: int) -> int | None:
+    """Return where the bracket here is closed, or None when it is not."""
+    depth = 0
+    for bracket in _BRACKET.finditer(text, at, at + most):
+        depth += 1 if bracket[0] in _OPENING else -1
+        if not depth:
+            return bracket.end()
+    return None
 
 
 def _without_values(query: re.Match[str]) -> str:

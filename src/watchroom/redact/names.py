@@ -26,11 +26,17 @@ class Rank(IntEnum):
 
 # Whole words of a name, after "X-Api-Key" and "apiKey" have become "x_api_key".
 _STRONG = (
-    "authorization|bearer|card_?holder(?:_name)?|cookies?|credentials?|cvc|cvv|dsn"
+    "authorization|bearer|card_?holder(?:_name)?|cookies?|credentials?|cvc2?|cvv2?|dsn"
     "|iban|jwt|pass|passphrase|pwd|secrets?|sessionid|set_cookie|ssn|token|user_?name"
-    "|(?:access|api|auth|encryption|license|private|secret|session|sign|signing|ssh"
-    "|storage|account|shared)_keys?|(?:account|card)_number|mobile_number|msisdn"
-    "|phone(?:_number)?|telephone"
+    "|(?:access|account|activation|aes|api|auth|client|consumer|deploy|encryption|fernet"
+    "|hmac|license|master|private|secret|session|shared|sign|signing|ssh|storage|vault"
+    ")_keys?"
+    "|(?:activation|auth|authorization|backup|confirmation|invite|login|mfa|otp|recovery"
+    "|security|sms|totp|verification)_codes?|pass_?codes?"
+    "|(?:account|card|cc|credit_card|social_security)_(?:number|num|no)|tax_id"
+    "|mobile_(?:number|phone)|msisdn|phone(?:_number)?|telephone"
+    "|saml_?(?:request|response)|(?:client_)?assertion"
+    "|(?:admin|bind|db|key|ldap|mail|require|root|smtp|store|user)pass"
     # German, Spanish, French, Portuguese, Dutch, Polish, Swedish, Finnish, Russian
     "|kennwort|contrasena|contraseña|mot_de_passe|motdepasse|senha|wachtwoord|haslo"
     "|hasło|losenord|lösenord|salasana|пароль"
@@ -46,12 +52,18 @@ _STRONG_NAME = re.compile(
 _WEAK_NAME = re.compile(rf"(?:^|_)(?:{_WEAK})(?:_|$)")
 # "token_count", "cookie_consent", "no_password": told of a secret, and none itself.
 _ABOUT = re.compile(
-    r"_(?:age|algorithm|at|attempts|changed|consent|count|counts|created|date|dir"
-    r"|disabled|enabled|errors|exists|expired|expires|expiry|failed|file|format|hits"
-    r"|index|invalid|len|length|level|limit|max|method|min|misses|missing|ms|ok|on|path"
-    r"|policy|position|present|ratio|required|retries|revoked|rotated|scheme|seconds"
-    r"|seen|set|size|state|status|strength|timeout|total|ttl|type|types|updated|usage"
-    r"|used|valid|validators|verified|version)$"
+    r"_(?:age|algorithm|algorithms|angle|at|attempts|backend|backends|bits|brand|budget"
+    r"|bytes|calls|changed|class|classes|column|consent|count|counts|country|created"
+    r"|date|days|dir|disabled|domain|driver|duration|enabled|endpoint|engine|error"
+    r"|errors|exception|exists|expired|expires|expiry|failed|field|field_name|fields"
+    r"|file|form|format|generator|hasher|hashers|header|hits|hours|index|invalid|jar"
+    r"|kind|label|last4|last_four|len|length|level|lifetime|limit|max|method|min|minutes"
+    r"|misses|missing|mode|model|module|ms|network|ok|on|path|policy|pool|position"
+    r"|prefix|present|provider|quota|rate|ratio|ref|required|retries|revoked|rotated"
+    r"|samesite|scheme|seconds|seen|serializer|set|size|source|state|status|strength"
+    r"|table|template|timeout|total|ttl|type|types|updated|uri|url|usage|used|valid"
+    r"|validation|validator|validators|verified|version|view|warning)$"
+    r"|(?<!user)(?<!holder)(?<!card)_name$|(?:auth|card|otp|pan|pin)_id$"
     r"|^(?:has|is|max|min|needs|no|num|requires|with|without)_"
 )
 _NUMBERED = re.compile(r"(?:_id|_ids|_pk)$")
@@ -60,6 +72,7 @@ _NOT_WORD = re.compile(r"[\W_]+")
 _TELLING = frozenset(
     (
         *("", "-", "?", "bad", "changed", "disabled", "empty", "enabled", "expired"),
+        *("any", "bool", "bytes", "float", "int", "str", "string"),  # types in code
         *("false", "invalid", "missing", "n/a", "nan", "nil", "no", "none", "not"),
         *("null", "off", "ok", "on", "optional", "redacted", "required", "revoked"),
         *("set", "true", "undefined", "unknown", "unset", "valid", "wrong", "yes"),
@@ -67,13 +80,37 @@ _TELLING = frozenset(
     )
 )
 _MASKED = re.compile(r"[*•x.]{3,}", re.IGNORECASE)
-_EVERYDAY = re.compile(r"[a-z]{1,12}|[A-Z][a-z]{1,11}|\d{1,3}")
+_EVERYDAY = re.compile(r"[a-z]{1,12}|[A-Z][a-z]{1,11}|\d{1,3}|[A-Za-z]{1,3}\d{1,2}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\b.{0,24}")
 _SMALL = re.compile(r"\d{1,9}")
-_OTHERS = {
-    "pwd": re.compile(r"(?:[A-Za-z]:)?[/\\][\w./\\ -]*"),
-    "pass": re.compile(r"\d{1,3}"),
-}
+_DIRECTORY = re.compile(r"(?:[A-Za-z]:)?[/\\][\w./\\ -]*")
+# How many tests passed, how many cookies there are.
+_COUNTED = re.compile(r"(?:^|_)(?:pass|cookies|credentials|secrets)$")
+_COUNT = re.compile(r"\d{1,3}")
+
+
+@cache
+def _placeholder() -> re.Pattern[str]:
+    """Return a pattern of what takes the place of a value, or gives it in code."""
+    roots = (
+        "args|cfg|cls|conf|config|data|env|environ|form|kwargs|os|params|payload"
+        "|request|response|self|serializer|settings|user"
+    )
+    return re.compile(
+        r"\$[A-Z_]{2}[A-Z0-9_]{0,64}|\$\{\w{1,64}\}|\$\(.{1,256}|\{\{.{1,256}\}\}|\{[\w.!]{0,64}\}"
+        r"|%[A-Z_]{2,64}%|%(?:\(\w{1,64}\))?[srd]|<[A-Za-z][A-Za-z _-]{0,32}>"
+        r"|:[a-z_]{1,32}"
+        rf"|(?:{roots})(?:\.[A-Za-z_]{{1,48}}){{1,6}}"
+    )
+
+
+@cache
+def _sentence() -> re.Pattern[str]:
+    """Return a pattern of what a validator says: words, and a full stop."""
+    word = r"[^\W\d_]{1,24}(?:['\u2019-][^\W\d_]{1,24})?"
+    return re.compile(
+        rf"[A-Z][^\W\d_]{{0,24}}(?:[,:;]? (?:{word}|\d{{1,3}})){{2,30}}[.!]"
+    )
 
 
 def flat(name: str) -> str:
@@ -103,21 +140,38 @@ def hides(name: str, found: Rank, value: str) -> bool:
         return found is Rank.OWN
     if value.casefold() in _TELLING or _MASKED.fullmatch(value):
         return False
-    numbered = _NUMBERED.search(name) and _SMALL.fullmatch(value)
-    # The shell's working directory; how many tests passed.
-    other = _OTHERS.get(name)
-    if numbered or (other is not None and other.fullmatch(value)):
+    if _counts(name, value) or tells(value):
         return False
     everyday = _EVERYDAY.fullmatch(value) or _DATE.fullmatch(value)
     return found is Rank.STRONG or not everyday
+
+
+def tells(value: str) -> bool:
+    """Return whether a value only tells of one: a placeholder, code, a sentence."""
+    return (
+        _placeholder().fullmatch(value) is not None
+        or _sentence().fullmatch(value) is not None
+    )
+
+
+def _counts(name: str, value: str) -> bool:
+    """Return whether this counts, numbers a row, or is the shell's directory."""
+    if name == "pwd":
+        return _DIRECTORY.fullmatch(value) is not None
+    if _NUMBERED.search(name):
+        return _SMALL.fullmatch(value) is not None
+    return bool(_COUNTED.search(name) and _COUNT.fullmatch(value))
 
 
 @cache
 def spoken() -> str:
     """Return a pattern of names as people write them: ``api key``, ``password``."""
     return (
-        r"pass(?:word|phrase|code|wd|wort)|kennwort|pwd|(?:client[ _-]?)?secret"
+        r"one[- ]time (?:code|password|pin)"
+        r"|pass(?:word|phrase|code|wd|wort)|kennwort|pwd|(?:client[ _-]?)?secret"
+        r"|mot de passe|contraseña|senha|wachtwoord"
         r"|(?:access|api|auth|bearer|refresh|reset|session)[ _-]?(?:token|key)|token"
-        r"|(?:private|secret|signing)[ _-]?key|credentials?|pin|otp|one[- ]time code"
-        r"|cvv|cvc|ssn"
+        r"|(?:private|secret|signing)[ _-]?key|credentials?|pin|otp|tan"
+        r"|(?:your|verification|security|login|access|confirmation|recovery|backup|auth"
+        r"|sms|activation|pairing) code|cvv|cvc|ssn"
     )

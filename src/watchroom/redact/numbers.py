@@ -33,16 +33,18 @@ _IBANS = (
     "SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30"
 )
 _IBAN_MOST = 70
+_PARTS = " .\t\u00a0\u2007\u2009\u202f-"
 
 
 @cache
 def _cards() -> re.Pattern[str]:
-    part = "[ .\\-\u00a0\u2007\u2009\u202f/_]"
+    part = "[ .\\-\t\u00a0\u2007\u2009\u202f\u2010-\u2014/_]{1,3}"
     return re.compile(
         # Not the digits of a fraction, nor of a longer word or number.
-        rf"(?<![\w-])(?<!\d\.)(?:[2-68]\d{{12,18}}"
+        # On the first track of a card it is after %B.
+        rf"(?:(?<![\w-])|(?<=%B))(?<!\d\.)(?:[2-68]\d{{12,18}}"
         rf"|[2-68]\d{{3}}({part})\d{{4}}(?:\1\d{{2,7}}){{1,3}}"
-        rf"|3\d{{3}}({part})\d{{6}}\2\d{{4,5}})(?![\w-]|\.\d)"
+        rf"|3\d{{3}}({part})\d{{6}}\2\d{{4,5}})(?![\w-]|\.(?!0(?!\d))\d)"
     )
 
 
@@ -53,7 +55,9 @@ def _issuers() -> tuple[tuple[re.Pattern[str], tuple[int, ...]], ...]:
 
 @cache
 def _ibans() -> tuple[re.Pattern[str], dict[str, int]]:
-    start = re.compile(r"(?<!\w)[A-Za-z]{2}\d\d(?=[ -]?[A-Za-z0-9])")
+    start = re.compile(
+        rf"(?:(?<!\w)|(?<=IBAN))[A-Za-z]{{2}}\d\d(?=[{_PARTS}]?[A-Za-z0-9])"
+    )
     return start, {word[:2]: int(word[2:]) for word in _IBANS.split()}
 
 
@@ -111,12 +115,12 @@ def _end(text: str, at: int, length: int) -> int:
             if not left:
                 after = text[place + 1 : place + 2]
                 return 0 if after.isalnum() else place + 1
-        elif sign not in " -":
+        elif sign not in _PARTS:
             return 0
     return 0
 
 
 def _remainder(account: str) -> int:
-    plain = account.replace(" ", "").replace("-", "").upper()
+    plain = "".join(one for one in account if one.isalnum()).upper()
     turned = plain[4:] + plain[:4]
     return int("".join(str(int(one, 36)) for one in turned)) % 97

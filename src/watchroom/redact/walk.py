@@ -155,16 +155,17 @@ class Walk:
 
     def _dict(self, pairs: list[tuple[Any, Any]], depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        named = self._named(pairs[: self._limits.items])
         for key, value in pairs[: self._limits.items]:
             name = self._text(key if type(key) is str else told(key))[:256]
             if self._left <= 0:
                 break
             if name in self._limits.keep and type(value) in _SCALARS:
                 found[name] = value
-            elif self._redactor.hides(name, value):
+            elif self._redactor.hides(name, value) or (
+                value is not None and name.lower() in named
+            ):
                 found[name] = REDACTED
-            elif name == "value" and self._named(found):
-                found[name] = REDACTED if value is not None else None
             elif name.lower().endswith(_HEADERS):
                 found[name] = self.plain(_known_headers(value), depth + 1)
             else:
@@ -173,10 +174,20 @@ class Walk:
             found["[left out]"] = len(pairs) - len(found)
         return found
 
-    def _named(self, found: dict[str, Any]) -> bool:
-        """Return whether an entry before names the value: {"name": …, "value": …}."""
-        names = (found.get(one) for one in ("name", "key", "field"))
-        return any(type(one) is str and self._redactor.secret(one) for one in names)
+    def _named(self, pairs: list[tuple[Any, Any]]) -> tuple[str, ...]:
+        """Return which entry holds what the others call a secret.
+
+        ``{"name": "password", "value": …}``, and what pydantic could not take:
+        ``{"type": …, "loc": ("password",), "input": …}``.
+        """
+        entries = {k.lower(): v for k, v in pairs if type(k) is str}
+        if "value" in entries:
+            names = (entries.get(one) for one in ("name", "key", "field"))
+            if any(type(one) is str and self._redactor.secret(one) for one in names):
+                return ("value",)
+        elif "input" in entries and "loc" in entries and "type" in entries:
+            return ("input",)
+        return ()
 
     def _list(self, values: list[Any], depth: int) -> list[Any]:
         found: list[Any] = []

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from watchroom.redact import Redactor, shapes
+from watchroom.redact import Redactor, errors, shapes
 from watchroom.redact.walk import REDACTED, Limits, telling
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _without_literals(part: dict[str, Any], kind: str) -> dict[str, Any]:
     if not kind.startswith(("db", "query")):
         return part
     texts = {
-        name: shapes.statement(part[name], REDACTED)
+        name: errors.statement(part[name], REDACTED)
         for name in ("description", "message", "name")
         if isinstance(part.get(name), str) and "'" in part[name]
     }
