@@ -105,3 +105,24 @@ def test_sigterm_stops_everything(tmp_path) -> None:
         process.communicate(timeout=30)
     assert process.returncode == 130
     assert not left_over(tmp_path)
+
+
+def test_a_signal_that_comes_while_a_child_is_forked_stops_it_too() -> None:
+    code = (
+        "import os, signal, subprocess\n"
+        "from watchroom.cli.demo import _Ending, _Stopped\n"
+        "ending = _Ending()\n"
+        "ending.listen()\n"
+        "kill = lambda: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "os.register_at_fork(after_in_parent=kill)\n"
+        "subprocess.Popen(['true'], preexec_fn=os.getpid).wait()\n"
+        "print('swallowed')\n"
+        "try:\n"
+        "    ending.check()\n"
+        "except _Stopped:\n"
+        "    print('stopped')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "swallowed\nstopped\n", done.stderr

@@ -34,9 +34,30 @@ class _Stopped(BaseException):
     """Ctrl-C, SIGTERM or SIGHUP asked the demo to end."""
 
 
-def _stop(number: int, frame: object) -> NoReturn:
-    del number, frame
-    raise _Stopped
+class _Ending:
+    """What a signal that ends the demo does.
+
+    Raising is at once, but Python swallows what is raised while it forks a child or
+    finalises an object: so it is also kept, for `check`.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def listen(self) -> None:
+        """Take the signals."""
+        for number in _ENDING:
+            signal.signal(number, self._stop)
+
+    def _stop(self, number: int, frame: object) -> NoReturn:
+        del number, frame
+        self._asked = True
+        raise _Stopped
+
+    def check(self) -> None:
+        """Raise _Stopped when a signal has come."""
+        if self._asked:
+            raise _Stopped
 
 
 @click.command()
@@ -91,8 +112,6 @@ def demo(
     for url in webhooks:
         _refuse_no_url(url)
     stay = sys.stdin.isatty() if stay is None else stay
-    for number in _ENDING:
-        signal.signal(number, _stop)
     screen = Screen()
     code = _play(screen, directory.resolve(), webhooks, rate, stay=stay)
     if code == _STOPPED:
@@ -112,6 +131,8 @@ def _play(
     """Run the demo and stop all of it; return the exit code."""
     with contextlib.ExitStack() as stack:
         try:
+            ending = _Ending()
+            ending.listen()
             pager = Pager()
             stack.callback(pager.close)
             stage = Stage(directory, [pager.url, *webhooks], rate)
@@ -119,11 +140,12 @@ def _play(
             pressed = stack.enter_context(keys())
             # The last in is the first out: impatience must not stop the stopping.
             stack.callback(_deafen)
-            show = _Show(screen, pager, stage, _names(webhooks))
+            show = _Show(screen, pager, stage, ending, _names(webhooks))
             show.open()
             show.tell()
             show.check()
             screen.say("next", _NEXT)
+            ending.check()
             if stay:
                 show.stay(pressed)
         except DemoError as error:
@@ -142,11 +164,17 @@ class _Show:
     """The story on the screen: opened, told, and told again on a key."""
 
     def __init__(
-        self, screen: Screen, pager: Pager, stage: Stage, others: dict[str, str]
+        self,
+        screen: Screen,
+        pager: Pager,
+        stage: Stage,
+        ending: _Ending,
+        others: dict[str, str],
     ) -> None:
         self._screen = screen
         self._pager = pager
         self._stage = stage
+        self._ending = ending
         self._site = Site(stage.app_url, stage.monitor_url, WINDOW)
         self._story = Story(self._site, pager, screen.say, self._tick, others)
 
@@ -234,6 +262,7 @@ class _Show:
             time.sleep(0.2)
 
     def _tick(self) -> None:
+        self._ending.check()
         for page in self._pager.news():
             self._screen.page(page)
         self._stage.processes.check()
