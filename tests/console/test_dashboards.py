@@ -167,18 +167,32 @@ def test_a_wrong_time_in_the_url_shows_the_usual_one_and_says_so(monitor):
     assert "isn&#39;t a valid time" in answer.body
 
 
+def rows_of(body):
+    """Return the text of a page, and its lines, a row of a table one of them."""
+    page = html.unescape(re.sub(r"<[^>]+>", " ", body.replace("<tr>", "\n")))
+    return page, [" ".join(row.split()) for row in page.splitlines()]
+
+
+def with_values(monitor):
+    """Return the values of a minute once there are some.
+
+    A quarter of an hour has a step a minute: a new monitor has no sample at one yet.
+    """
+    answer = monitor.get("/dashboards/team/values?from=now-1m")
+    there = any(row.startswith(EVIL) for row in rows_of(answer.body)[1])
+    return answer if there else None
+
+
 def test_without_scripts_a_chart_is_a_table_of_values(monitor):
     page = monitor.get("/dashboards/team?from=now-15m&var-x=a").body
     to = "team/values?from=now-15m&amp;var-x=a"
     assert f'<noscript><meta http-equiv="refresh" content="0; url={to}">' in page
     assert monitor.get("/dashboards/team/panels/1.svg").status == 404
-    answer = monitor.get("/dashboards/team/values?from=now-15m")
+    answer = until(lambda: with_values(monitor), 30, "a sample at a step of the chart")
     assert answer.status == 200
     assert "charts.js" not in answer.body
     assert EVIL not in answer.body
-    lined = answer.body.replace("<tr>", "\n")
-    page = html.unescape(re.sub(r"<[^>]+>", " ", lined))
-    rows = [" ".join(row.split()) for row in page.splitlines()]
+    page, rows = rows_of(answer.body)
     (evil,) = [row for row in rows if row.startswith(EVIL)]
     assert evil.split()[1:3] == ["9", "9"], "the highest, and the newest"
     assert any(row.startswith("Series, B ") for row in rows)
@@ -186,7 +200,8 @@ def test_without_scripts_a_chart_is_a_table_of_values(monitor):
     for said in ("No data in this time.", "60 series: the 24 largest are shown."):
         assert said in page
     assert "$nobody" in page, "what cannot be asked says why, beside the others"
-    assert "monitor started" in page, "what happened is there without a script too"
+    longer = monitor.get("/dashboards/team/values?from=now-15m").body
+    assert "monitor started" in longer, "what happened is there without a script too"
     assert monitor.get("/dashboards/team/values?from=tomorrow").status == 400
     assert monitor.get("/dashboards/nobody/values").status == 404
 
