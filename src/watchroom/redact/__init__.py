@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from watchroom.redact import errors, numbers, sentences, shapes, suspicion, vendors
 from watchroom.redact.names import Rank, flat, hides, rank
+from watchroom.redact.patterns import compiled
 from watchroom.redact.walk import MAX_TEXT, REDACTED, Limits, Walk, told
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 # Shorter values are words of the language, not secrets.
 _SHORTEST_VALUE, _SHORTEST_MIXED = 8, 6
-_MIXED = re.compile(r"(?=.*[A-Za-z]).*\d", re.DOTALL)
+_MIXED = compiled(r"(?=.*[A-Za-z]).*\d", re.DOTALL)
 _KNOWN_NAMES = 4096
 _LONGEST_CALL = 512
 # Half a MiB each at most.
@@ -26,42 +27,42 @@ _KNOWN_CLEAN = 1024
 _LONGEST_CLEAN = 256
 
 # Not "guest:**@", which somebody has masked already.
-_USERINFO = re.compile(r"(?<=://)(?![^\s\"'<>:@/]{0,64}:\*{2,16}@)[^\s\"'<>]{0,512}@")
+_USERINFO = compiled(r"(?<=://)(?![^\s\"'<>:@/]{0,64}:\*{2,16}@)[^\s\"'<>]{0,512}@")
 # Not "pkg@1.2.3", whose last part is a number, nor "git@host.example:team/repo.git",
 # nor "logo@2x.png" and "user@1000.service".
-_EMAIL = re.compile(
+_EMAIL = compiled(
     r"(?<![\w.%+-])[\w.%+-]{1,64}(?:@|%40)(?:[\w-]{1,63}\.){1,6}"
     r"(?!(?:css|gif|gz|html?|jpe?g|js|json|png|scope|service|slice|socket|svg|timer|toml"
     r"|txt|webp|whl|woff2?|ya?ml)(?![\w-]))[^\W\d_][\w-]{1,62}"
     r"(?![\w-])(?!\.\w)(?!:[\w.~-]{0,128}/)"
 )
-_QUERY = re.compile(r"(?<=[^\s?])\?([^\s\"'<>?]{1,4096})")
-_QUERY_VALUE = re.compile(r"=[^&;]*")
-_CREDENTIALS = re.compile(
+_QUERY = compiled(r"(?<=[^\s?])\?([^\s\"'<>?]{1,4096})")
+_QUERY_VALUE = compiled(r"=[^&;]*")
+_CREDENTIALS = compiled(
     r"(?i:\b(basic|bearer|token))(\s{1,4})"
     r"(?=[^\s\"',;]{0,512}[A-Z0-9=])([A-Za-z0-9._~+/=-]{8,4096})"
 )
-_HEADER = re.compile(
+_HEADER = compiled(
     r"(?i)\b((?:proxy[-_])?authorization|(?:set[-_])?cookie)"
     r"(\\{0,3}[\"']?\s{0,4}[:=]\s{0,4}\\{0,3}[\"']?)[^\n\"'\\]{1,8192}"
 )
-_SCHEMES = re.compile(r"\b(Digest|OAuth)(\s{1,4})(?=\w{1,32}=)[^\n]{1,4096}")
-_NAMED = re.compile(
+_SCHEMES = compiled(r"\b(Digest|OAuth)(\s{1,4})(?=\w{1,32}=)[^\n]{1,4096}")
+_NAMED = compiled(
     r"(?<!\w)(\d{0,3}[^\W\d][\w.-]{0,63})\\{0,3}(?:[\"'`]|\*{1,2})?\]?\s{0,4}"
     r"(?:=>|->|→|:=|[!=]?={1,2}|:)\s{0,4}"
 )
-_VALUE = re.compile(
+_VALUE = compiled(
     r"(?:b?(\\{0,3}(?:\"{3}|'{3}|[\"'`]))(?P<quoted>(?:(?!\1)(?:\\.|[^\\])){0,8192})"
     r"|(?P<bare>[^\s,;&)}\]\"'<>]{1,4096}))",
     re.DOTALL,
 )
 _OPENING = frozenset("{[(")
-_BRACKET = re.compile(r"[{}\[\]()]")
+_BRACKET = compiled(r"[{}\[\]()]")
 # PostgreSQL names columns and values so: "Key (lower(name), 5)=(…) already exists".
-_KEY_IS = re.compile(r"\)=\(([^\n]{1,4096})\)")
-_NAMES = re.compile(r"\w{1,64}")
-_NUMBERS = re.compile(r"[\d, -]{1,64}")
-_KEY_BLOCK = re.compile(
+_KEY_IS = compiled(r"\)=\(([^\n]{1,4096})\)")
+_NAMES = compiled(r"\w{1,64}")
+_NUMBERS = compiled(r"[\d, -]{1,64}")
+_KEY_BLOCK = compiled(
     r"Private-Lines: \d{1,4}(?:(?!Private-MAC)[^-]){0,8192}(?:Private-MAC: \w{0,128})?"
     r"|-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY[A-Z ]{0,16}-----[^-]{0,8192}"
     r"(?:-----END[A-Z0-9 -]{0,64})?"

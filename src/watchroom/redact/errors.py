@@ -10,6 +10,7 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from watchroom.redact.patterns import compiled
 from watchroom.redact.shapes import EVERYDAY, QUOTED, replaced, unlike_words
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ _AFTER = (
     "|is too (?:short|long)|value must be|value has an invalid|has too"
     "|already exists|is invalid|was unexpected|were unexpected"
 )
-_DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}")
+_DATE = compiled(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}")
 _MOST_STATEMENTS = 8
 
 
@@ -202,7 +203,7 @@ def _statements() -> re.Pattern[str]:
         rf"\b(?:(?:INSERT|REPLACE|MERGE)\s{{1,4}}INTO\b|UPDATE\s{{1,4}}{table}\s{{1,4}}SET\b"
         r"|(?:CREATE|ALTER)\s{1,4}(?:USER|ROLE)\b"
         r"|IDENTIFIED\s{1,4}(?:BY|WITH)\b|SET\s{1,4}PASSWORD\b"
-        r"|(?-i:CALL\s{1,4}[\w.]{1,128}\(|EXEC(?:UTE)?\s{1,4}[\w.]{1,128}\s{1,4}[N'@])"
+        r"|(?-i:CALL [\w.]{1,128}\(|EXEC(?:UTE)? [\w.]{1,128}\s{1,4}[N'@])"
         r"|(?P<reads>SELECT\b|DELETE\s{1,4}FROM\b))",
         re.IGNORECASE,
     )

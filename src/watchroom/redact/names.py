@@ -6,6 +6,8 @@ import re
 from enum import IntEnum
 from functools import cache
 
+from watchroom.redact.patterns import compiled
+
 
 class Rank(IntEnum):
     """How much a name says of its value.
@@ -45,13 +47,13 @@ _WEAK = (
     "auth|card|csrf|otp|pan|pin|session|sid|signature|(?:http|url)_(?:fragment|query)"
     "|query_string"
 )
-_STRONG_NAME = re.compile(
+_STRONG_NAME = compiled(
     rf"(?:^|_)(?:{_STRONG})(?:_|$)|passw|secret(?!ar)|token$|apikey"
     r"|authori[sz]ation|creditcard|privatekey|accesskey|accountkey"
 )
-_WEAK_NAME = re.compile(rf"(?:^|_)(?:{_WEAK})(?:_|$)")
+_WEAK_NAME = compiled(rf"(?:^|_)(?:{_WEAK})(?:_|$)")
 # "token_count", "cookie_consent", "no_password": told of a secret, and none itself.
-_ABOUT = re.compile(
+_ABOUT = compiled(
     r"_(?:age|algorithm|algorithms|angle|at|attempts|backend|backends|bits|brand|budget"
     r"|bytes|calls|changed|class|classes|column|consent|count|counts|country|created"
     r"|date|days|dir|disabled|domain|driver|duration|enabled|endpoint|engine|error"
@@ -66,9 +68,9 @@ _ABOUT = re.compile(
     r"|(?<!user)(?<!holder)(?<!card)_name$|(?:auth|card|otp|pan|pin)_id$"
     r"|^(?:has|is|max|min|needs|no|num|requires|with|without)_"
 )
-_NUMBERED = re.compile(r"(?:_id|_ids|_pk)$")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_NOT_WORD = re.compile(r"[\W_]+")
+_NUMBERED = compiled(r"(?:_id|_ids|_pk)$")
+_CAMEL = compiled(r"(?<=[a-z0-9])(?=[A-Z])")
+_NOT_WORD = compiled(r"[\W_]+")
 _TELLING = frozenset(
     (
         *("", "-", "?", "bad", "changed", "disabled", "empty", "enabled", "expired"),
@@ -79,14 +81,14 @@ _TELLING = frozenset(
         *("[filtered]", "[redacted]", "<hidden>", "<redacted>", "<secret>"),
     )
 )
-_MASKED = re.compile(r"[*•x.]{3,}", re.IGNORECASE)
-_EVERYDAY = re.compile(r"[a-z]{1,12}|[A-Z][a-z]{1,11}|\d{1,3}|[A-Za-z]{1,3}\d{1,2}")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d\b.{0,24}")
-_SMALL = re.compile(r"\d{1,9}")
-_DIRECTORY = re.compile(r"(?:[A-Za-z]:)?[/\\][\w./\\ -]*")
+_MASKED = compiled(r"[*•x.]{3,}", re.IGNORECASE)
+_EVERYDAY = compiled(r"[a-z]{1,12}|[A-Z][a-z]{1,11}|\d{1,3}|[A-Za-z]{1,3}\d{1,2}")
+_DATE = compiled(r"\d{4}-\d\d-\d\d\b.{0,24}")
+_SMALL = compiled(r"\d{1,9}")
+_DIRECTORY = compiled(r"(?:[A-Za-z]:)?[/\\][\w./\\ -]*")
 # How many tests passed, how many cookies there are.
-_COUNTED = re.compile(r"(?:^|_)(?:pass|cookies|credentials|secrets)$")
-_COUNT = re.compile(r"\d{1,3}")
+_COUNTED = compiled(r"(?:^|_)(?:pass|cookies|credentials|secrets)$")
+_COUNT = compiled(r"\d{1,3}")
 
 
 @cache

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from watchroom.redact.names import spoken, tells
+from watchroom.redact.patterns import compiled
 from watchroom.redact.shapes import EVERYDAY, QUOTED, replaced, unlike_words
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ _STOP = frozenset(
         *("via", "was", "when", "which", "with"),
     )
 )
-_MORE_DIGITS = re.compile(r"(?:[ ()/.-]{1,2}\d{1,14}){1,8}(?![\w=:])")
-_WORD = re.compile(r"[ \t]{1,2}([^\s,;&)}\]\"'<>|=:\[]{1,64})(?=[\s,;.&)}\]\"'<>|]|$)")
+_MORE_DIGITS = compiled(r"(?:[ ()/.-]{1,2}\d{1,14}){1,8}(?![\w=:])")
+_WORD = compiled(r"[ \t]{1,2}([^\s,;&)}\]\"'<>|=:\[]{1,64})(?=[\s,;.&)}\]\"'<>|]|$)")
 
 
 def hide(text: str, hides: Hides, mark: str) -> str:
@@ -191,7 +192,7 @@ def code(value: str) -> bool:
 
 
 _LONGEST_CALL = 512
-_WORDS_OF_CODE = re.compile(r"b?\"[^\"\n]{0,512}\"|b?'[^'\n]{0,512}'|\w{1,512}")
+_WORDS_OF_CODE = compiled(r"b?\"[^\"\n]{0,512}\"|b?'[^'\n]{0,512}'|\w{1,512}")
 
 
 @cache

@@ -9,6 +9,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+from watchroom.redact.patterns import compiled
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -41,12 +43,12 @@ _COMMANDS = (
     (r"openssl", r"-?pass(?:in|out)?[\s=\"',]{1,4}pass:"),
     (r"htpasswd", r"-\w{0,8}b\w{0,8} \S{1,256} \S{1,128} "),
 )
-EVERYDAY = re.compile(r"[A-Za-z]?[a-z]{0,15}|\d{1,5}|\d{1,4} [a-z]{1,8}")
-_DIGIT_AND_LETTER = re.compile(r"(?=.*\d)(?=.*[A-Za-z])", re.DOTALL)
-_TAME_FORM = re.compile(
+EVERYDAY = compiled(r"[A-Za-z]?[a-z]{0,15}|\d{1,5}|\d{1,4} [a-z]{1,8}")
+_DIGIT_AND_LETTER = compiled(r"(?=.*\d)(?=.*[A-Za-z])", re.DOTALL)
+_TAME_FORM = compiled(
     r"\d{4}-\d\d-\d\d.{0,24}|v?\d{1,4}(?:\.\d{1,4}){1,3}[\w.+-]{0,16}|[\d.]{1,8}[a-z]{1,3}"
 )
-_WORDY = re.compile(r"[A-Za-z]{1,24}\d{0,4}|\d{1,12}")
+_WORDY = compiled(r"[A-Za-z]{1,24}\d{0,4}|\d{1,12}")
 
 
 def unlike_words(value: str, least: int = 6) -> bool:
