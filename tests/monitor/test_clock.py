@@ -33,7 +33,7 @@ def watch(target, files, monitor, tmp_path):
     monitor.set = put
     files.job(target.address).write()
     monitor.start().ready()
-    until(lambda: monitor.value("count_over_time(m[1m])") >= 3)
+    until(lambda: (monitor.value("count_over_time(m[1m])") or 0) >= 3)
     return monitor
 
 
