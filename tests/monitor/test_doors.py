@@ -79,6 +79,8 @@ def test_a_crowd_that_says_nothing_whole_stops_nothing(
     files, monitor, target, pages, said
 ):
     """Case 14: at 1024 descriptors no question was answered, and no scrape done."""
+    # A scrape may take as long: each must have its descriptor, not a quick processor.
+    files.interval = "2s"
     files.job(target.address).write()
     monitor.start(
         preexec_fn=lambda: resource.setrlimit(

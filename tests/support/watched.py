@@ -52,10 +52,10 @@ def request(url, *, data=None, method=None, **headers):
 
 
 def until(true, seconds=10.0, what="it"):
-    """Return what `true` returns once that is true."""
+    """Return what `true` returns once that is true; no answer yet is not yet true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError, KeyError, IndexError):
+        with contextlib.suppress(OSError, KeyError, IndexError, TypeError):
             if found := true():
                 return found
         time.sleep(0.05)
