@@ -174,6 +174,15 @@ def test_a_window_reaches_the_rules_of_each_vital_that_takes_one():
         assert any("[77m]" in expr or "rate77m" in expr for expr in exprs), name
 
 
+HTTP = [vital.name for vital in VITALS if vital.group == "http"]
+
+
+@pytest.mark.parametrize("name", HTTP)
+def test_a_window_is_changed_alone_though_vitals_share_records(name):
+    made = planned(overrides={name: Override(window="77m")})
+    assert "rate77m" in str(vital_of(made, name).alerts[0].expr)
+
+
 def test_the_window_and_for_of_a_demo_reach_everything_but_the_watchdog():
     made = planned(window="30s", for_="5s")
     text = built(made)["rules/watchroom.yml"]
