@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,10 +13,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Chain]:
-    """The ledger's database migrated and seeded; nothing built or started yet."""
-    with chain(tmp_path) as made:
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ledger's database, migrated and seeded once."""
+    with chain(tmp_path_factory.mktemp("seeded")) as made:
         made.manage("migrate")
         made.manage("seed")
+    return made.directory / "data" / "ledger.db"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, seeded: Path) -> Iterator[Chain]:
+    """The ledger's database migrated and seeded; nothing built or started yet."""
+    with chain(tmp_path) as made:
+        (tmp_path / "data").mkdir()
+        shutil.copy(seeded, tmp_path / "data")
         yield made
