@@ -90,6 +90,15 @@ def test_calm_says_for_how_long():
     assert found.css == "ok"
 
 
+def test_what_is_over_its_limit_is_not_said_to_be_within_it():
+    near = tiled("close")._replace(words="close")
+    assert notes(said(tiles=[near])) == ["Close to its limit: Hits, 1"]
+    over = tiled("close")._replace(words="over the limit")
+    found = said(tiles=[tiled("ok"), over, near])
+    assert found.sentence == "No alerts firing, for 3 d 4 h"
+    assert notes(found)[0] == "Over the limit, no alert: Hits, 1"
+
+
 def test_idle_is_calm_and_blind_is_not():
     idle = said(tiles=[tiled("ok"), tiled("idle")])
     assert idle.sentence == "1 vital is within its limit, 1 idle, for 3 d 4 h"

@@ -401,8 +401,9 @@ def _calm(tiles: Sequence[Tile], now_ms: int, since_ms: int) -> Verdict:
     judged = [tile for tile in tiles if tile.state != "not applicable"]
     idle = [tile for tile in judged if tile.state == "idle"]
     close = [tile for tile in judged if tile.state == "close"]
-    if not judged:
-        return Verdict("ok", "●", f"No alerts firing, for {for_}", [])
+    notes = [_close(tile) for tile in close]
+    if not judged or any(tile.words != "close" for tile in close):
+        return Verdict("ok", "●", f"No alerts firing, for {for_}", notes)
     if idle and len(idle) == len(judged):
         return Verdict("ok", "●", "All quiet: no events to judge yet", [])
     count = len(judged) - len(idle)
@@ -411,5 +412,11 @@ def _calm(tiles: Sequence[Tile], now_ms: int, since_ms: int) -> Verdict:
         who = "The one vital" if not idle else "1 vital"
     what = "are within their limits" if count > 1 else "is within its limit"
     rest = f", {len(idle)} idle" if idle else ""
-    notes = [Note(f"Close to its limit: {tile.title}, {tile.value}") for tile in close]
     return Verdict("ok", "●", f"{who} {what}{rest}, for {for_}", notes)
+
+
+def _close(tile: Tile) -> Note:
+    if tile.words == "close":
+        return Note(f"Close to its limit: {tile.title}, {tile.value}")
+    # Its rule also asks for a number of events, or for time, or was paged before.
+    return Note(f"{tile.words.capitalize()}, no alert: {tile.title}, {tile.value}")
