@@ -89,10 +89,10 @@ def test_a_crowd_that_says_nothing_whole_stops_nothing(
     ).ready()
     until(lambda: monitor.value("up") == 1)
     with Crowd(monitor.port, 400, said):
-        start = time.monotonic()
         for _ in range(25):
+            start = time.monotonic()
             assert request(f"{monitor.url}/-/healthy").status == 200
-        assert time.monotonic() - start < 10
+            assert time.monotonic() - start < 5, "no place is waited for"
         target.paths["/metrics"] = "m 9\n"
         until(pages.messages, 15, "a scrape, a rule and a page")
         alert = [{"labels": {"alertname": "Posted"}}]
