@@ -80,8 +80,8 @@ def watchroom() -> None:
       watchroom drill HighErrorRate      inject the fault, time the page
       watchroom ack                      what fires now, and who is on it
 
-    Exit codes: 0 done, 1 refused, or a check or a drill failed, 2 the input is wrong or
-    nobody answers. `watchroom COMMAND --help` has examples and the codes of each.
+    Exit codes: 0 done, 1 refused, or a check or a drill failed, 2 wrong input or no
+    answer, 3 (check) cannot be verified here. `watchroom COMMAND --help` has details.
     """  # noqa: D301 - click's \b is a backspace
 
 
