@@ -251,9 +251,9 @@ class Formatter(logging.Formatter):
 def _texts(values: Iterable[object]) -> list[str]:
     """Return the texts among scalars, and the numbers that may be a card's."""
     return [
-        one if type(one) is str else str(one)
+        one if type(one) is str else f"{one:.0f}"
         for one in values
-        if type(one) is str or (type(one) is int and one >= LEAST_CARD)
+        if type(one) is str or (type(one) in {int, float} and one >= LEAST_CARD)
     ]
 
 

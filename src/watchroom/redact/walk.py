@@ -115,7 +115,10 @@ class Walk:
                 return REDACTED
             return number if -(1 << 63) <= number < 1 << 63 else _digits(number)
         if isinstance(value, float):
-            return float(value) if math.isfinite(value) else None
+            if not math.isfinite(value):
+                return None
+            card = value >= LEAST_CARD and numbers.card(_digits(int(value)))
+            return REDACTED if card else float(value)
         if isinstance(value, str):
             return self._text(str.__str__(value))
         if isinstance(value, bytes | bytearray):
