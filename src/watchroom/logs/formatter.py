@@ -253,7 +253,8 @@ def _texts(values: Iterable[object]) -> list[str]:
     return [
         one if type(one) is str else f"{one:.0f}"
         for one in values
-        if type(one) is str or (type(one) in {int, float} and one >= LEAST_CARD)
+        if type(one) is str
+        or ((type(one) is int or type(one) is float) and one >= LEAST_CARD)
     ]
 
 
