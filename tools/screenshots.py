@@ -1,16 +1,16 @@
 """Take the README's pictures from a running demo: `make screenshots`.
 
-Starts the demo's own stage, lets traffic run, photographs the first page when all is
-calm and again when the fault has fired, then every page that the navigation leads to,
-and stops everything. Needs chromium.
+Starts the demo's own stage, logs a browser in, lets traffic run, photographs the first
+page when all is calm and again when the fault has fired, then every page that the
+navigation leads to, and stops everything. Needs chromium.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import base64
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,66 +20,76 @@ from typing import TYPE_CHECKING
 
 from watchroom.demo.pager import Pager
 from watchroom.demo.stage import WINDOW, Stage
-from watchroom.demo.story import Site, Story
+from watchroom.demo.story import Site, Story, works
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from tests.support.browser import browsing  # noqa: E402 - it is beside this folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROOT = Path(__file__).resolve().parents[1]
+    from tests.support.browser import Browser
+
 IMAGES = ROOT / "docs" / "images"
-SIZES = {"desktop": "1280,900", "phone": "390,844"}
-QUIET = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
-    *("--no-first-run", "--disable-background-networking", "--disable-quic"),
-    *("--disable-component-update", "--disable-sync", "--virtual-time-budget=3000"),
-)
-
-
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+# What a page still draws when it is loaded.
+DRAWING_SECONDS = 2.0
 # By the entry of the navigation that they are behind; their paths beside the root.
 PAGES = {
     "dashboards/": ("dashboard", "dashboards/watchroom-charts?from=now-15m&to=now"),
     "alerts": ("alerts", "alerts"),
     "incidents/": ("incidents", "incidents/"),
+    "silences": ("silences", "silences"),
     "runbooks/": ("runbook", "runbooks/HighErrorRate"),
     "checklist": ("checklist", "checklist"),
 }
 
 
-def shoot(url: str, name: str, size: str, *, dark: bool = False) -> None:
+async def shoot(
+    browser: Browser, url: str, name: str, device: str, *, dark: bool = False
+) -> None:
     """Photograph `url` into docs/images/NAME.png."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        sys.exit("screenshots need chromium: apt-get install chromium")
+    width, height = SIZES[device]
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    await browser.do("Emulation.setEmulatedMedia", features=[scheme])
+    await browser.do(
+        "Emulation.setDeviceMetricsOverride",
+        width=width,
+        height=height,
+        deviceScaleFactor=1,
+        mobile=device == "phone",
+    )
+    await browser.do("Page.navigate", url=url)
+    await browser.until("document.readyState === 'complete'")
+    await asyncio.sleep(DRAWING_SECONDS)
+    picture = await browser.do("Page.captureScreenshot", format="png")
     target = IMAGES / f"{name}.png"
-    with tempfile.TemporaryDirectory() as profile:
-        subprocess.run(
-            [
-                *(browser, *QUIET, f"--user-data-dir={profile}"),
-                *(f"--window-size={size}", f"--screenshot={target}"),
-                f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-                url,
-            ],
-            check=True,
-            stderr=subprocess.DEVNULL,
-        )
+    target.write_bytes(base64.b64decode(picture["data"]))
     print(f"→ {target.relative_to(ROOT)}", flush=True)
 
 
-def photograph(site: Site, story: Story, seconds: float) -> None:
+async def photograph(stage: Stage, site: Site, story: Story, seconds: float) -> None:
     """Take every picture: calm, then firing, at desktop and phone size."""
-    story.normal(seconds)
-    for device, size in SIZES.items():
-        shoot(site.monitor, f"calm-{device}", size)
-    site.fault("errors", "30%")
-    story.wait("firing", lambda: site.state() == "firing", 60, "the alert is not")
-    story.wait("seen", _after(8), 20, "")
-    for device, size in SIZES.items():
-        shoot(site.monitor, f"firing-{device}", size)
-        shoot(site.monitor, f"firing-{device}-dark", size, dark=True)
-    root = site.monitor.rstrip("/")
-    for name, path in pages(root):
-        shoot(f"{root}/{path}", f"{name}-desktop", SIZES["desktop"])
-        shoot(f"{root}/{path}", f"{name}-phone-dark", SIZES["phone"], dark=True)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        async with browsing(Path(profile), stage.login_link()) as browser:
+            await browser.js("document.querySelector('form.login button').click()")
+            await browser.until("document.querySelector('form.login') === null")
+            story.normal(seconds)
+            for device in SIZES:
+                await shoot(browser, site.monitor, f"calm-{device}", device)
+            site.fault("errors", "30%")
+            story.wait("firing", lambda: site.state() == "firing", 60, "it is not")
+            story.wait("seen", _after(12), 20, "")
+            for device in SIZES:
+                name = f"firing-{device}"
+                await shoot(browser, site.monitor, name, device)
+                await shoot(browser, site.monitor, f"{name}-dark", device, dark=True)
+            root = site.monitor.rstrip("/")
+            for name, path in pages(root):
+                url = f"{root}/{path}"
+                await shoot(browser, url, f"{name}-desktop", "desktop")
+                await shoot(browser, url, f"{name}-phone-dark", "phone", dark=True)
 
 
 def pages(root: str) -> list[tuple[str, str]]:
@@ -116,7 +126,11 @@ def main() -> None:
         stage.start()
         story.wait("start", site.answers, 45, "the app does not answer")
         stage.load()
-        photograph(site, story, options.seconds)
+        ready = lambda: works(stage.exporter_url, stage.site_url)  # noqa: E731
+        story.wait("start", ready, 45, "a part does not work")
+        stage.watch()
+        story.wait("start", site.watches, 45, "the monitor does not answer")
+        asyncio.run(photograph(stage, site, story, options.seconds))
     finally:
         stage.stop()
         pager.close()
