@@ -31,6 +31,7 @@ PACKAGES = {
     "systemd-tmpfiles": "systemd",
     "/usr/lib/postgresql/*/bin/initdb": "postgresql",
 }
+_STEAL = ("--dist", "worksteal")
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -104,8 +105,9 @@ def step(name: str, *argv: str, fine: tuple[int, ...] = (0,)) -> bool:
 def run_pytest(extra: list[str], *, fast: bool, no_skips: bool, cov: bool) -> bool:
     """Run the tests; list the skips at the end.
 
-    Most wait for processes, so three at once keep two cores busy; the few that compare
-    moments of real time run alone afterwards.
+    Most wait for processes, so four at once keep two cores busy; the few that compare
+    moments of real time run alone afterwards. What is marked `matrix` is run by
+    tools/matrix.py: here other chains go the same way.
     """
     skips: list[str] = []
     passed = True
@@ -113,7 +115,7 @@ def run_pytest(extra: list[str], *, fast: bool, no_skips: bool, cov: bool) -> bo
     append = ["--cov-append"] if cov else []
     only = " and not slow" if fast else ""
     for name, select, words in (
-        ("pytest", f"not serial{only}", ["-n", "3", "--dist", "worksteal"]),
+        ("pytest", f"not serial and not matrix{only}", ["-n", "4", *_STEAL]),
         ("pytest, one at a time", f"serial{only}", ["-n", "0", *append]),
     ):
         log = ROOT / ".pytest-skips"

@@ -10,7 +10,7 @@ from tests.support.chain import until
 if TYPE_CHECKING:
     from tests.support.chain import Chain
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.matrix]
 
 
 def test_failed_requests_page_and_good_ones_resolve(ledger: Chain) -> None:
