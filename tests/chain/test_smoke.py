@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.matrix]
 
 
-def test_failed_requests_page_and_good_ones_resolve(ledger: Chain) -> None:
+def test_failed_requests_page(ledger: Chain) -> None:
     ledger.build("--interval", "1s", "--window", "10s", "--for", "2s")
     ledger.start_exporter()
     ledger.start_app()
@@ -25,5 +25,3 @@ def test_failed_requests_page_and_good_ones_resolve(ledger: Chain) -> None:
     ledger.fault(errors="40%")
     page = ledger.hook.wait("watchroom", "HighErrorRate", "firing", 60)
     assert page.labels["severity"] == "critical"
-    ledger.fault(errors=None)
-    ledger.hook.wait("watchroom", "HighErrorRate", "resolved", 120)
