@@ -205,14 +205,7 @@ class _Monitor:
         self, scrapes: aiohttp.ClientSession, pages: aiohttp.ClientSession
     ) -> tuple[Services, Jobs, Evaluator]:
         loaded, store = self._loaded, self._store
-        judging, answering = (
-            Engine(
-                max_samples=_MOST_SAMPLES,
-                timeout_seconds=seconds,
-                subquery_step_seconds=loaded.evaluation_seconds,
-            )
-            for seconds in (_RULE_SECONDS, _QUERY_SECONDS)
-        )
+        judging, answering = map(self._engine, (_RULE_SECONDS, _QUERY_SECONDS))
         paging = self._paging(pages, lambda: services.config)
         notifier, oncall = paging.notifier, paging.oncall
         rules = RuleManager(
@@ -235,11 +228,7 @@ class _Monitor:
         services = Services(
             config=loaded,
             store=store,
-            queries=Queries(
-                store,
-                answering,
-                seconds=_QUERY_SECONDS,
-            ),
+            queries=Queries(store, answering, seconds=_QUERY_SECONDS),
             engines={"rules": judging, "queries": answering},
             rules=rules,
             dispatcher=paging.dispatcher,
@@ -265,6 +254,13 @@ class _Monitor:
             pulse=pulse,
         )
         return services, jobs, evaluator
+
+    def _engine(self, seconds: float) -> Engine:
+        return Engine(
+            max_samples=_MOST_SAMPLES,
+            timeout_seconds=seconds,
+            subquery_step_seconds=self._loaded.evaluation_seconds,
+        )
 
     def _paging(
         self, pages: aiohttp.ClientSession, config: Callable[[], Loaded]

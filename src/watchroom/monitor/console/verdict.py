@@ -125,16 +125,15 @@ def verdict(
     if not watching:
         return _unwatched()
     lasting = [one for one in incidents if _lasts(one)]
-    lead = lasting[0] if lasting and not _outranked(lasting[0], firing) else None
-    if firing and lead is None:
+    if firing and (not lasting or _outranked(lasting[0], firing)):
         name, began = _name(firing[0]), firing[0].active_at_ms
         since = max(began, fired.get(name, 0))
         found = _firing(firing, now_ms, since)
         incident = next((one for one in incidents if name in one.names), None)
     elif lasting:
-        incident = lead or lasting[0]
-        name, began = (*incident.names, "")[0], incident.failed_ms
-        since = incident.detected_ms
+        incident = lasting[0]
+        name = (*incident.names, "")[0]
+        began, since = incident.failed_ms, incident.detected_ms
         found = _lasting(incident, firing, now_ms)
     else:
         found = _at_rest(pending, tiles, now_ms, calm_since_ms, waits, runbooks)
@@ -143,9 +142,9 @@ def verdict(
     heard = [_silence(silenced[one]) for one in names if one in silenced]
     if names and not heard:
         heard = told(names, began, since, entries, known, people)
-    rest = [one for one in incidents if one is not incident]
+    others = _others(incidents, incident)
     return found._replace(
-        notes=[*found.notes, *heard, *_answered(incident), *_others(rest)],
+        notes=[*found.notes, *heard, *_answered(incident), *others],
         answer=incident if incident and incident.state == "firing" else None,
         can_silence=bool(incident and incident.group) and name not in silenced,
         runbook=name if name in runbooks else "",
@@ -207,12 +206,16 @@ def _outranked(incident: Incident, firing: Sequence[AlertView]) -> bool:
     return incident.priority >= worst
 
 
-def _others(incidents: Sequence[Incident]) -> list[Note]:
+def _others(
+    incidents: Sequence[Incident], shown_already: Incident | None = None
+) -> list[Note]:
     """Return the other open incidents, the most urgent first."""
     shown = [
         one
         for one in incidents
-        if one.firing or one.unseen or not one.alerts  # else its end is looked at
+        if one is not shown_already
+        # Else its end is looked at.
+        and (one.firing or one.unseen or not one.alerts)
     ]
     notes = []
     for one in shown[:_MOST_OTHERS]:
