@@ -43,7 +43,6 @@ _GUESSED = (
     "the app does not know the exporter's token, so kinds of checks are guessed and "
     "durations unknown: give both the same WATCHROOM_TOKEN_FILE"
 )
-_SOFT = frozenset({"cache", "broker"})
 _WORDS = {"ok": 1.0, "error": 0.0}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -18,7 +17,6 @@ _EQUAL = {"keepequal", "dropequal"}
 _CASE = {"lowercase", "uppercase"}
 _BY_NAME = {"labeldrop", "labelkeep"}
 ACTIONS = _WRITE | _BY_NAME | {"keep", "drop", "labelmap"}
-_VARIABLE = re.compile(r"\$(?:\{\w+\}|\w+)")
 
 
 class RelabelConfig(

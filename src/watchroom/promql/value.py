@@ -31,21 +31,17 @@ def _exponential(value: float) -> str:
 
 def format_float(value: float) -> str:
     """Return `value` as the HTTP API does: exponents below 1e-6 and from 1e21 on."""
-    special = _special(value)
-    if special is not None:
-        return special
-    size = abs(value)
-    if size != 0 and (size < 1e-6 or size >= 1e21):
-        return _exponential(value)
-    return format_plain(value)
+    return _within(value, 1e-6, 1e21)
 
 
 def format_general(value: float) -> str:
     """Return `value` as Go's ``%g``: exponents below 1e-4 and from 1e6 on."""
-    special = _special(value)
-    if special is not None:
-        return special
+    return _within(value, 1e-4, 1e6)
+
+
+def _within(value: float, least: float, most: float) -> str:
+    """Return `value` plainly from `least` to below `most`, else with an exponent."""
     size = abs(value)
-    if size != 0 and (size < 1e-4 or size >= 1e6):
+    if math.isfinite(value) and size != 0 and (size < least or size >= most):
         return _exponential(value)
     return format_plain(value)

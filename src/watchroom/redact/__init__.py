@@ -154,7 +154,6 @@ class Redactor:
         if " -" in text or "set " in text or "'-" in text or '"-' in text:
             text = shapes.commands(text, self.hides, REDACTED)
         return errors.hide(text, REDACTED)
-        return text
 
     def suspects(self, text: str) -> bool:
         """Return whether the method `text` may find anything here; quickly."""
