@@ -18,9 +18,9 @@ from watchroom.cli import COMMANDS, watchroom
 from watchroom.cli.ask import Answer, AskError, ask, refusal, url_of
 from watchroom.cli.token import exporter_token
 from watchroom.errors import ConfigError, MissingExtraError
-from watchroom.formats import rundir
 from watchroom.formats.manifest import nearest
 from watchroom.prove import client
+from watchroom.runtime import directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -246,7 +246,7 @@ def test_what_no_silence_could_be_ended_for_is_said(peer: Peer) -> None:
 def test_the_exporters_token_is_found_in_the_directory_of_its_deployment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rundir, "SYSTEM", tmp_path)  # /run is not ours to write to
+    monkeypatch.setattr(directory, "SYSTEM", tmp_path)  # /run is not ours to write to
     for name in ("shop", "shop-staging"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "token").write_text(f"of {name}\n")

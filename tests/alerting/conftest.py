@@ -9,8 +9,8 @@ import pytest
 from tests.support.sample_rows import SampleRows
 
 from watchroom.formats import rulefile
-from watchroom.monitor.rules import RuleManager
-from watchroom.monitor.state import StateDB
+from watchroom.monitor.rules.manager import RuleManager
+from watchroom.monitor.state.database import StateDB
 from watchroom.promql.engine import Engine
 
 

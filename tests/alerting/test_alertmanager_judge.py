@@ -14,9 +14,9 @@ from tests.support.ports import free_port
 from tests.support.servers import eventually, get_json, post_json, running
 
 from watchroom.formats import alertmanager
-from watchroom.monitor import webhook
-from watchroom.monitor.alerts import Alert
-from watchroom.monitor.dispatch import Dispatcher
+from watchroom.monitor.alert import Alert
+from watchroom.monitor.dispatch.dispatcher import Dispatcher
+from watchroom.monitor.notify import webhook
 from watchroom.promql.model import labels_of
 
 CONFIG = """

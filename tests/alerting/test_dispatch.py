@@ -4,9 +4,9 @@ receivers that refuse, configurations that change, processes that end."""
 from __future__ import annotations
 
 from watchroom.formats import alertmanager
-from watchroom.monitor.aggregation import DeliveryKey, Told
-from watchroom.monitor.alerts import Alert
-from watchroom.monitor.dispatch import Dispatcher
+from watchroom.monitor.alert import Alert
+from watchroom.monitor.dispatch.dispatcher import Dispatcher
+from watchroom.monitor.dispatch.group import DeliveryKey, Told
 from watchroom.promql.model import labels_of
 
 CONFIG = """

@@ -6,9 +6,9 @@ import pytest
 
 from watchroom.errors import StoreError
 from watchroom.formats import alertmanager
-from watchroom.monitor.dispatch import Dispatcher
-from watchroom.monitor.heartbeat import watchful
-from watchroom.monitor.oncall.paging import USUAL
+from watchroom.monitor.dispatch.dispatcher import Dispatcher
+from watchroom.monitor.dispatch.watchdog import watchful
+from watchroom.monitor.oncall.escalation import USUAL
 
 RULES = """
 groups:

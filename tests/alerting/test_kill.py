@@ -18,7 +18,7 @@ from tests.support.listener import listening
 from tests.support.servers import eventually
 
 from watchroom.monitor.oncall.records import Records
-from watchroom.monitor.state import StateDB
+from watchroom.monitor.state.database import StateDB
 
 ROOT = Path(__file__).parents[2]
 RULES = """

@@ -18,16 +18,16 @@ from tests.support.listener import Listener, listening
 from tests.support.ports import free_port
 
 from watchroom.formats import alertmanager
-from watchroom.monitor import webhook
-from watchroom.monitor.aggregation import DeliveryKey, Notification
-from watchroom.monitor.alerts import Alert
-from watchroom.monitor.dispatch import Dispatcher
-from watchroom.monitor.ledger import Ledger
-from watchroom.monitor.notify import Notifier, Pace
-from watchroom.monitor.oncall.paging import Standing
+from watchroom.monitor.alert import Alert
+from watchroom.monitor.dispatch.dispatcher import Dispatcher
+from watchroom.monitor.dispatch.group import DeliveryKey, Notification
+from watchroom.monitor.notify import webhook
+from watchroom.monitor.notify.ledger import Ledger
+from watchroom.monitor.notify.notifier import Notifier, Pace
+from watchroom.monitor.notify.webhook import Attempt
+from watchroom.monitor.oncall.escalation import Standing
 from watchroom.monitor.oncall.records import Records
-from watchroom.monitor.state import StateDB
-from watchroom.monitor.webhook import Attempt
+from watchroom.monitor.state.database import StateDB
 from watchroom.promql.model import labels_of
 
 PACE = Pace(first=0.05, longest=0.2, timeout=0.4)
@@ -658,7 +658,9 @@ def test_a_url_is_shown_without_what_opens_it(url, shown):
 
 
 def test_the_ledger_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("watchroom.monitor.ledger.KEPT", 50)  # 10,000 take a minute
+    monkeypatch.setattr(
+        "watchroom.monitor.notify.ledger.KEPT", 50
+    )  # 10,000 take a minute
     with StateDB(tmp_path) as state:
         ledger = Ledger(state)
         old = round(time.time() * 1000) - 40 * 86_400_000
@@ -693,7 +695,9 @@ def test_the_ledger_is_bounded(tmp_path, monkeypatch):
 
 
 def test_a_heartbeat_drives_no_page_out_of_the_ledger(tmp_path, monkeypatch):
-    monkeypatch.setattr("watchroom.monitor.ledger.KEPT", 50)  # 10,000 take a minute
+    monkeypatch.setattr(
+        "watchroom.monitor.notify.ledger.KEPT", 50
+    )  # 10,000 take a minute
     with StateDB(tmp_path) as state:
         ledger = Ledger(state)
 

@@ -16,8 +16,7 @@ import pytest
 from tests.support.certificates import Certificate
 from tests.support.receivers import MailServer, PagerDuty, Slack, serving
 
-from watchroom import smtp
-from watchroom.formats import alertmanager, texts
+from watchroom.formats import alertmanager
 from watchroom.formats.alertmanager import (
     Alertmanager,
     EmailConfig,
@@ -28,18 +27,19 @@ from watchroom.formats.alertmanager import (
     TlsConfig,
 )
 from watchroom.formats.manifest import Inputs, Manifest
-from watchroom.formats.pagerduty import dedup_key
-from watchroom.monitor.aggregation import DeliveryKey, Notification
-from watchroom.monitor.alerts import Alert
-from watchroom.monitor.dispatch import Dispatcher
-from watchroom.monitor.integration import Wire
-from watchroom.monitor.ledger import Ledger
-from watchroom.monitor.mail import Mail
-from watchroom.monitor.notify import Notifier, Pace
-from watchroom.monitor.outside import outside_links
-from watchroom.monitor.pagerduty import PagerDuty as PagerDuty_
-from watchroom.monitor.slack import Slack as Slack_
-from watchroom.monitor.state import StateDB
+from watchroom.messages import smtp, texts
+from watchroom.messages.pagerduty import dedup_key
+from watchroom.monitor.alert import Alert
+from watchroom.monitor.dispatch.dispatcher import Dispatcher
+from watchroom.monitor.dispatch.group import DeliveryKey, Notification
+from watchroom.monitor.notify.email import Mail
+from watchroom.monitor.notify.integration import Wire
+from watchroom.monitor.notify.ledger import Ledger
+from watchroom.monitor.notify.links import outside_links
+from watchroom.monitor.notify.notifier import Notifier, Pace
+from watchroom.monitor.notify.pagerduty import PagerDuty as PagerDuty_
+from watchroom.monitor.notify.slack import Slack as Slack_
+from watchroom.monitor.state.database import StateDB
 from watchroom.promql.model import labels_of
 
 NOTES = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from watchroom.monitor import silences
-from watchroom.monitor.silences import Silence, SilenceError, Silences
-from watchroom.monitor.state import StateDB
+from watchroom.monitor.routing import silences
+from watchroom.monitor.routing.silences import Silence, SilenceError, Silences
+from watchroom.monitor.state.database import StateDB
 from watchroom.promql.model import Matcher, labels_of
 
 HOUR = 3_600_000

@@ -12,8 +12,8 @@ import pytest
 from tests.support.watched import until
 
 from watchroom.errors import StoreError
-from watchroom.monitor.schema import FORMAT, SCRIPTS
-from watchroom.monitor.state import MOST_WAITING, StateDB
+from watchroom.monitor.state.database import MOST_WAITING, StateDB
+from watchroom.monitor.state.schema import FORMAT, SCRIPTS
 
 
 def insert(name):
@@ -192,8 +192,8 @@ def test_a_script_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
         "CREATE TABLE half (id INTEGER); CREATE TABLE half (id INTEGER);",
     )
     with monkeypatch.context() as patched:
-        patched.setattr("watchroom.monitor.state.SCRIPTS", wrong)
-        patched.setattr("watchroom.monitor.state.FORMAT", FORMAT + 1)
+        patched.setattr("watchroom.monitor.state.database.SCRIPTS", wrong)
+        patched.setattr("watchroom.monitor.state.database.FORMAT", FORMAT + 1)
         with pytest.raises(StoreError, match="half already exists"):
             StateDB(tmp_path)
     with StateDB(tmp_path) as state:

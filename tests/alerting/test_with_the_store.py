@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from watchroom.formats import rulefile
-from watchroom.monitor.rules import RuleManager
-from watchroom.monitor.state import StateDB
+from watchroom.monitor.rules.manager import RuleManager
+from watchroom.monitor.state.database import StateDB
 from watchroom.monitor.store import Store
 from watchroom.promql.engine import Engine
 from watchroom.promql.model import labels_of

@@ -22,17 +22,17 @@ from watchroom.catalogue import load
 from watchroom.derive.files import files
 from watchroom.derive.plan import plan
 from watchroom.derive.site import Receiver, Site
-from watchroom.exporter.access import Listen, Token
-from watchroom.exporter.disks import Disks
+from watchroom.exporter.collect.supervisor import Child
 from watchroom.exporter.drills import Drills
 from watchroom.exporter.faults import Faults
-from watchroom.exporter.merge import Merger
-from watchroom.exporter.probe import Sites
-from watchroom.exporter.scrape import PARTS, Scrape
+from watchroom.exporter.machine.disks import Disks
+from watchroom.exporter.machine.workload import Live, Workload
+from watchroom.exporter.metrics import PARTS, Scrape
+from watchroom.exporter.probe.site import Sites
+from watchroom.exporter.processes.merge import Merger
 from watchroom.exporter.server import Server, Services
 from watchroom.exporter.sources import Sources
-from watchroom.exporter.supervision import Child
-from watchroom.exporter.workload import Live, Workload
+from watchroom.exporter.token import Listen, Token
 from watchroom.formats.manifest import Inputs
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import pytest
 from tests.support.app import ROOT
 
 from watchroom import conf
-from watchroom.exporter import origins
-from watchroom.exporter.merge import Merger
-from watchroom.formats import rundir
-from watchroom.formats.slots import ProcessFile
+from watchroom.exporter.processes import origins
+from watchroom.exporter.processes.merge import Merger
+from watchroom.runtime import directory as rundir
+from watchroom.runtime.slots import ProcessFile
 
 SETTINGS = """
 SECRET_KEY = "of a test"
@@ -49,7 +49,7 @@ COUNT = f"""
 import django
 django.setup()
 {WHERE}
-from watchroom.exporter.merge import Merger
+from watchroom.exporter.processes.merge import Merger
 merger = Merger(conf.runtime_dir(found), found.name)
 print(json.dumps(merger.processes()))
 """

@@ -4,7 +4,7 @@ import pytest
 
 from watchroom import conf
 from watchroom.errors import ConfigError
-from watchroom.formats import rundir
+from watchroom.runtime import directory
 
 URL = "https://hooks.example/T0/B0/very-secret"
 
@@ -82,19 +82,19 @@ def test_a_limit_reaches_the_edges():
 
 
 def test_a_runtime_directory_of_another_user_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(rundir, "MEMORY", tmp_path)  # stands in for /dev/shm
+    monkeypatch.setattr(directory, "MEMORY", tmp_path)  # stands in for /dev/shm
     place = tmp_path / "watchroom-0-shop"
     place.symlink_to("/tmp")
 
     with pytest.raises(ConfigError, match="another user"):
-        rundir.prepare(place)
+        directory.prepare(place)
 
 
 def test_a_runtime_directory_is_made_for_the_group(tmp_path):
     place = tmp_path / "a" / "b"
 
-    rundir.prepare(place)
-    rundir.prepare(place)
+    directory.prepare(place)
+    directory.prepare(place)
 
     assert place.stat().st_mode & 0o7777 == 0o2770
 

@@ -17,7 +17,7 @@ from tests.support.proxy import proxied
 from tests.support.watched import Files, Monitor, Target, request
 
 from watchroom.callers import Attempts
-from watchroom.monitor.sessions import LINK_SECONDS, Sessions
+from watchroom.monitor.access.sessions import LINK_SECONDS, Sessions
 
 HTML = {"Accept": "text/html"}
 

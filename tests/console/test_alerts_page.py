@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from watchroom.monitor.alerts import Alert, AlertStatusView
+from watchroom.monitor.alert import Alert, AlertStatusView
 from watchroom.monitor.console.alerts import lines, muted_of, posted
-from watchroom.monitor.rule_views import AlertView, RuleView
+from watchroom.monitor.rules.views import AlertView, RuleView
 
 EVIL = "<script>x</script>"
 

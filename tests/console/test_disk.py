@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from watchroom.monitor.console import disk as disks
-from watchroom.monitor.console.disk import Disk
-from watchroom.monitor.ledger import Ledger
+from watchroom.monitor.console.overview import disk as disks
+from watchroom.monitor.console.overview.disk import Disk
+from watchroom.monitor.notify.ledger import Ledger
 from watchroom.monitor.oncall.records import Records
-from watchroom.monitor.proofs import Proofs
-from watchroom.monitor.state import StateDB
+from watchroom.monitor.state.database import StateDB
+from watchroom.monitor.state.proofs import Proofs
 
 
 @pytest.fixture

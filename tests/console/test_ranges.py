@@ -8,8 +8,13 @@ import pytest
 from multidict import MultiDict
 
 from watchroom.formats.grafana import Dashboard, Templating, Variable
-from watchroom.monitor.console.ranges import POINTS, PRESETS, RangeError, parse
-from watchroom.monitor.console.variables import VariableError, chosen, filled
+from watchroom.monitor.console.dashboards.ranges import (
+    POINTS,
+    PRESETS,
+    RangeError,
+    parse,
+)
+from watchroom.monitor.console.dashboards.variables import VariableError, chosen, filled
 
 NOW = 1_700_000_000.0
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from watchroom.monitor.alerts import Alert, AlertStatusView
+from watchroom.monitor.alert import Alert, AlertStatusView
 from watchroom.monitor.console.silenced import by_alert, in_force, lines, over_incident
-from watchroom.monitor.oncall import moves
-from watchroom.monitor.silences import Silence, Silences
+from watchroom.monitor.oncall import transitions
+from watchroom.monitor.routing.silences import Silence, Silences
 from watchroom.promql.model import Matcher, labels_of
 
 NOW = 1_700_000_000_000
@@ -51,7 +51,7 @@ def test_a_list_names_what_each_one_keeps_from_receivers_now():
 
 def test_an_incident_is_silenced_by_what_matches_its_alerts_ended_or_not():
     alert = view(env="prod").alert
-    incident = moves.opened(1, alert, (), began_ms=None, now_ms=NOW)
+    incident = transitions.opened(1, alert, (), began_ms=None, now_ms=NOW)
     found, (name, _) = silences(silence(env="prod"), silence(env="staging"))
     assert [one.id for one in over_incident(incident, found, (), NOW)] == [name]
     (key,) = incident.alerts
@@ -64,7 +64,8 @@ def test_an_incident_is_silenced_by_what_matches_its_alerts_ended_or_not():
 def test_one_opened_by_hand_is_silenced_by_what_matches_its_own_alert():
     page = view(incident="1", env="prod")
     incident = replace(
-        moves.by_hand(1, "no power", "P1", "Sue", NOW), pages=[page.alert.fingerprint]
+        transitions.by_hand(1, "no power", "P1", "Sue", NOW),
+        pages=[page.alert.fingerprint],
     )
     found, (name,) = silences(silence(env="prod"))
     assert [one.id for one in over_incident(incident, found, [page], NOW)] == [name]

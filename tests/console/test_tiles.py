@@ -8,11 +8,11 @@ import pytest
 from tests.support.plans import built, planned
 
 from watchroom.formats import grafana
-from watchroom.monitor.console.gather import Reading
-from watchroom.monitor.console.panels import Panel, panels_of
-from watchroom.monitor.console.spark import spark
-from watchroom.monitor.console.tiles import tile
-from watchroom.monitor.rule_views import AlertView
+from watchroom.monitor.console.overview.panels import Panel, panels_of
+from watchroom.monitor.console.overview.readings import Reading
+from watchroom.monitor.console.overview.spark import spark
+from watchroom.monitor.console.overview.tiles import tile
+from watchroom.monitor.rules.views import AlertView
 
 NOW = 1_000_000_000
 ERRORS = Panel(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from watchroom.monitor.alerts import Alert
-from watchroom.monitor.console.changes import changes
-from watchroom.monitor.console.gather import Transition
-from watchroom.monitor.console.spark import spark
-from watchroom.monitor.console.tiles import Tile
+from watchroom.monitor.alert import Alert
+from watchroom.monitor.console.overview.changes import changes
+from watchroom.monitor.console.overview.readings import Transition
+from watchroom.monitor.console.overview.spark import spark
+from watchroom.monitor.console.overview.tiles import Tile
+from watchroom.monitor.console.overview.verdict import Note, verdict
 from watchroom.monitor.console.values import Said
-from watchroom.monitor.console.verdict import Note, verdict
-from watchroom.monitor.dispatch import DeliveryKey
-from watchroom.monitor.ledger import Entry
-from watchroom.monitor.oncall import moves
-from watchroom.monitor.rule_views import AlertView
-from watchroom.monitor.silences import Silence
+from watchroom.monitor.dispatch.dispatcher import DeliveryKey
+from watchroom.monitor.notify.ledger import Entry
+from watchroom.monitor.oncall import transitions
+from watchroom.monitor.routing.silences import Silence
+from watchroom.monitor.rules.views import AlertView
 
 NOW = 1_000_000_000
 
@@ -76,7 +76,9 @@ def incident(number, name="A", **changes):
     labels = (("alertname", name), ("priority", "P1"), ("severity", "critical"))
     texts = (("description", "The nightly copy."), ("summary", "no backup"))
     fires = Alert(labels, texts, NOW - 120_000, None, NOW)
-    opened = moves.opened(number, fires, labels[:1], began_ms=None, now_ms=NOW - 60_000)
+    opened = transitions.opened(
+        number, fires, labels[:1], began_ms=None, now_ms=NOW - 60_000
+    )
     return replace(opened, **changes)
 
 
@@ -146,7 +148,7 @@ def test_what_waits_for_an_answer_can_be_answered_and_then_says_who_did_and_when
 
 
 def test_what_is_open_though_no_rule_fires_comes_before_calm():
-    posted, by_hand = incident(7), moves.by_hand(8, "no power", "P2", "Sue", NOW)
+    posted, by_hand = incident(7), transitions.by_hand(8, "no power", "P2", "Sue", NOW)
     found = said(
         [alert("B", "pending", 5)],
         [tiled("ok")],
@@ -268,7 +270,7 @@ def test_what_changed_is_one_list_with_the_connection_spelled_out():
 
 
 def test_an_urgent_incident_comes_before_what_fires_and_the_rest_is_linked():
-    by_hand = replace(moves.by_hand(8, "no power", "P1", "Sue", NOW), pages=["x"])
+    by_hand = replace(transitions.by_hand(8, "no power", "P1", "Sue", NOW), pages=["x"])
     warning = alert("Z", "firing", 40, priority="P2")
     found = said(
         [warning],
@@ -290,7 +292,7 @@ def test_an_urgent_incident_comes_before_what_fires_and_the_rest_is_linked():
 
 def test_no_open_incident_is_left_out_of_calm_and_many_are_counted():
     mitigated = [
-        replace(moves.by_hand(n, f"n{n}", "P2", "Sue", NOW), state="mitigated")
+        replace(transitions.by_hand(n, f"n{n}", "P2", "Sue", NOW), state="mitigated")
         for n in range(1, 8)
     ]
     found = said(tiles=[tiled("ok")], incidents=mitigated)
@@ -301,7 +303,7 @@ def test_no_open_incident_is_left_out_of_calm_and_many_are_counted():
 
 def test_an_incident_that_somebody_opened_and_is_on_is_shown_until_it_ends():
     done = replace(
-        moves.by_hand(8, "no power", "P1", "Sue", NOW),
+        transitions.by_hand(8, "no power", "P1", "Sue", NOW),
         state="acknowledged",
         acknowledged_by="Sue",
     )

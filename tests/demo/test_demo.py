@@ -110,7 +110,7 @@ def test_sigterm_stops_everything(tmp_path) -> None:
 def test_a_signal_that_comes_while_a_child_is_forked_stops_it_too() -> None:
     code = (
         "import os, signal, subprocess\n"
-        "from watchroom.cli.demo import _Ending, _Stopped\n"
+        "from watchroom.cli.commands.demo import _Ending, _Stopped\n"
         "ending = _Ending()\n"
         "ending.listen()\n"
         "kill = lambda: os.kill(os.getpid(), signal.SIGTERM)\n"

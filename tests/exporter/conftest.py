@@ -8,13 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from watchroom.exporter.access import Listen, Token
 from watchroom.exporter.drills import Drills
 from watchroom.exporter.faults import Faults
-from watchroom.exporter.probe import Sites
-from watchroom.exporter.scrape import PARTS, Scrape
+from watchroom.exporter.metrics import PARTS, Scrape
+from watchroom.exporter.probe.site import Sites
 from watchroom.exporter.server import Server, Services
 from watchroom.exporter.sources import Sources
+from watchroom.exporter.token import Listen, Token
 
 TOKEN = "a-token-for-tests"
 

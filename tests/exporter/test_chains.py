@@ -13,7 +13,7 @@ from tests.support.chains import NOW, make, serving
 from tests.support.odd_sites import OddSite
 from tests.support.ports import free_port
 
-from watchroom.exporter.probe import trusting
+from watchroom.exporter.probe.site import trusting
 from watchroom.formats import exposition
 
 OK = b"HTTP/1.1 204 OK\r\n\r\n"

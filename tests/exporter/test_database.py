@@ -15,8 +15,8 @@ from tests.support.postgres import Server, server
 from watchroom.exporter.collect import database as module
 from watchroom.exporter.collect.database import SQLite, Taken, nearest
 from watchroom.exporter.collect.groups import GROUPS, databases
+from watchroom.exporter.collect.supervisor import Child
 from watchroom.exporter.faults import Faults
-from watchroom.exporter.supervision import Child
 
 SOURCE = str(Path(module.__file__).parents[3])
 GROUP = next(group for group in GROUPS if group.name == "database")

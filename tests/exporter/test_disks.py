@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from watchroom import conf
-from watchroom.exporter.disks import MOST_PATHS, Disks, mount_of
 from watchroom.exporter.faults import Faults
-from watchroom.exporter.places import places, sqlite_file
+from watchroom.exporter.machine.disks import MOST_PATHS, Disks, mount_of
+from watchroom.exporter.machine.places import places, sqlite_file
 
 
 def values(disks):
@@ -115,7 +115,9 @@ def test_an_overlay_of_two_file_systems_is_one_series_of_each_metric(overlay):
 
 
 def test_one_that_never_answers_delays_no_scrape_and_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("watchroom.exporter.disks.HANGS_AFTER", 0.3)  # not seconds
+    monkeypatch.setattr(
+        "watchroom.exporter.machine.disks.HANGS_AFTER", 0.3
+    )  # not seconds
     released = threading.Event()
     asked = []
 

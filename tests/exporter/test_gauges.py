@@ -10,17 +10,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from watchroom.exporter import supervision
+from watchroom.exporter.collect import supervisor
+from watchroom.exporter.collect.child import samples
 from watchroom.exporter.collect.groups import GROUPS
+from watchroom.exporter.collect.supervisor import Child
 from watchroom.exporter.faults import Faults
-from watchroom.exporter.gauges import samples
-from watchroom.exporter.scrape import PARTS
-from watchroom.exporter.supervision import Child
+from watchroom.exporter.metrics import PARTS
 from watchroom.registry.declared import Gauge
 
 PROJECT = next(group for group in GROUPS if group.name == "project")
 RESTARTS = ("watchroom_exporter_child_restarts_total", "project")
-SOURCE = str(Path(supervision.__file__).parents[2])
+SOURCE = str(Path(supervisor.__file__).parents[2])
 
 
 @pytest.fixture
@@ -448,7 +448,7 @@ def test_the_child_dies_with_an_exporter_that_is_killed(project, tmp_path):
         "import os, time\n"
         "from watchroom.exporter.faults import Faults\n"
         "from watchroom.exporter.collect.groups import GROUPS\n"
-        "from watchroom.exporter.supervision import Child\n"
+        "from watchroom.exporter.collect.supervisor import Child\n"
         "Child(GROUPS[0], os.environ, Faults()).start()\n"
         "time.sleep(60)\n"
     )

@@ -13,8 +13,8 @@ import idna  # aiohttp needs it
 import pytest
 from tests.support.odd_sites import OddSite
 
-from watchroom.exporter.browse.address import ascii_host, parse
-from watchroom.exporter.probe import Probe
+from watchroom.exporter.probe.browse.address import ascii_host, parse
+from watchroom.exporter.probe.site import Probe
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 NO = b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n"

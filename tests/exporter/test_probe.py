@@ -11,9 +11,9 @@ import pytest
 from tests.support.certificates import Certificate
 
 from watchroom.errors import FormatError
-from watchroom.exporter import probe as probe_module
-from watchroom.exporter.certificates import validity
-from watchroom.exporter.probe import patience
+from watchroom.exporter.probe import site as probe_module
+from watchroom.exporter.probe.certificates import validity
+from watchroom.exporter.probe.site import patience
 from watchroom.formats import exposition
 
 PAST = ("20200101000000Z", "20200201123456Z")

@@ -10,11 +10,11 @@ from kombu import Queue
 from tests.support.celery_project import Shop
 from tests.support.redis_server import redis_server
 
-from watchroom.exporter.celery_app import schedule, unseen
+from watchroom.exporter.collect.celery_app import schedule, unseen
+from watchroom.exporter.collect.celery_queues import Broker, Waiting, configured
 from watchroom.exporter.collect.groups import GROUPS
+from watchroom.exporter.collect.supervisor import Child
 from watchroom.exporter.faults import Faults
-from watchroom.exporter.queues import Broker, Waiting, configured
-from watchroom.exporter.supervision import Child
 from watchroom.instrument import celery as instrument
 
 

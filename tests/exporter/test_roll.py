@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from watchroom.conf import Settings
-from watchroom.exporter.roll import roll
-from watchroom.formats import rundir
-from watchroom.formats.slots import ProcessFile
+from watchroom.exporter.processes.roll import roll
+from watchroom.runtime import directory as rundir
+from watchroom.runtime.slots import ProcessFile
 
 SHOP = Settings(project="shop")
 

@@ -7,8 +7,8 @@ import pytest
 from celery import Celery
 from celery.schedules import crontab
 
-from watchroom.exporter.schedule import Schedule
-from watchroom.formats import runs
+from watchroom.exporter.collect.celery_schedule import Schedule
+from watchroom.runtime import runs
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC).timestamp()
 HOUR = 3600.0

@@ -41,7 +41,7 @@ from django.core.management import call_command
 from django.db import connection
 from django_celery_beat.models import *
 from watchroom.exporter import schedule_table
-from watchroom.exporter.schedule import Schedule
+from watchroom.exporter.collect.celery_schedule import Schedule
 from watchroom.formats import runs
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -237,7 +237,7 @@ def test_the_database_is_read_and_never_written_nor_waited_for(shop):
     written, silent, seconds, back = shop(
         """
         from threading import Thread
-        from watchroom.exporter.reading import reading
+        from watchroom.exporter.collect.connection import reading
         task("hourly")
         watch = watching()
         before = list(PeriodicTask.objects.values()), PeriodicTasks.last_change()

@@ -15,11 +15,11 @@ import pytest
 
 from watchroom.callers import PROXIED
 from watchroom.errors import ConfigError
-from watchroom.exporter import reception
-from watchroom.exporter.access import Listen, Token, parse_listen, refuse_open
+from watchroom.exporter import connections
+from watchroom.exporter.token import Listen, Token, parse_listen, refuse_open
 from watchroom.formats import exposition
 from watchroom.formats.exposition import Family, Sample
-from watchroom.monitor.storage_dir import read_token
+from watchroom.monitor.state.directory import read_token
 
 TOKEN = "a-token-for-tests"
 
@@ -293,7 +293,7 @@ def raw(exporter, sent):
 
 
 def test_slow_clients_are_cut_and_others_are_served_meanwhile(exporter, monkeypatch):
-    monkeypatch.setattr(reception, "ASKING_SECONDS", 0.6)  # sooner
+    monkeypatch.setattr(connections, "ASKING_SECONDS", 0.6)  # sooner
     slow = [socket.create_connection(exporter.address, timeout=5) for _ in range(20)]
     try:
         began = time.monotonic()
@@ -359,7 +359,7 @@ def held(exporter, count, sent):
 def test_connections_that_ask_nothing_keep_no_scrape_out(
     exporters, monkeypatch, caplog, sent, listen
 ):
-    monkeypatch.setattr(reception, "CONNECTIONS", 100)  # fewer of this process'
+    monkeypatch.setattr(connections, "CONNECTIONS", 100)  # fewer of this process'
     exporter = exporters(listen=Listen(listen, 0))
     token = TOKEN if listen == "0.0.0.0" else ""
     with caplog.at_level(logging.INFO), held(exporter, 200, PARTS_OF_REQUESTS[sent]):
@@ -379,8 +379,8 @@ def test_connections_that_ask_nothing_keep_no_scrape_out(
 
 
 def test_answers_that_nobody_reads_keep_no_scrape_out(exporters, monkeypatch):
-    monkeypatch.setattr(reception, "CONNECTIONS", 50)  # fewer of this process'
-    monkeypatch.setattr(reception, "LEAVING_SECONDS", 0.1)  # sooner
+    monkeypatch.setattr(connections, "CONNECTIONS", 50)  # fewer of this process'
+    monkeypatch.setattr(connections, "LEAVING_SECONDS", 0.1)  # sooner
     exporter = exporters()
     exporter.app.text = "x 1\n" * 2_000_000
     with contextlib.ExitStack() as open_:
@@ -432,7 +432,7 @@ def test_no_bytes_end_the_exporter(exporter):
 
 
 def test_an_answer_reaches_who_is_still_sending(exporter):
-    body = b"x" * (reception.LARGEST_BODY + 1)
+    body = b"x" * (connections.LARGEST_BODY + 1)
     head = (
         b"POST /drill/receipt HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
     )

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from watchroom.exporter.cgroup import Cgroups, Use
-from watchroom.exporter.merge import Merger
-from watchroom.exporter.workload import Live, Workload
-from watchroom.formats.slots import ProcessFile
+from watchroom.exporter.machine.cgroup import Cgroups, Use
+from watchroom.exporter.machine.workload import Live, Workload
+from watchroom.exporter.processes.merge import Merger
+from watchroom.runtime.slots import ProcessFile
 
 MIB = 1 << 20
 MACHINE = 8192 * MIB
@@ -187,7 +187,7 @@ def test_without_a_limit_the_machine_is_what_memory_runs_out_of(
 BUSY = """
 import os, sys, time
 from pathlib import Path
-from watchroom.formats.slots import ProcessFile
+from watchroom.runtime.slots import ProcessFile
 ballast = bytearray(32 << 20)
 mine = ProcessFile(Path(sys.argv[1]), "shop", sys.argv[2], time.time())
 mine.publish()
@@ -242,7 +242,7 @@ def test_every_worker_counts_and_the_dead_keep_their_cpu(tmp_path):
 
 def test_pids_of_another_namespace_are_not_looked_up(tmp_path, monkeypatch):
     monkeypatch.setattr(  # a real one needs root
-        "watchroom.formats.slots.pid_namespace", lambda: 12345
+        "watchroom.runtime.slots.pid_namespace", lambda: 12345
     )  # needs root
     mine = ProcessFile(tmp_path, "shop", "web", time.time())
     mine.publish()

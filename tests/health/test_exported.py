@@ -12,7 +12,7 @@ from tests.support.watched import until
 
 from watchroom.conf.health import CheckSettings, Health
 from watchroom.exporter.faults import Faults
-from watchroom.exporter.health import AppHealth, address
+from watchroom.exporter.probe.health import AppHealth, address
 
 DETAILS = {
     "database": {"kind": "hard", "error": "", "seconds": 0.012, "age_seconds": 1.0},
@@ -168,7 +168,7 @@ def test_a_site_tells_checks_and_not_whether_the_app_lives(app):
 
 
 def test_checks_outlive_an_answer_that_is_late_and_no_more(app, monkeypatch):
-    monkeypatch.setattr("watchroom.exporter.health.ASK_SECONDS", 0.3)  # not 4
+    monkeypatch.setattr("watchroom.exporter.probe.health.ASK_SECONDS", 0.3)  # not 4
     clock = [100.0]
     source, faults = asking(app.url, now=lambda: clock[0])
     known = shown(source)

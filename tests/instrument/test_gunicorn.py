@@ -12,7 +12,7 @@ from tests.support.app import ROOT, Counts, environ
 from tests.support.children import Children
 from tests.support.ports import free_port
 
-from watchroom.exporter.merge import Merger
+from watchroom.exporter.processes.merge import Merger
 
 pytestmark = pytest.mark.slow
 ROUTE = "fine/<int:number>/"
@@ -134,7 +134,7 @@ def _pids(run):
 
 
 def _hangs(run, pid):
-    from watchroom.formats.slotreader import Reader
+    from watchroom.runtime.reader import Reader
 
     path = next(path for path in run.iterdir() if f".{pid}." in path.name)
     reader = Reader(path)

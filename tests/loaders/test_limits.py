@@ -26,7 +26,7 @@ from watchroom.formats import (
 )
 from watchroom.formats.reading import text_of
 from watchroom.monitor.config import load
-from watchroom.monitor.discovery import _decode
+from watchroom.monitor.scrape.discovery import _decode
 from watchroom.monitor.templates import Template, TemplateSyntaxError
 
 DEEP = 50_000

@@ -269,7 +269,7 @@ def test_a_project_without_these_logs_pays_nothing(tmp_path):
         tmp_path,
         """
 status = call("/work/")
-ours = ("watchroom.logs", "watchroom.trailing", "watchroom.redact")
+ours = ("watchroom.logs", "watchroom.middleware.trailing", "watchroom.redact")
 show([name for name in sys.modules if name.startswith(ours)])
 """,
     )

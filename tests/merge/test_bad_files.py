@@ -13,9 +13,9 @@ import pytest
 from tests.merge.test_fold import COUNTED, Worker, merger, read
 
 from watchroom.conf import Settings
-from watchroom.exporter import fleet
-from watchroom.exporter.roll import roll
-from watchroom.formats.slots import SEGMENT, SEGMENT_WORDS
+from watchroom.exporter.processes import fleet
+from watchroom.exporter.processes.roll import roll
+from watchroom.runtime.slots import SEGMENT, SEGMENT_WORDS
 
 __all__ = ["merger"]  # the fixture
 FAULTS = ("watchroom_instrument_errors_total", {"instrument": "exporter"})
@@ -215,7 +215,7 @@ def test_an_exporter_outlives_a_file_cut_as_it_reads(tmp_path, worker):
         worker.add(COUNTED, (str(number),), 1.0)
     code = (
         "import sys, pathlib\n"
-        "from watchroom.exporter.merge import Merger\n"
+        "from watchroom.exporter.processes.merge import Merger\n"
         "merger = Merger(pathlib.Path(sys.argv[1]), 'p')\n"
         "while True:\n"
         "    print(merger.render().count('c_total{'), flush=True)\n"

@@ -12,10 +12,10 @@ import time
 import pytest
 from tests.support.app import ROOT, Counts, environ
 
-from watchroom.exporter.folded import load
-from watchroom.exporter.merge import Merger
-from watchroom.formats.slotreader import Reader
-from watchroom.formats.slots import GRAIN, Definition, ProcessFile
+from watchroom.exporter.processes.merge import Merger
+from watchroom.exporter.processes.totals import load
+from watchroom.runtime.reader import Reader
+from watchroom.runtime.slots import GRAIN, Definition, ProcessFile
 
 COUNTED = Definition("c_total", "counter", "", ("k",))
 FLIGHT = Definition("http_requests_in_flight", "inflight", "", ("method", "route"))
@@ -331,7 +331,7 @@ def test_no_value_is_torn(tmp_path):
     """One process stores two bit patterns in turn; the reader sees no third."""
     code = (
         "import sys, time, pathlib\n"
-        "from watchroom.formats.slots import *\n"
+        "from watchroom.runtime.slots import *\n"
         "f = ProcessFile(pathlib.Path(sys.argv[1]), 'p', 'web', 0.0)\n"
         "view, at = f.series(Definition('c_total', 'counter', '', ()), ())\n"
         "f.publish()\n"

@@ -7,7 +7,7 @@ import socket
 import pytest
 from tests.support.watched import request, until
 
-from watchroom.monitor.auth import origin_of
+from watchroom.monitor.access.policy import origin_of
 
 TOKEN = "a-token-of-the-right-length"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

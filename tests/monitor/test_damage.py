@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from watchroom.errors import StoreError
-from watchroom.monitor.state import StateDB
+from watchroom.monitor.state.database import StateDB
 from watchroom.monitor.store import Store
 from watchroom.promql.model import labels_of
 

@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 from tests.support.watched import request, until
 
-from watchroom.monitor import doors as doors_module
-from watchroom.monitor.doors import Doors, most_connections, raise_limit
+from watchroom.monitor.access import connections as doors_module
+from watchroom.monitor.access.connections import Doors, most_connections, raise_limit
 
 HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-a: "
 BODY = (

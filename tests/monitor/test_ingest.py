@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from watchroom.errors import FormatError
-from watchroom.monitor.ingest import TargetSeries, merge
+from watchroom.monitor.scrape.series import TargetSeries, merge
 from watchroom.promql.model import is_stale
 
 TARGET = (("instance", "a:1"), ("job", "app"))

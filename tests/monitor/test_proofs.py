@@ -9,9 +9,9 @@ import time
 import pytest
 from tests.support.watched import request, until
 
-from watchroom.monitor import proofs as proofs_module
-from watchroom.monitor.proofs import Proof, Proofs
-from watchroom.monitor.state import StateDB
+from watchroom.monitor.state import proofs as proofs_module
+from watchroom.monitor.state.database import StateDB
+from watchroom.monitor.state.proofs import Proof, Proofs
 
 PATH = "/api/v1/watchroom/proofs"
 EVIL = "<script>alert(1)</script>"

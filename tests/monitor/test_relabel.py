@@ -6,7 +6,7 @@ import pytest
 
 from watchroom.errors import ConfigError
 from watchroom.formats.prometheus import RelabelConfig
-from watchroom.monitor.relabel import compile_rules, relabel
+from watchroom.monitor.scrape.relabel import compile_rules, relabel
 
 
 def apply(labels, *configs):

@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-from watchroom.monitor.auth import Access, Listen
+from watchroom.monitor.access.policy import Access, Listen
 from watchroom.monitor.config import load
-from watchroom.monitor.fetch import session
 from watchroom.monitor.main import Options, _Monitor
 from watchroom.monitor.reload import Reloader, load_rules
-from watchroom.monitor.state import StateDB
+from watchroom.monitor.scrape.client import session
+from watchroom.monitor.state.database import StateDB
 from watchroom.monitor.store import Store
 
 CONTACTS = "contacts:\n- {{name: {}, receivers: [{}]}}\n"

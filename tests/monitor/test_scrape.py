@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tests.support.watched import until
 
-from watchroom.monitor.scrape import in_pool
+from watchroom.monitor.scrape.loop import in_pool
 
 
 def garbage(handler):

@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import time
 
-from watchroom.monitor.alerts import Alert
-from watchroom.monitor.auth import Access, Listen
+from watchroom.monitor.access.policy import Access, Listen
+from watchroom.monitor.alert import Alert
 from watchroom.monitor.config import load
-from watchroom.monitor.console.board import Boards
-from watchroom.monitor.fetch import session
+from watchroom.monitor.console.overview.board import Boards
 from watchroom.monitor.main import Options, _Monitor
 from watchroom.monitor.reload import load_rules
-from watchroom.monitor.state import StateDB
+from watchroom.monitor.scrape.client import session
+from watchroom.monitor.state.database import StateDB
 from watchroom.monitor.store import Store
 from watchroom.promql.model import labels_of
 

@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from watchroom.errors import ConfigError
-from watchroom.monitor.storage_dir import StorageDir, read_token, state_path
+from watchroom.monitor.state.directory import StorageDir, read_token, state_path
 
 
 def test_it_is_where_the_option_systemd_or_xdg_says():

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from watchroom.monitor.supervise import Child
+from watchroom.monitor.child import Child
 
 # Appends its pid, then ends at once or stays, as told.
 CODE = """
@@ -55,7 +55,7 @@ def test_it_is_started_again_after_it_ends(tmp_path):
 
 PARENT = """
 import asyncio, os, sys
-from watchroom.monitor.supervise import Child
+from watchroom.monitor.child import Child
 asyncio.run(Child("the child", sys.argv[1:], os.environ).run())
 """
 

@@ -8,8 +8,8 @@ import pytest
 
 from watchroom.errors import ConfigError
 from watchroom.formats.prometheus import RelabelConfig
-from watchroom.monitor.relabel import compile_rules
-from watchroom.monitor.targets import (
+from watchroom.monitor.scrape.relabel import compile_rules
+from watchroom.monitor.scrape.target import (
     BODY_LIMIT,
     Job,
     Schedule,

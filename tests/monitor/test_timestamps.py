@@ -10,8 +10,8 @@ import pytest
 from tests.support.watched import request, until
 
 from watchroom.errors import FormatError
-from watchroom.monitor.ingest import TargetSeries
-from watchroom.monitor.stamped import AHEAD_MS, BEHIND_MS, Stamps
+from watchroom.monitor.scrape.series import TargetSeries
+from watchroom.monitor.scrape.timestamps import AHEAD_MS, BEHIND_MS, Stamps
 from watchroom.monitor.store import Store
 from watchroom.promql.engine import Engine
 from watchroom.promql.model import is_stale

@@ -22,11 +22,11 @@ from tests.support.watched import Files, Monitor, request, until
 from watchroom.callers import network_of, user_at
 from watchroom.cli.ask import token_for, url_of
 from watchroom.errors import ConfigError
-from watchroom.monitor import storage_dir
-from watchroom.monitor.auth import READ_BY_POST
-from watchroom.monitor.sessions import Sessions
-from watchroom.monitor.storage_dir import StorageDir
-from watchroom.monitor.web import _APIS, _PAGES
+from watchroom.monitor.access.policy import READ_BY_POST
+from watchroom.monitor.access.sessions import Sessions
+from watchroom.monitor.app import _APIS, _PAGES
+from watchroom.monitor.state import directory
+from watchroom.monitor.state.directory import StorageDir
 
 OPEN = {"/login", "/login/x", "/answer/x"}  # what follows is a secret, or asks for one
 JSON = {"Content-Type": "application/json"}
@@ -188,7 +188,7 @@ def test_commands_find_the_token_of_the_monitor_they_ask(tmp_path, monkeypatch):
     for name in ("STATE_DIRECTORY", "WATCHROOM_TOKEN", "WATCHROOM_TOKEN_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "mine"))
-    monkeypatch.setattr(storage_dir, "_SYSTEM", tmp_path / "lib")  # not ours to write
+    monkeypatch.setattr(directory, "_SYSTEM", tmp_path / "lib")  # not ours to write
     for number, where in enumerate(("mine/watchroom/blog", "lib/watchroom/shop")):
         state = tmp_path / where
         state.mkdir(parents=True)

@@ -10,12 +10,12 @@ from tests.support.oncall import Watched
 from tests.support.watched import until
 
 from watchroom.formats import alertmanager, contacts
-from watchroom.monitor.alerts import Alert
-from watchroom.monitor.dispatch import Dispatcher
-from watchroom.monitor.ledger import Ledger
+from watchroom.monitor.alert import Alert
+from watchroom.monitor.dispatch.dispatcher import Dispatcher
+from watchroom.monitor.notify.ledger import Ledger
 from watchroom.monitor.oncall.service import OnCall
-from watchroom.monitor.silences import Silences
-from watchroom.monitor.state import StateDB
+from watchroom.monitor.routing.silences import Silences
+from watchroom.monitor.state.database import StateDB
 from watchroom.promql.model import labels_of
 
 ROUTES = """

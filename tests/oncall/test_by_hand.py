@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.oncall.conftest import MINUTE
 from tests.support.watched import until
 
-from watchroom.monitor.silences import Silence
+from watchroom.monitor.routing.silences import Silence
 from watchroom.promql.model import Matcher
 
 

@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tests.support.watched import until
 
-from watchroom.monitor.alerts import Alert
+from watchroom.monitor.alert import Alert
 from watchroom.monitor.api.received import AlertIn, alert_of
-from watchroom.monitor.oncall import book as books
-from watchroom.monitor.oncall.book import Book, Place
-from watchroom.monitor.oncall.desk import BadActError
+from watchroom.monitor.oncall import incidents as books
+from watchroom.monitor.oncall.actions import BadActError
 from watchroom.monitor.oncall.incident import RefusedStepError
+from watchroom.monitor.oncall.incidents import Book, Place
 from watchroom.monitor.oncall.records import KEPT_INCIDENTS, Records
-from watchroom.monitor.silences import Silence
-from watchroom.monitor.state import StateDB
+from watchroom.monitor.routing.silences import Silence
+from watchroom.monitor.state.database import StateDB
 from watchroom.promql.model import Matcher, labels_of
 
 MINUTE = 60_000

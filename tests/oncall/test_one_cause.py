@@ -10,7 +10,7 @@ from tests.support.faults import FAULTS, SITE, WARNED, Shop
 from tests.support.plans import OPS, built, planned
 
 from watchroom.formats import alertmanager, rulefile
-from watchroom.monitor.rules import RuleManager
+from watchroom.monitor.rules.manager import RuleManager
 from watchroom.monitor.store import Store
 from watchroom.promql.engine import Engine
 from watchroom.promql.model import labels_of

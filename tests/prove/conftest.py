@@ -9,11 +9,11 @@ import pytest
 from tests.support.peer import Peer
 from tests.support.plans import built, planned, put
 
-from watchroom.cli.drill import read_built
+from watchroom.cli.commands.drill import read_built
 from watchroom.prove.chain import Chain
+from watchroom.prove.checklist.world import World
+from watchroom.prove.drills.results import rule_marks
 from watchroom.prove.records import Record, Result
-from watchroom.prove.results import rule_marks
-from watchroom.prove.world import World
 
 
 @pytest.fixture

@@ -16,14 +16,15 @@ from tests.support.ports import free_port
 
 from watchroom.formats import alertmanager
 from watchroom.formats.checklist import ITEMS
-from watchroom.prove import checklist, road
-from watchroom.prove.batch import Outcome
-from watchroom.prove.checklist import PROBES, Checked
-from watchroom.prove.drill import Ran, Verdict
+from watchroom.prove.checklist import run
+from watchroom.prove.checklist.run import PROBES, Checked
+from watchroom.prove.checklist.world import Finding, Given
+from watchroom.prove.drills.batch import Outcome
+from watchroom.prove.drills.drill import Ran, Verdict
+from watchroom.prove.drills.results import of_drills
 from watchroom.prove.loaded import rules_of
+from watchroom.prove.receivers import reach
 from watchroom.prove.records import Result
-from watchroom.prove.results import of_drills
-from watchroom.prove.world import Finding, Given
 from watchroom.units import parse_duration
 
 GREEN, RED, UNCLEAR = "passed", "failed", "unverifiable"
@@ -34,7 +35,7 @@ HEALTH = {"status": "ok", "checks": {"database": "ok", "cache": "ok"}}
 def found(item, world):
     """Probe one item as `check` does."""
     (one,) = [each for each in ITEMS if each.id == item]
-    finding = checklist._probe(world, one)
+    finding = run._probe(world, one)
     print(finding)
     return finding
 
@@ -66,7 +67,7 @@ def test_every_item_has_a_probe_and_no_probe_is_without_item():
 )
 def test_the_exit_code_tells_undone_from_unverifiable(states, code):
     checked = [Checked(ITEMS[0], Finding(state, "")) for state in states]
-    assert checklist.exit_code(checked) == code
+    assert run.exit_code(checked) == code
 
 
 class TestHealth:
@@ -436,7 +437,7 @@ class TestPeople:
     def test_receivers_have_taken_a_message_lately(self, world):
         built = world().built
         marks = {
-            one.name: road.mark(one, built.directory) for one in built.config.receivers
+            one.name: reach.mark(one, built.directory) for one in built.config.receivers
         }
 
         def took(name, days=1.0, state="passed"):
@@ -462,11 +463,11 @@ class TestPeople:
     ):
         hook = alertmanager.WebhookConfig(url_file="hook")
         ops = alertmanager.Receiver(name="ops", webhook_configs=[hook])
-        elsewhere = road.mark(ops, tmp_path)
+        elsewhere = reach.mark(ops, tmp_path)
         marks = []
         for secret in ("https://x.example/a", "https://x.example/b"):
             (tmp_path / "hook").write_text(secret)
-            marks.append(road.mark(ops, tmp_path))
+            marks.append(reach.mark(ops, tmp_path))
         assert len(set(marks)) == 2
         assert all(mark.startswith(elsewhere) for mark in marks)
         # Two bytes: of no use to somebody who guesses.
@@ -475,9 +476,9 @@ class TestPeople:
     def test_a_refusal_stands_beside_what_others_took(self, world):
         built = world().built
         told = [
-            road.Answer("ops", accepted=True, detail="there"),
-            road.Answer("chat", accepted=False, detail="404"),
-            road.Answer("chat", accepted=True, detail="later"),
+            reach.Answer("ops", accepted=True, detail="there"),
+            reach.Answer("chat", accepted=False, detail="404"),
+            reach.Answer("chat", accepted=True, detail="later"),
         ]
         ran = Ran("A", "0s", "")
         verdict = Verdict("A", "n", [], "told", "", 1.0, ran, ["ops", "chat"], told)
@@ -515,7 +516,7 @@ class TestLogs:
 
     def test_a_line_that_does_not_come(self, peer, world, monkeypatch):
         monkeypatch.setattr(  # not 30
-            "watchroom.prove.probes.backends._LOGS_SECONDS", 0.2
+            "watchroom.prove.checklist.backends._LOGS_SECONDS", 0.2
         )
         peer.paths |= {"/": "hello", "/logs": "[]"}
         finding = found("logs", world(change=self.change(peer), send=True))
@@ -672,7 +673,7 @@ class TestMetricsClosed:
         assert "was not seen" in finding.evidence
         # A firewall that drops: some stranger may be let through.
         monkeypatch.setattr(  # a firewall needs root
-            "watchroom.prove.probes.reach._addresses", lambda: ["watch.invalid"]
+            "watchroom.prove.checklist.reach._addresses", lambda: ["watch.invalid"]
         )
         assert found("metrics-closed", made).state == UNCLEAR
 
@@ -738,7 +739,7 @@ class TestProcesses:
 def test_an_exporter_that_strangers_reach_is_found(peer, world, monkeypatch):
     # Every address of 127/8 is this machine's: one of them stands for the network card.
     monkeypatch.setattr(  # the only address that is sure to be there
-        "watchroom.prove.probes.reach._addresses", lambda: ["127.0.0.1"]
+        "watchroom.prove.checklist.reach._addresses", lambda: ["127.0.0.1"]
     )
     peer.paths["/metrics"] = lambda asked: (
         (404, "") if "site" in asked.query else (200, TestMetricsClosed.SHOWN)

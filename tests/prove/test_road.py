@@ -11,7 +11,8 @@ from tests.support.hook import Hook
 
 from watchroom.errors import ConfigError
 from watchroom.formats import alertmanager
-from watchroom.prove import client, road
+from watchroom.prove import client
+from watchroom.prove.receivers import reach
 
 CONFIG = """
 route:
@@ -62,7 +63,7 @@ def test_labels_reach_the_receivers_that_amtool_names(tmp_path) -> None:
             text=True,
             check=True,
         )
-        assert road.receivers(config, labels) == said.stdout.strip().split(",")
+        assert reach.receivers(config, labels) == said.stdout.strip().split(",")
 
 
 def test_nobody_listening_is_said_without_the_path() -> None:

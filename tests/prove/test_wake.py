@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from watchroom.prove.drill import Ran, Stage, Verdict
-from watchroom.prove.wake import Woken
+from watchroom.prove.drills.drill import Ran, Stage, Verdict
+from watchroom.prove.drills.wake import Woken
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from tests.support.receivers import MailServer, PagerDuty, Slack, serving
 
 from watchroom.errors import ConfigError
 from watchroom.formats import alertmanager
-from watchroom.prove import road, wire
+from watchroom.prove.receivers import reach, send
 
 SECRET = "s3cr3t-0f-ours"
-NOTE = wire.Note(
+NOTE = send.Note(
     "HighErrorRate",
     "[DRILL] HighErrorRate: a test of the road to you, nothing is wrong",
     "Sent by `watchroom drill HighErrorRate`, drill ab12.",
@@ -44,7 +44,7 @@ def made(tmp_path):
 
 
 def tell(receiver, directory, note=NOTE):
-    (answer,) = road.tell([receiver], directory, note)
+    (answer,) = reach.tell([receiver], directory, note)
     assert SECRET not in answer.detail
     return answer
 
@@ -185,12 +185,12 @@ def test_a_secret_that_is_not_there_is_named_with_its_remedy(made, tmp_path):
     answer = tell(chat, tmp_path)
     assert not answer.accepted
     assert "secrets/missing" in answer.detail
-    assert "put the secret there" in road.lacking(chat, tmp_path)
+    assert "put the secret there" in reach.lacking(chat, tmp_path)
     with pytest.raises(ConfigError):
-        wire.secret(tmp_path, "secrets/missing")
+        send.secret(tmp_path, "secrets/missing")
 
 
 def test_a_message_is_a_version_4_webhook_body() -> None:
-    body = wire.message(NOTE, "resolved", "2026-01-01T00:00:00Z")
+    body = send.message(NOTE, "resolved", "2026-01-01T00:00:00Z")
     assert json.loads(json.dumps(body))["version"] == "4"
     assert body["alerts"][0]["endsAt"] == "2026-01-01T00:00:00Z"

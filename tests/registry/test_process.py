@@ -9,9 +9,9 @@ import threading
 import pytest
 from tests.support.app import Counts, counts, run
 
-from watchroom.exporter.merge import Merger
-from watchroom.formats.slots import Arena, Definition
+from watchroom.exporter.processes.merge import Merger
 from watchroom.registry import process
+from watchroom.runtime.slots import Arena, Definition
 
 REQUESTS = "http_requests_total"
 ROUTE = "fine/<int:number>/"
@@ -93,7 +93,7 @@ for _ in range(2):
     children.append(pid)
     os.read(ready, 1)
 from pathlib import Path
-from watchroom.exporter.merge import Merger
+from watchroom.exporter.processes.merge import Merger
 merger = Merger(Path(os.environ["WATCHROOM_RUNTIME_DIR"]), "testapp")
 roles = merger.processes()
 merger.close()
@@ -143,7 +143,7 @@ import warnings
 warnings.simplefilter("ignore")  # of forks, on some versions
 import helped_wsgi
 from pathlib import Path
-from watchroom.exporter.merge import Merger
+from watchroom.exporter.processes.merge import Merger
 from watchroom.registry.process import PROCESS
 merger = Merger(Path(os.environ["WATCHROOM_RUNTIME_DIR"]), "testapp")
 before, on = merger.processes(), PROCESS.on
@@ -181,7 +181,7 @@ def test_what_a_task_forks_is_no_worker(tmp_path):
         """
 import signal
 from pathlib import Path
-from watchroom.exporter.merge import Merger
+from watchroom.exporter.processes.merge import Merger
 from watchroom.registry import roles
 roles.work()
 ready, told = os.pipe()

@@ -17,13 +17,13 @@ import aiohttp
 from tests.support.sample_rows import SampleRows
 
 from watchroom.formats import alertmanager, rulefile
-from watchroom.monitor.dispatch import Dispatcher
-from watchroom.monitor.ledger import Ledger
-from watchroom.monitor.notify import Notifier, Pace
+from watchroom.monitor.dispatch.dispatcher import Dispatcher
+from watchroom.monitor.notify.ledger import Ledger
+from watchroom.monitor.notify.notifier import Notifier, Pace
 from watchroom.monitor.oncall.service import OnCall
-from watchroom.monitor.rules import RuleManager
-from watchroom.monitor.silences import Silences
-from watchroom.monitor.state import StateDB
+from watchroom.monitor.routing.silences import Silences
+from watchroom.monitor.rules.manager import RuleManager
+from watchroom.monitor.state.database import StateDB
 from watchroom.promql.engine import Engine
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from watchroom.exporter.merge import Merger
+from watchroom.exporter.processes.merge import Merger
 from watchroom.formats.exposition import parse
 
 ROOT = Path(__file__).parents[2]

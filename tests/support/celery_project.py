@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.children import Children
 
-from watchroom.exporter.merge import Merger
+from watchroom.exporter.processes.merge import Merger
 from watchroom.formats import exposition
 
 FOREIGN = ("WATCHROOM_", "DJANGO_", "CELERY_")

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from watchroom.cli import main
-from watchroom.exporter import workload
-from watchroom.exporter.cgroup import Cgroups, Use
+from watchroom.exporter.machine import workload
+from watchroom.exporter.machine.cgroup import Cgroups, Use
 
 MIB = 1 << 20
 TREE = {

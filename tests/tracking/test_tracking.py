@@ -43,7 +43,7 @@ for path in ("/health/", "/inner/livez", "/inner/health", "/metrics", "/fine/1/"
 logging.getLogger("tests.app").error("got %s", {{"password": "planted-in-body"}})
 sentry_sdk.flush(10)
 import os, pathlib
-from watchroom.exporter.merge import Merger
+from watchroom.exporter.processes.merge import Merger
 text = Merger(pathlib.Path(os.environ["WATCHROOM_RUNTIME_DIR"]), "testapp").render()
 print("\\n".join(l for l in text.splitlines() if l.startswith("watchroom_sentry")))
 """

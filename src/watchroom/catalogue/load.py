@@ -12,8 +12,8 @@ from watchroom.catalogue.collected import COLLECTED
 from watchroom.catalogue.metrics import METRICS, Metric, edges
 from watchroom.catalogue.model import Priority, Severity, Vital
 from watchroom.catalogue.standard import VITALS
-from watchroom.catalogue.standard.budget import OBJECTIVE
-from watchroom.catalogue.standard.budget import VITALS as BUDGETS
+from watchroom.catalogue.standard.http.budget import OBJECTIVE
+from watchroom.catalogue.standard.http.budget import VITALS as BUDGETS
 from watchroom.errors import ConfigError
 from watchroom.units import parse_duration
 

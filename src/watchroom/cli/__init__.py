@@ -10,7 +10,7 @@ import click
 
 from watchroom.errors import MissingExtraError, WatchroomError
 
-# command: (module under watchroom.cli, the extra its imports need, one line of help).
+# command: (module in cli.commands, the extra its imports need, one line of help).
 # The line is here so that `watchroom --help` imports no command.
 COMMANDS = {
     "ack": ("ack", "monitor", "Acknowledge an incident, or list those that wait."),
@@ -47,7 +47,7 @@ class _Group(click.Group):
             return None
         module, extra, _ = COMMANDS[cmd_name]
         try:
-            found = import_module(f"watchroom.cli.{module}")
+            found = import_module(f"watchroom.cli.commands.{module}")
         except ModuleNotFoundError as error:
             if extra is None or (error.name or "").startswith("watchroom"):
                 raise

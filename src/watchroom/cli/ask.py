@@ -12,9 +12,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import ConfigError, WatchroomError
-from watchroom.formats import caps, rundir
+from watchroom.formats import caps
 from watchroom.formats.reading import text_of
-from watchroom.monitor.storage_dir import read_token, states_of
+from watchroom.monitor.state.directory import read_token, states_of
+from watchroom.runtime import directory as rundir
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from watchroom.prove.batch import Outcome
-    from watchroom.prove.drill import Ran, Stage, Verdict
-    from watchroom.prove.wake import Woken
+    from watchroom.prove.drills.batch import Outcome
+    from watchroom.prove.drills.drill import Ran, Stage, Verdict
+    from watchroom.prove.drills.wake import Woken
 
 _NAMED_AT_ONCE = 3
 

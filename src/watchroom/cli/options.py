@@ -15,13 +15,13 @@ from watchroom.cli.ask import token_for, url_of
 from watchroom.cli.token import exporter_token
 from watchroom.errors import ConfigError
 from watchroom.prove.chain import find_chain
-from watchroom.prove.world import PLACES, Given
+from watchroom.prove.checklist.world import PLACES, Given
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from watchroom.prove.chain import Chain
-    from watchroom.prove.drill import Built
+    from watchroom.prove.drills.drill import Built
 
     Command = Callable[..., Any]
 

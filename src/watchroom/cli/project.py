@@ -18,8 +18,7 @@ from watchroom.catalogue.model import Vital
 from watchroom.catalogue.standard import VITALS
 from watchroom.conf import redaction
 from watchroom.errors import ConfigError, WatchroomError
-from watchroom.exporter import celery_app, schedule_table
-from watchroom.exporter.collect import groups
+from watchroom.exporter.collect import celery_app, celery_beat_table, groups
 from watchroom.registry import declared
 
 if TYPE_CHECKING:
@@ -267,7 +266,7 @@ def _has_celery(module: str) -> Iterator[str]:
         if app is None or app.conf.task_always_eager:
             return
         celery_app.load_tasks(app)
-        scheduled = celery_app.schedule(app) or schedule_table.model(app) is not None
+        scheduled = celery_app.schedule(app) or celery_beat_table.model(app) is not None
     except Exception as error:
         raise _failed("the Celery app does not load", error) from error
     yield "celery"

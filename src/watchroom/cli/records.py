@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from watchroom.monitor.storage_dir import state_path
+from watchroom.monitor.state.directory import state_path
 from watchroom.prove.records import FileRecords, MonitorRecords
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watchroom.errors import ConfigError
-from watchroom.formats import rundir
+from watchroom.runtime import directory as rundir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ def exporter_token(name: str, environ: Mapping[str, str]) -> str:
     """Return the token of this machine's exporter, or nothing.
 
     Args:
-        name: Of the deployment; see `watchroom.formats.rundir.deployment`.
+        name: Of the deployment; see `watchroom.runtime.directory.deployment`.
         environ: The environment.
 
     Raises:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.errors import ConfigError
-from watchroom.formats import rundir
+from watchroom.runtime import directory
 
 if TYPE_CHECKING:
     from watchroom.conf.health import Health as Health
@@ -50,13 +50,13 @@ class Settings(NamedTuple):
         enabled: False when the environment says WATCHROOM_ENABLED=0.
         release: As the project says it; empty: what the environment tells.
         redact: Names of values that logs and error reports leave out, beside the usual.
-        logs_url: Template of the address of the logs; see `watchroom.formats.links`.
+        logs_url: Template of the address of the logs; see `watchroom.messages.links`.
         sentry_url: Template of the address of the errors.
         objective: The share of requests that are to succeed.
     """
 
     project: str = "django"
-    environment: str = rundir.PRODUCTION
+    environment: str = directory.PRODUCTION
     sites: tuple[str, ...] = ()
     monitor_url: str = DEFAULT_MONITOR_URL
     monitor_url_set: bool = False
@@ -79,7 +79,7 @@ class Settings(NamedTuple):
     @property
     def name(self) -> str:
         """What the runtime directory and the files in it are named by."""
-        return rundir.deployment(self.project, self.environment)
+        return directory.deployment(self.project, self.environment)
 
     @property
     def limits(self) -> dict[str, tuple[float, ...]]:
@@ -121,7 +121,7 @@ def fallback(env: Mapping[str, str], raw: object = None) -> Settings:
     module = env.get("DJANGO_SETTINGS_MODULE", "")
     return Settings(
         project=project or module.partition(".")[0] or "django",
-        environment=environment or rundir.PRODUCTION,
+        environment=environment or directory.PRODUCTION,
         runtime_dir=env.get("WATCHROOM_RUNTIME_DIR") or place or None,
         enabled=enabled(env),
     )
@@ -135,7 +135,7 @@ def enabled(env: Mapping[str, str]) -> bool:
 
 def runtime_dir(settings: Settings) -> Path:
     """Return the directory of the process files; it need not exist yet."""
-    return rundir.locate(settings.name, settings.runtime_dir)
+    return directory.locate(settings.name, settings.runtime_dir)
 
 
 @cache

@@ -145,7 +145,7 @@ def _redact(value: object) -> tuple[str, ...]:
 def _template(given: Mapping[object, object], key: str) -> str:
     if not text(given, key):
         return ""
-    from watchroom.formats import links
+    from watchroom.messages import links
 
     template = http_url(text(given, key), key)
     unknown = links.unknown(template)

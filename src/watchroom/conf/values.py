@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from watchroom.errors import ConfigError
-from watchroom.formats import rundir
+from watchroom.runtime import directory
 
 SEVERITIES = ("critical", "warning")
 PRIORITIES = ("P1", "P2", "P3")
@@ -98,7 +98,7 @@ def secret_name(value: object, field: str) -> str:
     Raises:
         ConfigError: It is something else.
     """
-    if not isinstance(value, str) or rundir.safe(value) != value:
+    if not isinstance(value, str) or directory.safe(value) != value:
         raise wrong(
             field,
             "is not a file name",

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from watchroom.derive import causes
 from watchroom.derive.scrape import TOKEN_FILE
-from watchroom.formats import texts
 from watchroom.formats.alertmanager import (
     Alertmanager,
     Authorization,
@@ -20,6 +19,7 @@ from watchroom.formats.alertmanager import (
     WebhookConfig,
 )
 from watchroom.formats.receivers import PAGERDUTY_URL
+from watchroom.messages import texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

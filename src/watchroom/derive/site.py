@@ -62,7 +62,7 @@ class Site(NamedTuple):
         monitor_url: Where people open the monitor.
         receivers: Who is told, in one environment or another.
         inputs: What `build` was told.
-        logs_url: Template of the address of the logs; see `watchroom.formats.links`.
+        logs_url: Template of the address of the logs; see `watchroom.messages.links`.
         sentry_url: Template of the address of the errors.
         has: What of ``sites``, ``database``, ``cache``, ``celery``, ``broker`` and
             ``beat`` is configured.

@@ -12,21 +12,21 @@ from urllib.parse import parse_qs, urlsplit
 
 from watchroom import exporter
 from watchroom.errors import ConfigError, FormatError
-from watchroom.exporter.access import Gate
+from watchroom.exporter.connections import LARGEST_BODY, Reception
 from watchroom.exporter.drills import DownError
-from watchroom.exporter.probe import BusyError, patience
-from watchroom.exporter.reception import LARGEST_BODY, Reception
-from watchroom.exporter.scrape import UnreadableError
+from watchroom.exporter.metrics import UnreadableError
+from watchroom.exporter.probe.site import BusyError, patience
+from watchroom.exporter.token import Gate
 from watchroom.formats import exposition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watchroom.exporter.access import Caller, Listen, Token
     from watchroom.exporter.drills import Drills
     from watchroom.exporter.faults import Faults
-    from watchroom.exporter.probe import Sites
-    from watchroom.exporter.scrape import Scrape
+    from watchroom.exporter.metrics import Scrape
+    from watchroom.exporter.probe.site import Sites
+    from watchroom.exporter.token import Caller, Listen, Token
 
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,255}|\[[0-9a-fA-F:.]{2,45}\]):[0-9]{1,5}")
 _TEXT = "text/plain; charset=utf-8"

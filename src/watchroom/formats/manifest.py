@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from watchroom.errors import ConfigError
-from watchroom.formats import caps, rundir
+from watchroom.formats import caps
+from watchroom.runtime import directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,7 +127,7 @@ class Manifest(msgspec.Struct, **_STRICT):
     @property
     def name(self) -> str:
         """What the files of this deployment's processes are named by."""
-        return rundir.deployment(self.project, self.environment)
+        return directory.deployment(self.project, self.environment)
 
 
 def drills_by_name(manifest: Manifest) -> dict[str, Drill]:

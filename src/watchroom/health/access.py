@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from watchroom import conf
 from watchroom.errors import ConfigError
-from watchroom.formats import tokenfile
+from watchroom.runtime import token
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -32,9 +32,9 @@ def may_see_details(request: HttpRequest) -> bool:
 
 def _token() -> str:
     try:
-        if given := tokenfile.from_environment(os.environ):
+        if given := token.from_environment(os.environ):
             return given
         directory = conf.runtime_dir(conf.settings())
-        return tokenfile.read_private(directory / tokenfile.NAME)
+        return token.read_private(directory / token.NAME)
     except (OSError, ConfigError):
         return ""

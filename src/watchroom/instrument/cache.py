@@ -26,7 +26,7 @@ from watchroom.registry.process import LOCKED, PROCESS, add
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from watchroom.formats.slots import Cell
+    from watchroom.runtime.slots import Cell
 
     Read = tuple[Cell, Cell, Cell]
 

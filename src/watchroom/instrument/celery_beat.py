@@ -15,10 +15,10 @@ from contextvars import ContextVar
 from typing import Any
 
 from watchroom import conf
-from watchroom.formats import runs
 from watchroom.registry import roles
 from watchroom.registry.guard import fault, guarded
 from watchroom.registry.process import PROCESS
+from watchroom.runtime import runs
 
 BEAT = "beat"
 # The header: a pair of the entry's name and when it was published.

@@ -26,7 +26,7 @@ from watchroom.registry.process import PROCESS, add
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from watchroom.formats.slots import Cell
+    from watchroom.runtime.slots import Cell
 
     Method = Callable[..., Any]
 

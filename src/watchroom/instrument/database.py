@@ -15,16 +15,16 @@ from django.db.backends.signals import connection_created
 
 from watchroom.catalogue.metrics import DB_DURATION, DB_ERRORS
 from watchroom.context.trail import current
-from watchroom.formats.slots import TO_GRAIN
 from watchroom.registry.guard import fault, guarded
 from watchroom.registry.process import LOCKED, PROCESS, add, observe
+from watchroom.runtime.slots import TO_GRAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from watchroom.formats.slots import Cell, View
+    from watchroom.runtime.slots import Cell, View
 
     # Where the duration's slots begin, its sum, its edges; where errors are counted.
     Queried = tuple[View, int, int, tuple[float, ...], Cell]

@@ -8,17 +8,17 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from watchroom.catalogue.metrics import HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_REQUESTS
-from watchroom.formats.slots import TO_GRAIN
 from watchroom.instrument.streams import Stream
 from watchroom.registry import roles
 from watchroom.registry.guard import fault, guarded
 from watchroom.registry.process import LOCKED, PROCESS, add, observe
+from watchroom.runtime.slots import TO_GRAIN
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
 
-    from watchroom.formats.slots import Cell, View
+    from watchroom.runtime.slots import Cell, View
 
     # The counter's slot; where the duration's slots begin, its sum, its edges.
     Answered = tuple[View, int, View, int, int, tuple[float, ...]]

@@ -22,13 +22,13 @@ from watchroom.formats import (
 )
 from watchroom.formats.grafana_import import Sheet
 from watchroom.formats.reading import matching, text_of
-from watchroom.monitor.alert_rule import check_templates
-from watchroom.monitor.discovery import static_groups
-from watchroom.monitor.inhibit import compile_rules as compile_inhibitions
-from watchroom.monitor.integrations import integrations
-from watchroom.monitor.relabel import compile_rules
-from watchroom.monitor.route import compile_route
-from watchroom.monitor.targets import BODY_LIMIT, SAMPLE_LIMIT, Job, build
+from watchroom.monitor.notify.integrations import integrations
+from watchroom.monitor.routing.inhibit import compile_rules as compile_inhibitions
+from watchroom.monitor.routing.route import compile_route
+from watchroom.monitor.rules.alerting import check_templates
+from watchroom.monitor.scrape.discovery import static_groups
+from watchroom.monitor.scrape.relabel import compile_rules
+from watchroom.monitor.scrape.target import BODY_LIMIT, SAMPLE_LIMIT, Job, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,35 +11,35 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.monitor.api.delivery_metrics import as_alertmanager
-from watchroom.monitor.auth import Access, Listen
+from watchroom.monitor.access.connections import Doors, most_connections, raise_limit
+from watchroom.monitor.access.policy import Access, Listen
+from watchroom.monitor.access.sessions import LINK_SECONDS
+from watchroom.monitor.app import application, serve
+from watchroom.monitor.child import Child
 from watchroom.monitor.clock import Clock
 from watchroom.monitor.config import Loaded, load
-from watchroom.monitor.dispatch import Dispatcher
-from watchroom.monitor.doors import Doors, most_connections, raise_limit
-from watchroom.monitor.evaluate import Evaluator
-from watchroom.monitor.fetch import session
-from watchroom.monitor.heartbeat import watchful
-from watchroom.monitor.itself import Itself
-from watchroom.monitor.jobs import Jobs
-from watchroom.monitor.ledger import Ledger
-from watchroom.monitor.notify import Notifier
+from watchroom.monitor.dispatch.dispatcher import Dispatcher
+from watchroom.monitor.dispatch.watchdog import watchful
+from watchroom.monitor.notify.ledger import Ledger
+from watchroom.monitor.notify.links import outside_links
+from watchroom.monitor.notify.metrics import as_alertmanager
+from watchroom.monitor.notify.notifier import Notifier
 from watchroom.monitor.oncall.service import OnCall
-from watchroom.monitor.outside import outside_links
-from watchroom.monitor.proofs import Proofs
 from watchroom.monitor.queries import Queries
 from watchroom.monitor.reload import Reloader, load_rules
-from watchroom.monitor.rules import RuleManager
-from watchroom.monitor.scrape import Scrapers
+from watchroom.monitor.routing.silences import Silences
+from watchroom.monitor.rules.loop import Evaluator
+from watchroom.monitor.rules.manager import RuleManager
+from watchroom.monitor.scrape.client import session
+from watchroom.monitor.scrape.itself import Itself
+from watchroom.monitor.scrape.loop import Scrapers
+from watchroom.monitor.scrape.manager import Jobs
+from watchroom.monitor.scrape.target import Schedule
 from watchroom.monitor.services import Pulse, Reloads, Services
-from watchroom.monitor.sessions import LINK_SECONDS
-from watchroom.monitor.silences import Silences
-from watchroom.monitor.state import StateDB
-from watchroom.monitor.storage_dir import StorageDir, state_path
+from watchroom.monitor.state.database import StateDB
+from watchroom.monitor.state.directory import StorageDir, state_path
+from watchroom.monitor.state.proofs import Proofs
 from watchroom.monitor.store import Store
-from watchroom.monitor.supervise import Child
-from watchroom.monitor.targets import Schedule
-from watchroom.monitor.web import application, serve
 from watchroom.promql.engine import Engine
 
 if TYPE_CHECKING:

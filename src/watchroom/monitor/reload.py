@@ -11,8 +11,8 @@ from watchroom.monitor.config import load
 
 if TYPE_CHECKING:
     from watchroom.monitor.config import Loaded
-    from watchroom.monitor.evaluate import Evaluator
-    from watchroom.monitor.jobs import Jobs
+    from watchroom.monitor.rules.loop import Evaluator
+    from watchroom.monitor.scrape.manager import Jobs
     from watchroom.monitor.services import Services
 
 _LOG = logging.getLogger(__name__)

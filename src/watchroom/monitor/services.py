@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from watchroom.monitor.auth import Access
+    from watchroom.monitor.access.connections import Doors
+    from watchroom.monitor.access.policy import Access
     from watchroom.monitor.config import Loaded
-    from watchroom.monitor.dispatch import Dispatcher
-    from watchroom.monitor.doors import Doors
-    from watchroom.monitor.itself import Itself
-    from watchroom.monitor.ledger import Ledger
-    from watchroom.monitor.notify import Notifier
+    from watchroom.monitor.dispatch.dispatcher import Dispatcher
+    from watchroom.monitor.notify.ledger import Ledger
+    from watchroom.monitor.notify.notifier import Notifier
     from watchroom.monitor.oncall.service import OnCall
-    from watchroom.monitor.proofs import Proofs
     from watchroom.monitor.queries import Queries
-    from watchroom.monitor.rules import RuleManager
-    from watchroom.monitor.scrape import Scrapers
-    from watchroom.monitor.silences import Silences
+    from watchroom.monitor.routing.silences import Silences
+    from watchroom.monitor.rules.manager import RuleManager
+    from watchroom.monitor.scrape.itself import Itself
+    from watchroom.monitor.scrape.loop import Scrapers
+    from watchroom.monitor.state.proofs import Proofs
     from watchroom.monitor.store import Store
     from watchroom.promql.engine import Engine
     from watchroom.promql.model import Labels

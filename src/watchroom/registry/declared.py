@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from watchroom.catalogue.metrics import Metric
 from watchroom.errors import ConfigError
-from watchroom.formats.slots import GRAIN
 from watchroom.registry.guard import guarded
 from watchroom.registry.process import PROCESS, add
+from watchroom.runtime.slots import GRAIN
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watchroom.formats.slots import Cell
+    from watchroom.runtime.slots import Cell
 
 F = TypeVar("F", bound="Callable[..., Any]")
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 from watchroom import conf
 from watchroom.catalogue import metrics
 from watchroom.errors import ConfigError
-from watchroom.formats import rundir
-from watchroom.formats.slots import TO_GRAIN, Arena, Definition, ProcessFile
 from watchroom.registry import forks
+from watchroom.runtime import directory as rundir
+from watchroom.runtime.slots import TO_GRAIN, Arena, Definition, ProcessFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from watchroom.catalogue.metrics import Metric
-    from watchroom.formats.slots import Cell, View
+    from watchroom.runtime.slots import Cell, View
 
 OVERFLOW = "overflow"
 # A main process that only looks after the ones that work.

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from watchroom.catalogue.standard import (
-    budget,
     cache,
-    celery,
-    celery_queues,
-    celery_schedule,
     certificate,
     database,
     database_server,
     delivery,
     disk,
     health,
-    http,
     memory,
-    outage,
     watch,
 )
+from watchroom.catalogue.standard.celery import queues, schedule, tasks
+from watchroom.catalogue.standard.http import budget, outage
+from watchroom.catalogue.standard.http import vitals as http
 
 # The nine rows of the guide's table, in its order.
 TABLE = (
@@ -26,7 +23,7 @@ TABLE = (
     *database.VITALS,
     *database_server.TABLE,
     *cache.VITALS,
-    *celery.TABLE,
+    *tasks.TABLE,
     *memory.VITALS,
     *disk.VITALS,
     *certificate.VITALS,
@@ -34,9 +31,9 @@ TABLE = (
 VITALS = (
     *TABLE,
     *database_server.VITALS,
-    *celery_queues.VITALS,
-    *celery.VITALS,
-    *celery_schedule.VITALS,
+    *queues.VITALS,
+    *tasks.VITALS,
+    *schedule.VITALS,
     *health.VITALS,
     *watch.VITALS,
     *delivery.VITALS,

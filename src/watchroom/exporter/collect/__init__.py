@@ -1,9 +1,9 @@
 """What the exporter finds out by asking: one module a subsystem, one child a module.
 
-A module here has one function, ``collectors(broken)``, which runs in the child of its
-own that `watchroom.exporter.supervision` keeps: a server that hangs costs that child
-and delays nothing else. ``broken`` takes a name and a sentence, for what is wrong
-although the rest can be asked. Which modules get a child is decided in
+A subsystem's module has one function, ``collectors(broken)``, which runs in the child
+of its own that `watchroom.exporter.collect.supervisor` keeps: a server that hangs costs
+that child and delays nothing else. ``broken`` takes a name and a sentence, for what is
+wrong although the rest can be asked. Which modules get a child is decided in
 `watchroom.exporter.collect.groups`.
 """
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from watchroom import conf
 from watchroom.catalogue import collected
-from watchroom.exporter import celery_app, schedule_table
-from watchroom.exporter.collect import Collector
-from watchroom.exporter.queues import Broker, configured
-from watchroom.exporter.schedule import Schedule
-from watchroom.formats import runs
+from watchroom.exporter.collect import Collector, celery_app, celery_beat_table
+from watchroom.exporter.collect.celery_queues import Broker, configured
+from watchroom.exporter.collect.celery_schedule import Schedule
+from watchroom.runtime import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,8 +43,8 @@ def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
     found = []
     entries, table = celery_app.schedule(app), None
     try:
-        if (model := schedule_table.model(app)) is not None:
-            table = schedule_table.Table(model)
+        if (model := celery_beat_table.model(app)) is not None:
+            table = celery_beat_table.Table(model)
     except Exception as error:  # noqa: BLE001 - the project's own code
         broken("beat's scheduler", f"does not import: {type(error).__name__}: {error}")
     why = celery_app.unseen(app)

@@ -2,7 +2,7 @@
 
 Asked over a connection of its own, opened and closed each time: one that is kept would
 count against the limit it watches, and would not notice that new ones are refused.
-See `watchroom.exporter.reading`.
+See `watchroom.exporter.collect.connection`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.catalogue.collected import DB_CONNECTIONS, DB_CONNECTIONS_LIMIT, DB_UP
 from watchroom.conf import redaction
-from watchroom.exporter import reading
 from watchroom.exporter.collect import Collector
+from watchroom.exporter.collect import connection as reading
+from watchroom.exporter.collect.connection import STATEMENT_SECONDS
 from watchroom.exporter.collect.groups import POSTGRESQL, databases
-from watchroom.exporter.places import sqlite_file
-from watchroom.exporter.reading import STATEMENT_SECONDS
+from watchroom.exporter.machine.places import sqlite_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

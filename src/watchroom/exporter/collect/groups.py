@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.exporter.places import sqlite_file
+from watchroom.exporter.machine.places import sqlite_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from watchroom.errors import ConfigError, StoreError
 from watchroom.monitor.api.answers import failure, success_of
 from watchroom.monitor.api.params import BadDataError, duration, read, time_ms
-from watchroom.monitor.oncall.desk import BadActError
+from watchroom.monitor.oncall.actions import BadActError
 from watchroom.monitor.oncall.incident import RefusedStepError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aiohttp import web
     from multidict import MultiMapping
 
-    from watchroom.monitor.oncall.desk import Desk, Done
+    from watchroom.monitor.oncall.actions import Desk, Done
     from watchroom.monitor.oncall.incident import Incident
     from watchroom.monitor.oncall.records import Deploy
     from watchroom.monitor.oncall.service import OnCall

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from watchroom.formats.exposition import family, render
-from watchroom.monitor.api import delivery_metrics
+from watchroom.monitor.notify import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +76,7 @@ def families(services: Services) -> list[Family]:
         *_stats("watchroom_store_", services.store.stats()),
         *_paging(services),
         *_stats("watchroom_incidents_", services.oncall.stats()),
-        *delivery_metrics.families(services),
+        *metrics.families(services),
     ]
 
 

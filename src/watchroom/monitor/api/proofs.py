@@ -10,7 +10,7 @@ import msgspec
 from watchroom.errors import ConfigError
 from watchroom.monitor.api.answers import answered, failure, success, success_of
 from watchroom.monitor.api.params import BadDataError
-from watchroom.monitor.proofs import MOST_AT_ONCE, Posted
+from watchroom.monitor.state.proofs import MOST_AT_ONCE, Posted
 
 if TYPE_CHECKING:
     from aiohttp import web

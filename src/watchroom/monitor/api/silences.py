@@ -11,7 +11,7 @@ from aiohttp import web
 from watchroom.errors import QuerySyntaxError, StoreError
 from watchroom.monitor.api.received import epoch_ms, filters, refused
 from watchroom.monitor.api.status import rfc3339
-from watchroom.monitor.silences import Silence, SilenceError
+from watchroom.monitor.routing.silences import Silence, SilenceError
 from watchroom.promql.model import Matcher, compile_regexp, labels_of, matches_all
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from aiohttp import web
     from multidict import MultiMapping
 
-    from watchroom.monitor.rule_views import AlertView, GroupView, RuleView
-    from watchroom.monitor.scrape import Scraper
+    from watchroom.monitor.rules.views import AlertView, GroupView, RuleView
+    from watchroom.monitor.scrape.loop import Scraper
     from watchroom.monitor.services import Services
 
 _ZERO_TIME = "0001-01-01T00:00:00Z"

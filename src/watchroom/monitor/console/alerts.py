@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.formats.symptoms import INHIBITOR
-from watchroom.monitor.alerts import is_page_of_incident, routed
+from watchroom.monitor.alert import is_page_of_incident, routed
 from watchroom.monitor.console import runbooks
+from watchroom.monitor.console.overview.verdict import is_page
 from watchroom.monitor.console.values import digits, span
-from watchroom.monitor.console.verdict import is_page
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from aiohttp import web
 
-    from watchroom.monitor.alerts import AlertStatusView
+    from watchroom.monitor.alert import AlertStatusView
     from watchroom.monitor.console.render import Renderer
-    from watchroom.monitor.rule_views import AlertView, RuleView
+    from watchroom.monitor.rules.views import AlertView, RuleView
     from watchroom.monitor.services import Services
     from watchroom.promql.model import Labels
 

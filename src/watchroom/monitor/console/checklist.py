@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.formats.checklist import BESIDE, ITEMS, LAUNCH
 from watchroom.formats.manifest import drills_by_name
-from watchroom.monitor.api import delivery_metrics
+from watchroom.monitor.notify import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from watchroom.formats.checklist import Item
     from watchroom.formats.manifest import Manifest
     from watchroom.monitor.console.render import Renderer
-    from watchroom.monitor.proofs import Proof
     from watchroom.monitor.services import Services
+    from watchroom.monitor.state.proofs import Proof
 
 _DAY = 86400.0
 _SIGNS = {
@@ -97,7 +97,7 @@ class Checklist:
         services = self._services
         proofs = await asyncio.to_thread(services.proofs.all)
         now = services.now()
-        beats = delivery_metrics.has_heartbeat(services)
+        beats = metrics.has_heartbeat(services)
         checked = lines(proofs, services.config.manifest, now, heartbeat=beats)
         run = last_run(proofs, now)
         return self._renderer.page(

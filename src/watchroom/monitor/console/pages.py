@@ -10,8 +10,8 @@ from aiohttp import web
 
 from watchroom.errors import QueryError, WatchroomError
 from watchroom.monitor.console import runbooks
-from watchroom.monitor.console.board import Boards
-from watchroom.monitor.console.people import present
+from watchroom.monitor.console.overview.board import Boards
+from watchroom.monitor.console.overview.people import present
 
 if TYPE_CHECKING:
     from watchroom.monitor.console.render import Renderer

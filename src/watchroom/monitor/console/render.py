@@ -8,7 +8,7 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from watchroom.monitor.auth import FORM_FIELD, cookie_of
+from watchroom.monitor.access.policy import FORM_FIELD, cookie_of
 from watchroom.monitor.console.nav import PATHS, entries
 from watchroom.monitor.console.values import (
     ago,

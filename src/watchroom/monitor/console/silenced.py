@@ -9,9 +9,9 @@ from watchroom.promql.model import labels_of, matches_all
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from watchroom.monitor.alerts import AlertStatusView
+    from watchroom.monitor.alert import AlertStatusView
     from watchroom.monitor.oncall.incident import Incident
-    from watchroom.monitor.silences import Silence, Silences
+    from watchroom.monitor.routing.silences import Silence, Silences
 
 
 class Line(NamedTuple):

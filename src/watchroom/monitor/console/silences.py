@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from watchroom.errors import StoreError
-from watchroom.monitor.console.incidents import form_of, signed
-from watchroom.monitor.console.people import present
+from watchroom.monitor.console.incidents.pages import form_of, signed
+from watchroom.monitor.console.overview.people import present
 from watchroom.monitor.console.silenced import lines
-from watchroom.monitor.oncall.desk import BadActError
-from watchroom.monitor.silences import SilenceError
+from watchroom.monitor.oncall.actions import BadActError
+from watchroom.monitor.routing.silences import SilenceError
 
 if TYPE_CHECKING:
     from watchroom.monitor.console.render import Renderer

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from watchroom.errors import WatchroomError
-from watchroom.monitor.alerts import is_page_of_incident, page_name
+from watchroom.monitor.alert import is_page_of_incident, page_name
 
 State = Literal["firing", "acknowledged", "mitigated", "resolved", "reviewed"]
 Source = Literal["alert", "notifier", "person", "deploy", "monitor"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from concurrent.futures import Future
 
-    from watchroom.monitor.state import StateDB
+    from watchroom.monitor.state.database import StateDB
 
 KEPT_INCIDENTS = 1000
 """Closed incidents that are kept; older ones are forgotten, and counted."""

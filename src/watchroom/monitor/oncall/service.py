@@ -11,33 +11,33 @@ from typing import TYPE_CHECKING
 
 from watchroom.errors import WatchroomError
 from watchroom.formats.contacts import Contacts
-from watchroom.monitor.oncall import texts
-from watchroom.monitor.oncall.book import Book
-from watchroom.monitor.oncall.by_hand import ByHand
+from watchroom.monitor.oncall import timeline
+from watchroom.monitor.oncall.acknowledgements import Passing
+from watchroom.monitor.oncall.actions import Desk
 from watchroom.monitor.oncall.deploys import EXPR, Deploys
-from watchroom.monitor.oncall.desk import Desk
+from watchroom.monitor.oncall.escalation import USUAL, Paging, Standing
 from watchroom.monitor.oncall.incident import Event, concerns
-from watchroom.monitor.oncall.judge import Judged, judge
+from watchroom.monitor.oncall.incidents import Book
 from watchroom.monitor.oncall.links import Signer
-from watchroom.monitor.oncall.paging import USUAL, Paging, Standing
-from watchroom.monitor.oncall.passing import Passing
+from watchroom.monitor.oncall.manual import ByHand
 from watchroom.monitor.oncall.records import Records
+from watchroom.monitor.oncall.recovery import Judged, judge
 from watchroom.promql.model import Vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from watchroom.monitor.aggregation import Notification
-    from watchroom.monitor.alerts import Alert
-    from watchroom.monitor.integration import Attempt, Links
-    from watchroom.monitor.oncall.book import Place
+    from watchroom.monitor.alert import Alert
+    from watchroom.monitor.dispatch.group import Notification
+    from watchroom.monitor.notify.integration import Attempt, Links
+    from watchroom.monitor.oncall.acknowledgements import Tell
     from watchroom.monitor.oncall.incident import Incident
-    from watchroom.monitor.oncall.passing import Tell
+    from watchroom.monitor.oncall.incidents import Place
     from watchroom.monitor.oncall.records import Deploy
     from watchroom.monitor.queries import Queries
-    from watchroom.monitor.rule_views import GroupView
-    from watchroom.monitor.silences import Silence, Silences
-    from watchroom.monitor.state import StateDB
+    from watchroom.monitor.routing.silences import Silence, Silences
+    from watchroom.monitor.rules.views import GroupView
+    from watchroom.monitor.state.database import StateDB
     from watchroom.promql.engine import Engine
     from watchroom.promql.model import Labels, Queryable
 
@@ -191,7 +191,7 @@ class OnCall:
 
     def silenced(self, silence: Silence) -> None:
         """Take a silence that the API made, changed or ended."""
-        event = texts.silenced(silence, self.now_ms())
+        event = timeline.silenced(silence, self.now_ms())
         try:
             self.book.add_matching(silence.matchers, event)
         except Exception:  # noqa: BLE001 - the silence is in force
@@ -284,7 +284,7 @@ class OnCall:
 
     def _deployed(self, deploy: Deploy) -> None:
         self.book.add_to_open(
-            lambda incident: texts.deployed(deploy, incident.failed_ms)
+            lambda incident: timeline.deployed(deploy, incident.failed_ms)
         )
 
 

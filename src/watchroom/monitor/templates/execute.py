@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Never
 
 from watchroom.errors import WatchroomError
-from watchroom.monitor.gotext import plain, type_name
+from watchroom.formats.gotext import plain, type_name
 from watchroom.monitor.templates import nodes
 from watchroom.monitor.templates.functions import Function, truth
 from watchroom.monitor.templates.values import (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import re2
 
 from watchroom.errors import ConfigError
-from watchroom.monitor.gotext import float_text, plain, sprintf, type_name
+from watchroom.formats.gotext import float_text, plain, sprintf, type_name
 from watchroom.monitor.templates.values import (
     Context,
     ExpandError,

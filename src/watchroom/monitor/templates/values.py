@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import WatchroomError
-from watchroom.monitor.gotext import plain
+from watchroom.formats.gotext import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,0 +1,1 @@
+"""Vitals of Celery: tasks, queues, schedule."""

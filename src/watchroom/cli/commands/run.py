@@ -1,0 +1,111 @@
+"""`watchroom run DIR`: the embedded monitor."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from watchroom.cli.types import DURATION, SIZE
+from watchroom.errors import ConfigError
+from watchroom.monitor.access.policy import parse_listen
+from watchroom.monitor.main import Options
+from watchroom.monitor.main import run as watch
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option(
+    "--listen",
+    default="127.0.0.1:9700",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where to answer. Beyond loopback it needs WATCHROOM_TOKEN[_FILE].",
+)
+@click.option(
+    "--storage.path",
+    "storage",
+    metavar="PATH",
+    help="The state directory. Default: $STATE_DIRECTORY, else "
+    "~/.local/state/watchroom/<project>.",
+)
+@click.option(
+    "--storage.retention",
+    "retention",
+    default="31d",
+    type=DURATION,
+    show_default=True,
+    help="How long samples are kept.",
+)
+@click.option(
+    "--storage.size",
+    "size",
+    default="2GiB",
+    type=SIZE,
+    show_default=True,
+    help="How large they may grow.",
+)
+@click.option(
+    "--token.group",
+    "token_group",
+    default="",
+    metavar="GROUP",
+    help="Who may read the token that the monitor makes, besides its own user.",
+)
+@click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Also keep `watchroom exporter` running for the Django project here.",
+)
+@click.option(
+    "--settings", default="", metavar="MODULE", help="That project's settings module."
+)
+def run(
+    directory: Path,
+    listen: str,
+    storage: str | None,
+    retention: float,
+    size: int,
+    token_group: str,
+    project: Path | None,
+    settings: str,
+) -> None:
+    """Scrape, evaluate, page and show, over the files in DIRECTORY.
+
+    DIRECTORY is what `watchroom build` wrote.
+
+    \b
+    Examples:
+      watchroom run monitoring/
+      watchroom run monitoring/ --project . --settings shop.settings
+      WATCHROOM_TOKEN_FILE=token watchroom run monitoring/ --listen 0.0.0.0:9700
+
+    This machine may look without a login. What changes something (acknowledge, silence,
+    reload) needs the token: commands of this user find it, a browser gets it by the
+    link that is printed to a terminal, or by `watchroom login`.
+
+    SIGHUP, POST /-/reload and `watchroom reload` read the files again. It never
+    imports the project, so a broken deploy does not stop the watch.
+
+    Exit codes: 0 stopped by a signal, 2 invalid files or options.
+    """  # noqa: D301 - click reads \b as the control character
+    if settings and project is None:
+        raise ConfigError("--settings needs --project", field="--settings")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    options = Options(
+        files=directory,
+        listen=parse_listen(listen),
+        storage=storage,
+        retention_seconds=retention,
+        retention_bytes=size,
+        project=project,
+        settings=settings,
+        token_group=token_group,
+        offers_login=sys.stdout.isatty(),
+    )
+    watch(options, os.environ, click.echo)

@@ -1,0 +1,1 @@
+"""Memory, processors and disks of the machine and its containers."""

@@ -1,0 +1,1 @@
+"""Sites, certificates and health endpoints, asked from outside the app."""

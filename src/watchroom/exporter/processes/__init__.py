@@ -1,0 +1,1 @@
+"""The metrics of the app's processes, folded into one exposition."""

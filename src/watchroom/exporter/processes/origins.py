@@ -1,0 +1,70 @@
+"""Whether those that are counted together run the code of one deployment.
+
+Two deployments whose settings say the same names share a directory, and their counts
+are added up. Where their code is tells them apart. A deploy may move the code, and old
+and new processes then live side by side for a while: that is nothing to speak of.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from watchroom.runtime.reader import Reader
+
+_LOG = logging.getLogger("watchroom.exporter")
+# Longer than a worker that was told to stop is left to end its task.
+OVERLAP_SECONDS = 900.0
+
+
+class Origins:
+    """Follows from where the living processes import the project.
+
+    Args:
+        own: From where this exporter does; empty when it is not to be compared.
+        now: Epoch seconds.
+    """
+
+    def __init__(self, own: str, now: float) -> None:
+        self._own = (own, now)
+        self._since: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        self._told: set[str] = set()
+
+    def see(self, living: Iterable[Reader], now: float) -> None:
+        """Take note of who lives, and log it once when they do not belong together."""
+        own, begun = self._own
+        first = {own: begun} if own else {}
+        counts = dict.fromkeys(first, 0)
+        for reader in living:
+            if reader.place:
+                counts[reader.place] = counts.get(reader.place, 0) + 1
+                first[reader.place] = min(
+                    reader.started, first.get(reader.place, reader.started)
+                )
+        # What is known stays: all processes of a place may be young again and again.
+        self._since = {place: self._since.get(place, first[place]) for place in first}
+        self._counts = counts
+        mixed = {one["directory"] for one in self.mixed(now)}
+        if mixed and mixed != self._told:
+            _LOG.warning(
+                "counts of code in several places are added up: %s. Two deployments? "
+                "Give each its own PROJECT or ENVIRONMENT. An old release? Stop it, "
+                "and restart this exporter after a deploy.",
+                ", ".join(sorted(mixed)),
+            )
+        self._told = mixed
+
+    def mixed(self, now: float | None = None) -> list[dict[str, Any]]:
+        """Return the places and their processes when there are several for long."""
+        now = time.time() if now is None else now
+        if len(self._since) < 2 or now - max(self._since.values()) < OVERLAP_SECONDS:
+            return []
+        return [
+            {"directory": place, "processes": count, "exporter": place == self._own[0]}
+            for place, count in sorted(self._counts.items())
+        ]

@@ -1,0 +1,1 @@
+"""Messages to people: Slack, PagerDuty, e-mail, their texts and links."""

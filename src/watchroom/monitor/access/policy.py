@@ -1,0 +1,372 @@
+"""Who may ask: the token, the login cookie, the Host header, the origin of POSTs."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+from urllib.parse import urlencode, urlsplit
+
+from aiohttp import HttpVersion11, web
+
+from watchroom.callers import LOCAL, PROXIED, Attempts, host_of
+from watchroom.errors import ConfigError
+from watchroom.monitor.access.senders import sender_of
+from watchroom.monitor.access.sessions import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+COOKIE = "watchroom"
+FORM_FIELD = "form_token"
+_OPEN_PATHS = ("/login", "/static/console.css", "/static/icon.svg")
+# What follows is a secret of its own: who has it may open it, and POST to it.
+_SIGNED = ("/login/", "/answer/")
+# Programs speak to these; browsers are kept off by the origin.
+_MACHINES = ("/api/", "/-/")
+# Prometheus' API reads by POST too. Every other POST and DELETE is a write.
+READ_BY_POST = frozenset(
+    f"/api/v1/{name}" for name in ("query", "query_range", "series", "labels")
+)
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not no-referrer: browsers would then send "Origin: null" with our own forms.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class ErrorPage(Protocol):
+    """Makes a page of a status and a reason; strangers are shown no names of ours."""
+
+    def __call__(
+        self, request: web.Request, status: int, why: str, *, stranger: bool
+    ) -> web.Response:
+        """Return that page."""
+        ...
+
+
+class Listen(NamedTuple):
+    """Where the monitor listens, as given: ``host:port``."""
+
+    host: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def parse_listen(text: str) -> Listen:
+    """Return the host and port of ``127.0.0.1:9700`` or ``[::1]:9700``.
+
+    Raises:
+        ConfigError: It is not of that form.
+    """
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ConfigError(
+            f"{text!r} is not a host and port",
+            field="--listen",
+            hint="write 127.0.0.1:9700 or 0.0.0.0:9700",
+        )
+    return Listen(host, int(port))
+
+
+class Access:
+    """Decides on every request.
+
+    Args:
+        token: The monitor's token.
+        configured: Whether somebody set it, rather than the monitor making it.
+        listen: Where we listen.
+        public: The address by which browsers may call us too: MONITOR_URL.
+        prefix: The path under which the public name has us: ``/watch``; a proxy may
+            strip it or not.
+        ended: The file that remembers which sessions were ended.
+
+    Raises:
+        ConfigError: We would listen beyond loopback with a token nobody knows.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        configured: bool,
+        listen: Listen,
+        public: str = "",
+        prefix: str = "",
+        ended: Path | None = None,
+    ) -> None:
+        if not listen.loopback and not configured:
+            raise ConfigError(
+                f"{listen.host} can be reached by others, and there is no token",
+                field="--listen",
+                hint="set WATCHROOM_TOKEN or WATCHROOM_TOKEN_FILE, "
+                "or listen on 127.0.0.1",
+            )
+        self.token = token
+        self._token = token.encode()
+        self._loopback = listen.loopback
+        self._named: frozenset[str] = frozenset()
+        self._origins: frozenset[str] = frozenset()
+        self.allow(public)
+        self._hosts = LOCAL | {listen.host}
+        self.prefix = prefix.rstrip("/")
+        self.sessions = Sessions(self._token, kept=ended)
+        self.attempts = Attempts()
+        self.refused = 0
+        self.said: ErrorPage | None = None
+
+    def allow(self, public: str) -> None:
+        """Take the public address that the files, or a reload, brought."""
+        if origin := origin_of(public):
+            self._named |= {host_of(urlsplit(public).netloc)}
+            self._origins |= {origin}
+
+    def path_of(self, request: web.Request) -> str:
+        """Return the path within the monitor, whatever a proxy kept of the prefix."""
+        path = request.path
+        if self.prefix and f"{path}/".startswith(f"{self.prefix}/"):
+            return path[len(self.prefix) :] or "/"
+        return path
+
+    def root_of(self, request: web.Request) -> str:
+        """Return the way from a page to the monitor's root: "", or ``../`` and more.
+
+        Relative, so that it holds under a prefix that a proxy strips.
+        """
+        return "../" * (self.path_of(request).count("/") - 1)
+
+    def bears_token(self, request: web.Request) -> bool:
+        """Return whether the request carries the token or a login made with it."""
+        return self.bearer(request) or self.sessions.holds(cookie_of(request))
+
+    def bearer(self, request: web.Request) -> bool:
+        """Return whether the request carries the token itself."""
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return False
+        right = self._is_token(given)
+        if right and self.attempts.quiet():
+            return True
+        sender = sender_of(request)
+        # Where it is unknown which user of this machine asks, all of them share one
+        # name: whoever guesses must not be able to lock the others out.
+        if sender not in LOCAL and self.attempts.wait(sender):
+            return False
+        if not right:
+            self.attempts.wrong(sender)
+        return right
+
+    def _is_token(self, given: str) -> bool:
+        return hmac.compare_digest(_raw(given.strip()), self._token)
+
+    def login(self, request: web.Request, given: str) -> str | None:
+        """Return the cookie value for a right token, else None.
+
+        After ten wrong ones within a minute nothing of this sender is looked at.
+        """
+        sender = sender_of(request)
+        if self.attempts.wait(sender) or not self._is_token(given):
+            self.attempts.wrong(sender)
+            self.refused += 1
+            return None
+        return self.sessions.begin()
+
+    def form_token(self, request: web.Request) -> str:
+        """Return what the forms of this page must send as `FORM_FIELD`."""
+        return self.sessions.form_token(cookie_of(request))
+
+    def is_open(self, request: web.Request) -> bool:
+        """Return whether a path is open to strangers, who may know a secret in it."""
+        path = self.path_of(request)
+        return path in _OPEN_PATHS or path.startswith(_SIGNED)
+
+    def problem(self, request: web.Request) -> tuple[int, str] | None:
+        """Return the status and reason to refuse with, or None."""
+        if self.is_open(request):
+            return self._origin_problem(request)
+        trusted = self.bears_token(request)
+        host = host_of(request.headers.get("Host", ""))
+        # A proxy that adds no header mostly speaks HTTP/1.0, which no browser does, or
+        # passes on the name that strangers know us by.
+        proxied = (
+            request.version < HttpVersion11
+            or host in self._named - self._hosts
+            or any(name in request.headers for name in PROXIED)
+        )
+        if not trusted and (proxied or not self._loopback):
+            return 401, "this needs the token: Authorization: Bearer …, or /login"
+        if not trusted and host not in self._hosts:
+            return 403, (
+                "unknown Host header; use localhost, or set MONITOR_URL to the name"
+            )
+        if not trusted and self._writes(request):
+            return 401, (
+                "reading is free on this machine, this is not: send the token, "
+                "Authorization: Bearer …, or log in with a link of `watchroom login`"
+            )
+        return self._origin_problem(request)
+
+    def _writes(self, request: web.Request) -> bool:
+        """Return whether a request may change something."""
+        read = request.method == "POST" and self.path_of(request) in READ_BY_POST
+        return request.method not in {"GET", "HEAD"} and not read
+
+    def _origin_problem(self, request: web.Request) -> tuple[int, str] | None:
+        if request.method in {"GET", "HEAD"}:
+            return None
+        origin = request.headers.get("Origin")
+        if origin is not None:
+            # A proxy may have ended TLS, or changed Host; a page of the public address
+            # is ours too. No page of another origin can set the header.
+            scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
+            here = origin_of(f"{scheme}://{request.headers.get('Host', '')}")
+            if origin_of(origin) not in {here, *self._origins} - {""}:
+                return 403, (
+                    "a page of another origin may not do this; behind a proxy, "
+                    "MONITOR_URL must be the address that browsers see"
+                )
+        elif request.headers.get("Sec-Fetch-Site", "none") not in {
+            "same-origin",
+            "none",
+        }:
+            return 403, "a page of another origin may not do this"
+        return None
+
+    async def _form_problem(self, request: web.Request) -> tuple[int, str] | None:
+        """Return why a POST to a page is refused: its form is not one of our pages'.
+
+        The origin was looked at before; this one holds where a browser sends none.
+        """
+        path = self.path_of(request)
+        if request.method in {"GET", "HEAD"} or path in _OPEN_PATHS:
+            return None
+        if path.startswith((*_SIGNED, *_MACHINES)) or self.bearer(request):
+            return None
+        given = (await request.post()).get(FORM_FIELD, "")
+        if isinstance(given, str) and self.sessions.is_form_token(
+            cookie_of(request), given
+        ):
+            return None
+        return 403, "this form is too old, or of another page; load the page again"
+
+    @web.middleware
+    async def middleware(
+        self, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        """Refuse what may not be, and put the security headers on every answer."""
+        problem = self.problem(request)
+        if problem is not None:
+            self.refused += 1
+            answer = self._refusal(request, *problem)
+        else:
+            try:
+                answer = await handler(request)
+            except web.HTTPException as error:
+                answer = error
+        answer = self._for_people(request, answer, stranger=problem is not None)
+        for name, value in HEADERS.items():
+            answer.headers.setdefault(name, value)
+        if isinstance(answer, web.HTTPException):
+            raise answer
+        return answer
+
+    @web.middleware
+    async def forms(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse a form that is not of one of our pages."""
+        problem = await self._form_problem(request)
+        if problem is None:
+            return await handler(request)
+        self.refused += 1
+        return self._refusal(request, *problem)
+
+    def _for_people(
+        self, request: web.Request, answer: web.StreamResponse, *, stranger: bool
+    ) -> web.StreamResponse:
+        """Return a bare error as a page, to browsers that asked for a page."""
+        path = self.path_of(request)
+        browser = "text/html" in request.headers.get("Accept", "")
+        if (
+            self.said is None
+            or answer.status < 400
+            or not browser
+            or path.startswith(_MACHINES)
+            or not isinstance(answer, web.Response)
+            or answer.content_type != "text/plain"
+        ):
+            return answer
+        stranger = stranger or self.is_open(request)
+        found = self.said(request, answer.status, answer.text or "", stranger=stranger)
+        for name in ("WWW-Authenticate", "Allow"):
+            if name in answer.headers:
+                found.headers[name] = answer.headers[name]
+        return found
+
+    def _refusal(
+        self, request: web.Request, status: int, why: str
+    ) -> web.StreamResponse:
+        path = self.path_of(request)
+        browser = "text/html" in request.headers.get("Accept", "")
+        if status == 401 and browser and not path.startswith(_MACHINES):
+            return web.HTTPSeeOther(self.login_from(request))
+        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+        if path.startswith("/api/"):
+            body = {"status": "error", "errorType": "unauthorized", "error": why}
+            return web.json_response(body, status=status, headers=headers)
+        return web.Response(text=why + "\n", status=status, headers=headers)
+
+    def login_from(self, request: web.Request) -> str:
+        """Return the way to the login, which leads back to the page that was open."""
+        if request.method == "GET":
+            back = self.path_of(request)
+            back += f"?{request.query_string}" if request.query else ""
+        else:
+            back = urlsplit(request.headers.get("Referer", "")).path
+            back = back.removeprefix(self.prefix)
+        then = f"?{urlencode({'then': back[1:]})}" if back[1:] else ""
+        return f"{self.root_of(request)}login{then}"
+
+
+def cookie_of(request: web.Request) -> str:
+    """Return the session's cookie, or ""."""
+    return request.cookies.get(COOKIE, "")
+
+
+def _raw(text: str) -> bytes:
+    """Return the bytes that came; what is not UTF-8 reaches us as surrogates."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of a URL, the port always, or "" for what is none.
+
+    ``https://watch.example.org`` and ``https://WATCH.example.org:443/x`` are one.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        host = (parts.hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{host}:{port}" if host and port else ""

@@ -1,0 +1,1 @@
+"""Dashboards: pages, charts, time ranges, variables."""

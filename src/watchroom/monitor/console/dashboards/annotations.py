@@ -1,0 +1,75 @@
+"""What happened in the time of a chart: alerts, and the watch's own events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.monitor.console.overview.readings import read_history
+from watchroom.promql.model import Matcher
+
+if TYPE_CHECKING:
+    from watchroom.monitor.console.dashboards.ranges import Range
+    from watchroom.monitor.services import Services
+    from watchroom.promql.model import Queryable
+
+_MOST = 60
+_SHOWN = [
+    Matcher("alertstate", "=", "firing"),
+    Matcher("severity", "!=", "none"),
+]
+
+
+class Mark(NamedTuple):
+    """One moment, or a stretch, in a chart.
+
+    Attributes:
+        kind: ``alert``, ``drill``, ``deploy`` or ``watch``.
+        until: When it ended; the same as `at` for a moment.
+        link: To its page, from the root, or "".
+    """
+
+    kind: str
+    at: float
+    until: float
+    text: str
+    link: str
+
+
+def read_marks(
+    queryable: Queryable, span: Range, gap_ms: int, runbooks: frozenset[str]
+) -> list[Mark]:
+    """Return when alerts fired, oldest first; the newest when there are too many."""
+    seconds = (span.end_ms - span.start_ms) // 1000
+    history = read_history(queryable, span.end_ms, gap_ms, seconds=seconds, only=_SHOWN)
+    found = []
+    for change in history:
+        if change.state != "firing":
+            continue
+        drill = dict(change.labels).get("job", "").startswith("drill-")
+        found.append(
+            Mark(
+                "drill" if drill else "alert",
+                change.at_ms / 1000,
+                (change.at_ms + change.lasted_ms) / 1000,
+                change.alert,
+                f"runbooks/{change.alert}" if change.alert in runbooks else "",
+            )
+        )
+    return found[:_MOST][::-1]
+
+
+def own_marks(services: Services, span: Range) -> list[Mark]:
+    """Return deployments and the watch's own events within the time."""
+    found = [Mark("watch", services.started, services.started, "monitor started", "")]
+    reloads = services.reloads
+    if reloads.good_at > services.started + 5:
+        found.append(Mark("watch", reloads.good_at, reloads.good_at, "files read", ""))
+    for one in services.oncall.deploys.between(span.start_ms, span.end_ms):
+        by = f" by {one.author}" if one.author else ""
+        at = one.at_ms / 1000
+        found.append(Mark("deploy", at, at, f"{one.version}{by}", ""))
+    return [
+        mark
+        for mark in found
+        if span.start_ms <= mark.at * 1000 <= span.end_ms + span.step_ms
+    ]

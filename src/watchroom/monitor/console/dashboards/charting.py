@@ -1,0 +1,156 @@
+"""A panel's data for its chart: aligned, named, bounded."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.monitor.console.values import scale_of
+from watchroom.promql.model import Scalar, Vector
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watchroom.formats.grafana import Panel
+    from watchroom.monitor.console.dashboards.ranges import Range
+    from watchroom.promql.engine import Engine
+    from watchroom.promql.model import Labels, Queryable
+
+MOST_SERIES = 24
+_PLACE = re.compile(r"{{\s*([A-Za-z_][\w.]*)\s*}}")
+
+
+class Asked(NamedTuple):
+    """A query of a panel with its variables filled in."""
+
+    ref: str
+    expr: str
+    legend: str
+
+
+class Line(NamedTuple):
+    """One series: its name and its values, None where there is none."""
+
+    name: str
+    values: Sequence[float | None]
+
+
+class Drawing(NamedTuple):
+    """What a chart shows.
+
+    Attributes:
+        lines: The `MOST_SERIES` largest.
+        total: How many series there were.
+    """
+
+    lines: Sequence[Line]
+    total: int
+
+
+class Now(NamedTuple):
+    """What a panel with one number shows: its samples, worst first."""
+
+    samples: Sequence[tuple[str, float]]
+    total: int
+
+
+def draw(
+    engine: Engine, queryable: Queryable, asked: Sequence[Asked], span: Range
+) -> Drawing:
+    """Return the lines of a panel's queries.
+
+    Raises:
+        QueryError: One cannot be answered.
+    """
+    count = (span.end_ms - span.start_ms) // span.step_ms + 1
+    found: list[Line] = []
+    for query in asked:
+        matrix = engine.range(
+            queryable, query.expr, span.start_ms, span.end_ms, span.step_ms
+        )
+        for labels, times, values in matrix.series:
+            cells: list[float | None] = [None] * count
+            for at, value in zip(times.tolist(), values.tolist(), strict=True):
+                index = (at - span.start_ms) // span.step_ms
+                if math.isfinite(value) and 0 <= index < count:
+                    cells[index] = float(f"{value:.6g}")
+            found.append(Line(name_of(query, labels), cells))
+    # One query's lines come largest first: the worst route stands at the top. Those of
+    # several queries keep the order in which the panel names them.
+    largest = sorted(found, key=lambda line: (-_height(line), line.name))
+    if len(asked) == 1:
+        return Drawing(largest[:MOST_SERIES], len(found))
+    kept = {id(line) for line in largest[:MOST_SERIES]}
+    return Drawing([line for line in found if id(line) in kept], len(found))
+
+
+def now(
+    engine: Engine, queryable: Queryable, asked: Sequence[Asked], at_ms: int
+) -> Now:
+    """Return what a panel's queries say at one moment, the largest first.
+
+    Raises:
+        QueryError: One cannot be answered.
+    """
+    found: list[tuple[str, float]] = []
+    for query in asked:
+        match engine.instant(queryable, query.expr, at_ms):
+            case Scalar(value):
+                found.append((name_of(query, ()), value))
+            case Vector(samples):
+                found += [(name_of(query, labels), value) for labels, value in samples]
+    real = [(name, value) for name, value in found if math.isfinite(value)]
+    real.sort(key=lambda sample: -sample[1])
+    return Now(real[:MOST_SERIES], len(real))
+
+
+def _height(line: Line) -> float:
+    return max((abs(v) for v in line.values if v is not None), default=0.0)
+
+
+def name_of(query: Asked, labels: Labels) -> str:
+    """Return a series' name: its legend filled in, else its labels."""
+    plain = dict(labels)
+    if query.legend and query.legend != "__auto":
+        return _PLACE.sub(lambda m: plain.get(m[1], ""), query.legend).strip() or "–"
+    name = plain.pop("__name__", "")
+    inner = ", ".join(f"{label}={value}" for label, value in plain.items())
+    return f"{name}{{{inner}}}" if name and inner else name or inner or query.ref
+
+
+def limit_of(panel: Panel) -> tuple[float | None, bool]:
+    """Return where the panel's line stands, and whether above it is bad."""
+    thresholds = panel.fieldConfig.defaults.thresholds
+    if thresholds is None or thresholds.mode != "absolute":
+        return None, True
+    style = panel.fieldConfig.defaults.custom.get("thresholdsStyle", {})
+    if panel.type == "timeseries" and style.get("mode", "off") == "off":
+        return None, True
+    for before, step in zip(thresholds.steps, thresholds.steps[1:], strict=False):
+        if step.value is not None:
+            return step.value, not before.color.endswith("red")
+    return None, True
+
+
+def body(panel: Panel, drawing: Drawing, span: Range) -> dict[str, object]:
+    """Return what the page's script is sent."""
+    unit = panel.fieldConfig.defaults.unit
+    limit, above = limit_of(panel)
+    heights = [_height(line) for line in drawing.lines]
+    top = max(heights, default=0.0)
+    divisor, word = scale_of(top or (limit or 0.0), unit)
+    stacking = panel.fieldConfig.defaults.custom.get("stacking", {})
+    return {
+        "start": span.start_ms // 1000,
+        "step": span.step_ms // 1000,
+        "count": (span.end_ms - span.start_ms) // span.step_ms + 1,
+        "lines": [{"name": line.name, "values": line.values} for line in drawing.lines],
+        "total": drawing.total,
+        "divisor": divisor,
+        "word": word,
+        "limit": limit,
+        "above": above,
+        "stacked": stacking.get("mode", "none") not in {"none", ""},
+        "floor": panel.fieldConfig.defaults.min,
+    }

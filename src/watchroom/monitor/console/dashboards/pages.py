@@ -1,0 +1,389 @@
+"""The dashboards' handlers: which there are, one of them, the data of its panels."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from aiohttp import web
+from multidict import MultiDict
+
+from watchroom.errors import WatchroomError
+from watchroom.monitor.console import runbooks
+from watchroom.monitor.console.dashboards import annotations as marks
+from watchroom.monitor.console.dashboards import charting, table, variables
+from watchroom.monitor.console.dashboards.ranges import (
+    POINTS,
+    PRESETS,
+    RangeError,
+    local,
+    parse,
+)
+from watchroom.monitor.console.values import say, say_limit
+from watchroom.monitor.queries import QueriesBusyError, QueryTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from multidict import MultiMapping
+
+    from watchroom.formats.grafana import Panel
+    from watchroom.formats.grafana_import import Sheet
+    from watchroom.monitor.console.dashboards.annotations import Mark
+    from watchroom.monitor.console.dashboards.ranges import Range
+    from watchroom.monitor.console.render import Renderer
+    from watchroom.monitor.services import Services
+    from watchroom.promql.engine import Engine
+    from watchroom.promql.model import Queryable
+
+_R = TypeVar("_R")
+_SECONDS = 20.0
+_MOST_WAITING = 80
+_SCRIPT = "vendor/uPlot.iife.min.js"
+_NUMBERS = {"stat", "gauge", "bargauge"}
+
+
+class Cell(NamedTuple):
+    """A panel as the page shows it before its data is there."""
+
+    id: int
+    kind: str
+    title: str
+    description: str
+    width: int
+    limit: str
+    html: str
+    refused: str
+    runbook: str
+
+
+class Dashboards:
+    """Handlers under /dashboards/."""
+
+    def __init__(self, services: Services, renderer: Renderer) -> None:
+        self._services = services
+        self._renderer = renderer
+        # One at a time: the other query thread is left to the first page and to rules'
+        # readers, however slow a month of raw samples is.
+        self._turn = asyncio.Semaphore(1)
+        self._waiting = 0
+        folder = files("watchroom.monitor.console") / "static"
+        self._has_script = (folder / _SCRIPT).is_file()
+
+    def routes(self, app: web.Application) -> None:
+        """Add the handlers to `app`."""
+        app.router.add_get("/dashboards/", self.index)
+        app.router.add_get("/dashboards/{uid}", self.dashboard)
+        app.router.add_get("/dashboards/{uid}/values", self.values)
+        app.router.add_get("/dashboards/{uid}/panels/{id}", self.panel)
+        app.router.add_get("/dashboards/{uid}/marks", self.marks)
+
+    async def index(self, request: web.Request) -> web.Response:
+        """List the dashboards, and why some files are none."""
+        config = self._services.config
+        return self._renderer.page(
+            request,
+            "dashboards.html",
+            sheets=list(config.sheets.values()),
+            refused=config.refused_sheets,
+        )
+
+    def _sheet(self, request: web.Request) -> Sheet:
+        sheet = self._services.config.sheets.get(request.match_info["uid"])
+        if sheet is None:
+            raise web.HTTPNotFound(text="there is no such dashboard\n")
+        return sheet
+
+    def _span(
+        self, request: web.Request, sheet: Sheet, query: Any, most: int = POINTS
+    ) -> Range:
+        points = request.query.get("points", "")
+        return parse(
+            query,
+            self._services.now(),
+            scrape_seconds(self._services),
+            min(most, int(points) if points.isdigit() and len(points) < 5 else most),
+            sheet.dashboard.time.get("from", "") or "now-1h",
+        )
+
+    async def dashboard(self, request: web.Request) -> web.Response:
+        """Answer with a dashboard's frame; its script fetches the data of panels."""
+        return await self._page(request, self._sheet(request))
+
+    async def values(self, request: web.Request) -> web.Response:
+        """Answer with a dashboard as tables of values, for browsers without scripts."""
+        sheet = self._sheet(request)
+        tables: dict[int, table.Table] = {}
+        found: Sequence[Mark] = ()
+        with contextlib.suppress(RangeError):  # the page says which
+            tables = await self._tables(request, sheet)
+            with contextlib.suppress(WatchroomError):
+                found = await self._marks(request, sheet)
+        return await self._page(request, sheet, tables=tables, happened=found)
+
+    async def _tables(
+        self, request: web.Request, sheet: Sheet
+    ) -> dict[int, table.Table]:
+        """Return the values of every panel, as far as there is time for them."""
+        span = self._span(request, sheet, request.query, table.POINTS)
+        end = self._services.now() + _SECONDS
+        found = {}
+        for panel in sheet.dashboard.panels:
+            if panel.id in sheet.refused or not panel.targets:
+                continue
+            if not 0 < end - self._services.now() <= _SECONDS:
+                late = "Not loaded: reading took too long. Choose a shorter time."
+                found[panel.id] = table.Table(said=late)
+                continue
+            try:
+                found[panel.id] = await self._table(request, sheet, panel, span)
+            except WatchroomError as error:
+                found[panel.id] = table.Table(said=_said(error))
+        return found
+
+    async def _table(
+        self, request: web.Request, sheet: Sheet, panel: Panel, span: Range
+    ) -> table.Table:
+        asked = _asked(request, sheet, panel, span)
+        if panel.type in _NUMBERS:
+            return table.numbers(await self._data(panel, asked, span))
+        return await self._in_turn(
+            lambda engine, queryable: table.table(
+                panel, charting.draw(engine, queryable, asked, span), span
+            )
+        )
+
+    async def _page(
+        self,
+        request: web.Request,
+        sheet: Sheet,
+        tables: Mapping[int, table.Table] | None = None,
+        happened: Sequence[Mark] = (),
+    ) -> web.Response:
+        query: MultiMapping[str] = request.query
+        problem, status = "", 200
+        try:
+            span = self._span(request, sheet, query)
+        except RangeError as error:
+            problem, status, query = str(error), 400, MultiDict()
+            span = self._span(request, sheet, query)
+        values = variables.chosen(sheet.dashboard, query)
+
+        def work(engine: Engine, queryable: Queryable) -> list[variables.Choice]:
+            del engine
+            return variables.choices(sheet.dashboard, values, queryable, span)
+
+        choices: Sequence[variables.Choice] = ()
+        try:
+            choices = await self._services.queries.run(work, _SECONDS)
+        except WatchroomError as error:
+            problem = problem or str(error)
+        return self._renderer.page(
+            request,
+            "dashboard.html",
+            status=status,
+            board=sheet.dashboard,
+            cells=[cell(panel, sheet) for panel in sheet.dashboard.panels],
+            span=span,
+            presets=PRESETS,
+            starts=local(span.start_ms),
+            ends=local(span.end_ms),
+            choices=choices,
+            problem=problem,
+            has_script=self._has_script,
+            every=max(
+                5,
+                round(self._services.config.evaluation_seconds),
+                min(60, span.step_ms // 1000),
+            ),
+            links=_preset_links(request),
+            query=request.query_string,
+            tables=tables,
+            happened=happened,
+        )
+
+    async def panel(self, request: web.Request) -> web.Response:
+        """Answer with the data of one panel."""
+        sheet, number = self._sheet(request), request.match_info["id"]
+        panel = next(
+            (one for one in sheet.dashboard.panels if str(one.id) == number), None
+        )
+        if panel is None or panel.id in sheet.refused or not panel.targets:
+            raise web.HTTPNotFound(text="there is no such panel\n")
+        try:
+            span = self._span(request, sheet, request.query)
+            asked = _asked(request, sheet, panel, span)
+            return _json(await self._data(panel, asked, span))
+        except WatchroomError as error:
+            return _json({"error": _said(error)}, _status(error))
+
+    async def _data(
+        self, panel: Panel, asked: Sequence[charting.Asked], span: Range
+    ) -> dict[str, object]:
+        at_ms = round(self._services.now() * 1000) if span.live else span.end_ms
+
+        def work(engine: Engine, queryable: Queryable) -> dict[str, object]:
+            if panel.type in _NUMBERS:
+                return _numbers(panel, charting.now(engine, queryable, asked, at_ms))
+            drawing = charting.draw(engine, queryable, asked, span)
+            return charting.body(panel, drawing, span)
+
+        return await self._in_turn(work)
+
+    async def _in_turn(self, work: Callable[[Engine, Queryable], _R]) -> _R:
+        if self._waiting >= _MOST_WAITING:
+            raise QueriesBusyError("too many charts are waiting, try again")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await self._services.queries.run(work, _SECONDS)
+        finally:
+            self._waiting -= 1
+
+    async def marks(self, request: web.Request) -> web.Response:
+        """Answer with what happened in the time shown."""
+        try:
+            found = await self._marks(request, self._sheet(request))
+        except WatchroomError as error:
+            return _json({"error": _said(error)}, _status(error))
+        return _json({"marks": [mark._asdict() for mark in found]})
+
+    async def _marks(self, request: web.Request, sheet: Sheet) -> list[Mark]:
+        services = self._services
+        gap_ms = round(services.config.evaluation_seconds * 3000) + 1000
+        span = self._span(request, sheet, request.query)
+        books = await asyncio.to_thread(runbooks.names, services.config.root)
+
+        def work(engine: Engine, queryable: Queryable) -> list[Mark]:
+            del engine
+            return marks.read_marks(queryable, span, gap_ms, books)
+
+        found = await services.queries.run(work, _SECONDS)
+        return sorted([*found, *marks.own_marks(services, span)], key=lambda m: m.at)
+
+
+def _asked(
+    request: web.Request, sheet: Sheet, panel: Panel, span: Range
+) -> list[charting.Asked]:
+    """Return a panel's queries with the variables that the URL chooses."""
+    values = variables.chosen(sheet.dashboard, request.query)
+    return [
+        charting.Asked(
+            target.refId,
+            variables.filled(target.expr, sheet.dashboard, values, span),
+            target.legendFormat,
+        )
+        for target in panel.targets
+        if not target.hide and target.expr.strip()
+    ]
+
+
+def scrape_seconds(services: Services) -> float:
+    """Return the longest interval between two scrapes, at least that of rules."""
+    intervals = [job.interval for job, _ in services.config.jobs]
+    return max([services.config.evaluation_seconds, *intervals])
+
+
+def cell(panel: Panel, sheet: Sheet) -> Cell:
+    """Return what of a panel is known without its data."""
+    limit, above = charting.limit_of(panel)
+    html: Any = ""
+    whole = panel.fieldConfig.defaults.decimals == 0
+    if panel.type in _NUMBERS and limit and above and whole and limit == int(limit):
+        limit -= 1  # of whole things red begins at the first that is one too many
+    refused = sheet.refused.get(panel.id, "")
+    if panel.type == "text" and not refused:
+        mode = panel.options.get("mode", "markdown")
+        html = runbooks.render(str(panel.options.get("content", "")))
+        if mode != "markdown":
+            refused = f"text as {mode} is not drawn here"
+    kind = {"row": "row", "text": "text"}.get(panel.type, "chart")
+    if panel.type in _NUMBERS:
+        kind = "number"
+    if kind in {"chart", "number"} and not refused and not panel.targets:
+        refused = "it has no query"
+    return Cell(
+        id=panel.id,
+        kind=kind,
+        title=panel.title,
+        description=panel.description,
+        width=next((w for w in (6, 8, 12) if panel.gridPos.w <= w), 24),
+        limit=""
+        if limit is None
+        else say_limit(limit, panel.fieldConfig.defaults.unit, above_is_bad=above),
+        html=html,
+        refused=refused,
+        runbook=_runbook(panel),
+    )
+
+
+def _runbook(panel: Panel) -> str:
+    for link in panel.links:
+        found = link.url.partition("/runbooks/")[2]
+        if found.isalnum():
+            return found
+    return ""
+
+
+def _numbers(panel: Panel, now: charting.Now) -> dict[str, object]:
+    """Return a panel of one number: in words, with its state."""
+    unit = panel.fieldConfig.defaults.unit
+    limit, above = charting.limit_of(panel)
+    rows = []
+    for name, value in now.samples:
+        over = limit is not None and (value >= limit if above else value < limit)
+        whole = panel.fieldConfig.defaults.decimals == 0
+        said = say(value, unit, whole=whole)
+        rows.append(
+            {
+                "name": name,
+                "number": said.number,
+                "unit": said.unit,
+                "state": "none" if limit is None else "over" if over else "ok",
+            }
+        )
+    return {
+        "numbers": rows,
+        "total": now.total,
+        "none": panel.fieldConfig.defaults.noValue or "",
+    }
+
+
+def _preset_links(request: web.Request) -> dict[str, str]:
+    """Return the query of each preset, with the variables that are chosen."""
+    kept = [
+        (name, value)
+        for name, value in request.query.items()
+        if name.startswith("var-")
+    ]
+    return {
+        name: str(
+            request.rel_url.with_query(
+                MultiDict([("from", f"now-{name}"), ("to", "now"), *kept])
+            ).query_string
+        )
+        for name in PRESETS
+    }
+
+
+def _said(error: WatchroomError) -> str:
+    if isinstance(error, QueryTimeoutError):
+        return f"{error}; choose a shorter time"
+    return str(error)
+
+
+def _status(error: WatchroomError) -> int:
+    return 503 if isinstance(error, QueriesBusyError | QueryTimeoutError) else 422
+
+
+def _json(data: dict[str, Any], status: int = 200) -> web.Response:
+    answer = web.json_response(
+        text=json.dumps(data, separators=(",", ":"), ensure_ascii=False),
+        status=status,
+        headers={"Cache-Control": "no-store"},
+    )
+    answer.enable_compression()
+    return answer

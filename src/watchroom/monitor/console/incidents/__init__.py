@@ -1,0 +1,1 @@
+"""Incidents: their pages, words and next steps."""

@@ -1,0 +1,264 @@
+"""Pages of incidents, and the page that a link in a message leads to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from aiohttp import web
+
+from watchroom.errors import StoreError, WatchroomError
+from watchroom.monitor.api.oncall import act_of, on_disk
+from watchroom.monitor.api.params import BadDataError
+from watchroom.monitor.console.incidents import words
+from watchroom.monitor.console.incidents.steps import steps, window
+from watchroom.monitor.console.overview.people import WHO, present
+from watchroom.monitor.console.silenced import over_incident
+from watchroom.monitor.oncall.actions import BadActError
+from watchroom.monitor.oncall.incident import PRIORITIES, RefusedStepError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watchroom.monitor.console.render import Renderer
+    from watchroom.monitor.oncall.incident import Event, Incident
+    from watchroom.monitor.oncall.links import Link
+    from watchroom.monitor.oncall.records import Sent
+    from watchroom.monitor.oncall.service import OnCall
+    from watchroom.monitor.services import Services
+
+_WHO_SECONDS = 180 * 86400
+_DEPLOYS_BEFORE_MS = 6 * 3_600_000
+_SHOWN = 50
+_SILENCE_SECONDS = 3600.0
+
+
+class IncidentPages:
+    """Handlers of /incidents/ and of the signed /answer/."""
+
+    def __init__(self, services: Services, renderer: Renderer) -> None:
+        self._services = services
+        self._renderer = renderer
+
+    @property
+    def _oncall(self) -> OnCall:
+        return self._services.oncall
+
+    def routes(self, app: web.Application) -> None:
+        """Add the handlers to `app`."""
+        one = "/incidents/{number:[0-9]{1,9}}"
+        app.router.add_get("/incidents", self.folder)
+        app.router.add_get("/incidents/", self.index)
+        app.router.add_post("/incidents/", self.create)
+        app.router.add_get(one, self.incident)
+        app.router.add_post(f"{one}/{{act:[a-z]+}}", self.act)
+        app.router.add_get("/answer/{name}", self.ask)
+        app.router.add_post("/answer/{name}", self.answer)
+
+    async def folder(self, request: web.Request) -> web.Response:
+        """Lead to the list."""
+        del request
+        raise web.HTTPSeeOther("incidents/")
+
+    async def index(self, request: web.Request) -> web.Response:
+        """List the open incidents, and the last ones."""
+        return await self._list(request)
+
+    async def _list(
+        self, request: web.Request, problem: str = "", status: int = 200
+    ) -> web.Response:
+        now = self._oncall.now_ms()
+        open_ = self._oncall.book.open()
+        records = self._oncall.records
+        last = await asyncio.to_thread(records.incidents, _SHOWN)
+        past = [one for one in last if not one.open]
+        return self._renderer.page(
+            request,
+            "incidents.html",
+            status=status,
+            open=[(one, self._head(one, now)) for one in open_],
+            past=[(one, words.head(one, now)) for one in past],
+            waiting=sum(one.state == "firing" for one in open_),
+            now_ms=now,
+            problem=problem,
+            **self._people(request),
+        )
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Open an incident that no alert tells of."""
+        form = await form_of(request)
+        try:
+            incident, written = self._oncall.desk.open(
+                form.get("title", ""), form.get("priority", ""), form.get("as", "")
+            )
+            await on_disk(written)
+        except (BadActError, RefusedStepError) as error:
+            return await self._list(request, str(error), 400)
+        except StoreError as error:
+            return await self._list(request, f"not written: {error}", 503)
+        raise signed(web.HTTPSeeOther(str(incident.id)), form.get("as", ""))
+
+    async def incident(self, request: web.Request) -> web.Response:
+        """Answer with one incident."""
+        return await self._one(request)
+
+    async def _one(
+        self, request: web.Request, problem: str = "", status: int = 200, text: str = ""
+    ) -> web.Response:
+        number = int(request.match_info["number"])
+        found = await asyncio.to_thread(self._oncall.book.get, number)
+        if found is None:
+            raise web.HTTPNotFound(text=f"there is no incident {number}\n")
+        context = await asyncio.to_thread(self._context, found)
+        return self._renderer.page(
+            request,
+            "incident.html",
+            status=status,
+            problem=problem,
+            text=text,
+            **context,
+            **self._people(request),
+        )
+
+    def _context(self, incident: Incident) -> dict[str, Any]:
+        """Return what an incident's page shows; reads the disk."""
+        now, oncall, config = self._oncall.now_ms(), self._oncall, self._services.config
+        start, end = window(incident, now)
+        records = oncall.records
+        events = records.events(incident.id)
+        sent: list[Sent] = []
+        if incident.fingerprints:
+            begin = incident.opened_ms - 1000
+            sent = records.sent(incident.fingerprints, begin, end)
+        return {
+            "incident": incident,
+            "head": self._head(incident, now, events),
+            "told": words.told(incident, sent, oncall.contacts),
+            "entries": words.entries(events),
+            "steps": steps(
+                incident,
+                root=config.root,
+                manifest=config.manifest,
+                contacts=oncall.contacts,
+                releases=oncall.deploys.between(start - _DEPLOYS_BEFORE_MS, end),
+                dashboards=list(config.sheets),
+                now_ms=now,
+            ),
+            "now_ms": now,
+        }
+
+    def _head(
+        self, incident: Incident, now_ms: int, events: Sequence[Event] = ()
+    ) -> words.Head:
+        services = self._services
+        views = services.dispatcher.alerts(now_ms)
+        held = over_incident(incident, services.silences, views, now_ms)
+        return words.head(incident, now_ms, events, held)
+
+    async def act(self, request: web.Request) -> web.Response:
+        """Do what a form of the page asks, and show the page again."""
+        form = await form_of(request)
+        number, name = int(request.match_info["number"]), request.match_info["act"]
+        try:
+            done = await asyncio.to_thread(
+                act_of, self._oncall.desk, name, number, form
+            )
+            if done is None:
+                raise web.HTTPNotFound(text=f"{name} is nothing to do here\n")
+            await on_disk(done[1])
+        except KeyError:
+            raise web.HTTPNotFound(text=f"there is no incident {number}\n") from None
+        except (BadActError, BadDataError, RefusedStepError) as error:
+            return await self._one(request, str(error), 400, form.get("text", ""))
+        except StoreError as error:
+            return await self._one(request, f"not written: {error}", 503)
+        # From /incidents/31/note to /incidents/31.
+        raise signed(web.HTTPSeeOther(f"../{number}"), form.get("as", ""))
+
+    async def ask(self, request: web.Request) -> web.Response:
+        """Show what a link in a message is about; looking at it changes nothing."""
+        return await self._answer_page(request)
+
+    async def _answer_page(
+        self, request: web.Request, problem: str = "", status: int = 200
+    ) -> web.Response:
+        link = self._oncall.signer.read(
+            request.match_info["name"], self._services.now()
+        )
+        found = None if link is None else await self._linked(link)
+        now, head = self._oncall.now_ms(), None
+        if found is None:
+            status = 410 if link is not None else 404
+        else:
+            read = self._oncall.records.events
+            head = self._head(found, now, await asyncio.to_thread(read, found.id))
+        return self._renderer.page(
+            request,
+            "answer.html",
+            status=status,
+            incident=found,
+            head=head,
+            problem=problem,
+            expired=link is not None,
+            now_ms=now,
+            **self._people(request),
+        )
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Acknowledge by a link."""
+        name = request.match_info["name"]
+        link = self._oncall.signer.read(name, self._services.now())
+        if link is None or await self._linked(link) is None:
+            self._services.access.refused += 1
+            return await self._answer_page(request)
+        form = await form_of(request)
+        who, reason = form.get("as", ""), form.get("reason", "")
+        try:
+            desk = self._oncall.desk
+            number = link.incident
+            try:
+                done = await asyncio.to_thread(desk.acknowledge, number, who, reason)
+            except (KeyError, RefusedStepError):
+                # Somebody was faster: the page says who, and asks for nothing more.
+                raise signed(web.HTTPSeeOther(name), who) from None
+            await on_disk(done[1])
+            if form.get("silence"):
+                done = await asyncio.to_thread(
+                    desk.silence, number, who, reason, _SILENCE_SECONDS
+                )
+                await on_disk(done[1])
+        except RefusedStepError as error:
+            return await self._answer_page(request, f"not silenced: {error}", 409)
+        except (BadActError, WatchroomError) as error:
+            return await self._answer_page(request, str(error), 400)
+        raise signed(web.HTTPSeeOther(name), who)
+
+    async def _linked(self, link: Link) -> Incident | None:
+        """Return the incident that a link is for, while it may be answered by it."""
+        if link.expired:
+            return None
+        found = await asyncio.to_thread(self._oncall.book.get, link.incident)
+        return found if found and found.opened_ms == link.opened_ms else None
+
+    def _people(self, request: web.Request) -> dict[str, Any]:
+        return {**present(self._oncall, request), "priorities": PRIORITIES}
+
+
+async def form_of(request: web.Request) -> Any:
+    """Return the fields of a form that are texts."""
+    form = await request.post()
+    return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+def signed(answer: web.HTTPSeeOther, who: str) -> web.HTTPSeeOther:
+    """Let the browser remember who its owner is; it proves nothing and need not."""
+    if who.strip():
+        answer.set_cookie(
+            WHO,
+            quote(" ".join(who.split())[:80], safe=""),
+            max_age=_WHO_SECONDS,
+            httponly=True,
+            samesite="Strict",
+        )
+    return answer

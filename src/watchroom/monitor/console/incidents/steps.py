@@ -1,0 +1,194 @@
+"""The guide's seven steps of an incident, each with its links filled in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.messages import links
+from watchroom.monitor.console import runbooks
+from watchroom.monitor.oncall import timeline
+from watchroom.monitor.spans import span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from markupsafe import Markup
+
+    from watchroom.formats.contacts import Contact, Contacts
+    from watchroom.formats.manifest import Manifest
+    from watchroom.monitor.oncall.incident import Incident
+    from watchroom.monitor.oncall.records import Deploy
+
+_BEFORE_MS = 15 * 60_000
+_AFTER_MS = 5 * 60_000
+MEANT = {
+    "P1": "customers notice it",
+    "P2": "the service is degraded",
+    "P3": "minor",
+}
+
+
+class Link(NamedTuple):
+    """A link; `outside` the monitor, else relative to its root."""
+
+    text: str
+    url: str
+    outside: bool = False
+
+
+class Release(NamedTuple):
+    """A deployment near an incident."""
+
+    version: str
+    by: str
+    at_ms: int
+    gap: str
+
+
+class Mitigation(NamedTuple):
+    """What a runbook says to do."""
+
+    name: str
+    html: Markup
+
+
+class Steps(NamedTuple):
+    """What the seven steps need.
+
+    Attributes:
+        open_: Step 1: dashboard, logs, errors, runbooks.
+        meaning: Step 2: what the priority means.
+        called: Step 3: who was or will be called, in order.
+        others: Step 3 and 6: everybody else of the contacts.
+        releases: Step 4.
+        mitigations: Step 5.
+        sentence: Step 6: what to tell customers, to be copied.
+        times: Step 7: how long each step took, in words.
+    """
+
+    open_: Sequence[Link]
+    meaning: str
+    called: Sequence[Contact]
+    others: Sequence[Contact]
+    releases: Sequence[Release]
+    mitigations: Sequence[Mitigation]
+    sentence: str
+    times: Sequence[tuple[str, str]]
+
+
+def window(incident: Incident, now_ms: int) -> tuple[int, int]:
+    """Return the time in ms that tells of an incident: what led up to it, what came."""
+    end = incident.resolved_ms
+    return incident.first_ms - _BEFORE_MS, (
+        now_ms if end is None else min(now_ms, end + _AFTER_MS)
+    )
+
+
+def steps(
+    incident: Incident,
+    *,
+    root: Path,
+    manifest: Manifest | None,
+    contacts: Contacts,
+    releases: Sequence[Deploy],
+    dashboards: Sequence[str],
+    now_ms: int,
+) -> Steps:
+    """Return the steps of an incident.
+
+    Args:
+        incident: It.
+        root: The directory of built files.
+        manifest: Of these files; names the project and where logs and errors are.
+        contacts: Who answers.
+        releases: Deployments near it, newest first.
+        dashboards: The dashboards that the monitor draws, by uid.
+        now_ms: Now.
+    """
+    books = [name for name in incident.names if name in runbooks.names(root)]
+    order = contacts.order()
+    called = order[:2] if incident.priority == "P1" else []
+    return Steps(
+        open_=_links(incident, manifest, books, dashboards, now_ms),
+        meaning=MEANT.get(incident.priority, ""),
+        called=called,
+        others=[one for one in contacts.contacts if one not in called],
+        releases=[
+            Release(
+                one.version,
+                one.author or "an unnamed deployer",
+                one.at_ms,
+                timeline.gap(one.at_ms, incident.failed_ms),
+            )
+            for one in releases
+        ],
+        mitigations=[
+            Mitigation(name, html)
+            for name in books
+            if (html := runbooks.section(root, name, "Mitigation")) is not None
+        ],
+        sentence=_sentence(incident, manifest),
+        times=_times(incident),
+    )
+
+
+def _links(
+    incident: Incident,
+    manifest: Manifest | None,
+    books: Sequence[str],
+    dashboards: Sequence[str],
+    now_ms: int,
+) -> list[Link]:
+    start, end = window(incident, now_ms)
+    until = str(end) if incident.resolved_ms else "now"
+    found = [
+        Link(title, f"dashboards/{uid}?from={start}&to={until}")
+        for uid, title in _TITLES.items()
+        if uid in dashboards
+    ]
+    found += _outside(incident, manifest, start, end)
+    found += [Link(f"Runbook {name}", f"runbooks/{name}") for name in books]
+    return found
+
+
+_TITLES = {"watchroom-charts": "Dashboard", "watchroom-overview": "Overview"}
+
+
+def _outside(
+    incident: Incident, manifest: Manifest | None, start_ms: int, end_ms: int
+) -> list[Link]:
+    """Return the links to the project's logs and errors, times filled in."""
+    if manifest is None:
+        return []
+    alerts = incident.firing or list(incident.alerts.values())
+    known = {"project": manifest.project, "environment": manifest.environment}
+    known |= dict(alerts[0].labels) if alerts else {}
+    found = (("Logs", manifest.logs_url), ("Errors", manifest.sentry_url))
+    return [
+        Link(name, links.fill(template, start_ms / 1000, end_ms / 1000, known), True)
+        for name, template in found
+        if template.startswith(("https://", "http://"))
+    ]
+
+
+def _sentence(incident: Incident, manifest: Manifest | None) -> str:
+    project = manifest.project if manifest and manifest.project else "our service"
+    if not incident.open:
+        return f"The problem with {project} is resolved. We're investigating the cause."
+    if incident.state == "mitigated":
+        return f"{project} is working again. We're still fixing the cause."
+    return f"We're investigating a problem with {project}. Next update in 30 minutes."
+
+
+def _times(incident: Incident) -> list[tuple[str, str]]:
+    """Return what took how long since the first failure of the last outage."""
+    first = incident.failed_ms
+    moments = (
+        ("detected", incident.detected_ms),
+        ("acknowledged", incident.acknowledged_ms),
+        ("mitigated", incident.mitigated_ms),
+        ("resolved", incident.resolved_ms),
+        ("reviewed", incident.reviewed_ms),
+    )
+    return [(name, span((at - first) / 1000)) for name, at in moments if at is not None]

@@ -1,0 +1,273 @@
+"""An incident in words: its sentence, its state and whose word that is, its receivers.
+
+One place for both pages that have such a head: an incident's own, and the page that a
+link in a message leads to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.monitor.spans import counted, span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watchroom.formats.contacts import Contacts
+    from watchroom.monitor.oncall.incident import Event, Incident
+    from watchroom.monitor.oncall.records import Sent
+    from watchroom.monitor.routing.silences import Silence
+
+_SIGNS = {
+    "firing": ("▲", "fire"),
+    "acknowledged": ("◆", "warn"),
+    "mitigated": ("◆", "warn"),
+    "resolved": ("●", "ok"),
+    "reviewed": ("●", "ok"),
+}
+_LONGEST_WHY = 300
+_EARLIER_MS = 1000  # a message may be dressed just before its incident is written
+_EVENTS = {
+    "firing": ("▲", "fires", "fire"),
+    "ended": ("✓", "ended", "ok"),
+    "unseen": ("○", "no data", ""),
+    "told": ("→", "notified", ""),
+    "refused": ("✗", "not notified", "fire"),
+    "called": ("→", "paged", ""),
+    "escalated": ("⇈", "escalated", "warn"),
+    "forgotten": ("⇈", "paged again", "warn"),
+    "acknowledged": ("✓", "acknowledged", "ok"),
+    "mitigated": ("✓", "mitigated", "ok"),
+    "resolved": ("✓", "resolved", "ok"),
+    "reviewed": ("✓", "reviewed", "ok"),
+    "deploy": ("⬆", "deploy", "accent"),
+    "silenced": ("–", "silenced", "warn"),
+    "unsilenced": ("–", "silence ended", ""),
+    "priority": ("·", "priority", ""),
+    "note": ("✎", "note", ""),
+    "opened": ("▲", "opened", "fire"),
+}
+
+
+class Note(NamedTuple):
+    """A fragment of the line under the sentence: text, instant, text.
+
+    Attributes:
+        text: What it says.
+        at_ms: An instant to show after the text, or None.
+        after: What follows the instant.
+        bad: Whether it is itself a problem.
+    """
+
+    text: str
+    at_ms: int | None = None
+    after: str = ""
+    bad: bool = False
+
+
+class Head(NamedTuple):
+    """The section at the top.
+
+    Attributes:
+        css, symbol: Of its state.
+        sentence: What is wrong, or was.
+        state: Its state in a word or two, for lists.
+        notes: Who brought it to that state, when and why; since when it lasts; what
+            keeps it from receivers.
+        silenced: Whether a silence does.
+    """
+
+    css: str
+    symbol: str
+    sentence: str
+    state: str
+    notes: Sequence[Note]
+    silenced: bool = False
+
+
+class Entry(NamedTuple):
+    """One line of a timeline."""
+
+    at_ms: int
+    symbol: str
+    tag: str
+    css: str
+    text: str
+    author: str
+
+
+class Told(NamedTuple):
+    """One receiver: who that is, what it heard, and whether somebody answered."""
+
+    receiver: str
+    people: str
+    css: str
+    symbol: str
+    words: str
+    at_ms: int | None
+
+
+def head(
+    incident: Incident,
+    now_ms: int,
+    events: Sequence[Event] = (),
+    silences: Sequence[Silence] = (),
+) -> Head:
+    """Return the sentence of an incident, and the line under it.
+
+    Args:
+        incident: It.
+        now_ms: Now.
+        events: Its timeline, oldest first: who brought it to its state.
+        silences: Those in force for one of its alerts, or for its group.
+    """
+    symbol, css = _SIGNS[incident.state]
+    unseen = incident.state == "firing" and incident.unseen and not incident.firing
+    if unseen:
+        symbol, css = "○", "warn"
+    held = [_silenced(one) for one in silences]
+    return Head(
+        css,
+        symbol,
+        _sentence(incident),
+        "no data" if unseen else _STATES[incident.state],
+        [_standing(incident, events), *_lasting(incident, now_ms), *held],
+        silenced=bool(held),
+    )
+
+
+_STATES = {
+    "firing": "not acknowledged",
+    "acknowledged": "acknowledged",
+    "mitigated": "mitigated",
+    "resolved": "resolved",
+    "reviewed": "reviewed",
+}
+
+
+def _sentence(incident: Incident) -> str:
+    title = incident.title
+    name = incident.names[0] if incident.names else ""
+    about = title if not name or title.startswith(name) else f"{name}: {title}"
+    if incident.state == "acknowledged":
+        return f"{incident.acknowledged_by} is on it. {about}"
+    if incident.state == "mitigated":
+        return f"Mitigated, not resolved yet. {about}"
+    if incident.open:
+        return about
+    took = (incident.resolved_ms or incident.failed_ms) - incident.failed_ms
+    return f"Resolved after {span(took / 1000)}. {about}"
+
+
+def _standing(incident: Incident, events: Sequence[Event]) -> Note:
+    """Return the state, with whose word it is, when and why, by the timeline."""
+    state = incident.state
+    if state == "firing":
+        if incident.unseen and not incident.firing:
+            return Note(
+                "data stopped arriving, so recovery can't be confirmed", bad=True
+            )
+        return Note("not acknowledged", bad=True)
+    if state == "acknowledged":
+        by = f"acknowledged by {incident.acknowledged_by} at"
+        return Note(by, incident.acknowledged_ms, _why(incident.reason))
+    at_ms = {
+        "mitigated": incident.mitigated_ms,
+        "resolved": incident.resolved_ms,
+        "reviewed": incident.reviewed_ms,
+    }[state]
+    step = next((one for one in reversed(events) if one.kind == state), None)
+    if step is None:
+        return Note(f"{state} at", at_ms)
+    if step.source == "monitor":
+        return Note(f"{state} automatically at", at_ms, _why(step.text))
+    return Note(f"{state} by {step.author} at", at_ms, _why(step.text))
+
+
+def _why(text: str) -> str:
+    said = " ".join(text.split())
+    return f": {said[:_LONGEST_WHY]}{'…' if len(said) > _LONGEST_WHY else ''}"
+
+
+def _lasting(incident: Incident, now_ms: int) -> list[Note]:
+    """Return since when it lasts, and the outages before this one."""
+    since = f"opened by {incident.by} at" if incident.by else "first failure at"
+    took = f", {span((now_ms - incident.failed_ms) / 1000)} ago"
+    notes = [Note(since, incident.failed_ms, took if incident.open else "")]
+    if incident.before:
+        last = incident.before[-1]
+        lasted = span((last.resolved_ms - last.failed_ms) / 1000)
+        count = counted(len(incident.before), "earlier outage")
+        said = f"{count}, the last resolved after {lasted} at"
+        notes.append(Note(said, last.resolved_ms))
+    if incident.escalated_to and incident.state == "firing":
+        notes.append(Note(f"escalated to {incident.escalated_to}", bad=True))
+    if incident.times > 1:
+        notes.append(Note(f"fired {incident.times} times"))
+    if incident.dropped:
+        lost = counted(incident.dropped, "timeline entry", "timeline entries")
+        notes.append(Note(f"{lost} not kept", bad=True))
+    return notes
+
+
+def _silenced(silence: Silence) -> Note:
+    by = silence.created_by or "an unnamed client"
+    return Note(f"silenced by {by} until", silence.ends_ms, _why(silence.comment))
+
+
+def entries(events: Sequence[Event]) -> list[Entry]:
+    """Return a timeline, newest first."""
+    found = []
+    for event in reversed(events):
+        symbol, tag, css = _EVENTS.get(event.kind, ("·", event.kind, ""))
+        found.append(Entry(event.at_ms, symbol, tag, css, event.text, event.author))
+    return found
+
+
+def told(incident: Incident, sent: Sequence[Sent], contacts: Contacts) -> list[Told]:
+    """Return who was notified that it fires, by the ledger, the first one first.
+
+    Of one that fired again what came since counts. A receiver that heard of no end in
+    between knows already, and is sent nothing new until a repeat is due.
+    """
+    by_receiver: dict[str, list[Sent]] = {}
+    for one in sent:  # newest first
+        if one.status == "firing":
+            by_receiver.setdefault(one.receiver, []).append(one)
+    found = []
+    since = incident.detected_ms - _EARLIER_MS
+    for receiver, every in by_receiver.items():
+        messages = [one for one in every if one.created_ms >= since] or every
+        people = contacts.behind().get(receiver, "")
+        found.append(_told(incident, receiver, people, messages))
+    return sorted(found, key=lambda one: (one.at_ms is None, one.at_ms or 0))
+
+
+def _told(
+    incident: Incident, receiver: str, people: str, messages: Sequence[Sent]
+) -> Told:
+    accepted = [one for one in messages if one.state == "sent"]
+    if not accepted:
+        last = messages[0]
+        why = last.error or "no response yet"
+        tries = f" at attempt {last.attempts}" if last.attempts > 1 else ""
+        verb = "sending" if last.state == "open" else "not delivered"
+        css = "warn" if last.state == "open" else "fire"
+        return Told(receiver, people, css, "✗", f"{verb}{tries}: {why}", None)
+    first = accepted[-1]
+    at, opened = first.finished_ms or first.created_ms, incident.detected_ms
+    took = span(max(0, at - opened) / 1000)
+    words = "delivered at once"
+    if opened - at > _EARLIER_MS:
+        words = "delivered before it fired again"
+    elif at - opened >= 1000:
+        words = f"delivered {took} after the incident opened"
+    if len(accepted) > 1:
+        words += f", {len(accepted)} times in all"
+    mine = incident.acknowledged_by and incident.acknowledged_by in people.split(", ")
+    if mine and incident.acknowledged_ms is not None:
+        gap = span(max(0, incident.acknowledged_ms - at) / 1000)
+        words += f"; acknowledged {gap} later"
+    elif people and incident.state == "firing":
+        words += "; not acknowledged"
+    return Told(receiver, people, "ok" if mine else "", "→", words, at)

@@ -1,0 +1,218 @@
+"""A tile: the state of one vital in words, from its reading and its alerts."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.monitor.console.overview.spark import Spark, spark
+from watchroom.monitor.console.values import (
+    Said,
+    ago,
+    is_count,
+    is_yes_or_no,
+    say,
+    say_limit,
+    span,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from watchroom.monitor.console.overview.panels import Panel
+    from watchroom.monitor.console.overview.readings import Reading
+    from watchroom.monitor.rules.views import AlertView
+
+# state: (symbol, CSS class)
+STATES = {
+    "ok": ("●", "ok"),
+    "close": ("◆", "warn"),
+    "pending": ("◆", "warn"),
+    "firing": ("▲", "fire"),
+    "blind": ("○", "blind"),
+    "idle": ("–", "none"),
+    "not applicable": ("·", "none"),
+}
+_CLOSE = 0.85
+_SMALL_COUNT = 10
+
+
+class Tile(NamedTuple):
+    """One vital as the page shows it; all text, nothing left to decide."""
+
+    id: int
+    title: str
+    description: str
+    state: str
+    symbol: str
+    css: str
+    words: str
+    value: Said
+    plain: bool
+    detail: str
+    limit: str
+    spark: Spark
+    age: str
+    runbook: str
+    row: str = ""
+
+
+def tile(
+    panel: Panel,
+    reading: Reading,
+    alerts: Sequence[AlertView],
+    trend: Sequence[float | None],
+    *,
+    now_ms: int,
+    stale_ms: int,
+    fired: Mapping[str, int],
+) -> Tile:
+    """Return the tile of `panel`.
+
+    Args:
+        panel: What the dashboard file says.
+        reading: What its expressions say.
+        alerts: The pending and firing alerts that name this panel.
+        trend: Its last hour.
+        now_ms: Now.
+        stale_ms: A newest sample older than this is no news: blind.
+        fired: Alert name → when it last began to fire, where that is known.
+    """
+    state, words = state_of(panel, reading, alerts, now_ms=now_ms, stale_ms=stale_ms)
+    if state == "firing":
+        names = {dict(alert.labels).get("alertname", "") for alert in alerts}
+        since = min((fired[name] for name in names if name in fired), default=None)
+        if since is not None:
+            words = f"firing {span((now_ms - since) / 1000)}"
+    symbol, css = STATES[state]
+    value, plain = _value(panel, reading, state)
+    return Tile(
+        id=panel.id,
+        title=panel.title,
+        description=panel.description,
+        state=state,
+        symbol=symbol,
+        css=css,
+        words=words,
+        value=value,
+        plain=plain,
+        detail=_detail(reading),
+        limit=panel.otherwise
+        if reading.otherwise is not None
+        else say_limit(panel.limit, panel.unit, above_is_bad=panel.above_is_bad),
+        spark=spark(trend, panel.limit if reading.otherwise is None else None),
+        age=_age(reading, state, now_ms),
+        runbook=_runbook(panel, alerts),
+        row=panel.row,
+    )
+
+
+def state_of(
+    panel: Panel,
+    reading: Reading,
+    alerts: Sequence[AlertView],
+    *,
+    now_ms: int,
+    stale_ms: int,
+) -> tuple[str, str]:
+    """Return the state and the words for it."""
+    for state in ("firing", "pending"):
+        since = [
+            alert.active_at_ms
+            for alert in alerts
+            if alert.state == state and not _of_blindness(alert)
+        ]
+        if since:
+            return state, f"{state} {span((now_ms - min(since)) / 1000)}"
+    if not panel.applicable and not reading.present and _is_nothing(reading.value):
+        return "not applicable", "not applicable"
+    blind = _blind(reading, now_ms, stale_ms)
+    if blind:
+        return "blind", blind
+    if reading.otherwise is not None:
+        return "not applicable", panel.otherwise
+    if reading.value is None or math.isnan(reading.value):
+        return "idle", "idle"
+    return _against_limit(panel, reading.value)
+
+
+def _is_nothing(value: float | None) -> bool:
+    return value is None or math.isnan(value) or value == 0
+
+
+def _of_blindness(alert: AlertView) -> bool:
+    """Return whether it says that the vital's series are missing: blind, not bad."""
+    return dict(alert.labels).get("blind") == "true"
+
+
+def _blind(reading: Reading, now_ms: int, stale_ms: int) -> str:
+    """Return the words for a vital that nothing is known of, or ""."""
+    unknown = reading.present is None and reading.value is None
+    if reading.error or reading.present is False or unknown:
+        return "blind"
+    if reading.newest_ms is not None and now_ms - reading.newest_ms > stale_ms:
+        return f"blind {span((now_ms - reading.newest_ms) / 1000)}"
+    return ""
+
+
+def _against_limit(panel: Panel, value: float) -> tuple[str, str]:
+    limit = panel.limit
+    if limit is None:
+        return "ok", "ok"
+    if value > limit if panel.above_is_bad else value < limit:
+        # The alert also asks for a number of events, or for time; it decides.
+        if is_yes_or_no(panel.unit):
+            return "close", "failing"
+        return "close", "over the limit" if panel.above_is_bad else "under the limit"
+    if (
+        limit <= 0
+        or is_yes_or_no(panel.unit)
+        or (is_count(panel.unit) and limit < _SMALL_COUNT)
+    ):
+        return "ok", "ok"
+    near = value >= _CLOSE * limit if panel.above_is_bad else value <= limit / _CLOSE
+    return ("close", "close") if near else ("ok", "ok")
+
+
+def _value(panel: Panel, reading: Reading, state: str) -> tuple[Said, bool]:
+    """Return what stands large in the tile, and whether it is words."""
+    if state == "blind":
+        return Said("no data", ""), True
+    if state == "not applicable" and reading.otherwise is None:
+        return Said("not configured", ""), True
+    if reading.otherwise is not None:
+        return say(reading.otherwise, panel.otherwise_unit), False
+    if reading.value is None or math.isnan(reading.value):
+        return Said(
+            "no data" if state in {"firing", "pending"} else "no events", ""
+        ), True
+    return say(reading.value, panel.unit, whole=panel.whole), False
+
+
+def _detail(reading: Reading) -> str:
+    """Return which of several series the value is."""
+    if reading.series < 2:
+        return ""
+    named = [value for name, value in reading.labels if name not in {"job", "__name__"}]
+    which = ", ".join(named)[:60]
+    return (
+        f"worst of {reading.series}: {which}" if which else f"worst of {reading.series}"
+    )
+
+
+def _age(reading: Reading, state: str, now_ms: int) -> str:
+    if reading.error:
+        return "cannot be evaluated"
+    if state == "not applicable":
+        return ""
+    if reading.newest_ms is None:
+        return "not seen in 5 min"
+    return ago((now_ms - reading.newest_ms) / 1000)
+
+
+def _runbook(panel: Panel, alerts: Sequence[AlertView]) -> str:
+    for alert in alerts:
+        name = dict(alert.labels).get("alertname", "")
+        if name:
+            return name
+    return panel.runbook

@@ -1,0 +1,1 @@
+"""Alerts in groups, each with its timers: what is notified and when."""

@@ -1,0 +1,1 @@
+"""Notifications to receivers: sent, retried, recorded."""

@@ -1,0 +1,64 @@
+"""Every way of telling that a configuration has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from watchroom.errors import ConfigError, NotSupportedError
+from watchroom.formats.alertmanager import (
+    EmailConfig,
+    PagerdutyConfig,
+    SlackConfig,
+    WebhookConfig,
+)
+from watchroom.monitor.notify.email import Mail
+from watchroom.monitor.notify.pagerduty import PagerDuty
+from watchroom.monitor.notify.slack import Slack
+from watchroom.monitor.notify.webhook import Webhook
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from watchroom.formats.alertmanager import Alertmanager
+    from watchroom.monitor.notify.integration import Integration
+
+
+def integrations(config: Alertmanager, root: Path) -> dict[str, dict[str, Integration]]:
+    """Return receiver → name (``slack[0]``) → what tells it.
+
+    Args:
+        config: A `formats.alertmanager` configuration.
+        root: What its files are relative to.
+
+    Raises:
+        NotSupportedError: A template does not parse.
+    """
+    found: dict[str, dict[str, Integration]] = {}
+    for i, receiver in enumerate(config.receivers):
+        found[receiver.name] = {}
+        for name, entry in receiver.integrations().items():
+            kind, _, place = name.partition("[")
+            try:
+                found[receiver.name][name] = _one(entry, root)
+            except ConfigError as error:
+                text = (error.field or "").partition(".")[2]  # behind its kind
+                raise NotSupportedError(
+                    f"receiver {receiver.name}: {error.what}",
+                    field=f"receivers[{i}].{kind}_configs[{place}.{text}",
+                    hint="Alertmanager takes it, and fails at every message",
+                ) from None
+    return found
+
+
+def _one(entry: Any, root: Path) -> Integration:
+    match entry:
+        case WebhookConfig():
+            return Webhook(entry)
+        case EmailConfig():
+            return Mail(entry, root)
+        case PagerdutyConfig():
+            return PagerDuty(entry)
+        case SlackConfig():
+            return Slack(entry)
+        case _:
+            raise TypeError(type(entry).__name__)

@@ -1,0 +1,377 @@
+"""Sending: the only part of the alerting half that touches the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import logging
+import random
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from watchroom.errors import StoreError
+from watchroom.monitor.notify import webhook
+from watchroom.monitor.notify.delivery import Delivery, Pace, Tally
+from watchroom.monitor.notify.integrations import integrations
+from watchroom.monitor.notify.pagerduty import PagerDuty
+from watchroom.monitor.notify.sender import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    import aiohttp
+
+    from watchroom.formats.alertmanager import Alertmanager
+    from watchroom.monitor.alert import Alert
+    from watchroom.monitor.dispatch.dispatcher import Dispatcher
+    from watchroom.monitor.dispatch.group import DeliveryKey, Notification
+    from watchroom.monitor.notify.integration import Attempt, Links
+    from watchroom.monitor.notify.ledger import Ledger
+    from watchroom.monitor.oncall.service import OnCall
+
+__all__ = ["Notifier", "Pace"]
+
+_LOG = logging.getLogger(__name__)
+_LONGEST_SLEEP = 60.0
+
+
+class Notifier:
+    """Turns what the dispatcher wants said into deliveries that somebody accepted.
+
+    Args:
+        config: A `formats.alertmanager` configuration.
+        config_dir: What `url_file` and `credentials_file` are relative to.
+        dispatcher: Decides.
+        ledger: Remembers.
+        session: Sends; its lifetime is the caller's.
+        external_url: What payloads name as externalURL.
+        now: Seconds since the epoch.
+        pace: How hard to try.
+        links: What a message leads to beside its alerts' own links.
+        oncall: Keeps incidents, and puts links to them into messages.
+
+    Raises:
+        ConfigError: A template of a receiver does not parse.
+    """
+
+    def __init__(
+        self,
+        config: Alertmanager,
+        *,
+        config_dir: Path,
+        dispatcher: Dispatcher,
+        ledger: Ledger,
+        session: aiohttp.ClientSession,
+        external_url: str,
+        now: Callable[[], float],
+        pace: Pace | None = None,
+        links: Callable[[Notification], Links] = lambda _: (),
+        oncall: OnCall | None = None,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._ledger = ledger
+        self._external_url = external_url
+        self._now = now
+        self._pace = pace or Pace()
+        self._sender = Sender(session, self._pace)
+        self._sender.use(integrations(config, config_dir), config_dir)
+        self._links = links
+        self._oncall = oncall
+        self._deliveries: dict[DeliveryKey, Delivery] = {}
+        self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._tally = Tally()
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._last: dict[DeliveryKey, asyncio.Task[None]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _now_ms(self) -> int:
+        return round(self._now() * 1000)
+
+    async def run(self) -> None:
+        """Deliver until cancelled: a task of the event loop.
+
+        Starts with what the last process left open. On cancellation nothing is marked:
+        what was on the wire is sent again by the next process.
+        """
+        self._loop = asyncio.get_running_loop()
+        try:
+            await self._resume()
+            while True:
+                self._wake.clear()
+                said = self._dispatcher.advance(self._now_ms())
+                # Together, so that their intents share a commit.
+                await asyncio.gather(*map(self._begin, said))
+                await self._pause()
+        finally:
+            self._loop = None
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _pause(self) -> None:
+        overdue_ms = self._tally.overdue(
+            self._deliveries.values(), self._now_ms(), round(self._pace.overdue * 1000)
+        )
+        seconds = _LONGEST_SLEEP
+        for due_ms in (self._dispatcher.due_ms(), overdue_ms):
+            if due_ms is not None:
+                seconds = min(max(due_ms / 1000 - self._now(), 0.0), seconds)
+        with contextlib.suppress(TimeoutError):
+            # Not wait_for: Python 3.11's forgets an end that comes with other news.
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+
+    async def _resume(self) -> None:
+        for pending in await asyncio.to_thread(self._ledger.pending):
+            delivery = Delivery(
+                pending.id, pending.notification, pending.body, pending.created_ms
+            )
+            delivery.attempts = pending.attempts
+            delivery.next_ms = pending.next_ms
+            delivery.waiting_ms = self._now_ms()  # nobody could have taken it before
+            key = pending.notification.key
+            if self._sender.integration(key) is None:
+                reason = f"the receiver {key.receiver!r} is gone from the file"
+                await self._drop(key, reason)
+                settle = self._dispatcher.settle
+                settle(pending.notification, accepted=False, now_ms=self._now_ms())
+            else:
+                self._launch(delivery)
+
+    def submit(self, alerts: Sequence[Alert]) -> None:
+        """Hand alerts to the dispatcher and wake the loop: from any thread."""
+        now_ms = self._now_ms()
+        self._dispatcher.receive(alerts, now_ms)
+        self._news(alerts, now_ms)
+        self.wake()
+
+    def take(self, alerts: Sequence[Alert]) -> int:
+        """Hand over alerts from outside; return how many found no room."""
+        now_ms = self._now_ms()
+        refused = self._dispatcher.take(alerts, now_ms)
+        self._news(alerts, now_ms)
+        self.wake()
+        return refused
+
+    def _news(self, alerts: Sequence[Alert], now_ms: int) -> None:
+        if self._oncall is not None:
+            self._oncall.receive(alerts, now_ms)
+
+    def answered(self, fingerprints: Iterable[str]) -> None:
+        """Call back at once what somebody's answer has made needless (any thread)."""
+        self._dispatcher.answered(fingerprints, self._now_ms())
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the dispatcher asked again: from any thread."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is closing
+                loop.call_soon_threadsafe(self._wake.set)
+
+    async def reload(self, config: Alertmanager, config_dir: Path) -> None:
+        """Take a new configuration; pages under way to receivers that stay go on.
+
+        Raises:
+            ConfigError: It does not hold; nothing has changed then.
+        """
+        fresh = integrations(config, config_dir)
+        dropped = self._dispatcher.reload(config, self._now_ms())
+        self._sender.use(fresh, config_dir)
+        for key, reason in dropped:
+            delivery = self._deliveries.pop(key, None)
+            if delivery is not None:
+                delivery.stopped.set()
+            await self._drop(key, reason)
+        self._wake.set()
+
+    async def _drop(self, key: DeliveryKey, reason: str) -> None:
+        self._counts[key.receiver, "dropped"] += 1
+        await self._written(self._ledger.drop(key, reason, self._now_ms()))
+
+    async def _written(self, future: Future[Any]) -> Any:
+        """Wait for the ledger; a disk that refuses or hangs must not stop a page."""
+        try:
+            async with asyncio.timeout(self._pace.ledger_timeout):
+                return await asyncio.wrap_future(future)
+        except Exception:  # noqa: BLE001 - whatever the disk says, the page goes out
+            self._counts["", "ledger_failed"] += 1
+            return None
+
+    async def _begin(self, notification: Notification) -> None:
+        """Commit the intent, then let a task deliver it in place of the one before."""
+        key, now_ms = notification.key, self._now_ms()
+        before = self._deliveries.pop(key, None)
+        if before is not None:
+            before.called_back = notification.kind == "cancel"
+            before.stopped.set()
+            outcome = "superseded" if notification.kind == "send" else "dropped"
+            self._counts[key.receiver, outcome] += 1
+        integration = self._sender.integration(key)
+        if notification.kind != "send" or integration is None:
+            await self._written(self._ledger.note(notification, now_ms))
+            return
+        try:
+            links = self._links(notification)
+            if self._oncall is not None:
+                notification = self._oncall.dressed(notification)
+                links += self._oncall.links(notification)
+            text = integration.compose(notification, self._external_url, links)
+        except Exception:  # noqa: BLE001 - one text that fails must not end all delivery
+            _LOG.exception("composing for %s failed", key.receiver)
+            text = ""  # refused at the first attempt, and in the ledger
+        where = integration.destination
+        intent = self._ledger.intend(notification, text, where, now_ms)
+        number = await self._written(intent)
+        delivery = Delivery(number, notification, text, now_ms)
+        if before is not None:  # newer content does not make the wait any shorter
+            delivery.waiting_ms = before.waiting_ms
+        if number is None:
+            intent.add_done_callback(partial(self._intended_late, delivery))
+        self._launch(delivery)
+
+    def _intended_late(self, delivery: Delivery, intent: Future[int]) -> None:
+        """Take the number of an intent that came after its page left (any thread)."""
+        loop = self._loop
+        if intent.exception() is None and loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is closing
+                loop.call_soon_threadsafe(self._number, delivery, intent.result())
+
+    def _number(self, delivery: Delivery, number: int) -> None:
+        delivery.number = number
+        with contextlib.suppress(StoreError):
+            self._record(delivery)
+
+    def _launch(self, delivery: Delivery) -> None:
+        key = delivery.notification.key
+        self._deliveries[key] = delivery
+        task = asyncio.create_task(self._deliver(delivery, self._last.get(key)))
+        self._last[key] = task
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._ended, key))
+
+    def _ended(self, key: DeliveryKey, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._last.get(key) is task:
+            del self._last[key]
+
+    async def _deliver(
+        self, delivery: Delivery, before: asyncio.Task[None] | None
+    ) -> None:
+        """Try until accepted, refused for good, replaced, or too old."""
+        key = delivery.notification.key
+        if before is not None:
+            await asyncio.wait([before])  # never two messages of one key at once
+        while not delivery.stopped.is_set():
+            await self._sleep(delivery)
+            if delivery.stopped.is_set():
+                break
+            async with self._sender.slot(key):
+                if delivery.stopped.is_set():
+                    break
+                delivery.attempts += 1
+                destination, attempt = await self._sender.attempt(key, delivery.body)
+            if await self._over(delivery, attempt, destination):
+                return
+        if delivery.called_back and delivery.unsure:
+            # Who may know that it fires has to hear of the end.
+            now_ms, said = self._now_ms(), delivery.notification
+            self._dispatcher.settle(said, accepted=True, now_ms=now_ms)
+            await self._written(self._ledger.tell(said, now_ms))
+
+    async def _sleep(self, delivery: Delivery) -> None:
+        # Bounded, since the clock may have been set back meanwhile.
+        seconds = min(delivery.next_ms / 1000 - self._now(), webhook.LONGEST_WAIT)
+        if seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await delivery.stopped.wait()
+
+    async def acknowledge(
+        self, fingerprints: Iterable[str], skip: Collection[str]
+    ) -> list[tuple[str, Attempt]]:
+        """Tell pagers with incidents of their own that somebody is on these alerts.
+
+        Args:
+            fingerprints: Of the alerts.
+            skip: Conversations that need not be told.
+
+        Returns the conversation, by name, and how the attempt went.
+        """
+        names, sent = [], []
+        for key in self._dispatcher.told_of(fingerprints):
+            pager = self._sender.integration(key)
+            name = f"{key.receiver}/{key.integration}/{key.group_key}"
+            if isinstance(pager, PagerDuty) and name not in skip:
+                names.append(name)
+                body = pager.acknowledgement(key.group_key)
+                sent.append(self._sender.attempt(key, body))
+        told = await asyncio.gather(*sent)  # no pager waits for another
+        return [(name, one.attempt) for name, one in zip(names, told, strict=True)]
+
+    async def _over(
+        self, delivery: Delivery, attempt: Attempt, destination: str
+    ) -> bool:
+        """Record an attempt; return whether it was the last."""
+        now_ms = self._now_ms()
+        age = (now_ms - delivery.created_ms) / 1000
+        again = attempt.retry and age < self._pace.give_up
+        if again:
+            wait = min(
+                self._pace.first * 2.0 ** min(delivery.attempts - 1, 30),
+                self._pace.longest,
+            )
+            wait *= 1 + random.random() / 5  # noqa: S311 - spreads, guards nothing
+            delivery.next_ms = now_ms + round(max(wait, attempt.retry_after) * 1000)
+        outcome = "sent" if attempt.accepted else "retried" if again else "failed"
+        notification = delivery.notification
+        self._counts[notification.key.receiver, outcome] += 1
+        if not again:
+            self._tally.count(notification.key, accepted=attempt.accepted)
+        delivery.last = attempt, destination, now_ms, again
+        delivery.unsure |= attempt.unsure
+        record = self._record(delivery)
+        if record is not None:
+            await self._written(record)
+        if again:
+            return False
+        self._dispatcher.settle(notification, accepted=attempt.accepted, now_ms=now_ms)
+        if self._oncall is not None:
+            self._oncall.delivered(notification, attempt, delivery.attempts)
+        if self._deliveries.get(notification.key) is delivery:
+            del self._deliveries[notification.key]
+        return True
+
+    def _record(self, delivery: Delivery) -> Future[None] | None:
+        """Have the last attempt written, once the intent has a number."""
+        if delivery.number is None or delivery.last is None:
+            return None
+        attempt, destination, at_ms, again = delivery.last
+        return self._ledger.outcome(
+            delivery.number,
+            delivery.notification,
+            attempt,
+            number=delivery.attempts,
+            at_ms=at_ms,
+            destination=destination,
+            next_ms=delivery.next_ms if again else None,
+        )
+
+    def notified(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Return ``(receiver, integration)`` → messages, and those not accepted."""
+        return self._tally.of(self._sender.names())
+
+    def stats(self) -> dict[tuple[str, str], float]:
+        """Return ``(receiver, outcome)`` → count.
+
+        Outcomes: sent, failed, retried, superseded, dropped; ``("", "queue")`` is the
+        number of deliveries now open, ``("", "ledger_failed")`` counts records that
+        state.db refused or was late with (the page went out all the same).
+        """
+        found: dict[tuple[str, str], float] = dict(self._counts)
+        found["", "queue"] = len(self._deliveries)
+        return found

@@ -1,0 +1,221 @@
+"""Alertmanager's webhook: the body of version 4, and one attempt to deliver it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+import json
+import math
+import time
+import urllib.parse
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from watchroom.formats.gotext import quote_meta
+from watchroom.messages.scrub import scrubbed
+from watchroom.monitor.notify.integration import Attempt, Links, Told, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watchroom.formats.alertmanager import WebhookConfig
+    from watchroom.monitor.alert import Alert
+    from watchroom.monitor.dispatch.group import Notification
+    from watchroom.promql.model import Labels
+
+LONGEST_WAIT = 300.0
+"""Seconds that a receiver may ask for before it is tried again."""
+
+_TOO_MANY = 429
+_MOST_QUOTED = 500
+_UNSAFE = {
+    "<": "\\u003c",
+    ">": "\\u003e",
+    "&": "\\u0026",
+    "\u2028": "\\u2028",
+    "\u2029": "\\u2029",
+}
+
+
+def _time(at_ms: int | None) -> str:
+    """Return a time as Go writes it; None is Go's zero time."""
+    if at_ms is None:
+        return "0001-01-01T00:00:00Z"
+    seconds, millis = divmod(at_ms, 1000)
+    moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
+    fraction = f".{millis:03d}".rstrip("0") if millis else ""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+
+
+def _common(sets: Sequence[Labels]) -> dict[str, str]:
+    """Return the pairs that stand in every one of `sets`."""
+    if not sets:
+        return {}
+    shared = set(sets[0]).intersection(*sets[1:])
+    return dict(sorted(shared))
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    return {
+        "status": "firing" if alert.ends_at_ms is None else "resolved",
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "startsAt": _time(alert.starts_at_ms),
+        "endsAt": _time(alert.ends_at_ms),
+        "generatorURL": alert.generator_url,
+        "fingerprint": alert.fingerprint,
+    }
+
+
+def body(notification: Notification, external_url: str, max_alerts: int = 0) -> str:
+    """Return the JSON that Alertmanager would post, byte for byte.
+
+    Args:
+        notification: What to say.
+        external_url: Where the alerts can be seen.
+        max_alerts: The most alerts to list; 0 is all. The rest are counted.
+    """
+    alerts = list(notification.alerts)
+    kept = alerts[:max_alerts] if max_alerts else alerts
+    firing = any(alert.ends_at_ms is None for alert in kept)
+    message = {
+        "receiver": quote_meta(notification.key.receiver),
+        "status": "firing" if firing else "resolved",
+        "alerts": [_alert(alert) for alert in kept],
+        "groupLabels": dict(notification.group_labels),
+        "commonLabels": _common([alert.labels for alert in kept]),
+        "commonAnnotations": _common([alert.annotations for alert in kept]),
+        "externalURL": external_url,
+        "version": "4",
+        "groupKey": notification.key.group_key,
+        "truncatedAlerts": len(alerts) - len(kept),
+    }
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    for unsafe, escaped in _UNSAFE.items():
+        text = text.replace(unsafe, escaped)
+    return text + "\n"
+
+
+class Webhook:
+    """One entry of ``webhook_configs``."""
+
+    def __init__(self, config: WebhookConfig) -> None:
+        self.send_resolved = config.send_resolved
+        self.destination = redacted(config.url) if config.url else ""
+        self._config = config
+
+    def compose(
+        self, notification: Notification, external_url: str, links: Links
+    ) -> str:
+        """Return Alertmanager's body, to which nothing is added."""
+        del links
+        return body(notification, external_url, self._config.max_alerts)
+
+    async def send(self, body: str, wire: Wire) -> Told:
+        """Post it once."""
+        config = self._config
+        url = config.url or await wire.secret(config.url_file)
+        token = None
+        if config.http_config is not None and config.http_config.authorization:
+            file = config.http_config.authorization.credentials_file
+            token = await wire.secret(file)
+        attempt = await post(
+            wire.session, url, body, token=token, timeout_seconds=wire.timeout
+        )
+        return Told(redacted(url), attempt)
+
+
+def redacted(url: str) -> str:
+    """Return ``scheme://host/…``: a webhook's path is its password."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "a URL that does not parse"
+    if not parts.scheme or not host:
+        return "a URL without scheme or host"
+    return f"{parts.scheme}://{host}{f':{port}' if port else ''}/…"
+
+
+def _retry_after(header: str | None, now: float) -> float:
+    """Return the seconds in a Retry-After header, at most five minutes."""
+    if not header:
+        return 0.0
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            moment = email.utils.parsedate_to_datetime(header)
+        except ValueError:
+            return 0.0
+        seconds = moment.timestamp() - now
+    # NaN is a number to float(), and none to wait for.
+    return min(max(seconds, 0.0), LONGEST_WAIT) if math.isfinite(seconds) else 0.0
+
+
+async def post(
+    session: aiohttp.ClientSession,
+    url: str,
+    text: str,
+    *,
+    token: str | None = None,
+    timeout_seconds: float = 10.0,
+    quoted: Sequence[str] | None = None,
+) -> Attempt:
+    """Post `text` once and say how it went; never raises for what the peer does.
+
+    Args:
+        session: Sends.
+        url: Where to.
+        text: JSON.
+        token: A bearer token.
+        timeout_seconds: For all of it.
+        quoted: Quote what the peer says to a refusal, without these secrets.
+    """
+    headers = {"Content-Type": "application/json", "User-Agent": "watchroom"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    started = time.monotonic()
+
+    def spent() -> float:
+        return (time.monotonic() - started) * 1000
+
+    try:
+        async with session.post(
+            url,
+            data=text.encode(),
+            headers=headers,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=timeout_seconds),
+        ) as answer:
+            status = answer.status
+            wait = _retry_after(answer.headers.get("Retry-After"), time.time())
+            said = ""
+            if quoted is not None and status >= 400:
+                raw = await answer.content.read(_MOST_QUOTED)
+                said = f": {scrubbed(raw.decode(errors='replace'), quoted)}"
+    except (aiohttp.InvalidURL, ValueError):
+        return Attempt(False, False, None, "the URL is not one", spent())
+    except TimeoutError:
+        why = f"no answer within {timeout_seconds:g} s"
+        return Attempt(False, True, None, why, spent(), unsure=True)
+    except (aiohttp.ClientError, OSError) as error:
+        unsure = isinstance(error, aiohttp.ServerDisconnectedError)
+        return Attempt(False, True, None, _network(error), spent(), unsure=unsure)
+    if 200 <= status < 300:
+        return Attempt(True, False, status, "", spent())
+    retry = status == _TOO_MANY or status >= 500
+    return Attempt(False, retry, status, f"answered {status}{said}", spent(), wait)
+
+
+def _network(error: Exception) -> str:
+    """Return what the network did, without the address it did it to."""
+    inner = getattr(error, "os_error", error)
+    if isinstance(inner, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "connection closed without an answer"
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    return type(error).__name__

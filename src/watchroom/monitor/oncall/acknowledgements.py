@@ -1,0 +1,90 @@
+"""Acknowledgements passed on to pagers that keep incidents of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from watchroom.monitor.oncall.incident import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Iterable
+
+    from watchroom.monitor.notify.integration import Attempt
+    from watchroom.monitor.oncall.incident import Incident
+    from watchroom.monitor.oncall.incidents import Book
+
+    Tell = Callable[
+        [Iterable[str], Collection[str]], Awaitable[list[tuple[str, Attempt]]]
+    ]
+
+_LONGEST_MS = 60_000
+
+
+class Passing:
+    """Tries until each pager has taken it, or the incident is over.
+
+    What was taken stands in the incident, so a new process goes on.
+
+    Args:
+        book: The incidents.
+        now_ms: Now.
+    """
+
+    def __init__(self, book: Book, now_ms: Callable[[], int]) -> None:
+        self._book = book
+        self._now_ms = now_ms
+        self._failed: dict[tuple[int, str], int] = {}  # how often
+        self._after: dict[tuple[int, str], int] = {}
+
+    async def all(self, tell: Tell) -> None:
+        """Pass on what waits."""
+        acknowledged = [
+            one
+            for one in self._book.open()
+            if one.acknowledged_ms is not None and one.state != "firing"
+        ]
+        numbers = {one.id for one in acknowledged}
+        self._failed = {k: n for k, n in self._failed.items() if k[0] in numbers}
+        self._after = {k: at for k, at in self._after.items() if k[0] in numbers}
+        # At once: a pager that does not answer delays no other incident.
+        await asyncio.gather(*(self._pass(incident, tell) for incident in acknowledged))
+
+    async def _pass(self, incident: Incident, tell: Tell) -> None:
+        now = self._now_ms()
+        later = [
+            name
+            for (number, name), at in self._after.items()
+            if number == incident.id and 0 < at - now <= _LONGEST_MS
+        ]
+        for name, attempt in await tell(
+            incident.fingerprints, [*incident.passed, *later]
+        ):
+            self._settle(incident, name, attempt)
+
+    def _settle(self, incident: Incident, name: str, attempt: Attempt) -> None:
+        key, now = (incident.id, name), self._now_ms()
+        receiver = name.partition("/")[0]
+        if attempt.accepted or not attempt.retry:
+            text = f"{receiver}: the acknowledgement was passed on"
+            kind = "told"
+            if not attempt.accepted:
+                kind = "refused"
+                text = f"{receiver} refused the acknowledgement: {attempt.error}"
+            event = Event(now, "notifier", kind, text)
+
+            def step(found: Incident) -> tuple[Incident, Event]:
+                return replace(found, passed=[*found.passed, name]), event
+
+            self._book.update(incident.fingerprints, step)
+            return
+        times = self._failed[key] = self._failed.get(key, 0) + 1
+        wait = max(1000 * 2 ** min(times, 10), round(attempt.retry_after * 1000))
+        self._after[key] = now + min(wait, _LONGEST_MS)
+        if times == 1:
+            why = f"{receiver} does not take the acknowledgement yet: {attempt.error}"
+            self._book.add(
+                incident.fingerprints, Event(now, "notifier", "refused", why)
+            )

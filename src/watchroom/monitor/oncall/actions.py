@@ -1,0 +1,210 @@
+"""What people do to incidents: each act checked, signed, written down, passed on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watchroom.errors import WatchroomError
+from watchroom.monitor.oncall import timeline
+from watchroom.monitor.oncall.incident import PRIORITIES, Event, RefusedStepError
+from watchroom.monitor.routing.silences import Silence, SilenceError
+from watchroom.monitor.spans import span
+from watchroom.promql.model import Matcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
+    from typing import Any
+
+    from watchroom.formats.contacts import Contacts
+    from watchroom.monitor.oncall.incident import Incident
+    from watchroom.monitor.oncall.incidents import Book
+    from watchroom.monitor.routing.silences import Silences
+
+    Done = tuple[Incident, Future[Any]]
+
+_LONGEST_TEXT = 4000
+_LONGEST_NAME = 80
+_LONGEST_TITLE = 300
+_LONGEST_SILENCE = 31 * 86400
+
+
+class BadActError(WatchroomError):
+    """An act lacks what it needs, or somebody unknown wants it: HTTP 400."""
+
+
+class Desk:
+    """Acknowledge, mitigate, resolve, review, note, change the priority.
+
+    Every method returns the incident as it then stands and a future that is done when
+    that is on disk. They raise KeyError when there is no such incident, `BadActError`
+    when a name or a text is missing or unknown, and `RefusedStepError` when the
+    incident stands where the act makes no sense.
+
+    Args:
+        book: The incidents.
+        contacts: Who may act; with an empty list anybody who gives a name.
+        now_ms: Now.
+        silences: Who is not to be told of what.
+
+    Attributes:
+        answered: Hears of the alerts that somebody is on from now on.
+        changed: Hears of every incident whose state or priority somebody changed.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        *,
+        contacts: Callable[[], Contacts],
+        now_ms: Callable[[], int],
+        silences: Silences,
+    ) -> None:
+        self._book = book
+        self._contacts = contacts
+        self._now_ms = now_ms
+        self._silences = silences
+        self.answered: Callable[[Iterable[str]], None] = lambda _: None
+        self.changed: Callable[[Incident], None] = lambda _: None
+
+    def signature(self, name: str) -> str:
+        """Return who acts, as contacts.yml spells the name.
+
+        Raises:
+            BadActError: Nobody of that name is there.
+        """
+        name = " ".join(name.split())
+        known = self._contacts()
+        if not name:
+            raise BadActError("say who you are: a name is missing")
+        if not known.contacts:
+            if len(name) > _LONGEST_NAME:
+                raise BadActError(f"a name has at most {_LONGEST_NAME} characters")
+            return name
+        contact = known.named(name)
+        if contact is None:
+            names = ", ".join(one.name for one in known.contacts)
+            raise BadActError(f"nobody is called {name!r} in contacts.yml: {names}")
+        return contact.name
+
+    def acknowledge(self, number: int, who: str, reason: str) -> Done:
+        """Say that somebody is on it: nothing of it is said again, nobody else told."""
+        who, reason, at = self.signature(who), _text(reason, "a reason"), self._now_ms()
+        event = Event(at, "person", "acknowledged", reason, who)
+        done = self._book.act(
+            number,
+            event,
+            to="acknowledged",
+            acknowledged_by=who,
+            acknowledged_ms=at,
+            reason=reason,
+        )
+        self.answered(done[0].fingerprints)
+        return self._after(done)
+
+    def mitigate(self, number: int, who: str, text: str) -> Done:
+        """Say that users no longer suffer, though it is not over."""
+        who, at = self.signature(who), self._now_ms()
+        event = Event(at, "person", "mitigated", _text(text, "what was done"), who)
+        done = self._book.act(number, event, to="mitigated", mitigated_ms=at)
+        self.answered(done[0].fingerprints)
+        return self._after(done)
+
+    def resolve(self, number: int, who: str, text: str) -> Done:
+        """Say that it is over; refused while an alert of it fires."""
+        who, at = self.signature(who), self._now_ms()
+        event = Event(at, "person", "resolved", _text(text, "why it is over"), who)
+        return self._after(self._book.act(number, event, to="resolved", resolved_ms=at))
+
+    def review(self, number: int, who: str, text: str) -> Done:
+        """Close the book on it: what was learnt, which runbook was changed."""
+        who, at = self.signature(who), self._now_ms()
+        event = Event(at, "person", "reviewed", _text(text, "what was learnt"), who)
+        return self._book.act(number, event, to="reviewed", reviewed_ms=at)
+
+    def note(self, number: int, who: str, text: str) -> Done:
+        """Write something down."""
+        who = self.signature(who)
+        event = Event(self._now_ms(), "person", "note", _text(text, "a text"), who)
+        return self._book.act(number, event)
+
+    def silence(self, number: int, who: str, reason: str, seconds: float) -> Done:
+        """Keep its group from everybody for a while; it stays open all the same.
+
+        Waits for the disk.
+        """
+        who, reason = self.signature(who), _text(reason, "a reason")
+        if not 60 <= seconds <= _LONGEST_SILENCE:
+            raise BadActError("a silence lasts from a minute to 31 days")
+        incident, at = self._book.get(number), self._now_ms()
+        if incident is None:
+            raise KeyError(number)
+        pairs = incident.group or {}
+        matchers = tuple(
+            Matcher(name, "=", value) for name, value in sorted(pairs.items())
+        )
+        if not matchers:
+            raise BadActError("it has no group of alerts that could be silenced")
+        until = at + round(seconds * 1000)
+        try:
+            self._silences.put(Silence("", matchers, at, until, at, who, reason), at)
+        except SilenceError as error:
+            raise RefusedStepError(str(error)) from error
+        what = ", ".join(f'{one.name}="{one.value}"' for one in matchers)
+        text = f"for {span(seconds)}, {what}: {reason}"
+        return self._book.act(number, Event(at, "person", "silenced", text, who))
+
+    def end_silence(self, name: str, who: str) -> None:
+        """End a silence; open incidents that it was about hear who did.
+
+        Waits for the disk.
+
+        Raises:
+            BadActError: Nobody of that name is there.
+            SilenceError: There is none of that id.
+        """
+        who, at = self.signature(who), self._now_ms()
+        before = self._silences.get(name)
+        self._silences.expire(name, at)
+        if before is not None and before.state(at) != "expired":
+            self._book.add_matching(
+                before.matchers, timeline.unsilenced(before, who, at)
+            )
+
+    def prioritise(self, number: int, who: str, priority: str) -> Done:
+        """Change its priority; the alerts' own no longer counts."""
+        who = self.signature(who)
+        if priority not in PRIORITIES:
+            raise BadActError(
+                f"{priority!r} is not a priority: {', '.join(PRIORITIES)}"
+            )
+        event = Event(self._now_ms(), "person", "priority", f"is {priority} now", who)
+        return self._after(
+            self._book.act(number, event, priority=priority, priority_by=who)
+        )
+
+    def open(self, title: str, priority: str, who: str) -> Done:
+        """Open an incident by hand; it notifies as an alert of its priority does."""
+        who = self.signature(who)
+        title = " ".join(title.split())
+        if not title or len(title) > _LONGEST_TITLE:
+            raise BadActError(f"a title has 1 to {_LONGEST_TITLE} characters")
+        if priority not in PRIORITIES:
+            raise BadActError(
+                f"{priority!r} is not a priority: {', '.join(PRIORITIES)}"
+            )
+        return self._after(self._book.create(title, priority, who, self._now_ms()))
+
+    def _after(self, done: Done) -> Done:
+        """Let those hear of an act who follow it; outside of every lock."""
+        self.changed(done[0])
+        return done
+
+
+def _text(text: str, what: str) -> str:
+    found = text.strip()
+    if not found:
+        raise BadActError(f"{what} is missing")
+    if len(found) > _LONGEST_TEXT:
+        raise BadActError(f"{what} has at most {_LONGEST_TEXT} characters")
+    return found

@@ -1,0 +1,177 @@
+"""Who is told of an incident, how often again, until when: repeat, escalation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
+
+from watchroom.monitor.oncall import transitions
+from watchroom.monitor.oncall.incident import Event, priority_of
+from watchroom.monitor.spans import span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from watchroom.formats.contacts import Contacts
+    from watchroom.monitor.oncall.incident import Incident
+    from watchroom.monitor.oncall.incidents import Book
+    from watchroom.monitor.routing.route import Node
+
+
+class Standing(NamedTuple):
+    """What holds for the messages of one group, besides its route.
+
+    Attributes:
+        quiet: Somebody is on it: nothing is said again.
+        repeat_ms: Say it again this often, or None: as the route says.
+        repeat_to: To these receivers; None is all of the group.
+        receivers: Tell these as well.
+    """
+
+    quiet: bool = False
+    repeat_ms: int | None = None
+    repeat_to: frozenset[str] | None = None
+    receivers: tuple[str, ...] = ()
+
+    def repeat_before_ms(self, receiver: str, route: Node, now_ms: int) -> int:
+        """Return the moment before which what was said is said again."""
+        if self.quiet:
+            return 0
+        often = route.repeat_interval_ms
+        if self.repeat_ms is not None and (
+            self.repeat_to is None or receiver in self.repeat_to
+        ):
+            # The group's timer rings in steps: the nearest ring, not the next one.
+            often = min(often, self.repeat_ms - route.group_interval_ms // 2)
+        return now_ms - often
+
+
+USUAL = Standing()
+
+
+class Paging:
+    """Answers for each group of alerts, and writes down whom it calls.
+
+    Asked by routing whenever a group's timer rings, so that repeats, retries and ends
+    to whoever was called go the way of every other message, and a new process goes on
+    from what the last one wrote.
+
+    Args:
+        book: The incidents.
+        contacts: Who comes after whom.
+    """
+
+    def __init__(self, book: Book, contacts: Callable[[], Contacts]) -> None:
+        self._book = book
+        self._contacts = contacts
+
+    def standing(
+        self, fingerprints: Iterable[str], now_ms: int, *, firing: bool
+    ) -> Standing:
+        """Return what holds for the group of these alerts."""
+        contacts, names = self._contacts(), list(fingerprints)
+
+        def step(incident: Incident) -> tuple[Incident, *tuple[Event, ...]] | None:
+            if not firing or not _pages(incident, names):
+                return None
+            return _step(incident, contacts, now_ms)
+
+        incident = self._book.update(names, step)
+        if incident is None:
+            return USUAL
+        if not _pages(incident, names):  # a warning beside a page calls nobody
+            return Standing(quiet=incident.state in {"acknowledged", "mitigated"})
+        receivers = tuple(incident.called)
+        if incident.state in {"acknowledged", "mitigated"}:
+            return Standing(quiet=True, receivers=receivers)
+        if not _waits(incident):
+            return Standing(receivers=receivers)
+        return Standing(
+            repeat_ms=contacts.repeat_ms,
+            # Whoever only reads along (a chat) hears it as often as its route says.
+            repeat_to=frozenset(receivers) if receivers else None,
+            receivers=receivers,
+        )
+
+
+def _step(
+    incident: Incident, contacts: Contacts, now_ms: int
+) -> tuple[Incident, *tuple[Event, ...]] | None:
+    """Return an incident after whom it is time to call, if that changes it."""
+    if (incident.acknowledged_ms or 0) > now_ms:  # the clock was set back
+        return (replace(incident, acknowledged_ms=now_ms),)
+    if _forgotten(incident, contacts, now_ms):
+        return _ask_again(incident, contacts, now_ms)
+    if not _waits(incident):
+        return None
+    if incident.unanswered_ms > now_ms:  # the clock was set back
+        incident = replace(incident, unanswered_ms=now_ms)
+        return _call(incident, contacts, now_ms) or (incident,)
+    return _call(incident, contacts, now_ms)
+
+
+def _waits(incident: Incident) -> bool:
+    return incident.state == "firing" and incident.priority == "P1"
+
+
+def _pages(incident: Incident, fingerprints: Iterable[str]) -> bool:
+    """Return whether these alerts of an incident are what people are called for."""
+    if incident.priority_by or incident.priority != "P1":
+        return True
+    alerts = [incident.alerts[n] for n in fingerprints if n in incident.alerts]
+    # What a person opened is no alert of its own.
+    return not alerts or any(priority_of(one.labels) == "P1" for one in alerts)
+
+
+def _forgotten(incident: Incident, contacts: Contacts, now_ms: int) -> bool:
+    """Return whether a P1 was acknowledged too long ago for one that still fires."""
+    at_ms, most = incident.acknowledged_ms, contacts.ack_timeout_ms
+    return (
+        incident.state == "acknowledged"
+        and incident.priority == "P1"
+        and at_ms is not None
+        and 0 < most <= now_ms - at_ms
+    )
+
+
+def _ask_again(
+    incident: Incident, contacts: Contacts, now_ms: int
+) -> tuple[Incident, *tuple[Event, ...]]:
+    """Call whoever acknowledged again; after a while the next is called."""
+    waited = span((now_ms - (incident.acknowledged_ms or now_ms)) / 1000)
+    text = f"still fires {waited} after {incident.acknowledged_by} acknowledged it"
+    event = Event(now_ms, "monitor", "forgotten", text)
+    asked = transitions.timed_out(incident, now_ms)
+    called = _call(asked, contacts, now_ms)
+    return (asked, event) if called is None else (called[0], event, called[1])
+
+
+def _call(
+    incident: Incident, contacts: Contacts, now_ms: int
+) -> tuple[Incident, Event] | None:
+    """Call the first contact at once, and the second after a while."""
+    order = contacts.order(incident.first)
+    if order and not incident.called:
+        first = order[0]
+        again = "again" if first.name == incident.first else "first"
+        text = f"{first.name} is called {again}, by {', '.join(first.receivers)}"
+        event = Event(now_ms, "monitor", "called", text)
+        return replace(incident, called=list(first.receivers)), event
+    waited = now_ms - incident.unanswered_ms
+    escalated = incident.escalated_ms is not None
+    if len(order) < 2 or escalated or waited < contacts.escalate_ms:
+        return None
+    following = order[1]
+    more = [one for one in following.receivers if one not in incident.called]
+    text = (
+        f"nobody acknowledged it in {span(waited / 1000)}: {following.name} is "
+        f"called, by {', '.join(following.receivers)}"
+    )
+    changed = replace(
+        incident,
+        called=[*incident.called, *more],
+        escalated_ms=now_ms,
+        escalated_to=following.name,
+    )
+    return changed, Event(now_ms, "monitor", "escalated", text)

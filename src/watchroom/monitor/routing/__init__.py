@@ -1,0 +1,1 @@
+"""Routes, inhibition and silences: which receivers an alert may reach."""

@@ -1,0 +1,1 @@
+"""Rule groups: evaluated, their alerts' states kept."""

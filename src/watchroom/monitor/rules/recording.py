@@ -1,0 +1,70 @@
+"""A recording rule: an expression's result under another name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watchroom.monitor.rules.alerting import RuleError
+from watchroom.promql.model import ABSENT, VALUE, Matcher, labels_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from watchroom.promql.model import Group, Labels, Queryable
+
+_LOOKBACK_MS = 300_000  # what queries see of a series that did not end
+
+
+class RecordRule:
+    """One recording rule."""
+
+    def __init__(self, name: str, expr: str, labels: Mapping[str, str]) -> None:
+        self.name = name
+        self.expr = expr
+        self.labels = tuple(sorted(labels.items()))
+        self.series: set[Labels] = set()
+        self.unknown = False  # the last process may have left series standing
+
+    def step(
+        self, result: Sequence[tuple[Labels, float]], limit: int = 0
+    ) -> list[tuple[Labels, float]]:
+        """Return `result` under the rule's name and labels.
+
+        Raises:
+            RuleError: Two series have equal labels then, or `limit` is passed.
+        """
+        named = {"__name__": self.name, **dict(self.labels)}
+        found: dict[Labels, float] = {}
+        for series, value in result:
+            labels = labels_of(dict(series) | named)
+            if labels in found:
+                raise RuleError(
+                    "two series have the same labels once the rule's labels are "
+                    f"applied: {dict(labels)}"
+                )
+            found[labels] = value
+        if limit and len(found) > limit:
+            raise RuleError(f"exceeded limit of {limit} with {len(found)} series")
+        return list(found.items())
+
+    def standing(self, base: Queryable, at_ms: int) -> set[Labels]:
+        """Return the series of this rule that have not ended in `base`."""
+        matchers = [Matcher("__name__", "=", self.name)]
+        matchers += [Matcher(name, "=", value) for name, value in self.labels]
+        found = set()
+        for group in base.select(matchers, at_ms - _LOOKBACK_MS, at_ms):
+            for labels, row in zip(group.labels, _last(group), strict=True):
+                if row == VALUE:
+                    found.add(labels)
+        return found
+
+
+def _last(group: Group) -> list[int]:
+    """Return the state of each series' last sample (a group may start with none)."""
+    if group.state is None:
+        return [VALUE] * len(group.labels)
+    last = []
+    for cells in group.state:
+        present = cells[cells != ABSENT]
+        last.append(int(present[-1]) if len(present) else ABSENT)
+    return last

@@ -1,0 +1,1 @@
+"""Targets: discovered, scraped, their samples made into series."""

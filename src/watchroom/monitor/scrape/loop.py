@@ -1,0 +1,244 @@
+"""The scrape loops: one task per target, sockets on the loop, parsing in a pool."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from watchroom.errors import FormatError, StoreError
+from watchroom.monitor.scrape.client import fetch
+from watchroom.monitor.scrape.series import TargetSeries
+from watchroom.monitor.scrape.target import next_due
+from watchroom.monitor.scrape.timestamps import Stamps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import ThreadPoolExecutor
+
+    import aiohttp
+
+    from watchroom.monitor.scrape.itself import Itself
+    from watchroom.monitor.scrape.series import Row
+    from watchroom.monitor.scrape.target import Schedule, Target
+    from watchroom.monitor.scrape.timestamps import StampedRow
+    from watchroom.monitor.store import Store
+
+_R = TypeVar("_R")
+_LOG = logging.getLogger(__name__)
+
+
+async def in_pool(
+    pool: ThreadPoolExecutor, call: Callable[..., _R], *args: object
+) -> _R:
+    """Return what `call` gives in a thread; a task that ends waits for it first.
+
+    Or the end of a target could be written beside the row that was on its way.
+    """
+    job = asyncio.get_running_loop().run_in_executor(pool, call, *args)
+    try:
+        return await asyncio.shield(job)
+    finally:
+        if not job.done():
+            await asyncio.wait([job])
+
+
+class Counts:
+    """What scraping has done since start, for /metrics."""
+
+    def __init__(self) -> None:
+        self.scrapes = 0
+        self.failures = 0
+        self.samples = 0
+        self.out_of_order = 0
+        self.duplicates = 0
+        self.timestamps = 0
+        self.out_of_bounds = 0
+        self.store_failures = 0
+
+
+class Scraper:
+    """Scrapes one target until stopped, and knows how it last went.
+
+    Attributes:
+        health: ``unknown``, ``up`` or ``down``.
+        last_error: Why it is down, in one line; "" when it is not.
+        last_scrape: When the last scrape began, epoch seconds; 0 before the first.
+        last_seconds: How long it took.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        schedule: Schedule,
+        client: aiohttp.ClientSession,
+        store: Store,
+        pool: ThreadPoolExecutor,
+        counts: Counts,
+        itself: Itself | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.target = target
+        self.health = "unknown"
+        self.last_error = ""
+        self.last_scrape = 0.0
+        self.last_seconds = 0.0
+        self._schedule = schedule
+        self._client = client
+        self._store = store
+        self._pool = pool
+        self._counts = counts
+        self._itself = itself
+        self._now = now
+        self._series = TargetSeries(
+            target.labels,
+            honor_labels=target.honor_labels,
+            honor_timestamps=target.honor_timestamps,
+            track_staleness=target.track_staleness,
+            sample_limit=target.sample_limit,
+        )
+        self._stamps = Stamps()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin: one scrape at once, then on schedule."""
+        self._task = asyncio.create_task(self._run(), name=self.target.key)
+
+    async def stop(self, *, gone: bool) -> None:
+        """End; a target that is `gone` leaves stale markers behind."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if gone:
+            await in_pool(self._pool, self._end, round(self._now() * 1000))
+
+    async def _run(self) -> None:
+        due = self._now()
+        while True:
+            try:
+                await self.scrape(due)
+            except Exception:  # noqa: BLE001 - a target's loop outlives any bug in it
+                _LOG.exception(
+                    "scrape of %s failed inside the monitor", self.target.url
+                )
+                self.health, self.last_error = "down", "internal error, see the log"
+            interval = self.target.interval
+            offset = self._schedule.offset(self.target.key, interval)
+            due = next_due(self._now(), due, interval, offset)
+            await asyncio.sleep(max(0.0, due - self._now()))
+
+    async def scrape(self, due: float) -> None:
+        """Scrape once; `due` becomes the timestamp when it is kept closely."""
+        began = self._now()
+        stamp = due if abs(began - due) <= 0.02 * self.target.interval else began
+        clock = time.perf_counter()
+        body: str | FormatError
+        if self._itself is not None and self._itself.answers(self.target):
+            body = self._itself.body()
+        else:
+            try:
+                body = await fetch(self._client, self.target)
+            except FormatError as error:
+                body = error
+        seconds = time.perf_counter() - clock
+        problem = await in_pool(
+            self._pool, self._store_row, round(stamp * 1000), body, seconds
+        )
+        self._counts.scrapes += 1
+        self._counts.failures += bool(problem)
+        self.last_scrape, self.last_seconds = stamp, seconds
+        self.health, self.last_error = ("down", problem) if problem else ("up", "")
+
+    def _store_row(self, stamp: int, body: str | FormatError, seconds: float) -> str:
+        """Append the scrape; return what was wrong with it, or ""."""
+        problem = ""
+        before = self._series.ignored_timestamps
+        try:
+            if isinstance(body, FormatError):
+                raise body
+            row = self._series.read(body)
+            placed = self._stamps.place(row.stamped, stamp) if row.stamped else None
+            self._counts.timestamps += self._series.ignored_timestamps - before
+        except FormatError as error:
+            problem, placed = str(error), None
+            row = self._series.fail()
+        if placed is not None:
+            self._counts.out_of_bounds += placed.out_of_bounds
+            for one in placed.rows:
+                self._append(one.at_ms, one, one.place)
+        row = self._series.with_reports(row, up=not problem, seconds=seconds)
+        return self._append(stamp, row) or problem
+
+    def _end(self, stamp: int) -> None:
+        self._append(stamp, self._series.end())
+
+    def _append(self, stamp: int, row: Row | StampedRow, place: str = "") -> str:
+        name = f"{self.target.key}{place}"
+        try:
+            done = self._store.append(name, stamp, row.labels, row.values)
+        except StoreError as error:
+            self._counts.store_failures += 1
+            return f"scraped, but not stored: {error}"
+        self._counts.samples += done.accepted
+        self._counts.out_of_order += done.out_of_order
+        self._counts.duplicates += done.duplicate
+        return ""
+
+
+class Scrapers:
+    """All running scrapers, changed as discovery and reloads change the targets."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        client: aiohttp.ClientSession,
+        store: Store,
+        pool: ThreadPoolExecutor,
+        itself: Itself | None = None,
+    ) -> None:
+        self._schedule = schedule
+        self._client = client
+        self._store = store
+        self._pool = pool
+        self._itself = itself
+        self._running: dict[Target, Scraper] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self.counts = Counts()
+
+    def set(self, targets: Iterable[Target]) -> None:
+        """Scrape exactly `targets` from now on; unchanged ones are not disturbed."""
+        wanted = dict.fromkeys(targets)
+        keys = {target.key for target in wanted}
+        for target in [t for t in self._running if t not in wanted]:
+            scraper = self._running.pop(target)
+            # The same series under new settings go on, without an end in between.
+            task = asyncio.create_task(scraper.stop(gone=target.key not in keys))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+        self._schedule.resize(len(wanted))
+        for target in wanted:
+            if target not in self._running:
+                scraper = Scraper(
+                    target,
+                    self._schedule,
+                    self._client,
+                    self._store,
+                    self._pool,
+                    self.counts,
+                    self._itself,
+                )
+                self._running[target] = scraper
+                scraper.start()
+
+    def all(self) -> list[Scraper]:
+        """Return the running scrapers in the order of their jobs and labels."""
+        return sorted(self._running.values(), key=lambda s: s.target.key)
+
+    async def stop(self) -> None:
+        """End every scraper; nothing is marked stale, since the targets live on."""
+        scrapers = list(self._running.values())
+        self._running.clear()
+        await asyncio.gather(*(s.stop(gone=False) for s in scrapers), *self._ending)

@@ -1,0 +1,133 @@
+"""From the files' jobs to running scrapers: discovery in between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from watchroom.errors import ConfigError
+from watchroom.monitor.scrape.discovery import Discovery
+from watchroom.monitor.scrape.target import Target, build
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import aiohttp
+
+    from watchroom.formats.prometheus import ScrapeConfig
+    from watchroom.monitor.config import Loaded
+    from watchroom.monitor.scrape.loop import Scrapers
+    from watchroom.monitor.scrape.target import Job, TargetGroup
+    from watchroom.promql.model import Labels
+
+_LOG = logging.getLogger(__name__)
+
+
+class _Running:
+    """One job with its discovery and what that has found."""
+
+    def __init__(self, job: Job, entry: ScrapeConfig, discovery: Discovery) -> None:
+        self.job = job
+        self.entry = entry
+        self.discovery = discovery
+        self.groups: dict[str, Sequence[TargetGroup]] = {}
+        self.targets: list[Target] = []
+        self.dropped: list[Labels] = []
+
+
+class Jobs:
+    """All jobs of the files in force."""
+
+    def __init__(self, client: aiohttp.ClientSession, scrapers: Scrapers) -> None:
+        self._client = client
+        self._scrapers = scrapers
+        self._running: dict[str, _Running] = {}
+
+    async def apply(self, loaded: Loaded) -> None:
+        """Run the jobs of `loaded`; a job that is as before is not disturbed."""
+        wanted = {job.name: (job, entry) for job, entry in loaded.jobs}
+        ended = [
+            one
+            for name, one in self._running.items()
+            if name not in wanted or wanted[name][1] != one.entry
+        ]
+        kept: dict[str, _Running] = {}
+        fresh: list[_Running] = []
+        for name, (job, entry) in wanted.items():
+            old = self._running.get(name)
+            if old is not None and old not in ended:
+                old.job = job  # global intervals may have changed
+                kept[name] = old
+                self._build(old)
+                continue
+            kept[name] = self._start(job, entry, loaded)
+            if old is not None:  # until the new sources have answered
+                kept[name].groups = {
+                    source: groups
+                    for source, groups in old.groups.items()
+                    if source != "static"
+                }
+            fresh.append(kept[name])
+        self._running = kept
+        for one in ended:
+            await one.discovery.stop()
+        for one in fresh:
+            one.discovery.start()
+            self._build(one)
+        self._set()
+
+    def _start(self, job: Job, entry: ScrapeConfig, loaded: Loaded) -> _Running:
+        def found(source: str, groups: Sequence[TargetGroup]) -> None:
+            running.groups[source] = groups
+            self._build(running)
+            if self._running.get(job.name) is running:
+                self._set()
+
+        discovery = Discovery(entry, loaded.root, self._client, found)
+        running = _Running(job, entry, discovery)
+        return running
+
+    def _build(self, one: _Running) -> None:
+        one.targets, one.dropped = [], []
+        alone = [
+            group._replace(targets=(address,))
+            for groups in one.groups.values()
+            for group in groups
+            for address in group.targets
+        ]
+        for group in alone:  # one that cannot be scraped takes no other with it
+            try:
+                targets, dropped = build(one.job, group)
+            except ConfigError as error:
+                _LOG.warning("a discovered target cannot be used: %s", error)
+                continue
+            one.targets += targets
+            one.dropped += dropped
+
+    def _set(self) -> None:
+        """Scrape every target once, whoever found it; equal labels are one target."""
+        unique: dict[str, Target] = {}
+        for one in self._running.values():
+            for target in one.targets:
+                unique.setdefault(target.key, target)
+        self._scrapers.set(unique.values())
+
+    def dropped(self) -> list[tuple[str, Labels]]:
+        """Return what relabelling dropped: job and discovered labels."""
+        return [
+            (n, labels) for n, one in self._running.items() for labels in one.dropped
+        ]
+
+    def failures(self) -> dict[str, tuple[int, str]]:
+        """Return per job how often its discovery failed, and how it last did."""
+        return {
+            name: (one.discovery.failures, one.discovery.last_error)
+            for name, one in self._running.items()
+        }
+
+    async def stop(self) -> None:
+        """End discovery and scraping."""
+        await asyncio.gather(*(one.discovery.stop() for one in self._running.values()))
+        self._running.clear()
+        await self._scrapers.stop()

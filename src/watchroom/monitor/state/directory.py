@@ -1,0 +1,188 @@
+"""Where the monitor keeps its state: found, refused, locked, and the token in it."""
+
+from __future__ import annotations
+
+import fcntl
+import grp
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from watchroom.errors import ConfigError
+from watchroom.monitor.store.directory import network_filesystem
+from watchroom.runtime import token as tokenfile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SYSTEM = Path("/var/lib")  # where systemd puts StateDirectory=
+
+
+def state_path(given: str | None, name: str, env: Mapping[str, str]) -> Path:
+    """Return the state directory: as given, from systemd, or of the XDG kind."""
+    if given:
+        return Path(given)
+    if env.get("STATE_DIRECTORY"):
+        return Path(env["STATE_DIRECTORY"].split(":")[0])
+    home = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME", "~")) / ".local/state")
+    return Path(home).expanduser() / "watchroom" / (name or "default")
+
+
+def states_of(name: str, env: Mapping[str, str]) -> list[Path]:
+    """Return the state directories that a command on this machine may mean.
+
+    Args:
+        name: Of the deployment; without one, every directory here is meant.
+        env: The environment.
+    """
+    own = state_path(None, name, env)
+    if env.get("STATE_DIRECTORY"):
+        return [own]
+    homes = own.parent, _SYSTEM / "watchroom"
+    if name:
+        return [home / name for home in homes]
+    found = []
+    for home in homes:
+        with suppress(OSError):
+            found += sorted(home.iterdir())
+    return found
+
+
+class StorageDir:
+    """The state directory, held by one monitor while it runs.
+
+    Raises:
+        ConfigError: It lies inside the built files, on a network file system,
+            cannot be written, or another monitor holds it.
+    """
+
+    def __init__(self, path: Path, files: Path) -> None:
+        self.path = path.absolute()
+        root = files.resolve()
+        if root == self.path.resolve() or root in self.path.resolve().parents:
+            raise ConfigError(
+                "the state directory lies inside the built files",
+                file=self.path,
+                hint="those are generated and committed; give --storage.path elsewhere",
+            )
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            kind = network_filesystem(self.path)
+            if kind:
+                raise ConfigError(
+                    f"the state directory is on a network file system ({kind})",
+                    file=self.path,
+                    hint="give --storage.path on a local disk",
+                )
+            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise ConfigError(
+                f"the state directory cannot be used: {error.strerror}",
+                file=self.path,
+                hint="give --storage.path that this user may write",
+            ) from error
+        self._take()
+
+    def _take(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._lock)
+            raise ConfigError(
+                f"another monitor (process {holder or 'unknown'}) uses it",
+                file=self.path,
+                hint="stop that one, or give another --storage.path",
+            ) from error
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+
+    def note_address(self, url: str) -> None:
+        """Write where this monitor listens, for `watchroom reload` and `query`."""
+        (self.path / "address").write_text(url + "\n")
+
+    def token(self, env: Mapping[str, str], group: str = "") -> tuple[str, bool]:
+        """Return the token and whether somebody configured it in the environment.
+
+        Without one in the environment, that of the file here, made when missing: for
+        its owner alone, or for a group too.
+
+        Raises:
+            ConfigError: The configured token is short or its file cannot be read; the
+                group does not exist, or is none of this process.
+        """
+        configured = read_token(env)
+        if configured is not None:
+            if group:
+                raise ConfigError(
+                    "the token comes from the environment: there is no file to share",
+                    field="--token.group",
+                    hint="leave this option out, or WATCHROOM_TOKEN and "
+                    "WATCHROOM_TOKEN_FILE",
+                )
+            return configured, True
+        token = _own_token(self.path / "token")
+        if group:
+            self._share(group)
+        return token, False
+
+    def _share(self, group: str) -> None:
+        """Let a group read the token and the address, and pass through to them."""
+        address = self.path / "address"
+        address.touch(mode=0o640)
+        try:
+            number = grp.getgrnam(group).gr_gid
+            for path, mode in (
+                (self.path, 0o710),
+                (self.path / "token", 0o640),
+                (address, 0o640),
+            ):
+                os.chown(path, -1, number)
+                path.chmod(mode)
+        except (KeyError, OSError) as error:
+            why = getattr(error, "strerror", "there is no such group")
+            raise ConfigError(
+                f"the token cannot be given to the group {group!r}: {why}",
+                field="--token.group",
+                hint="name a group that the monitor's user is in: "
+                "SupplementaryGroups= in its unit",
+            ) from None
+
+    def close(self) -> None:
+        """Give the directory up."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _own_token(path: Path) -> str:
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        found = path.read_text().strip()
+        if len(found) >= tokenfile.SHORTEST:
+            path.chmod(0o600)
+            return found
+        path.unlink()  # a crash between creation and write left it empty
+        return _own_token(path)
+    made = secrets.token_urlsafe(32)
+    with os.fdopen(handle, "w") as out:
+        out.write(made + "\n")
+    return made
+
+
+def read_token(env: Mapping[str, str]) -> str | None:
+    """Return the token of ``WATCHROOM_TOKEN`` or ``WATCHROOM_TOKEN_FILE``, if set.
+
+    Raises:
+        ConfigError: It is shorter than 16 characters, or the file cannot be read.
+    """
+    return tokenfile.from_environment(env) or None

@@ -1,0 +1,1 @@
+"""The launch checklist, verified against the live system."""

@@ -1,0 +1,276 @@
+"""Where errors and logs are kept: a marked event arrives, or it cannot be known."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from watchroom.messages import links
+from watchroom.prove import client
+from watchroom.prove.checklist.world import Finding, green, named, red, unclear
+from watchroom.prove.records import (
+    FAILED,
+    PASSED,
+    UNVERIFIABLE,
+    Result,
+    fingerprint,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from watchroom.prove.checklist.world import World
+
+_DAYS = 30
+_ERRORS, _LOGS = "an event to Sentry", "a line to the logs"
+_LOGS_SECONDS = 30.0
+
+
+class _Dsn(NamedTuple):
+    url: str
+    key: str
+
+
+def errors(world: World) -> Finding:
+    """Sentry acknowledges an event, and the app's processes have its SDK at work."""
+    event, sdk = _event(world), _sdk(world)
+    worst = next(
+        (
+            one
+            for state in (FAILED, UNVERIFIABLE)
+            for one in (sdk, event)
+            if one.state == state
+        ),
+        sdk,
+    )
+    said = dict.fromkeys((event.evidence, sdk.evidence))
+    return worst._replace(evidence="; ".join(said), proofs=event.proofs)
+
+
+def _event(world: World) -> Finding:
+    """Sentry takes an event, when one may be sent."""
+    text = world.environ.get("SENTRY_DSN", "").strip()
+    if not text:
+        return unclear(
+            "SENTRY_DSN is not set here: no event can be sent",
+            "create a project in Sentry, put its DSN into SENTRY_DSN, call "
+            "watchroom.sentry() in the settings, then: "
+            + world.command("check", "--send"),
+        )
+    dsn = _dsn(text)
+    if dsn is None:
+        return red(
+            "SENTRY_DSN is no DSN",
+            "it looks like https://KEY@HOST/PROJECT; copy it from Sentry's settings",
+        )
+    mark = fingerprint(dsn.url, secret=dsn.key)
+    if not world.send:
+        return _before(world, _ERRORS, mark) or unclear(
+            f"configured for {client.redacted(dsn.url)}; no event was sent there by a "
+            "check",
+            "to send one and wait for its acknowledgement: "
+            + world.command("check", "--send"),
+        )
+    return _kept(world, _ERRORS, mark, lambda: _send(world, dsn))
+
+
+def _send(world: World, dsn: _Dsn) -> Finding:
+    host = client.redacted(dsn.url)
+    event_id = secrets.token_hex(16)
+    answer = client.fetch(
+        dsn.url,
+        data=_envelope(world, event_id),
+        headers={
+            "Content-Type": "application/x-sentry-envelope",
+            "X-Sentry-Auth": f"Sentry sentry_version=7, sentry_key={dsn.key}, "
+            "sentry_client=watchroom/1",
+        },
+    )
+    if answer.status != 200:
+        return red(
+            f"{host} answers {answer.status} to a test event",
+            "is the DSN's key active, and its project not over its quota?",
+        )
+    return green(f"{host} took the test event {event_id[:8]}")
+
+
+def _sdk(world: World) -> Finding:
+    """Every live web and worker process sends its errors."""
+    try:
+        live = _by_role(world, "watchroom_processes")
+        sending = _by_role(world, "watchroom_sentry_processes")
+        release = _release(world)
+    except client.PeerError as error:
+        return unclear(
+            f"whether the app's processes send errors is not known: {error}",
+            "start it, or say where it is: watchroom check --help",
+        )
+    if not sending:
+        return unclear(
+            "the exporter does not say whether the app's processes send errors",
+            "update watchroom where the exporter runs, and restart it",
+        )
+    if not any(live.values()):
+        return unclear("no web or worker process lives", "start the app")
+    counts = [
+        f"{sending.get(role, 0)} of {count} {role}"
+        for role, count in live.items()
+        if count
+    ]
+    said = f"{' and '.join(counts)} processes send errors"
+    if any(sending.get(role, 0) < count for role, count in live.items()):
+        return red(
+            said,
+            "call watchroom.sentry() in the settings, give SENTRY_DSN to every "
+            "process, and restart them",
+        )
+    return green(f"{said}; {release}")
+
+
+def _by_role(world: World, metric: str) -> dict[str, int]:
+    rows = world.query(
+        f'sum by (role) ({metric}{{job!~"drill-.+",role=~"web|worker"}})'
+    )
+    found = {row["metric"].get("role", ""): int(row["value"][1]) for row in rows}
+    return dict(sorted(found.items()))
+
+
+def _release(world: World) -> str:
+    """Return which release errors are told apart by, as the app's processes say."""
+    rows = world.query('group by (release) (watchroom_release_info{job!~"drill-.+"})')
+    names = [row["metric"].get("release", "") for row in rows]
+    known = [name for name in names if name]
+    if not known:
+        return "the app's processes say no release (WATCHROOM_RELEASE)"
+    return f"the app runs release {named(sorted(known))}"
+
+
+def _dsn(text: str) -> _Dsn | None:
+    parts = urlsplit(text)
+    head, _, project = parts.path.rpartition("/")
+    if parts.scheme not in {"http", "https"} or not parts.username or not project:
+        return None
+    host = parts.netloc.rpartition("@")[2]
+    return _Dsn(
+        f"{parts.scheme}://{host}{head}/api/{project}/envelope/", parts.username
+    )
+
+
+def _envelope(world: World, event_id: str) -> bytes:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    event = {
+        "event_id": event_id,
+        "timestamp": now,
+        "level": "info",
+        "platform": "python",
+        "environment": world.built.manifest.environment,
+        "message": {"formatted": "A test by `watchroom check`: nothing is wrong"},
+        "tags": {"watchroom": "check"},
+    }
+    lines = ({"event_id": event_id, "sent_at": now}, {"type": "event"}, event)
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+def logs(world: World) -> Finding:
+    """A request with a marked id leaves its line where LOGS_URL looks."""
+    template = world.built.manifest.logs_url
+    if not template:
+        return unclear(
+            "LOGS_URL is not set: nobody says where logs are read",
+            "WATCHROOM = {'LOGS_URL': 'https://…{request_id}…'}, then build",
+        )
+    if "{request_id}" not in template or not world.sites:
+        return unclear(
+            "LOGS_URL cannot look for one request, or SITES is empty",
+            "put {request_id} into LOGS_URL, and the site into SITES",
+        )
+    mark = fingerprint(template, world.sites[0])
+    if not world.send:
+        return _before(world, _LOGS, mark) or unclear(
+            f"configured for {client.redacted(template)}; no line was looked for",
+            "to make a request and look for its line: "
+            + world.command("check", "--send"),
+        )
+    return _kept(world, _LOGS, mark, lambda: _request(world, template))
+
+
+def _request(world: World, template: str) -> Finding:
+    marker = f"watchroom-check-{secrets.token_hex(8)}"
+    client.fetch(f"{world.sites[0]}/", headers={"X-Request-ID": marker})
+    return _look(world, template, marker)
+
+
+def _look(world: World, template: str, marker: str) -> Finding:
+    where = client.redacted(template)
+    other = f"watchroom-check-{secrets.token_hex(8)}"
+    if other in _found(world, template, other):
+        return unclear(
+            f"{where} repeats what it is asked for, whether it has it or not",
+            "look there yourself, or let LOGS_URL be an address that answers with data",
+        )
+    deadline = time.monotonic() + _LOGS_SECONDS
+    while marker not in _found(world, template, marker):
+        if time.monotonic() > deadline:
+            return red(
+                f"the line of a request made {_LOGS_SECONDS:.0f} s ago is not in "
+                f"{where}",
+                "does the app log to stdout (LOGGING = watchroom.logging()), and does "
+                "the collector run?",
+            )
+        time.sleep(1)
+    # Asked for before the marker, so a store that keeps the questions it was asked has
+    # this one by now.
+    if other in _found(world, template, other):
+        return unclear(
+            f"{where} has what it was only asked for: it keeps its own requests",
+            "leave the log store's own lines out of LOGS_URL, or look there yourself",
+        )
+    return green(f"the line of a marked request is in {where}")
+
+
+def _found(world: World, template: str, marker: str) -> str:
+    manifest = world.built.manifest
+    now = time.time()
+    url = links.fill(
+        template,
+        now - 300,
+        now + 60,
+        {
+            "request_id": marker,
+            "project": manifest.project,
+            "environment": manifest.environment,
+        },
+    )
+    token = world.environ.get("LOGS_TOKEN", "")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return client.fetch(url, headers=headers).body
+
+
+def _before(world: World, name: str, mark: str) -> Finding | None:
+    """Return what the last try has shown, if it was of what is configured now."""
+    record = world.record("sent", name)
+    if record is None or record.result.of != mark:
+        return None
+    last = record.result
+    said = f"{last.detail}, {world.ago(last.at)}"
+    if last.state != PASSED:
+        return red(said, f"{last.more}; then: {world.command('check', '--send')}")
+    return green(said) if world.passed_within("sent", name, _DAYS) else None
+
+
+def _kept(world: World, name: str, mark: str, probe: Callable[[], Finding]) -> Finding:
+    """Return what a try shows, to be kept: a failure takes an older success's place."""
+    try:
+        found = probe()
+    except client.PeerError as error:
+        found = red(str(error), "start it, or correct its address")
+    if found.state == UNVERIFIABLE:
+        return found
+    proof = Result(
+        *("sent", name, world.now, found.state, found.evidence, found.next), of=mark
+    )
+    return found._replace(proofs=(proof,))

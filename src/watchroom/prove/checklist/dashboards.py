@@ -1,0 +1,125 @@
+"""The dashboards: built, their queries answered, and there for people to look at."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from watchroom.errors import ConfigError
+from watchroom.formats import grafana
+from watchroom.formats.reading import text_of
+from watchroom.prove import client
+from watchroom.prove.checklist.world import Finding, green, named, red, unclear
+from watchroom.units import format_duration, parse_duration
+
+if TYPE_CHECKING:
+    from watchroom.formats.grafana import Dashboard
+    from watchroom.prove.checklist.world import World
+
+_AT_ONCE = 4
+_NAME = re.compile(r"\$(\w+)|\$\{(\w+)(?::\w+)?\}")
+
+
+def dashboards(world: World) -> Finding:
+    """Every panel's query is answered; the monitor or Grafana draws them."""
+    folder = world.built.directory / "grafana"
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        return red(f"{folder} holds no dashboard", world.command("build"))
+    found: list[Dashboard] = []
+    for path in paths:
+        try:
+            found.append(grafana.load(text_of(path), str(path)))
+        except ConfigError as error:
+            return red(str(error), f"build again: {world.command('build')}")
+    asked = {
+        expr: f"{dashboard.title} / {title}"
+        for dashboard in found
+        for title, expr in _queries(world, dashboard)
+    }
+    queries, failing, drawn = len(asked), [], 0
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="panels") as pool:
+        for said, where in zip(
+            pool.map(lambda expr: _answer(world, expr), asked),
+            asked.values(),
+            strict=True,
+        ):
+            drawn += said is True
+            if isinstance(said, str):
+                failing.append(f"{where}: {said}")
+    if failing:
+        return red(
+            f"{len(failing)} of {queries} queries fail: {failing[0]}",
+            "build and reload; a dashboard of your own may name what there is not",
+        )
+    if not drawn:
+        return red(
+            f"{queries} queries are answered, and none of them with data",
+            "is the app's exporter scraped?",
+        )
+    said = f"{len(found)} dashboards, {queries} queries answered, {drawn} with data"
+    return _shown(world, found, said)
+
+
+def _answer(world: World, expr: str) -> bool | str:
+    """Return whether a query finds data, or why it fails."""
+    try:
+        return bool(world.query(expr))
+    except client.PeerError as error:
+        return str(error)
+
+
+def _shown(world: World, found: list[Dashboard], said: str) -> Finding:
+    if world.grafana:
+        token = world.environ.get("GRAFANA_TOKEN", "")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        missing = []
+        for dashboard in found:
+            url = f"{world.grafana}/api/dashboards/uid/{dashboard.uid}"
+            answer = client.fetch(url, headers=headers)
+            if answer.status in {401, 403}:
+                return unclear(
+                    f"{said}; {world.grafana} wants a token to show its dashboards",
+                    "put one that may read into GRAFANA_TOKEN",
+                )
+            if answer.status != 200:
+                missing.append(dashboard.title)
+        if missing:
+            return red(
+                f"{said}; {world.grafana} does not have {named(missing)}",
+                f"import {world.built.directory}/grafana/*.json there",
+            )
+        return green(f"{said}; all of them are in {world.grafana}")
+    if world.chain.embedded:
+        return green(f"{said}; {world.chain.prometheus} draws them")
+    return unclear(
+        f"{said}; no Grafana was asked whether it has them",
+        "with GRAFANA_TOKEN set: " + world.command("check", "--grafana", "URL"),
+    )
+
+
+def _queries(world: World, dashboard: Dashboard) -> list[tuple[str, str]]:
+    """Return (panel, query) with each variable at All."""
+    interval = parse_duration(world.built.manifest.inputs.interval)
+    values = {
+        "__rate_interval": format_duration(max(4 * interval, 60.0)),
+        "__interval": format_duration(max(interval, 15.0)),
+        "__range": "1h",
+    }
+    for variable in dashboard.templating.entries:
+        current = variable.current.get("value", "")
+        chosen = current[0] if isinstance(current, list) and current else current
+        everything = variable.allValue or ".+"
+        chose_all = chosen in {"", "$__all"}
+        values[variable.name] = everything if chose_all else str(chosen)
+
+    def filled(expr: str) -> str:
+        return _NAME.sub(lambda m: values.get(m[1] or m[2], m[0]), expr)
+
+    return [
+        (panel.title, filled(target.expr))
+        for panel in dashboard.panels
+        for target in panel.targets
+        if target.expr and not target.hide
+    ]

@@ -1,0 +1,120 @@
+"""Who is told, who answers, and whether they have shown it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watchroom.errors import ConfigError
+from watchroom.formats import contacts as contacts_file
+from watchroom.formats.reading import text_of
+from watchroom.prove.checklist.world import Finding, green, named, red, unclear
+from watchroom.prove.receivers import reach
+from watchroom.prove.records import PASSED
+
+if TYPE_CHECKING:
+    from watchroom.formats.contacts import Contacts
+    from watchroom.prove.checklist.world import World
+
+_DAYS = 30
+_WAKE_DAYS = 90
+
+
+def integrations(world: World) -> Finding:
+    """Each receiver took its last [DRILL] message, lately."""
+    names = world.built.manifest.receivers
+    if not names:
+        return red(
+            "RECEIVERS is empty: every alert fires unheard",
+            "WATCHROOM = {'RECEIVERS': {'ops': {…}}, …}, then build",
+        )
+    refused, untried, took = [], [], []
+    by_name = {one.name: one for one in world.built.config.receivers}
+    for name in names:
+        record = world.record("receiver", name)
+        at = world.passed_within("receiver", name, _DAYS)
+        one = by_name.get(name)
+        mark = reach.mark(one, world.built.directory) if one else ""
+        if record is None or not record.result.of.startswith(mark):
+            untried.append(name)
+        elif at is not None:
+            took.append(f"{name} {world.ago(at)}")
+        elif record.result.state != PASSED:
+            refused.append(f"{name}: {record.result.detail}")
+        else:
+            untried.append(name)
+    if refused:
+        return red(
+            f"refused its last [DRILL] message: {named(refused, 2)}",
+            f"mend its secret or address, then: {world.command('drill', '--all')}",
+        )
+    if untried:
+        return red(
+            f"no [DRILL] message of the last {_DAYS} days reached {named(untried)} "
+            "as configured now",
+            f"send one through each: {world.command('drill', '--all')}",
+        )
+    return green(f"took a [DRILL] message: {named(took)}")
+
+
+def on_call(world: World) -> Finding:
+    """The list is there and valid, and somebody on it was woken and answered."""
+    found = _contacts(world)
+    if isinstance(found, Finding):
+        return found
+    order = [one.name for one in found.order()]
+    if not order:
+        return red(
+            f"{contacts_file.PATH} names nobody who can be told",
+            "give a contact receivers: [NAME]",
+        )
+    listed = f"{len(order)} to call, in order: {named(order)}"
+    woken = _woken(world, [one.name for one in found.contacts])
+    if not woken:
+        return red(
+            f"{listed}; nobody was woken in the last {_WAKE_DAYS} days",
+            world.command("drill", "--wake", order[0]),
+        )
+    return green(f"{listed}; {named(list(woken.values()))}")
+
+
+def team(world: World) -> Finding:
+    """Software sees only who answered a page meant for training."""
+    found = _contacts(world)
+    names = [] if isinstance(found, Finding) else [one.name for one in found.contacts]
+    woken = _woken(world, names)
+    missing = [name for name in names if name not in woken]
+    said = named(list(woken.values())) or "nobody has acknowledged a test page yet"
+    if names and not missing:
+        return green(f"everybody on the list has answered a page: {said}")
+    return unclear(
+        f"{said}; whether people can read the dashboards, software cannot see",
+        world.command("drill", "--wake", missing[0])
+        if missing
+        else f"list the team in {contacts_file.PATH}; then: "
+        + world.command("drill", "--wake", "NAME"),
+    )
+
+
+def _contacts(world: World) -> Contacts | Finding:
+    path = world.built.directory / contacts_file.PATH
+    if not path.exists():
+        return red(
+            f"{path} is not there: nobody is on call",
+            "write it: contacts: [{name: Ann, receivers: [ops]}]",
+        )
+    receivers = [one.name for one in world.built.config.receivers]
+    try:
+        return contacts_file.load(text_of(path), str(path), receivers)
+    except ConfigError as error:
+        return red(str(error), "correct that line")
+
+
+def _woken(world: World, names: list[str]) -> dict[str, str]:
+    """Return who acknowledged a test page lately, with what was measured."""
+    found = {}
+    for name in names:
+        at = world.passed_within("wake", name, _WAKE_DAYS)
+        record = world.record("wake", name)
+        if at is not None and record is not None:
+            found[name] = f"{name} {record.result.detail}, {world.ago(at)}"
+    return found

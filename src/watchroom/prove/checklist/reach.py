@@ -1,0 +1,231 @@
+"""What others reach: the health addresses, the link in a page, and nothing more."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from watchroom.prove import client
+from watchroom.prove.checklist.world import (
+    Finding,
+    green,
+    is_loopback,
+    named,
+    red,
+    unclear,
+)
+
+if TYPE_CHECKING:
+    from watchroom.prove.checklist.world import World
+
+_HEALTH = ("/health/", "/livez", "/readyz")
+_INSTALL = (
+    "urlpatterns = [path('', include('watchroom.urls')), …] puts the health addresses "
+    "at the root of the site; below a path (SCRIPT_NAME), name that path in SITES"
+)
+# Where the app, a reverse proxy or another library would show its metrics.
+_METRICS = ("/metrics", "/metrics/")
+_SHOWN, _CLOSED, _REFUSED = "shows metrics", "shows none", "refuses connections"
+
+
+def health(world: World) -> Finding:
+    """Each site answers its health addresses, well, in the guide's shape."""
+    if not world.sites:
+        return unclear(
+            "SITES is empty: nobody says where the app answers",
+            "WATCHROOM = {'SITES': ['https://…'], …}, then build",
+        )
+    said = []
+    for site in dict.fromkeys(map(_mounted, world.mounts)):
+        finding, line = _one_site(site)
+        if finding is not None:
+            return finding
+        said.append(line)
+    return green("; ".join(said))
+
+
+def _mounted(bases: list[str]) -> str:
+    """Return the first address below which health is answered, else the root."""
+    for base in bases[:-1]:
+        # A page that answers everything below it is no health address.
+        if _checks(client.fetch(f"{base}{_HEALTH[0]}")) is not None:
+            return base
+    return bases[-1]
+
+
+def _checks(answer: client.Reply) -> dict[str, Any] | None:
+    """Return the checks that /health/ tells of, or None when it is something else."""
+    body = answer.json()
+    checks = body.get("checks") if isinstance(body, dict) else None
+    return checks if isinstance(checks, dict) else None
+
+
+def _one_site(site: str) -> tuple[Finding | None, str]:
+    answers = {path: client.fetch(f"{site}{path}") for path in _HEALTH}
+    missing = [path for path, answer in answers.items() if answer.status == 404]
+    if missing:
+        return red(f"{site}: {named(missing)} not there (404)", _INSTALL), ""
+    checks = _checks(answers["/health/"])
+    if checks is None:
+        return (
+            red(f"{site}/health/ does not answer with {{status, checks}}", _INSTALL),
+            "",
+        )
+    failing = [name for name, word in checks.items() if word != "ok"]
+    refused = [f"{p} {a.status}" for p, a in answers.items() if a.status != 200]
+    if refused:
+        return (
+            red(
+                f"{site}: {named(refused)}"
+                + (f"; failing checks: {named(failing)}" if failing else ""),
+                "mend what the failing checks look at; the runbook HealthCheckFailing "
+                "has the commands",
+            ),
+            "",
+        )
+    if failing:
+        return red(f"{site}/health/: {named(failing)} not ok", "mend it"), ""
+    return None, f"{site}/health/ ok ({named(sorted(checks), 6)}), /livez, /readyz"
+
+
+def link(world: World) -> Finding:
+    """The address that pages carry opens, to those who log in."""
+    base = world.built.manifest.monitor_url.rstrip("/")
+    alerts = [a.name for vital in world.built.manifest.vitals for a in vital.alerts]
+    url = f"{base}/runbooks/{alerts[0]}" if alerts else base
+    if is_loopback(base):
+        return red(
+            f"pages link to {base}, which is the reader's own machine",
+            "WATCHROOM = {'MONITOR_URL': 'https://…'}: an address that phones reach, "
+            "such as a proxy with TLS before the monitor",
+        )
+    try:
+        answer = client.fetch(url, headers={"Accept": "text/html"})
+    except client.PeerError as error:
+        return red(f"the link in a page: {error}", "is the proxy up, and DNS right?")
+    return _opened(url, answer, embedded=world.chain.embedded)
+
+
+def _opened(url: str, answer: client.Reply, *, embedded: bool) -> Finding:
+    """Return what a stranger's browser is shown at the address of a page."""
+    if answer.status == 401:
+        return unclear(
+            f"{url} is behind another login (401), and what comes after it unseen",
+            "open the link of a page on the phone that will be called",
+        )
+    ours = "watchroom" in answer.body or not embedded
+    if answer.status != 200 or not ours:
+        what = "another page than the monitor's" if answer.status == 200 else ""
+        return red(
+            f"the link in a page, {url}, answers {what or answer.status}",
+            "MONITOR_URL must lead to the monitor, its path included",
+        )
+    if embedded and "/login" not in urlsplit(answer.url).path:
+        return red(
+            f"{url} opens to strangers: nobody was asked for a login",
+            "let the proxy say whom it speaks for: X-Forwarded-For, as in "
+            "docs/deploy.md; without, all it passes on counts as this machine's",
+        )
+    return green(f"{url} opens from this machine, and asks for a login")
+
+
+def metrics_closed(world: World) -> Finding:
+    """No stranger reads metrics: not by the sites, not from another machine."""
+    found = _sites_closed(world) or _exporter_closed(world.chain.exporter)
+    if isinstance(found, Finding):
+        return found
+    if not world.sites:
+        return unclear(
+            f"{found}; SITES is empty, so the app's own addresses were not tried",
+            "WATCHROOM = {'SITES': ['https://…'], …}, then build",
+        )
+    return green(f"no /metrics at {named(world.sites)}; {found}")
+
+
+def _sites_closed(world: World) -> Finding | None:
+    """Return which site shows metrics, or does not say; None when all are closed."""
+    bases = dict.fromkeys(base for mount in world.mounts for base in mount)
+    urls = [f"{base}{path}" for base in bases for path in _METRICS]
+    monitor = world.built.manifest.monitor_url.rstrip("/")
+    if monitor and not is_loopback(monitor):
+        urls.append(f"{monitor}/metrics")
+    seen = {url: _metrics_at(url) for url in urls}
+    if shown := [url for url, what in seen.items() if what == _SHOWN]:
+        return red(
+            f"strangers read metrics at {named(shown)}",
+            "take that route away, or ask for a token; behind a proxy without "
+            "X-Forwarded-For every stranger is 127.0.0.1",
+        )
+    if silent := [f"{url} {what}" for url, what in seen.items() if what != _CLOSED]:
+        return unclear(
+            f"whether strangers read metrics was not seen: {named(silent)}",
+            "start the site, or ask from a machine that reaches it",
+        )
+    return None
+
+
+def _exporter_closed(exporter: str) -> Finding | str:
+    """Return how the exporter keeps strangers out, in words, or that it does not."""
+    here = _metrics_at(f"{exporter}/metrics")
+    if here not in {_SHOWN, _CLOSED}:
+        return unclear(
+            f"whether strangers read metrics was not seen: {exporter} {here}",
+            "start the exporter: watchroom exporter",
+        )
+    if not is_loopback(exporter):
+        if here == _SHOWN:
+            return red(
+                f"{exporter}/metrics answers without a token",
+                "watchroom's exporter asks for one; is that another exporter?",
+            )
+        return f"{exporter} asks for its token"
+    port = urlsplit(exporter).port or 80
+    ours = _addresses()
+    for address in ours:
+        there = _metrics_at(f"http://{address}:{port}/metrics")
+        if there == _SHOWN:
+            return red(
+                f"the exporter answers on {address}:{port} without a token",
+                "let it listen on 127.0.0.1 only: WATCHROOM['EXPORTER']",
+            )
+        # It runs, and nobody listens there: that is closed, and the only silence
+        # that says so.
+        if there not in {_CLOSED, _REFUSED}:
+            return unclear(
+                f"whether strangers reach the exporter was not seen: "
+                f"{address}:{port} {there}",
+                "ask from another machine: curl http://THIS-MACHINE:PORT/metrics",
+            )
+    said = f" on {named(ours)}" if ours else ": no other address here"
+    return f"the exporter does not answer strangers{said}"
+
+
+def _metrics_at(url: str) -> str:
+    """Return what a stranger gets at `url`: metrics, none, or no answer that counts."""
+    try:
+        answer = client.fetch(url, seconds=5.0)
+    except client.PeerError as error:
+        return _REFUSED if error.refused else "does not answer"
+    if answer.status >= 500:
+        return f"answers {answer.status}"
+    lines = answer.body.splitlines()[:200]
+    shown = answer.status == 200 and any(line.startswith("# TYPE ") for line in lines)
+    return _SHOWN if shown else _CLOSED
+
+
+def _addresses() -> list[str]:
+    """Return the addresses by which other machines may know this one."""
+    found = set()
+    for family, far in (
+        (socket.AF_INET, "192.0.2.1"),
+        (socket.AF_INET6, "2001:db8::1"),
+    ):
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((far, 9))  # a datagram socket sends nothing for that
+            address = str(probe.getsockname()[0])
+            found.add(f"[{address}]" if ":" in address else address)
+    with suppress(OSError):
+        found |= set(socket.gethostbyname_ex(socket.gethostname())[2])
+    return sorted(a for a in found if not a.startswith(("127.", "[::1]", "[fe80")))

@@ -1,0 +1,90 @@
+"""The launch checklist against the live system: each item by its probe."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.formats.checklist import ITEMS, Item
+from watchroom.prove import client
+from watchroom.prove.checklist import (
+    backends,
+    dashboards,
+    heartbeat,
+    people,
+    reach,
+    watch,
+)
+from watchroom.prove.checklist.world import Finding, World, red
+from watchroom.prove.records import FAILED, PASSED, UNVERIFIABLE, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+PROBES: dict[str, Callable[[World], Finding]] = {
+    "health-endpoint": reach.health,
+    "scraping": watch.scraping,
+    "alerting-rules": watch.rules,
+    "error-tracking": backends.errors,
+    "dashboards": dashboards.dashboards,
+    "on-call": people.on_call,
+    "integrations": people.integrations,
+    "logs": backends.logs,
+    "team": people.team,
+    "heartbeat": heartbeat.heartbeat,
+    "link": reach.link,
+    "metrics-closed": reach.metrics_closed,
+    "processes": watch.processes,
+}
+_AT_ONCE = 8
+
+
+class Checked(NamedTuple):
+    """An item and what its probe found."""
+
+    item: Item
+    finding: Finding
+
+
+def check(world: World) -> Iterator[Checked]:
+    """Probe every item, several at once; yield them in the checklist's order."""
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="check") as pool:
+        futures = [(item, pool.submit(_probe, world, item)) for item in ITEMS]
+        for item, future in futures:
+            yield Checked(item, future.result())
+
+
+def exit_code(checked: Sequence[Checked]) -> int:
+    """Return 0 when all is verified, 1 when something is red, 3 when it cannot be."""
+    states = {one.finding.state for one in checked}
+    if FAILED in states:
+        return 1
+    return 3 if UNVERIFIABLE in states else 0
+
+
+def results(checked: Sequence[Checked], now: float) -> list[Result]:
+    """Return what was found, to keep."""
+    items = [
+        Result(
+            "item",
+            one.item.id,
+            now,
+            one.finding.state,
+            one.finding.evidence,
+            one.finding.next,
+        )
+        for one in checked
+    ]
+    return [*items, *(proof for one in checked for proof in one.finding.proofs)]
+
+
+def verified(checked: Sequence[Checked]) -> int:
+    """Return how many items are verified."""
+    return sum(one.finding.state == PASSED for one in checked)
+
+
+def _probe(world: World, item: Item) -> Finding:
+    try:
+        return PROBES[item.id](world)
+    except client.PeerError as error:
+        return red(str(error), "start it, or say where it is: watchroom check --help")

@@ -1,0 +1,234 @@
+"""The watch: targets are scraped, rules are the built ones and were drilled."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from watchroom.prove import client
+from watchroom.prove.checklist.world import Finding, green, named, red, unclear
+from watchroom.prove.drills.results import rule_marks
+from watchroom.prove.loaded import difference, routing, rules_of
+from watchroom.prove.records import PASSED
+from watchroom.units import parse_duration
+
+if TYPE_CHECKING:
+    from watchroom.prove.checklist.world import World
+
+_DRILL_DAYS = 30
+# The sum over the app's processes is what every rule about it rests on.
+_OWN_SERIES = 'watchroom_processes{job!~"drill-.+"}'
+
+
+_REREAD = (
+    "restart the exporter, if SITES has changed since it started: it probes only the "
+    "sites that it read then"
+)
+_START = (
+    "start them, or correct their addresses; the runbook TargetDown has the commands"
+)
+
+
+def _refused_site(target: dict[str, Any]) -> bool:
+    """Return whether the exporter refuses to probe the target of job `site`."""
+    error = str(target.get("lastError") or "")
+    return target["labels"].get("job") == "site" and "400" in error
+
+
+def scraping(world: World) -> Finding:
+    """Every target is up and was scraped lately, and the app's own series are fresh."""
+    targets = [
+        target
+        for target in world.ask("targets")["activeTargets"]
+        if not target["labels"].get("job", "").startswith("drill-")
+    ]
+    where = world.chain.prometheus
+    if not targets:
+        return red(
+            f"{where} scrapes no target",
+            f"load the built prometheus.yml: {world.reloading}",
+        )
+    down = [one for one in targets if one["health"] != "up"]
+    if down:
+        said = [
+            f"{_name(one)} ({one.get('lastError') or one['health']})" for one in down
+        ]
+        return red(
+            f"{len(down)} of {len(targets)} targets are not up: {named(said, 3)}",
+            _REREAD if all(map(_refused_site, down)) else _START,
+        )
+    slowest = 3 * parse_duration(world.built.manifest.inputs.interval) + 5
+    late = [one for one in targets if _late(world, one) > slowest]
+    if late:
+        return red(
+            f"not scraped for {_late(world, late[0]):.0f} s: "
+            f"{named([_name(one) for one in late])}",
+            f"look at the log of {where}",
+        )
+    fresh = world.number(f"time() - max(timestamp({_OWN_SERIES}))")
+    if fresh is None:
+        return red(
+            f"{len(targets)} of {len(targets)} targets are up, and none serves the "
+            "app's own series (watchroom_processes)",
+            "the job `app` must scrape `watchroom exporter`",
+        )
+    return green(
+        f"{len(targets)} of {len(targets)} targets up; the app's series "
+        f"{max(0.0, fresh):.0f} s old"
+    )
+
+
+def _name(target: dict[str, Any]) -> str:
+    labels = target["labels"]
+    return f"{labels.get('job')} {labels.get('instance')}"
+
+
+def _late(world: World, target: dict[str, Any]) -> float:
+    text = target["lastScrape"]
+    # Nanoseconds are more than Python reads.
+    head, _, rest = text.partition(".")
+    zone = "+00:00" if text.endswith("Z") else text[-6:]
+    at = datetime.fromisoformat((head if rest else text.rstrip("Z")) + zone)
+    return world.now - at.timestamp()
+
+
+def rules(world: World) -> Finding:
+    """The loaded rules are the built ones, and their pages have arrived lately."""
+    problem = _loaded(world)
+    if problem is not None:
+        return problem
+    marks = rule_marks(world.built.manifest)
+    if not marks:
+        return red("no rule has a drill", f"build again: {world.command('build')}")
+    ages = []
+    broken, undrilled = [], []
+    for alert, mark in sorted(marks.items()):
+        record = world.record("drill", alert)
+        if record is not None and record.result.state != PASSED:
+            broken.append(f"{alert} ({record.result.detail})")
+        at = world.passed_within("drill", alert, _DRILL_DAYS)
+        if at is None or (record is not None and record.result.of != mark):
+            undrilled.append(alert)
+        else:
+            ages.append(at)
+    if broken:
+        return red(
+            f"the last drill broke: {named(broken, 2)}",
+            f"mend it, then: {world.command('drill', broken[0].split()[0])}",
+        )
+    if undrilled:
+        return red(
+            f"{len(undrilled)} of {len(marks)} rules have no drill of the last "
+            f"{_DRILL_DAYS} days as they are now: {named(undrilled)}",
+            world.command("drill", "--all"),
+        )
+    return green(
+        f"{len(marks)} of {len(marks)} drilled rules and their routes are loaded as "
+        f"built; every page arrived, the oldest drill {world.ago(min(ages))}"
+    )
+
+
+def _loaded(world: World) -> Finding | None:
+    loaded: dict[str, list[dict[str, Any]]] = {}
+    for group in world.ask("rules")["groups"]:
+        for rule in group["rules"]:
+            if rule["type"] == "alerting":
+                loaded.setdefault(rule["name"], []).append(rule)
+    built = rules_of(world.built.manifest)
+    missing = sorted({rule.name for rule in built if rule.name not in loaded})
+    where = world.chain.prometheus
+    if missing:
+        return red(
+            f"{where} has not loaded {len(missing)} of {len(built)} rules: "
+            f"{named(missing)}",
+            f"does `rule_files` name rules/*.yml? then: {world.reloading}",
+        )
+    other = [
+        f"{rule.name} ({differs})"
+        for rule in built
+        if (differs := difference(loaded[rule.name], rule))
+    ]
+    if other:
+        return red(
+            f"{where} has other rules than the built ones: {named(other, 2)}",
+            f"{world.reloading}; or build again: {world.command('build')}",
+        )
+    every = [rule for rules in loaded.values() for rule in rules]
+    sick = sorted({rule["name"] for rule in every if rule.get("health") == "err"})
+    if sick:
+        return red(
+            f"these rules fail: {named(sick)}",
+            f"{where}/api/v1/rules says why in lastError",
+        )
+    if differs := routing(world.chain.routing_text(), world.built.config):
+        return red(
+            f"{world.chain.alertmanager} has another alertmanager.yml than the built "
+            f"one: {differs}",
+            world.reloading
+            if world.chain.embedded
+            else "load the built alertmanager.yml: SIGHUP, or POST /-/reload",
+        )
+    return None
+
+
+def processes(world: World) -> Finding:
+    """The exporter sees the app's processes, by role and user, and no others exist."""
+    exporter = world.chain.exporter
+    answer = client.fetch(
+        f"{exporter}/-/processes", headers=client.bearer(world.chain.token)
+    )
+    seen = answer.json() if answer.status == 200 else None
+    if not isinstance(seen, dict) or "processes" not in seen:
+        return unclear(
+            f"{exporter} answers {answer.status} when asked for its processes",
+            "give its token in WATCHROOM_TOKEN, and run watchroom's own exporter",
+        )
+    split = [
+        f"{place['directory']} ({_said(place['processes']) or 'not readable'})"
+        for place in seen["elsewhere"]
+    ]
+    if split:
+        return red(
+            f"processes keep to another directory than {seen['directory']}: "
+            f"{named(split, 2)}",
+            "give all of them one WATCHROOM_RUNTIME_DIR, and no PrivateTmp",
+        )
+    if mixed := seen.get("mixed"):
+        return red(
+            f"code in several places is counted as one: {_places(mixed)}",
+            "two deployments? Give each its own PROJECT or ENVIRONMENT, and restart. "
+            "An old release? Stop it; restart the exporter after a deploy",
+        )
+    said = _said(seen["processes"])
+    if not seen["processes"] and (others := seen.get("namesakes")):
+        named_so = [
+            f"{_said(one['processes'])} as {one['name']} in {one['directory']}"
+            for one in others
+        ]
+        return red(
+            f"no process is seen in {seen['directory']}, but {named(named_so, 2)}",
+            "are these the app's? Then its settings say another ENVIRONMENT or PROJECT "
+            "to the app than to the exporter: an environment variable is missing",
+        )
+    if not any(one["role"] == "web" for one in seen["processes"]):
+        return red(
+            f"no web process is seen in {seen['directory']}"
+            + (f"; only {said}" if said else ""),
+            "start the app with watchroom in INSTALLED_APPS; is WATCHROOM_ENABLED=0 "
+            "set, or another WATCHROOM_RUNTIME_DIR?",
+        )
+    return green(f"{said}; all in {seen['directory']}")
+
+
+def _places(mixed: list[dict[str, Any]]) -> str:
+    return ", ".join(
+        f"{one['directory']} ({one['processes']} processes"
+        + (", the exporter)" if one["exporter"] else ")")
+        for one in mixed
+    )
+
+
+def _said(processes: list[dict[str, Any]]) -> str:
+    return ", ".join(
+        f"{one['count']} {one['role']} of user {one['user']}" for one in processes
+    )

@@ -1,0 +1,1 @@
+"""Drills: a fault injected, and its page followed to the receiver."""

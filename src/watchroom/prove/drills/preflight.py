@@ -1,0 +1,104 @@
+"""What can be known to be broken before a fault goes in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from watchroom.errors import WatchroomError
+from watchroom.formats.manifest import alert_of
+from watchroom.prove import client
+from watchroom.prove.loaded import difference, routing, rule_of
+from watchroom.prove.receivers import reach
+
+if TYPE_CHECKING:
+    from watchroom.formats.alertmanager import Alertmanager, Receiver
+    from watchroom.formats.manifest import Accelerated, Drill, Manifest
+    from watchroom.prove.chain import Chain
+    from watchroom.prove.loaded import Rule
+
+
+class BrokenError(WatchroomError):
+    """A stage did not come true.
+
+    Attributes:
+        stage: Its name.
+    """
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(reason)
+        self.stage = stage
+
+
+def check_rule(
+    chain: Chain, manifest: Manifest, drill: Drill, copy: Accelerated | None
+) -> None:
+    """Require that the server evaluates the very rules that were built.
+
+    Raises:
+        BrokenError: It has none, another one, or one that fails.
+        PeerError: The server does not answer.
+    """
+    url = f"{chain.prometheus}/api/v1/rules"
+    groups = client.get(url, token=chain.watch_token)["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    built = alert_of(manifest, drill)
+    wanted = [one for one in (built, copy) if one is not None]
+    for one in wanted:
+        _check_one(chain.prometheus, rules, rule_of(one))
+
+
+def _check_one(prometheus: str, rules: list[dict[str, Any]], built: Rule) -> None:
+    name = built.name
+    loaded = [rule for rule in rules if rule["name"] == name]
+    if not loaded:
+        raise BrokenError(
+            "scraped",
+            f"rule file not loaded: {prometheus} has no rule {name}; "
+            "does `rule_files` name it, and was it reloaded?",
+        )
+    if differs := difference(loaded, built):
+        raise BrokenError(
+            "scraped",
+            f"{prometheus} has another {name} than the built one ({differs}): "
+            "reload it, or build again",
+        )
+    sick = [rule for rule in loaded if rule.get("health") == "err"]
+    if sick:
+        raise BrokenError("scraped", f"{name} fails: {sick[0].get('lastError')}")
+
+
+def check_routing(chain: Chain, config: Alertmanager) -> None:
+    """Require that alerts are routed by the very file that was built.
+
+    Raises:
+        BrokenError: They are not.
+        PeerError: The server does not answer.
+    """
+    if differs := routing(chain.routing_text(), config):
+        raise BrokenError(
+            "routed",
+            f"{chain.alertmanager} has another alertmanager.yml than the built one "
+            f"({differs}): reload it, or build again",
+        )
+
+
+def loud_receivers(
+    config: Alertmanager, manifest: Manifest, drill: Drill
+) -> list[Receiver]:
+    """Return the receivers that the real alert would reach, and that tell somebody.
+
+    Raises:
+        BrokenError: There is none.
+    """
+    labels = {**drill.labels, "alertname": drill.alert, "job": "app"}
+    labels.setdefault("env", manifest.environment)
+    names = reach.receivers(config, labels)
+    by_name = {receiver.name: receiver for receiver in config.receivers}
+    loud = [by_name[name] for name in names if by_name[name].integrations()]
+    if not loud:
+        raise BrokenError(
+            "told",
+            f"no route: a real {drill.alert} reaches {', '.join(names)}, which "
+            "tells nobody; add a receiver for its severity to RECEIVERS",
+        )
+    return loud

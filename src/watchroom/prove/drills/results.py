@@ -1,0 +1,90 @@
+"""What drills found, as results to keep."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from watchroom.formats.manifest import alert_of, drills_by_name
+from watchroom.prove.receivers import reach
+from watchroom.prove.records import FAILED, PASSED, Result, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from watchroom.formats.manifest import Manifest
+    from watchroom.prove.drills.batch import Outcome
+    from watchroom.prove.drills.drill import Built, Verdict
+
+RUN = "run", "drill --all"
+
+
+def of_drills(built: Built, outcome: Outcome) -> list[Result]:
+    """Return a result for each alert and receiver, and for the run when it was all."""
+    marks = rule_marks(built.manifest)
+    return [
+        *(_of_verdict(one, marks.get(one.alert, "")) for one in outcome.verdicts),
+        *of_answers(
+            built,
+            [*outcome.told, *(a for one in outcome.verdicts for a in one.told)],
+        ),
+        *_of_run(outcome),
+    ]
+
+
+def rule_marks(manifest: Manifest) -> dict[str, str]:
+    """Return the fingerprint of each drilled rule by the name of its drill."""
+    marks = {}
+    for name, drill in drills_by_name(manifest).items():
+        rule = alert_of(manifest, drill)
+        marks[name] = fingerprint(rule.expr, rule.for_) if rule else ""
+    return marks
+
+
+def _of_verdict(verdict: Verdict, mark: str) -> Result:
+    ran = verdict.ran
+    how = (
+        f"accelerated: for {ran.hold} instead of {ran.instead_of}"
+        if ran.instead_of
+        else f"unchanged: for {ran.hold}"
+    )
+    if verdict.broken:
+        detail, more = f"{verdict.broken}: {verdict.reason}", ""
+    else:
+        detail, more = how, ""
+    return Result(
+        "drill",
+        verdict.alert,
+        verdict.at,
+        PASSED if verdict.passed else FAILED,
+        detail,
+        more,
+        verdict.seconds("delivered"),
+        mark,
+    )
+
+
+def of_answers(built: Built, answers: Iterable[reach.Answer]) -> list[Result]:
+    """Return what each receiver said, as it is configured now; a refusal stands."""
+    now = time.time()
+    by_name = {one.name: one for one in built.config.receivers}
+    found: dict[str, Result] = {}
+    for name, accepted, detail in answers:
+        if name in found and found[name].state == FAILED:
+            continue
+        mark = reach.mark(by_name[name], built.directory)
+        state = PASSED if accepted else FAILED
+        found[name] = Result("receiver", name, now, state, detail, of=mark)
+    return list(found.values())
+
+
+def _of_run(outcome: Outcome) -> Iterator[Result]:
+    if not outcome.told:
+        return
+    arrived = sum(verdict.passed for verdict in outcome.verdicts)
+    yield Result(
+        *RUN,
+        max(verdict.at for verdict in outcome.verdicts),
+        PASSED if outcome.passed else FAILED,
+        f"{arrived} of {len(outcome.verdicts)} arrived",
+    )

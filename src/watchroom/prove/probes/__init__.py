@@ -1,1 +1,0 @@
-"""How each item of the checklist is verified: one module per thing that is asked."""

@@ -1,0 +1,1 @@
+"""Receivers: which ones labels reach, and a message to each."""

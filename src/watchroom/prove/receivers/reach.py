@@ -1,0 +1,141 @@
+"""Which receivers an alert reaches, and whether they take a message."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, NamedTuple
+
+import re2
+
+from watchroom.errors import ConfigError
+from watchroom.formats import matchers
+from watchroom.prove import client
+from watchroom.prove.receivers import send
+from watchroom.prove.records import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from watchroom.formats.alertmanager import (
+        Alertmanager,
+        Receiver,
+        Route,
+    )
+    from watchroom.prove.receivers.send import Note
+
+
+class Answer(NamedTuple):
+    """What one receiver said to a drill message.
+
+    Attributes:
+        receiver: Its name in alertmanager.yml.
+        accepted: Whether it took the message (2xx).
+        detail: Why not, or where it went; never a secret.
+    """
+
+    receiver: str
+    accepted: bool
+    detail: str
+
+
+def receivers(config: Alertmanager, labels: Mapping[str, str]) -> list[str]:
+    """Return the receivers that an alert with `labels` reaches, in order."""
+    found = _walk(config.route, labels, config.route.receiver)
+    return list(dict.fromkeys(found))
+
+
+def tell(
+    loud: Sequence[Receiver],
+    directory: Path,
+    note: Note,
+    *,
+    statuses: Sequence[str] = ("firing", "resolved"),
+) -> list[Answer]:
+    """Send a note through each receiver, and that it is over; return what they said.
+
+    One answer a receiver: the first refusal, or that it took all.
+
+    Args:
+        loud: Receivers, as alertmanager.yml has them.
+        directory: Where that file stands; its ``*_file`` paths are relative to it.
+        note: What to say.
+        statuses: What is said of it, one after the other.
+    """
+    answers: dict[str, Answer] = {}
+    for status in statuses:
+        for receiver in loud:
+            before = answers.get(receiver.name)
+            if before is None or before.accepted:
+                answers[receiver.name] = _told(receiver, directory, note, status)
+    return list(answers.values())
+
+
+def _told(receiver: Receiver, directory: Path, note: Note, status: str) -> Answer:
+    where = []
+    for name, config in receiver.integrations().items():
+        try:
+            where.append(send.send(config, directory, note, status))
+        except (ConfigError, client.PeerError) as error:
+            return Answer(receiver.name, accepted=False, detail=f"{name}: {error}")
+    return Answer(receiver.name, accepted=True, detail=", ".join(where))
+
+
+def lacking(receiver: Receiver, directory: Path) -> str:
+    """Return which secret file of `receiver` cannot be read, or nothing."""
+    try:
+        for config in receiver.integrations().values():
+            for name in config.secrets():
+                send.secret(directory, name)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def mark(receiver: Receiver, directory: Path) -> str:
+    """Return what a receiver is recognised by: its configuration and its secrets.
+
+    Where the secrets cannot be read, it is the beginning of what it is elsewhere.
+    """
+    texts = []
+    try:
+        for config in receiver.integrations().values():
+            texts += [send.secret(directory, name) for name in config.secrets()]
+    except ConfigError:
+        return fingerprint(repr(receiver))
+    return fingerprint(repr(receiver), secret="\n".join(texts))
+
+
+def urls(receiver: Receiver, directory: Path) -> list[str]:
+    """Return the addresses that a receiver's webhooks lead to: secrets, all of them.
+
+    One that cannot be read is left out.
+    """
+    found = []
+    for hook in receiver.webhook_configs:
+        with contextlib.suppress(ConfigError):
+            found.append(hook.url or send.secret(directory, hook.url_file))
+    return found
+
+
+def _walk(route: Route, labels: Mapping[str, str], inherited: str) -> list[str]:
+    receiver = route.receiver or inherited
+    found: list[str] = []
+    for child in route.routes:
+        if not all(_holds(text, labels) for text in child.matchers):
+            continue
+        found += _walk(child, labels, receiver)
+        if not child.continue_:
+            break
+    return found or [receiver]
+
+
+def _holds(text: str, labels: Mapping[str, str]) -> bool:
+    return all(_meets(matcher, labels) for matcher in matchers.parse(text))
+
+
+def _meets(matcher: matchers.Matcher, labels: Mapping[str, str]) -> bool:
+    name, op, wanted = matcher
+    value = labels.get(name, "")
+    same = re2.fullmatch(wanted, value) is not None if "~" in op else value == wanted
+    return same is (op[0] == "=")

@@ -1,0 +1,221 @@
+"""What a drill tells people, in each receiver's own protocol and with its credentials.
+
+Always at the lowest urgency but for a page that is meant to wake somebody, and always
+saying that it is a test.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from watchroom.errors import ConfigError
+from watchroom.formats.receivers import (
+    EmailConfig,
+    PagerdutyConfig,
+    SlackConfig,
+    WebhookConfig,
+)
+from watchroom.messages import email, pagerduty, slack, smtp
+from watchroom.messages.scrub import scrubbed, secrets_of
+from watchroom.prove import client
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from watchroom.formats.receivers import Config
+
+_SECONDS = 10.0
+
+
+class Note(NamedTuple):
+    """What a drill tells people.
+
+    Attributes:
+        title: What was drilled; the mark of a test is put before it.
+        summary: One line for a phone's screen.
+        description: Who sent it and why.
+        nonce: Which run it was.
+        url: Where the monitor is.
+        severity: ``info``, or ``critical`` for a page that shall wake somebody.
+        answer_url: Where it can be acknowledged, or empty.
+    """
+
+    title: str
+    summary: str
+    description: str
+    nonce: str
+    url: str
+    severity: str = "info"
+    answer_url: str = ""
+
+    @property
+    def name(self) -> str:
+        """The alert's name in messages: nobody takes it for a real one."""
+        return f"[DRILL] {self.title}"
+
+    @property
+    def group_key(self) -> str:
+        """What the messages of one run are recognised by."""
+        return f'{{}}:{{alertname="{self.name}", drill="{self.nonce}"}}'
+
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """Text and address of what the message leads to."""
+        answer = [("Acknowledge", self.answer_url)] if self.answer_url else []
+        return [*answer, ("Monitor", self.url)]
+
+
+def send(config: Config, directory: Path, note: Note, status: str) -> str:
+    """Send a note once; return where it went, without its secrets.
+
+    Raises:
+        ConfigError: A secret cannot be read.
+        PeerError: It was not taken; says why, never with a secret.
+    """
+    match config:
+        case WebhookConfig():
+            return _webhook(config, directory, note, status)
+        case SlackConfig():
+            return _slack(config, directory, note, status)
+        case PagerdutyConfig():
+            return _pagerduty(config, directory, note, status)
+        case EmailConfig():
+            return _mail(config, directory, note, status)
+
+
+def secret(directory: Path, name: str) -> str:
+    """Return a secret's text.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    path = directory / name
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", file=path, hint="put the secret there"
+        ) from None
+
+
+def message(note: Note, status: str, starts_at: str) -> dict[str, Any]:
+    """Return a version-4 webhook body that nobody can take for a real page."""
+    labels = {"alertname": note.name, "drill": note.nonce, "severity": note.severity}
+    identity = blake2b(f"{note.title} {note.nonce}".encode(), digest_size=8)
+    notes = {"summary": note.summary, "description": note.description}
+    if note.answer_url:
+        notes["acknowledge_url"] = note.answer_url
+    ended = starts_at if status == "resolved" else "0001-01-01T00:00:00Z"
+    alert = {
+        "status": status,
+        "labels": labels,
+        "annotations": notes,
+        "startsAt": starts_at,
+        "endsAt": ended,
+        "generatorURL": note.url,
+        "fingerprint": identity.hexdigest(),
+    }
+    return {
+        "version": "4",
+        "groupKey": note.group_key,
+        "truncatedAlerts": 0,
+        "status": status,
+        "receiver": "drill",
+        "groupLabels": {"alertname": note.name},
+        "commonLabels": labels,
+        "commonAnnotations": notes,
+        "externalURL": note.url,
+        "alerts": [alert],
+    }
+
+
+def _webhook(config: WebhookConfig, directory: Path, note: Note, status: str) -> str:
+    url = config.url or secret(directory, config.url_file)
+    auth = config.http_config.authorization if config.http_config else None
+    token = secret(directory, auth.credentials_file) if auth else ""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    _post(
+        url, message(note, status, now), token=token, secrets=(*secrets_of(url), token)
+    )
+    return client.redacted(url)
+
+
+def _slack(config: SlackConfig, directory: Path, note: Note, status: str) -> str:
+    url = config.api_url or secret(directory, config.api_url_file)
+    over = "" if status == "firing" else "Resolved: "
+    body = slack.payload(
+        title=f"{over}{slack.escape(note.summary)}",
+        text=slack.escape(note.description),
+        color="danger" if (note.severity, over) == ("critical", "") else "good",
+        fallback=f"{over}{slack.escape(note.summary)}",
+        channel=config.channel,
+        links=note.links,
+    )
+    _post(url, body, secrets=secrets_of(url))
+    return client.redacted(url)
+
+
+def _pagerduty(
+    config: PagerdutyConfig, directory: Path, note: Note, status: str
+) -> str:
+    key = secret(directory, config.routing_key_file)
+    event = pagerduty.event(
+        action="trigger" if status == "firing" else "resolve",
+        key=pagerduty.dedup_key(note.group_key),
+        summary=note.summary,
+        source=note.url,
+        severity=note.severity,
+        client="watchroom",
+        client_url=note.url,
+        details={"description": note.description},
+        links=note.links,
+        class_=note.name,
+    )
+    _post(config.url, {"routing_key": key, **event}, secrets=(key,))
+    return client.redacted(config.url)
+
+
+def _mail(config: EmailConfig, directory: Path, note: Note, status: str) -> str:
+    password = (
+        secret(directory, config.auth_password_file)
+        if config.auth_password_file
+        else ""
+    )
+    host, _, port = config.smarthost.rpartition(":")
+    server = smtp.Server(
+        host.strip("[]"),
+        int(port),
+        config.hello,
+        config.require_tls,
+        directory / config.tls_config.ca_file if config.tls_config else None,
+        config.auth_username,
+        password,
+    )
+    over = "" if status == "firing" else "Resolved: "
+    links = "".join(f"{text}: {href}\n" for text, href in note.links)
+    made = email.message(
+        sender=config.from_,
+        to=config.to,
+        subject=f"{over}{note.summary}",
+        text=f"{over}{note.summary}\n\n{note.description}\n\n{links}",
+        thread=note.group_key,
+        at=time.time(),
+    )
+    sender, to = email.addresses(config.from_)[0], email.addresses(config.to)
+    outcome = smtp.send(server, made, sender, to, _SECONDS)
+    if outcome.error:
+        said = scrubbed(outcome.error, (password,))
+        raise client.PeerError(f"smtp://{config.smarthost}: {said}")
+    return f"smtp://{config.smarthost}"
+
+
+def _post(
+    url: str, body: dict[str, Any], *, token: str = "", secrets: tuple[str, ...]
+) -> None:
+    try:
+        client.post(url, body, token=token)
+    except client.PeerError as error:
+        raise client.PeerError(scrubbed(str(error), secrets), error.status) from None

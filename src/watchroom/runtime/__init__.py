@@ -1,0 +1,1 @@
+"""The files in which processes keep their metrics, and their directory."""
