@@ -15,8 +15,7 @@ from tests.support.peer import Peer
 from tests.support.plans import built, planned, put
 
 from watchroom.cli import COMMANDS, watchroom
-from watchroom.cli.ask import Answer, AskError, ask, refusal, url_of
-from watchroom.cli.token import exporter_token
+from watchroom.cli.ask import Answer, AskError, ask, exporter_token, refusal, url_of
 from watchroom.errors import ConfigError, MissingExtraError
 from watchroom.formats.manifest import nearest
 from watchroom.prove import client

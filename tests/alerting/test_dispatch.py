@@ -6,7 +6,7 @@ from __future__ import annotations
 from watchroom.formats import alertmanager
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
-from watchroom.monitor.dispatch.group import DeliveryKey, Told
+from watchroom.monitor.dispatch.notification import DeliveryKey, Told
 from watchroom.promql.model import labels_of
 
 CONFIG = """

@@ -7,8 +7,8 @@ import pytest
 from watchroom.errors import StoreError
 from watchroom.formats import alertmanager
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
+from watchroom.monitor.dispatch.policy import USUAL
 from watchroom.monitor.dispatch.watchdog import watchful
-from watchroom.monitor.oncall.escalation import USUAL
 
 RULES = """
 groups:

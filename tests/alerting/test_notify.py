@@ -20,12 +20,12 @@ from tests.support.ports import free_port
 from watchroom.formats import alertmanager
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
-from watchroom.monitor.dispatch.group import DeliveryKey, Notification
+from watchroom.monitor.dispatch.notification import DeliveryKey, Notification
+from watchroom.monitor.dispatch.policy import Standing
 from watchroom.monitor.notify import webhook
 from watchroom.monitor.notify.ledger import Ledger
 from watchroom.monitor.notify.notifier import Notifier, Pace
 from watchroom.monitor.notify.webhook import Attempt
-from watchroom.monitor.oncall.escalation import Standing
 from watchroom.monitor.oncall.records import Records
 from watchroom.monitor.state.database import StateDB
 from watchroom.promql.model import labels_of

@@ -31,7 +31,7 @@ from watchroom.messages import smtp, texts
 from watchroom.messages.pagerduty import dedup_key
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
-from watchroom.monitor.dispatch.group import DeliveryKey, Notification
+from watchroom.monitor.dispatch.notification import DeliveryKey, Notification
 from watchroom.monitor.notify.email import Mail
 from watchroom.monitor.notify.integration import Wire
 from watchroom.monitor.notify.ledger import Ledger

@@ -32,8 +32,9 @@ from watchroom.exporter.probe.site import Sites
 from watchroom.exporter.processes.merge import Merger
 from watchroom.exporter.server import Server, Services
 from watchroom.exporter.sources import Sources
-from watchroom.exporter.token import Listen, Token
+from watchroom.exporter.token import Token
 from watchroom.formats.manifest import Inputs
+from watchroom.listen import Listen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from watchroom.monitor.alert import Alert, AlertStatusView
+from watchroom.monitor.alert import Alert
 from watchroom.monitor.console.alerts import lines, muted_of, posted
+from watchroom.monitor.dispatch.views import AlertStatusView
 from watchroom.monitor.rules.views import AlertView, RuleView
 
 EVIL = "<script>x</script>"

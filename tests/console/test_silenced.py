@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from watchroom.monitor.alert import Alert, AlertStatusView
+from watchroom.monitor.alert import Alert
 from watchroom.monitor.console.silenced import by_alert, in_force, lines, over_incident
+from watchroom.monitor.dispatch.views import AlertStatusView
 from watchroom.monitor.oncall import transitions
 from watchroom.monitor.routing.silences import Silence, Silences
 from watchroom.promql.model import Matcher, labels_of

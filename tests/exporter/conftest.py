@@ -14,7 +14,8 @@ from watchroom.exporter.metrics import PARTS, Scrape
 from watchroom.exporter.probe.site import Sites
 from watchroom.exporter.server import Server, Services
 from watchroom.exporter.sources import Sources
-from watchroom.exporter.token import Listen, Token
+from watchroom.exporter.token import Token
+from watchroom.listen import Listen
 
 TOKEN = "a-token-for-tests"
 

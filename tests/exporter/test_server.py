@@ -16,10 +16,11 @@ import pytest
 from watchroom.callers import PROXIED
 from watchroom.errors import ConfigError
 from watchroom.exporter import connections
-from watchroom.exporter.token import Listen, Token, parse_listen, refuse_open
+from watchroom.exporter.token import Token, refuse_open
 from watchroom.formats import exposition
 from watchroom.formats.exposition import Family, Sample
-from watchroom.monitor.state.directory import read_token
+from watchroom.listen import Listen, parse_listen
+from watchroom.runtime.token import from_environment
 
 TOKEN = "a-token-for-tests"
 
@@ -244,7 +245,7 @@ def test_a_token_that_can_be_guessed_is_refused_as_the_monitor_refuses_it(tmp_pa
         with pytest.raises(ConfigError, match="fewer than 16"):
             Token({"WATCHROOM_TOKEN_FILE": str(tmp_path / "given")}, tmp_path)
         with pytest.raises(ConfigError, match="fewer than 16"):
-            read_token({"WATCHROOM_TOKEN": text})
+            from_environment({"WATCHROOM_TOKEN": text})
     (tmp_path / "token").write_text("x\n")
     (tmp_path / "token").chmod(0o600)
     assert len(Token({}, tmp_path).current()) > 30

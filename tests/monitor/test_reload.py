@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from watchroom.monitor.access.policy import Access, Listen
+from watchroom.listen import Listen
+from watchroom.monitor.access.policy import Access
 from watchroom.monitor.config import load
 from watchroom.monitor.main import Options, _Monitor
 from watchroom.monitor.reload import Reloader, load_rules

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import time
 
-from watchroom.monitor.access.policy import Access, Listen
+from watchroom.listen import Listen
+from watchroom.monitor.access.policy import Access
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.config import load
 from watchroom.monitor.console.overview.board import Boards

@@ -7,7 +7,9 @@ import stat
 import pytest
 
 from watchroom.errors import ConfigError
-from watchroom.monitor.state.directory import StorageDir, read_token, state_path
+from watchroom.monitor.state.directory import StorageDir
+from watchroom.runtime.state import state_path
+from watchroom.runtime.token import from_environment
 
 
 def test_it_is_where_the_option_systemd_or_xdg_says():
@@ -47,10 +49,11 @@ def test_the_token_is_made_once_and_is_its_owners_alone(tmp_path):
 def test_a_configured_token_is_read_from_the_environment_or_its_file(tmp_path):
     (tmp_path / "t").write_text("0123456789abcdef\n")
     assert (
-        read_token({"WATCHROOM_TOKEN_FILE": str(tmp_path / "t")}) == "0123456789abcdef"
+        from_environment({"WATCHROOM_TOKEN_FILE": str(tmp_path / "t")})
+        == "0123456789abcdef"
     )
-    assert read_token({"WATCHROOM_TOKEN": "x" * 16}) == "x" * 16
-    assert read_token({}) is None
+    assert from_environment({"WATCHROOM_TOKEN": "x" * 16}) == "x" * 16
+    assert from_environment({}) == ""
 
 
 @pytest.mark.parametrize(
@@ -58,5 +61,5 @@ def test_a_configured_token_is_read_from_the_environment_or_its_file(tmp_path):
 )
 def test_a_useless_token_is_an_error_that_does_not_show_it(env):
     with pytest.raises(ConfigError) as error:
-        read_token(env)
+        from_environment(env)
     assert "short" not in str(error.value)

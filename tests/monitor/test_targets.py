@@ -8,15 +8,9 @@ import pytest
 
 from watchroom.errors import ConfigError
 from watchroom.formats.prometheus import RelabelConfig
+from watchroom.monitor.schedule import Schedule, next_due
 from watchroom.monitor.scrape.relabel import compile_rules
-from watchroom.monitor.scrape.target import (
-    BODY_LIMIT,
-    Job,
-    Schedule,
-    TargetGroup,
-    build,
-    next_due,
-)
+from watchroom.monitor.scrape.target import BODY_LIMIT, Job, TargetGroup, build
 
 
 def job(*relabelings, **changes):

@@ -199,9 +199,9 @@ def test_commands_find_the_token_of_the_monitor_they_ask(tmp_path, monkeypatch):
     assert token_for("http://127.0.0.1:9701", "shop") == "token 1"
     assert token_for("http://localhost:9701", "") == "token 1"
     assert token_for("http://127.0.0.1:9700", "") == "token 0"
-    assert token_for("http://127.0.0.1:9700", "shop") is None, "another monitor's"
-    assert token_for("http://127.0.0.1:1", "") is None
-    assert token_for("http://watch.example.org:9701", "shop") is None
+    assert token_for("http://127.0.0.1:9700", "shop") == "", "another monitor's"
+    assert token_for("http://127.0.0.1:1", "") == ""
+    assert token_for("http://watch.example.org:9701", "shop") == ""
 
 
 def test_who_guesses_on_this_machine_is_a_user_of_it(files, monitor):

@@ -10,10 +10,11 @@ from tests.support.watched import until
 
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.api.received import AlertIn, alert_of
+from watchroom.monitor.dispatch.policy import Place
 from watchroom.monitor.oncall import incidents as books
 from watchroom.monitor.oncall.actions import BadActError
 from watchroom.monitor.oncall.incident import RefusedStepError
-from watchroom.monitor.oncall.incidents import Book, Place
+from watchroom.monitor.oncall.incidents import Book
 from watchroom.monitor.oncall.records import KEPT_INCIDENTS, Records
 from watchroom.monitor.routing.silences import Silence
 from watchroom.monitor.state.database import StateDB

@@ -13,8 +13,8 @@ import pytest
 
 from watchroom.errors import StoreError
 from watchroom.monitor.store import Store
-from watchroom.monitor.store.directory import network_filesystem
 from watchroom.promql.model import Matcher, labels_of
+from watchroom.runtime.filesystem import network_filesystem
 
 START = 1_800_000_000_000
 

@@ -5,19 +5,26 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shlex
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
 
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.formats import caps
 from watchroom.formats.reading import text_of
-from watchroom.monitor.state.directory import read_token, states_of
 from watchroom.runtime import directory as rundir
+from watchroom.runtime import token as tokenfile
+from watchroom.runtime.state import states_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 DEFAULT_URL = "http://127.0.0.1:9700"
@@ -103,9 +110,9 @@ def refusal(url: str, answer: Answer) -> str:
     return str(found)
 
 
-def token_for(base: str, name: str) -> str | None:
+def token_for(base: str, name: str) -> str:
     """Return the token of the environment, or on this machine that of the state."""
-    found = read_token(os.environ)
+    found = tokenfile.from_environment(os.environ)
     host = urllib.parse.urlsplit(base).hostname
     if found or host not in {"localhost", "127.0.0.1", "::1"}:
         return found
@@ -116,7 +123,23 @@ def token_for(base: str, name: str) -> str | None:
             continue
         if (listens or name) and (token := _read(state / "token")):
             return token
-    return None
+    return ""
+
+
+def exporter_token(name: str, environ: Mapping[str, str]) -> str:
+    """Return the token of this machine's exporter, or "".
+
+    Args:
+        name: Of the deployment; see `watchroom.runtime.directory.deployment`.
+        environ: The environment.
+
+    Raises:
+        ConfigError: The environment names a file that cannot be read or is empty.
+    """
+    if token := tokenfile.from_environment(environ):
+        return token
+    directory = rundir.locate(name, environ.get("WATCHROOM_RUNTIME_DIR"))
+    return _read(directory / "token")
 
 
 def _same_place(one: str, other: str) -> bool:
@@ -162,3 +185,58 @@ def url_of(directory: Path | None, url: str | None) -> tuple[str, str]:
 def _address(name: str) -> str:
     found = (_read(state / "address") for state in states_of(name, os.environ))
     return next(filter(None, found), "")
+
+
+BASE = "/api/v1/watchroom"
+
+
+class Monitor:
+    """The monitor a command talks to."""
+
+    def __init__(self, directory: Path | None, url: str | None) -> None:
+        self._url, self._name = url_of(directory, url)
+        self._options = ("--dir", directory), ("--url", url)
+
+    def command(self, *words: str) -> str:
+        """Return a command that asks this monitor when it is pasted."""
+        given = (part for pair in self._options if pair[1] for part in pair)
+        return shlex.join(["watchroom", *words, *map(str, given)])
+
+    def get(self, path: str) -> Any:
+        """Return what the API answers; exit with 1 when it refuses."""
+        return self._data(ask(self._url, BASE + path, name=self._name))
+
+    def post(self, path: str, **data: str) -> Any:
+        """Return what the API answers; exit with 1 when it refuses."""
+        return self._data(ask(self._url, BASE + path, name=self._name, data=data))
+
+    def raw(self, path: str, *, body: Any = None, method: str | None = None) -> Answer:
+        """Return the answer of another part of the API, to a JSON body."""
+        return ask(self._url, path, name=self._name, body=body, method=method)
+
+    def _data(self, answer: Answer) -> Any:
+        return self.json(answer)["data"]
+
+    def json(self, answer: Answer) -> Any:
+        """Return the JSON of an answer; exit with 1 when it is a refusal."""
+        if not answer.ok:
+            self.refused(answer)
+        try:
+            return json.loads(answer.body)
+        except ValueError as error:
+            raise AskError(f"{self._url} answers something else than JSON") from error
+
+    def refused(self, answer: Answer) -> None:
+        """Say why the monitor says no, and exit with 1."""
+        fail(refusal(self._url, answer))
+
+
+def fail(why: str) -> None:
+    """Say why not, and exit with 1."""
+    click.echo(f"watchroom: {why}", err=True)
+    sys.exit(1)
+
+
+def say(data: Any, text: str, *, as_json: bool) -> None:
+    """Print an answer for programs or for people."""
+    click.echo(json.dumps(data, ensure_ascii=False) if as_json else text)

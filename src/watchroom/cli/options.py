@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
-from watchroom.cli.ask import token_for, url_of
-from watchroom.cli.token import exporter_token
 from watchroom.errors import ConfigError
-from watchroom.prove.chain import find_chain
-from watchroom.prove.checklist.world import PLACES, Given
+from watchroom.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watchroom.prove.chain import Chain
-    from watchroom.prove.drills.drill import Built
-
+    Type = click.ParamType[float]
     Command = Callable[..., Any]
+else:
+    Type = click.ParamType  # generic for type checkers alone in older versions
+
 
 MONITORING = Path("monitoring")
-# As commands call it; --prometheus still holds.
-_OPTIONS = {"prometheus": "--url"}
 
 
 def servers(command: Command) -> Command:
@@ -63,53 +55,44 @@ def monitor(command: Command) -> Command:
     return directory(url(command))
 
 
-def given(directory: Path, prometheus: str, alertmanager: str, exporter: str) -> Given:
-    """Return what a command was told; the default directory need not be repeated."""
-    said = "" if directory == MONITORING else str(directory)
-    return Given(
-        said,
-        prometheus,
-        alertmanager,
-        exporter,
-        program=_program(),
-        environment=tuple(
-            (name, os.environ[name]) for name in PLACES if os.environ.get(name)
-        ),
+class _Parsed(Type):
+    def __init__(self, name: str, parse: Callable[[str], float]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(
+        self,
+        value: str | float,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
+
+
+DURATION = _Parsed("duration", parse_duration)
+
+
+SIZE = _Parsed("size", parse_size)
+
+
+def where(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which monitor it asks."""
+    built = click.option(
+        "--dir",
+        "directory",
+        metavar="DIRECTORY",
+        help="Built directory; selects which monitor of this machine.",
+        type=click.Path(path_type=Path, file_okay=False),
     )
-
-
-def _program() -> tuple[str, ...]:
-    """Return how a shell that knows nothing of this one's paths starts watchroom."""
-    if shutil.which("watchroom"):
-        return ("watchroom",)
-    beside = Path(sys.executable).parent / "watchroom"
-    if beside.is_file():
-        return (str(beside),)
-    return (sys.executable, "-m", "watchroom")
-
-
-def chain_of(built: Built, said: Given) -> Chain:
-    """Return the servers that a proof of a build asks.
-
-    Raises:
-        ConfigError: The monitor does not answer, a URL is none, or a token cannot be
-            read.
-    """
-    for option in ("prometheus", "alertmanager", "exporter"):
-        url = getattr(said, option)
-        parts = urlsplit(url)
-        if url and not (parts.scheme in {"http", "https"} and parts.hostname):
-            raise ConfigError(
-                f"{url!r} is not an HTTP URL",
-                field=_OPTIONS.get(option, f"--{option}"),
-                hint="write http://HOST:PORT",
-            )
-    name = built.manifest.name
-    prometheus, _ = url_of(built.directory, said.prometheus or None)
-    return find_chain(
-        prometheus,
-        said.alertmanager,
-        said.exporter or built.manifest.exporter,
-        exporter_token(name, os.environ),
-        token_for(prometheus, name) or "",
+    url = click.option(
+        "--url", metavar="URL", help="The monitor. [the one on this machine, port 9700]"
     )
+    as_json = click.option(
+        "--json", "as_json", is_flag=True, help="Print the raw response."
+    )
+    return built(url(as_json(command)))

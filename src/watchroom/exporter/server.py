@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from watchroom.exporter.faults import Faults
     from watchroom.exporter.metrics import Scrape
     from watchroom.exporter.probe.site import Sites
-    from watchroom.exporter.token import Caller, Listen, Token
+    from watchroom.exporter.token import Caller, Token
+    from watchroom.listen import Listen
 
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,255}|\[[0-9a-fA-F:.]{2,45}\]):[0-9]{1,5}")
 _TEXT = "text/plain; charset=utf-8"

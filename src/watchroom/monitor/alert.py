@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.promql.model import labels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from watchroom.promql.model import Labels
 
@@ -101,21 +101,3 @@ class Alert(NamedTuple):
             ends = old
         starts = min(self.starts_at_ms, before.starts_at_ms)
         return self._replace(starts_at_ms=starts, ends_at_ms=ends)
-
-
-class AlertStatusView(NamedTuple):
-    """An alert as /api/v2/alerts shows it."""
-
-    alert: Alert
-    receivers: Sequence[str]
-    state: Literal["active", "suppressed"]
-    inhibited_by: Sequence[str]
-    silenced_by: Sequence[str]
-
-
-class AlertGroupView(NamedTuple):
-    """A group as /api/v2/alerts/groups shows it."""
-
-    labels: Labels
-    receiver: str
-    alerts: Sequence[AlertStatusView]

@@ -29,8 +29,9 @@ from watchroom.monitor.console.render import Renderer
 from watchroom.monitor.console.silences import SilencesPage
 
 if TYPE_CHECKING:
+    from watchroom.listen import Listen
     from watchroom.monitor.access.connections import Doors
-    from watchroom.monitor.access.policy import Handler, Listen
+    from watchroom.monitor.access.policy import Handler
     from watchroom.monitor.services import Services
 
 _LARGEST_REQUEST = 1024 * 1024

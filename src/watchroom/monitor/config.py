@@ -27,8 +27,7 @@ from watchroom.monitor.routing.inhibit import compile_rules as compile_inhibitio
 from watchroom.monitor.routing.route import compile_route
 from watchroom.monitor.rules.alerting import check_templates
 from watchroom.monitor.scrape.discovery import static_groups
-from watchroom.monitor.scrape.relabel import compile_rules
-from watchroom.monitor.scrape.target import BODY_LIMIT, SAMPLE_LIMIT, Job, build
+from watchroom.monitor.scrape.target import Job, build, job_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -146,7 +145,7 @@ def load(root: Path) -> Loaded:
     text = reader.text(main)
     config = prometheus.load(text, str(main))
     with yamlfile.placed_in(text, str(main)):
-        jobs = tuple((_job(config, one, root), one) for one in config.scrape_configs)
+        jobs = tuple((job_of(config, one, root), one) for one in config.scrape_configs)
         _check_targets(jobs)
     routes = root / "alertmanager.yml"
     routes_text = reader.text(routes)
@@ -264,27 +263,3 @@ def _check_targets(jobs: Iterable[tuple[Job, prometheus.ScrapeConfig]]) -> None:
                         error.what,
                         hint="Prometheus takes it and scrapes nothing there",
                     ) from None
-
-
-def _job(
-    config: prometheus.Prometheus, entry: prometheus.ScrapeConfig, root: Path
-) -> Job:
-    interval, timeout = prometheus.timing(entry, config.global_)
-    credentials = None
-    if entry.authorization is not None and entry.authorization.credentials_file:
-        credentials = root / entry.authorization.credentials_file
-    return Job(
-        name=entry.job_name,
-        interval=interval,
-        timeout=timeout,
-        metrics_path=entry.metrics_path,
-        scheme=entry.scheme or "http",
-        params=entry.params,
-        honor_labels=entry.honor_labels,
-        honor_timestamps=entry.honor_timestamps,
-        track_staleness=entry.track_timestamps_staleness,
-        sample_limit=entry.sample_limit or SAMPLE_LIMIT,
-        body_limit=prometheus.body_limit(entry) or BODY_LIMIT,
-        credentials=credentials,
-        rules=compile_rules(entry.relabel_configs),
-    )

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.access.connections import Doors, most_connections, raise_limit
-from watchroom.monitor.access.policy import Access, Listen
+from watchroom.monitor.access.policy import Access
 from watchroom.monitor.access.sessions import LINK_SECONDS
 from watchroom.monitor.app import application, serve
 from watchroom.monitor.child import Child
@@ -28,25 +28,28 @@ from watchroom.monitor.oncall.service import OnCall
 from watchroom.monitor.queries import Queries
 from watchroom.monitor.reload import Reloader, load_rules
 from watchroom.monitor.routing.silences import Silences
-from watchroom.monitor.rules.loop import Evaluator
+from watchroom.monitor.rules.loop import Evaluator, Pulse
 from watchroom.monitor.rules.manager import RuleManager
+from watchroom.monitor.schedule import Schedule
 from watchroom.monitor.scrape.client import session
 from watchroom.monitor.scrape.itself import Itself
 from watchroom.monitor.scrape.loop import Scrapers
 from watchroom.monitor.scrape.manager import Jobs
-from watchroom.monitor.scrape.target import Schedule
-from watchroom.monitor.services import Pulse, Reloads, Services
+from watchroom.monitor.services import Reloads, Services
 from watchroom.monitor.state.database import StateDB
-from watchroom.monitor.state.directory import StorageDir, state_path
+from watchroom.monitor.state.directory import StorageDir
 from watchroom.monitor.state.proofs import Proofs
 from watchroom.monitor.store import Store
 from watchroom.promql.engine import Engine
+from watchroom.runtime.state import state_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import aiohttp
+
+    from watchroom.listen import Listen
 
 _LOG = logging.getLogger(__name__)
 _QUERY_SECONDS = 30.0

@@ -83,7 +83,7 @@ class Reloader:
     async def _watch(self, loaded: Loaded) -> None:
         """Scrape the targets of these files."""
         self._services.itself.apply(loaded.prometheus)
-        await self._jobs.apply(loaded)
+        await self._jobs.apply(loaded.jobs, loaded.root)
 
     async def _renew(self, loaded: Loaded) -> None:
         renew = self._services.oncall.by_hand.renew

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from watchroom.monitor.rules.loop import Pulse
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
@@ -41,14 +43,6 @@ class Reloads:
     problem: str = ""
     at: float = 0.0
     good_at: float = 0.0
-    failures: int = 0
-
-
-@dataclass
-class Pulse:
-    """How often rules were not evaluated, or that failed inside the monitor."""
-
-    missed: int = 0
     failures: int = 0
 
 

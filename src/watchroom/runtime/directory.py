@@ -12,18 +12,12 @@ import stat
 from pathlib import Path
 
 from watchroom.errors import ConfigError
+from watchroom.runtime.filesystem import network_filesystem
 
 PRODUCTION = "production"
 MODE = 0o2770
 SYSTEM = Path("/run/watchroom")
 MEMORY = Path("/dev/shm")  # noqa: S108 - the name below it is ours, its owner is checked
-# flock on these is missing, slow or seen by other machines.
-_NETWORK = frozenset(
-    {
-        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "lustre", "afs"),
-        *("fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.gcsfuse"),
-    }
-)
 
 
 def deployment(project: str, environment: str) -> str:
@@ -73,28 +67,12 @@ def prepare(path: Path) -> None:
             ) from None
     else:
         path.chmod(MODE)
-    kind = file_system(path)
-    if kind in _NETWORK:
+    if kind := network_filesystem(path):
         raise ConfigError(
             f"the runtime directory lies on {kind}, whose locks cannot be trusted",
             file=path,
             hint="set WATCHROOM_RUNTIME_DIR to a local directory, best a tmpfs",
         )
-
-
-def file_system(path: Path) -> str:
-    """Return the type of the file system under `path`, or "" when it is not known."""
-    device = path.stat().st_dev
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    try:
-        lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    except OSError:
-        return ""
-    for line in lines:
-        fields, _, rest = line.partition(" - ")
-        if fields.split(" ", 3)[2] == wanted:
-            return rest.split(" ", 1)[0]
-    return ""
 
 
 def safe(name: str) -> str:

@@ -6,15 +6,60 @@ adds misses of its own to it (measured on Redis 7.0.15), so it is not used here.
 
 from __future__ import annotations
 
-from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Record, Runbook, Vital
-from watchroom.catalogue.standard import below, cache_charts
+from watchroom.catalogue.model import (
+    Alert,
+    Blind,
+    Chart,
+    Drill,
+    Panel,
+    Query,
+    Record,
+    Runbook,
+    Vital,
+)
+from watchroom.catalogue.standard import below
 
 _ROLES = 'role=~"web|worker"'
 _DRILL = 'alias="drill",role="web"'
 
+_HITS_CHARTS = (
+    Chart(
+        title="Cache hit rate",
+        description=(
+            "The share of the keys asked for that were there, at the worst of "
+            "each step; CacheHitRateLow fires below $limit_words."
+        ),
+        row="Cache",
+        queries=(
+            Query(
+                "min by (alias) (min_over_time(job_alias:cache_hits:ratio_rate"
+                "$window{$jobs}[$rate_interval]))",
+                "{{alias}}",
+            ),
+        ),
+        unit="percentunit",
+        limit="$limit",
+        bad="below",
+    ),
+    Chart(
+        title="Cache reads",
+        description="Keys asked for a second, found and missed.",
+        row="Cache",
+        queries=(
+            Query(
+                "sum by (alias, result)"
+                " (rate(cache_gets_total{$targets}[$rate_interval]))",
+                "{{alias}} {{result}}",
+            ),
+        ),
+        unit="ops",
+        stacked=True,
+    ),
+)
+
 CACHE_HIT_RATE_LOW = Vital(
     title="Cache hit rate",
-    charts=cache_charts.HITS,
+    charts=_HITS_CHARTS,
     metrics=("cache_gets_total",),
     group="cache",
     symptom_of=below.REQUESTS,

@@ -4,17 +4,73 @@
 
 from __future__ import annotations
 
-from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Record, Runbook, Vital
-from watchroom.catalogue.standard import database_charts
+from watchroom.catalogue.model import (
+    Alert,
+    Blind,
+    Chart,
+    Drill,
+    Panel,
+    Query,
+    Record,
+    Runbook,
+    Vital,
+)
 
 _DURATION = "db_query_duration_seconds"
 # Management commands may take their time; they page nobody.
 _ROLES = 'role=~"web|worker"'
 _DRILL = 'alias="drill",role="web"'
 
+_QUERIES_CHARTS = (
+    Chart(
+        title="Query time, p95",
+        description=(
+            "95% of the queries of web processes and workers took no longer, at "
+            "the worst of each step; DatabaseQuerySlow is about $limit_words."
+        ),
+        row="Database",
+        queries=(
+            Query(
+                "max by (alias) (max_over_time("
+                f"job_alias:{_DURATION}:p95_rate$window{{$jobs}}[$rate_interval]))",
+                "{{alias}}",
+            ),
+        ),
+        unit="s",
+        limit="$limit",
+    ),
+    Chart(
+        title="Queries",
+        description="Queries a second, by database and kind of process.",
+        row="Database",
+        queries=(
+            Query(
+                f"sum by (alias, role) (rate({_DURATION}_count{{$targets}}"
+                "[$rate_interval]))",
+                "{{alias}} {{role}}",
+            ),
+        ),
+        unit="ops",
+    ),
+    Chart(
+        title="Query errors",
+        description="Queries that raised, a second.",
+        row="Database",
+        queries=(
+            Query(
+                "sum by (alias) (rate(db_query_errors_total{$targets}"
+                "[$rate_interval])) or sum by (alias)"
+                f" (rate({_DURATION}_count{{$targets}}[$rate_interval])) * 0",
+                "{{alias}}",
+            ),
+        ),
+        unit="ops",
+    ),
+)
+
 DATABASE_QUERY_SLOW = Vital(
     title="Query time, p95",
-    charts=database_charts.QUERIES,
+    charts=_QUERIES_CHARTS,
     metrics=(_DURATION,),
     group="database",
     symptom_of=("AppDown", "DatabaseDown", "DatabaseConnectionsHigh"),

@@ -7,20 +7,72 @@ from __future__ import annotations
 from watchroom.catalogue.model import (
     Alert,
     Blind,
+    Chart,
     ChecklistItem,
     Drill,
     Panel,
+    Query,
     Runbook,
     Vital,
 )
-from watchroom.catalogue.standard import below, watch_charts
+from watchroom.catalogue.standard import below
 
 _HOST = "sum by (job, instance)"
 _WEB = 'watchroom_processes{role="web"}'
 
+_PROCESSES_CHARTS = (
+    Chart(
+        title="Processes",
+        description="Live processes of the app by what they do.",
+        row="The watch",
+        queries=(
+            Query(
+                "sum by (role) (min_over_time("
+                "watchroom_processes{$targets}[$rate_interval]))",
+                "{{role}}",
+            ),
+        ),
+        decimals=0,
+    ),
+)
+
+_SITES_CHARTS = (
+    Chart(
+        title="Public sites, time to answer",
+        description=(
+            "How long a visitor waits for the public URLs, probed at each scrape."
+        ),
+        row="The watch",
+        queries=(
+            Query(
+                "max by (instance)"
+                " (max_over_time(probe_duration_seconds{$targets}[$rate_interval]))",
+                "{{instance}}",
+            ),
+        ),
+        unit="s",
+    ),
+)
+
+_TARGETS_CHARTS = (
+    Chart(
+        title="Time to read a target",
+        description="How long scrapes take; near the interval, samples are lost.",
+        row="The watch",
+        queries=(
+            Query(
+                "max by (job, instance)"
+                " (max_over_time(scrape_duration_seconds{$targets}[$rate_interval]))",
+                "{{job}} {{instance}}",
+            ),
+        ),
+        unit="s",
+    ),
+)
+
 APP_DOWN = Vital(
     title="Web processes",
-    charts=watch_charts.PROCESSES,
+    charts=_PROCESSES_CHARTS,
     metrics=("watchroom_processes", "health_livez"),
     group="watch",
     symptom_of=below.HOST,
@@ -124,7 +176,7 @@ WATCHROOM_ENABLED=0 is set.""",
 
 SITE_DOWN = Vital(
     title="Public site answers",
-    charts=watch_charts.SITES,
+    charts=_SITES_CHARTS,
     metrics=("probe_success",),
     group="watch",
     symptom_of=below.HOST,
@@ -246,7 +298,7 @@ curl -s $monitor/api/v1/targets | python3 -m json.tool | grep -E 'scrapeUrl|last
 
 TARGET_DOWN = Vital(
     title="Targets down",
-    charts=watch_charts.TARGETS,
+    charts=_TARGETS_CHARTS,
     metrics=("up",),
     group="watch",
     symptom_of=below.HOST,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from watchroom.cli.oncall import Monitor, fail, say, where
-from watchroom.monitor.spans import ago
+from watchroom.cli.ask import Monitor, fail, say
+from watchroom.cli.options import where
+from watchroom.units import ago
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from watchroom.cli.commands.drill import read_built
-from watchroom.cli.options import MONITORING, chain_of, given, servers
-from watchroom.cli.records import records_of
+from watchroom.cli.options import MONITORING, servers
+from watchroom.cli.servers import chain_of, given, records_of
 from watchroom.errors import WatchroomError
 from watchroom.prove.checklist import run
 from watchroom.prove.checklist.world import World

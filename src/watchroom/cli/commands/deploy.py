@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watchroom.cli.oncall import Monitor, say, where
+from watchroom.cli.ask import Monitor, say
+from watchroom.cli.options import where
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from watchroom.cli import drill_screen
-from watchroom.cli.options import MONITORING, chain_of, given, servers
-from watchroom.cli.records import records_of
-from watchroom.cli.types import DURATION
+from watchroom.cli.options import DURATION, MONITORING, servers
+from watchroom.cli.servers import chain_of, given, records_of
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.formats import alertmanager as alertmanager_file
 from watchroom.formats import manifest as manifest_file

@@ -32,7 +32,8 @@ from watchroom.exporter.processes.merge import Merger
 from watchroom.exporter.processes.roll import roll
 from watchroom.exporter.server import Server, Services
 from watchroom.exporter.sources import Sources
-from watchroom.exporter.token import Listen, Token, parse_listen, refuse_open
+from watchroom.exporter.token import Token, refuse_open
+from watchroom.listen import Listen, parse_listen
 from watchroom.runtime import directory as rundir
 
 if TYPE_CHECKING:

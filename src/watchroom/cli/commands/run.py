@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from watchroom.cli.types import DURATION, SIZE
+from watchroom.cli.options import DURATION, SIZE
 from watchroom.errors import ConfigError
-from watchroom.monitor.access.policy import parse_listen
+from watchroom.listen import parse_listen
 from watchroom.monitor.main import Options
 from watchroom.monitor.main import run as watch
 

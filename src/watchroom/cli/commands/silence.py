@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from watchroom.cli.oncall import Monitor, fail, say, where
-from watchroom.cli.types import DURATION
+from watchroom.cli.ask import Monitor, fail, say
+from watchroom.cli.options import DURATION, where
 from watchroom.errors import ConfigError
 from watchroom.formats.alertmanager import parse_matcher
 from watchroom.formats.manifest import nearest
-from watchroom.monitor.spans import span
-from watchroom.units import format_duration
+from watchroom.units import format_duration, span
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,6 +20,7 @@ from watchroom.catalogue.collected import (
     DISK_SIZE,
 )
 from watchroom.formats.exposition import Family, Sample
+from watchroom.runtime.filesystem import mounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,12 +31,10 @@ if TYPE_CHECKING:
 MOST_PATHS = 64
 HANGS_AFTER = 10.0  # seconds
 _PATIENCE = 0.2
-_MOUNTS = Path("/proc/self/mountinfo")
-_ESCAPES = {"\\040": " ", "\\011": "\t", "\\012": "\n", "\\134": "\\"}
 
 
 class Mount(NamedTuple):
-    """Where a file system is attached; source: proc(5), /proc/pid/mountinfo."""
+    """Where a file system is attached, as the labels of its series say it."""
 
     mountpoint: str
     fstype: str
@@ -169,27 +168,13 @@ def mount_of(path: str) -> Mount:
 def _mounted(path: str) -> tuple[Mount, str]:
     """Return the mount that holds a path, and its device's ``major:minor`` or ""."""
     found, number = Mount("/", "", ""), ""
-    try:
-        lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return found, number
-    for line in lines:
-        fields, _, rest = line.partition(" - ")
-        _, _, device_number, _, point, *_ = fields.split(" ")
-        point = _plain(point)
+    for one in mounts():
+        point = one.mountpoint
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         # A later mount on the same directory hides the earlier one.
         if inside and len(point) >= len(found.mountpoint):
-            fstype, _, device = rest.partition(" ")
-            found = Mount(point, fstype, _plain(device.split(" ")[0]))
-            number = device_number
+            found, number = Mount(point, one.fstype, one.device), one.number
     return found, number
-
-
-def _plain(text: str) -> str:
-    for escape, sign in _ESCAPES.items():
-        text = text.replace(escape, sign)
-    return text
 
 
 def _family(metric: Metric, values: Sequence[tuple[Mount, float]]) -> Family:

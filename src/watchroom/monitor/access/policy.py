@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from aiohttp import HttpVersion11, web
@@ -17,6 +16,8 @@ from watchroom.monitor.access.sessions import Sessions
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    from watchroom.listen import Listen
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -55,40 +56,6 @@ class ErrorPage(Protocol):
     ) -> web.Response:
         """Return that page."""
         ...
-
-
-class Listen(NamedTuple):
-    """Where the monitor listens, as given: ``host:port``."""
-
-    host: str
-    port: int
-
-    @property
-    def loopback(self) -> bool:
-        """Whether only this machine can connect."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-
-def parse_listen(text: str) -> Listen:
-    """Return the host and port of ``127.0.0.1:9700`` or ``[::1]:9700``.
-
-    Raises:
-        ConfigError: It is not of that form.
-    """
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise ConfigError(
-            f"{text!r} is not a host and port",
-            field="--listen",
-            hint="write 127.0.0.1:9700 or 0.0.0.0:9700",
-        )
-    return Listen(host, int(port))
 
 
 class Access:

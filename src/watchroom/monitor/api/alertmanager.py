@@ -17,7 +17,7 @@ from watchroom.units import parse_duration
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watchroom.monitor.alert import AlertStatusView
+    from watchroom.monitor.dispatch.views import AlertStatusView
     from watchroom.monitor.services import Services
     from watchroom.promql.model import Matcher
 

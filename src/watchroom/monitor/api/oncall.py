@@ -11,10 +11,10 @@ from watchroom.monitor.api.answers import failure, success_of
 from watchroom.monitor.api.params import BadDataError, duration, read, time_ms
 from watchroom.monitor.oncall.actions import BadActError
 from watchroom.monitor.oncall.incident import RefusedStepError
+from watchroom.monitor.state.database import on_disk
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from concurrent.futures import Future
 
     from aiohttp import web
     from multidict import MultiMapping
@@ -28,22 +28,8 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BASE = "/api/v1/watchroom"
-DISK_SECONDS = 10.0
 _MOST = 500
 _LONGEST_VERSION = 200
-
-
-async def on_disk(written: Future[Any]) -> Any:
-    """Wait until an act is on disk.
-
-    Raises:
-        StoreError: It is not, for ten seconds or for good.
-    """
-    try:
-        async with asyncio.timeout(DISK_SECONDS):
-            return await asyncio.wrap_future(written)
-    except TimeoutError as error:
-        raise StoreError(f"the disk took over {DISK_SECONDS:g} s") from error
 
 
 def act_of(desk: Desk, act: str, number: int, params: MultiMapping[str]) -> Done | None:

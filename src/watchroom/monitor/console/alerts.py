@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from watchroom.monitor.alert import AlertStatusView
     from watchroom.monitor.console.render import Renderer
+    from watchroom.monitor.dispatch.views import AlertStatusView
     from watchroom.monitor.rules.views import AlertView, RuleView
     from watchroom.monitor.services import Services
     from watchroom.promql.model import Labels

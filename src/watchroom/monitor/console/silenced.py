@@ -9,7 +9,7 @@ from watchroom.promql.model import labels_of, matches_all
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from watchroom.monitor.alert import AlertStatusView
+    from watchroom.monitor.dispatch.views import AlertStatusView
     from watchroom.monitor.oncall.incident import Incident
     from watchroom.monitor.routing.silences import Silence, Silences
 

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from watchroom.monitor.spans import ago, counted, span
+from watchroom.units import ago, counted, span
 
 __all__ = [
     "Said",

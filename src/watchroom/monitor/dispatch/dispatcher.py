@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.monitor.alert import AlertGroupView, AlertStatusView
-from watchroom.monitor.dispatch.group import (
-    AggregationGroup,
-    DeliveryKey,
-    Notification,
-    Told,
-    decide,
-    order,
-)
-from watchroom.monitor.oncall.escalation import USUAL, Standing
-from watchroom.monitor.oncall.incidents import Place
-from watchroom.monitor.routing.inhibit import Inhibitor, Rule, compile_rules
-from watchroom.monitor.routing.route import Node, compile_route
+from watchroom.monitor.dispatch.dedup import decide
+from watchroom.monitor.dispatch.group import AggregationGroup, order
+from watchroom.monitor.dispatch.notification import DeliveryKey, Notification, Told
+from watchroom.monitor.dispatch.plan import compiled_plan
+from watchroom.monitor.dispatch.policy import USUAL, Place, Standing, StandingOf, usual
+from watchroom.monitor.dispatch.views import AlertGroupView, AlertStatusView
+from watchroom.monitor.routing.inhibit import Inhibitor
 from watchroom.monitor.routing.silences import Silences
 
 if TYPE_CHECKING:
@@ -25,6 +19,7 @@ if TYPE_CHECKING:
 
     from watchroom.formats.alertmanager import Alertmanager
     from watchroom.monitor.alert import Alert
+    from watchroom.monitor.routing.route import Node
     from watchroom.promql.model import Labels
 
 __all__ = [
@@ -41,44 +36,6 @@ class Dropped(NamedTuple):
 
     key: DeliveryKey
     reason: str
-
-
-class _Plan(NamedTuple):
-    """A configuration, compiled: the tree, who wants ends told, who mutes whom."""
-
-    tree: Node
-    send_resolved: dict[str, dict[str, bool]]
-    inhibitions: list[Rule]
-
-
-def _plan(config: Alertmanager) -> _Plan:
-    return _Plan(
-        compile_route(config.route),
-        {
-            receiver.name: {
-                name: entry.send_resolved
-                for name, entry in receiver.integrations().items()
-            }
-            for receiver in config.receivers
-        },
-        compile_rules(config.inhibit_rules),
-    )
-
-
-class StandingOf(Protocol):
-    """What on-call says of the alerts of a group that rings, muted ones left out.
-
-    Called under routing's lock, so that no alert ends between what routing knows of it
-    and what on-call is told.
-    """
-
-    def __call__(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Standing:
-        """Return what holds besides the route."""
-
-
-def _usual(group: Labels, alerts: Sequence[Alert], now_ms: int) -> Standing:
-    del group, alerts, now_ms
-    return USUAL
 
 
 MOST_ALERTS = 20_000
@@ -111,7 +68,7 @@ class Dispatcher:
         open_: Mapping[DeliveryKey, Told] | None = None,
         silences: Silences | None = None,
     ) -> None:
-        self._plan = _plan(config)
+        self._plan = compiled_plan(config)
         self._told = dict(told or {})
         self._open = dict(open_ or {})
         self._silences = silences or Silences()
@@ -119,7 +76,7 @@ class Dispatcher:
         self._groups: dict[_GroupId, AggregationGroup] = {}
         self._lock = threading.RLock()
         self.refused = 0
-        self.standing: StandingOf = _usual
+        self.standing: StandingOf = usual
         # Under the lock too, muted or not: nobody sends the end of what timed out.
         self.ended: Callable[[Sequence[Alert], int], None] = lambda _, __: None
 
@@ -336,7 +293,7 @@ class Dispatcher:
         Raises:
             ConfigError: A matcher's pattern is not RE2; nothing has changed then.
         """
-        plan = _plan(config)
+        plan = compiled_plan(config)
         with self._lock:
             before, self._groups = self._groups, {}
             self._plan = plan

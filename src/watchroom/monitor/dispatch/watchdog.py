@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from watchroom.monitor.oncall.escalation import Standing
+from watchroom.monitor.dispatch.policy import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from watchroom.monitor.alert import Alert
-    from watchroom.monitor.dispatch.dispatcher import StandingOf
+    from watchroom.monitor.dispatch.policy import StandingOf
     from watchroom.monitor.rules.views import Age
     from watchroom.promql.model import Labels
 

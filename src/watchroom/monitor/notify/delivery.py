@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from watchroom.monitor.dispatch.group import DeliveryKey, Notification
+    from watchroom.monitor.dispatch.notification import DeliveryKey, Notification
     from watchroom.monitor.notify.integration import Attempt
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watchroom.formats.alertmanager import EmailConfig
-    from watchroom.monitor.dispatch.group import Notification
+    from watchroom.monitor.dispatch.notification import Notification
 
 _AT_ONCE = 8
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from watchroom.monitor.dispatch.group import Notification
+    from watchroom.monitor.dispatch.notification import Notification
 
 Links = tuple[tuple[str, str], ...]
 """Text and address of what a message leads to beside its alerts' own links."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from watchroom.monitor.dispatch.group import DeliveryKey, Notification, Told
+from watchroom.monitor.dispatch.notification import DeliveryKey, Notification, Told
 
 if TYPE_CHECKING:
     import sqlite3

@@ -8,7 +8,7 @@ from watchroom.messages import links
 
 if TYPE_CHECKING:
     from watchroom.formats.manifest import Manifest
-    from watchroom.monitor.dispatch.group import Notification
+    from watchroom.monitor.dispatch.notification import Notification
     from watchroom.monitor.notify.integration import Links
 
 

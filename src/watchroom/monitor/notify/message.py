@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from watchroom.monitor.alert import Alert
-    from watchroom.monitor.dispatch.group import Notification
+    from watchroom.monitor.dispatch.notification import Notification
 
 _SHARED = (
     *("toUpper", "toLower", "title", "match", "safeHtml", "reReplaceAll"),

@@ -2,75 +2,99 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from watchroom.formats.exposition import family, render
 from watchroom.monitor.dispatch.watchdog import HEARTBEAT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from watchroom.formats.exposition import Family
-    from watchroom.monitor.services import Services
+    from watchroom.monitor.dispatch.dispatcher import Dispatcher
+    from watchroom.monitor.notify.notifier import Notifier
+    from watchroom.monitor.routing.silences import Silences
 
 
-def as_alertmanager(services: Services) -> str:
+class Parts(Protocol):
+    """The parts of a running monitor that these numbers come from."""
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """What receivers know."""
+
+    @property
+    def notifier(self) -> Notifier:
+        """What was delivered."""
+
+    @property
+    def silences(self) -> Silences:
+        """The silences."""
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """The time, in epoch seconds."""
+
+
+def as_alertmanager(parts: Parts) -> str:
     """Return the exposition that stands for Alertmanager's own."""
-    return render([*notifications(services), *_silences(services)])
+    return render([*notifications(parts), *_silences(parts)])
 
 
-def families(services: Services) -> list[Family]:
+def families(parts: Parts) -> list[Family]:
     """Return what the monitor says of its deliveries beside Alertmanager's names."""
     return [
-        *notifications(services),
-        *_silences(services),
+        *notifications(parts),
+        *_silences(parts),
         family(
             "watchroom_heartbeat_accepted_timestamp_seconds",
             "gauge",
             "When somebody outside last accepted that the watch lives.",
             [
                 ((("receiver", receiver),), at_ms / 1000)
-                for receiver, at_ms in heartbeats(services).items()
+                for receiver, at_ms in heartbeats(parts).items()
             ],
         ),
         family(
             "watchroom_silences_refused_total",
             "counter",
             "Silences refused because there were too many.",
-            [((), services.silences.refused)],
+            [((), parts.silences.refused)],
         ),
         family(
             "watchroom_alerts_refused_total",
             "counter",
             "Alerts from outside refused because there were too many.",
-            [((), services.dispatcher.refused)],
+            [((), parts.dispatcher.refused)],
         ),
     ]
 
 
-def heartbeats(services: Services) -> dict[str, int]:
+def heartbeats(parts: Parts) -> dict[str, int]:
     """Return receiver → when it last accepted the alert that always fires (ms)."""
-    return services.dispatcher.known().get(HEARTBEAT, {})
+    return parts.dispatcher.known().get(HEARTBEAT, {})
 
 
-def has_heartbeat(services: Services) -> bool:
+def has_heartbeat(parts: Parts) -> bool:
     """Return whether the alert that always fires reaches somebody outside."""
-    now_ms = round(services.now() * 1000)
+    now_ms = round(parts.now() * 1000)
     reached = {
         receiver
-        for view in services.dispatcher.alerts(now_ms)
+        for view in parts.dispatcher.alerts(now_ms)
         if ("alertname", HEARTBEAT) in view.alert.labels
         for receiver in view.receivers
     }
-    return any(receiver in reached for receiver, _ in services.notifier.notified())
+    return any(receiver in reached for receiver, _ in parts.notifier.notified())
 
 
-def notifications(services: Services) -> list[Family]:
+def notifications(parts: Parts) -> list[Family]:
     """Return Alertmanager's counters; `receiver_name` is its newer versions' label."""
     rows = [
         (
             (("integration", name.partition("[")[0]), ("receiver_name", receiver)),
             counted,
         )
-        for (receiver, name), counted in services.notifier.notified().items()
+        for (receiver, name), counted in parts.notifier.notified().items()
     ]
     summed: dict[tuple[tuple[str, str], ...], tuple[int, int]] = {}
     for labels, (ended, failed) in rows:  # two webhooks of one receiver are one row
@@ -92,8 +116,8 @@ def notifications(services: Services) -> list[Family]:
     ]
 
 
-def _silences(services: Services) -> list[Family]:
-    counts = services.silences.stats(round(services.now() * 1000))
+def _silences(parts: Parts) -> list[Family]:
+    counts = parts.silences.stats(round(parts.now() * 1000))
     return [
         family(
             "alertmanager_silences",

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from watchroom.formats.alertmanager import Alertmanager
     from watchroom.monitor.alert import Alert
     from watchroom.monitor.dispatch.dispatcher import Dispatcher
-    from watchroom.monitor.dispatch.group import DeliveryKey, Notification
+    from watchroom.monitor.dispatch.notification import DeliveryKey, Notification
     from watchroom.monitor.notify.integration import Attempt, Links
     from watchroom.monitor.notify.ledger import Ledger
-    from watchroom.monitor.oncall.service import OnCall
+    from watchroom.monitor.notify.listener import Listener
 
 __all__ = ["Notifier", "Pace"]
 
@@ -69,7 +69,7 @@ class Notifier:
         now: Callable[[], float],
         pace: Pace | None = None,
         links: Callable[[Notification], Links] = lambda _: (),
-        oncall: OnCall | None = None,
+        oncall: Listener | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._ledger = ledger

@@ -12,7 +12,7 @@ from watchroom.monitor.notify.message import MessageTemplate, data
 
 if TYPE_CHECKING:
     from watchroom.formats.alertmanager import PagerdutyConfig
-    from watchroom.monitor.dispatch.group import Notification
+    from watchroom.monitor.dispatch.notification import Notification
 
 _TEXTS = {
     "summary": ("description", texts.PAGERDUTY_DESCRIPTION),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from watchroom.monitor.dispatch.group import DeliveryKey
+    from watchroom.monitor.dispatch.notification import DeliveryKey
     from watchroom.monitor.notify.delivery import Pace
     from watchroom.monitor.notify.integration import Integration
 

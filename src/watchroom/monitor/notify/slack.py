@@ -13,7 +13,7 @@ from watchroom.monitor.notify.message import MessageTemplate, data
 
 if TYPE_CHECKING:
     from watchroom.formats.alertmanager import SlackConfig
-    from watchroom.monitor.dispatch.group import Notification
+    from watchroom.monitor.dispatch.notification import Notification
 
 _TEXTS = {
     "title": texts.SLACK_TITLE,

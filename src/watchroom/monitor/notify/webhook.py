@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from watchroom.formats.alertmanager import WebhookConfig
     from watchroom.monitor.alert import Alert
-    from watchroom.monitor.dispatch.group import Notification
+    from watchroom.monitor.dispatch.notification import Notification
     from watchroom.promql.model import Labels
 
 LONGEST_WAIT = 300.0

@@ -8,8 +8,8 @@ from watchroom.errors import WatchroomError
 from watchroom.monitor.oncall import timeline
 from watchroom.monitor.oncall.incident import PRIORITIES, Event, RefusedStepError
 from watchroom.monitor.routing.silences import Silence, SilenceError
-from watchroom.monitor.spans import span
 from watchroom.promql.model import Matcher
+from watchroom.units import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

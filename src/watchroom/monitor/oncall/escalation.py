@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from watchroom.monitor.dispatch.policy import USUAL, Standing
 from watchroom.monitor.oncall import transitions
 from watchroom.monitor.oncall.incident import Event, priority_of
-from watchroom.monitor.spans import span
+from watchroom.units import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,38 +17,6 @@ if TYPE_CHECKING:
     from watchroom.formats.contacts import Contacts
     from watchroom.monitor.oncall.incident import Incident
     from watchroom.monitor.oncall.incidents import Book
-    from watchroom.monitor.routing.route import Node
-
-
-class Standing(NamedTuple):
-    """What holds for the messages of one group, besides its route.
-
-    Attributes:
-        quiet: Somebody is on it: nothing is said again.
-        repeat_ms: Say it again this often, or None: as the route says.
-        repeat_to: To these receivers; None is all of the group.
-        receivers: Tell these as well.
-    """
-
-    quiet: bool = False
-    repeat_ms: int | None = None
-    repeat_to: frozenset[str] | None = None
-    receivers: tuple[str, ...] = ()
-
-    def repeat_before_ms(self, receiver: str, route: Node, now_ms: int) -> int:
-        """Return the moment before which what was said is said again."""
-        if self.quiet:
-            return 0
-        often = route.repeat_interval_ms
-        if self.repeat_ms is not None and (
-            self.repeat_to is None or receiver in self.repeat_to
-        ):
-            # The group's timer rings in steps: the nearest ring, not the next one.
-            often = min(often, self.repeat_ms - route.group_interval_ms // 2)
-        return now_ms - often
-
-
-USUAL = Standing()
 
 
 class Paging:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from watchroom.monitor.alert import Alert
+    from watchroom.monitor.dispatch.policy import Place
     from watchroom.monitor.oncall.records import Deploy, Records
     from watchroom.promql.model import Labels, Matcher
 
@@ -48,18 +49,6 @@ MOST_NOTES = 1000
 _MOST_ALERTS = 200
 _TEXT = 4000
 _DEPLOY_MS = 3_600_000
-
-
-class Place(NamedTuple):
-    """Where routing puts an alert.
-
-    Attributes:
-        group: The labels that name its group.
-        muted: Whether a silence or another alert keeps it from everybody.
-    """
-
-    group: Labels
-    muted: bool
 
 
 class Book:

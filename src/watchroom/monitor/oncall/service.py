@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from watchroom.errors import WatchroomError
 from watchroom.formats.contacts import Contacts
+from watchroom.monitor.dispatch.policy import USUAL, Standing
 from watchroom.monitor.oncall import timeline
 from watchroom.monitor.oncall.acknowledgements import Passing
 from watchroom.monitor.oncall.actions import Desk
 from watchroom.monitor.oncall.deploys import EXPR, Deploys
-from watchroom.monitor.oncall.escalation import USUAL, Paging, Standing
+from watchroom.monitor.oncall.escalation import Paging
 from watchroom.monitor.oncall.incident import Event, concerns
 from watchroom.monitor.oncall.incidents import Book
 from watchroom.monitor.oncall.links import Signer
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from watchroom.monitor.alert import Alert
-    from watchroom.monitor.dispatch.group import Notification
+    from watchroom.monitor.dispatch.notification import Notification
+    from watchroom.monitor.dispatch.policy import Place
     from watchroom.monitor.notify.integration import Attempt, Links
     from watchroom.monitor.oncall.acknowledgements import Tell
     from watchroom.monitor.oncall.incident import Incident
-    from watchroom.monitor.oncall.incidents import Place
     from watchroom.monitor.oncall.records import Deploy
     from watchroom.monitor.queries import Queries
     from watchroom.monitor.routing.silences import Silence, Silences

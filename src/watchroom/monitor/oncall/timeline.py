@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watchroom.monitor.oncall.incident import Event, Firing
-from watchroom.monitor.spans import span
+from watchroom.units import span
 
 if TYPE_CHECKING:
     from watchroom.monitor.oncall.records import Deploy

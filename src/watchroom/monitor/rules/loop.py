@@ -6,17 +6,17 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from watchroom.monitor.scrape.target import next_due
+from watchroom.monitor.schedule import next_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from watchroom.monitor.rules.manager import RuleManager
     from watchroom.monitor.rules.views import GroupKey
-    from watchroom.monitor.scrape.target import Schedule
-    from watchroom.monitor.services import Pulse
+    from watchroom.monitor.schedule import Schedule
 
 _LOG = logging.getLogger(__name__)
 _FIRST_SECONDS = 1.0
@@ -95,3 +95,11 @@ class Evaluator:
         await asyncio.gather(*self._loops.values(), return_exceptions=True)
         self._loops.clear()
         await asyncio.to_thread(self._pool.shutdown)
+
+
+@dataclass
+class Pulse:
+    """How often rules were not evaluated, or that failed inside the monitor."""
+
+    missed: int = 0
+    failures: int = 0

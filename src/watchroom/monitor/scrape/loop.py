@@ -9,9 +9,9 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from watchroom.errors import FormatError, StoreError
+from watchroom.monitor.schedule import next_due
 from watchroom.monitor.scrape.client import fetch
 from watchroom.monitor.scrape.series import TargetSeries
-from watchroom.monitor.scrape.target import next_due
 from watchroom.monitor.scrape.timestamps import Stamps
 
 if TYPE_CHECKING:
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from watchroom.monitor.schedule import Schedule
     from watchroom.monitor.scrape.itself import Itself
     from watchroom.monitor.scrape.series import Row
-    from watchroom.monitor.scrape.target import Schedule, Target
+    from watchroom.monitor.scrape.target import Target
     from watchroom.monitor.scrape.timestamps import StampedRow
     from watchroom.monitor.store import Store
 

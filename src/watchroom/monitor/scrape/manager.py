@@ -11,12 +11,12 @@ from watchroom.monitor.scrape.discovery import Discovery
 from watchroom.monitor.scrape.target import Target, build
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     import aiohttp
 
     from watchroom.formats.prometheus import ScrapeConfig
-    from watchroom.monitor.config import Loaded
     from watchroom.monitor.scrape.loop import Scrapers
     from watchroom.monitor.scrape.target import Job, TargetGroup
     from watchroom.promql.model import Labels
@@ -44,9 +44,9 @@ class Jobs:
         self._scrapers = scrapers
         self._running: dict[str, _Running] = {}
 
-    async def apply(self, loaded: Loaded) -> None:
-        """Run the jobs of `loaded`; a job that is as before is not disturbed."""
-        wanted = {job.name: (job, entry) for job, entry in loaded.jobs}
+    async def apply(self, jobs: Iterable[tuple[Job, ScrapeConfig]], root: Path) -> None:
+        """Run these jobs of the files below `root`; one that is as before goes on."""
+        wanted = {job.name: (job, entry) for job, entry in jobs}
         ended = [
             one
             for name, one in self._running.items()
@@ -61,7 +61,7 @@ class Jobs:
                 kept[name] = old
                 self._build(old)
                 continue
-            kept[name] = self._start(job, entry, loaded)
+            kept[name] = self._start(job, entry, root)
             if old is not None:  # until the new sources have answered
                 kept[name].groups = {
                     source: groups
@@ -77,14 +77,14 @@ class Jobs:
             self._build(one)
         self._set()
 
-    def _start(self, job: Job, entry: ScrapeConfig, loaded: Loaded) -> _Running:
+    def _start(self, job: Job, entry: ScrapeConfig, root: Path) -> _Running:
         def found(source: str, groups: Sequence[TargetGroup]) -> None:
             running.groups[source] = groups
             self._build(running)
             if self._running.get(job.name) is running:
                 self._set()
 
-        discovery = Discovery(entry, loaded.root, self._client, found)
+        discovery = Discovery(entry, root, self._client, found)
         running = _Running(job, entry, discovery)
         return running
 

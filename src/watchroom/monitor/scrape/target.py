@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 from watchroom.errors import ConfigError
-from watchroom.monitor.scrape.relabel import Rule, relabel
+from watchroom.formats import (
+    prometheus,
+)
+from watchroom.monitor.scrape.relabel import Rule, compile_rules, relabel
 from watchroom.units import format_duration, parse_duration
 
 if TYPE_CHECKING:
@@ -142,41 +144,30 @@ def _target(job: Job, labels: dict[str, str], discovered: Labels) -> Target:
     )
 
 
-class Schedule:
-    """When in each interval targets are scraped and rules evaluated.
+def job_of(
+    config: prometheus.Prometheus, entry: prometheus.ScrapeConfig, root: Path
+) -> Job:
+    """Return a job of the file with its durations, sizes and paths resolved.
 
-    Few targets are scraped close together at the interval's start and rules follow
-    right after, so that a change waits for one interval, not two; many are spread
-    over up to four fifths of it, so that no moment carries all the work.
+    Raises:
+        ConfigError: Its relabelling holds a pattern that is not RE2.
     """
-
-    def __init__(self) -> None:
-        self._room = 8
-
-    def resize(self, targets: int) -> None:
-        """Say how many targets there are; in powers of two, so offsets rarely move."""
-        self._room = max(8, 1 << max(0, targets - 1).bit_length())
-
-    def spread(self, interval: float) -> float:
-        """Return the seconds over which scrapes are spread."""
-        return min(0.8 * interval, 0.02 * self._room)
-
-    def offset(self, key: str, interval: float) -> float:
-        """Return the seconds into the interval at which `key` is scraped."""
-        digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
-        return int.from_bytes(digest, "big") / 2**64 * self.spread(interval)
-
-    def evaluation_offset(self, interval: float) -> float:
-        """Return the seconds into the interval at which rules are evaluated."""
-        return self.spread(interval) + min(0.1 * interval, 0.15)
-
-
-def next_due(now: float, due: float, interval: float, offset: float) -> float:
-    """Return the first instant that is `offset` into an interval, after `due` and now.
-
-    A sleep may end a moment too early, which must not give `due` again. When `due` is
-    further off than that, the clock was set back: waiting for it to catch up would be
-    as long without a look.
-    """
-    start = now if due - now > interval else max(now, due)
-    return ((start - offset) // interval + 1) * interval + offset
+    interval, timeout = prometheus.timing(entry, config.global_)
+    credentials = None
+    if entry.authorization is not None and entry.authorization.credentials_file:
+        credentials = root / entry.authorization.credentials_file
+    return Job(
+        name=entry.job_name,
+        interval=interval,
+        timeout=timeout,
+        metrics_path=entry.metrics_path,
+        scheme=entry.scheme or "http",
+        params=entry.params,
+        honor_labels=entry.honor_labels,
+        honor_timestamps=entry.honor_timestamps,
+        track_staleness=entry.track_timestamps_staleness,
+        sample_limit=entry.sample_limit or SAMPLE_LIMIT,
+        body_limit=prometheus.body_limit(entry) or BODY_LIMIT,
+        credentials=credentials,
+        rules=compile_rules(entry.relabel_configs),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import queue
@@ -17,9 +18,13 @@ from watchroom.monitor.files import check_format, is_damaged, refuse_directory
 from watchroom.monitor.state.schema import FORMAT, SCRIPTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
     from typing import Self
+
+    from aiohttp import web
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MOST_WAITING = 10_000
 """Changes that may wait for the disk; more are refused, and counted."""
@@ -254,3 +259,19 @@ class StateDB:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+DISK_SECONDS = 10.0
+
+
+async def on_disk(written: Future[Any]) -> Any:
+    """Wait until an act is on disk.
+
+    Raises:
+        StoreError: It is not, for ten seconds or for good.
+    """
+    try:
+        async with asyncio.timeout(DISK_SECONDS):
+            return await asyncio.wrap_future(written)
+    except TimeoutError as error:
+        raise StoreError(f"the disk took over {DISK_SECONDS:g} s") from error

@@ -6,48 +6,15 @@ import fcntl
 import grp
 import os
 import secrets
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from watchroom.errors import ConfigError
-from watchroom.monitor.store.directory import network_filesystem
 from watchroom.runtime import token as tokenfile
+from watchroom.runtime.filesystem import network_filesystem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_SYSTEM = Path("/var/lib")  # where systemd puts StateDirectory=
-
-
-def state_path(given: str | None, name: str, env: Mapping[str, str]) -> Path:
-    """Return the state directory: as given, from systemd, or of the XDG kind."""
-    if given:
-        return Path(given)
-    if env.get("STATE_DIRECTORY"):
-        return Path(env["STATE_DIRECTORY"].split(":")[0])
-    home = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME", "~")) / ".local/state")
-    return Path(home).expanduser() / "watchroom" / (name or "default")
-
-
-def states_of(name: str, env: Mapping[str, str]) -> list[Path]:
-    """Return the state directories that a command on this machine may mean.
-
-    Args:
-        name: Of the deployment; without one, every directory here is meant.
-        env: The environment.
-    """
-    own = state_path(None, name, env)
-    if env.get("STATE_DIRECTORY"):
-        return [own]
-    homes = own.parent, _SYSTEM / "watchroom"
-    if name:
-        return [home / name for home in homes]
-    found = []
-    for home in homes:
-        with suppress(OSError):
-            found += sorted(home.iterdir())
-    return found
+    from pathlib import Path
 
 
 class StorageDir:
@@ -113,8 +80,8 @@ class StorageDir:
             ConfigError: The configured token is short or its file cannot be read; the
                 group does not exist, or is none of this process.
         """
-        configured = read_token(env)
-        if configured is not None:
+        configured = tokenfile.from_environment(env)
+        if configured:
             if group:
                 raise ConfigError(
                     "the token comes from the environment: there is no file to share",
@@ -177,12 +144,3 @@ def _own_token(path: Path) -> str:
     with os.fdopen(handle, "w") as out:
         out.write(made + "\n")
     return made
-
-
-def read_token(env: Mapping[str, str]) -> str | None:
-    """Return the token of ``WATCHROOM_TOKEN`` or ``WATCHROOM_TOKEN_FILE``, if set.
-
-    Raises:
-        ConfigError: It is shorter than 16 characters, or the file cannot be read.
-    """
-    return tokenfile.from_environment(env) or None

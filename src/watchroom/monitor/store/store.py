@@ -10,7 +10,6 @@ import numpy as np
 
 from watchroom.errors import StoreError
 from watchroom.monitor.clock import forgotten_ms
-from watchroom.monitor.spans import span
 from watchroom.monitor.store.cache import Cache
 from watchroom.monitor.store.database import Database
 from watchroom.monitor.store.directory import DirectoryLock
@@ -19,6 +18,7 @@ from watchroom.monitor.store.snapshot import Reading, Snapshot
 from watchroom.monitor.store.upkeep import Upkeep
 from watchroom.monitor.store.writer import Writer
 from watchroom.promql.model import Matcher
+from watchroom.units import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

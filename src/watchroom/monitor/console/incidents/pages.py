@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from watchroom.errors import StoreError, WatchroomError
-from watchroom.monitor.api.oncall import act_of, on_disk
+from watchroom.monitor.api.oncall import act_of
 from watchroom.monitor.api.params import BadDataError
 from watchroom.monitor.console.incidents import words
 from watchroom.monitor.console.incidents.steps import steps, window
@@ -17,6 +17,7 @@ from watchroom.monitor.console.overview.people import WHO, present
 from watchroom.monitor.console.silenced import over_incident
 from watchroom.monitor.oncall.actions import BadActError
 from watchroom.monitor.oncall.incident import PRIORITIES, RefusedStepError
+from watchroom.monitor.state.database import on_disk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchroom.messages import links
 from watchroom.monitor.console import runbooks
 from watchroom.monitor.oncall import timeline
-from watchroom.monitor.spans import span
+from watchroom.units import span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

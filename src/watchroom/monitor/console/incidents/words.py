@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.monitor.spans import counted, span
+from watchroom.units import counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from watchroom.monitor.console.overview.changes import Change
-from watchroom.monitor.spans import span
+from watchroom.units import span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

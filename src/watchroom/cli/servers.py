@@ -1,0 +1,94 @@
+"""Which servers a proof asks, and where it keeps its results."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from watchroom.cli.ask import exporter_token, token_for, url_of
+from watchroom.cli.options import MONITORING
+from watchroom.errors import ConfigError
+from watchroom.prove.chain import find_chain
+from watchroom.prove.checklist.world import PLACES, Given
+from watchroom.prove.records import FileRecords, MonitorRecords
+from watchroom.runtime.state import state_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from watchroom.prove.chain import Chain
+    from watchroom.prove.drills.drill import Built
+    from watchroom.prove.records import Records
+
+    Command = Callable[..., Any]
+
+
+# As commands call it; --prometheus still holds.
+_OPTIONS = {"prometheus": "--url"}
+
+
+def given(directory: Path, prometheus: str, alertmanager: str, exporter: str) -> Given:
+    """Return what a command was told; the default directory need not be repeated."""
+    said = "" if directory == MONITORING else str(directory)
+    return Given(
+        said,
+        prometheus,
+        alertmanager,
+        exporter,
+        program=_program(),
+        environment=tuple(
+            (name, os.environ[name]) for name in PLACES if os.environ.get(name)
+        ),
+    )
+
+
+def _program() -> tuple[str, ...]:
+    """Return how a shell that knows nothing of this one's paths starts watchroom."""
+    if shutil.which("watchroom"):
+        return ("watchroom",)
+    beside = Path(sys.executable).parent / "watchroom"
+    if beside.is_file():
+        return (str(beside),)
+    return (sys.executable, "-m", "watchroom")
+
+
+def chain_of(built: Built, said: Given) -> Chain:
+    """Return the servers that a proof of a build asks.
+
+    Raises:
+        ConfigError: The monitor does not answer, a URL is none, or a token cannot be
+            read.
+    """
+    for option in ("prometheus", "alertmanager", "exporter"):
+        url = getattr(said, option)
+        parts = urlsplit(url)
+        if url and not (parts.scheme in {"http", "https"} and parts.hostname):
+            raise ConfigError(
+                f"{url!r} is not an HTTP URL",
+                field=_OPTIONS.get(option, f"--{option}"),
+                hint="write http://HOST:PORT",
+            )
+    name = built.manifest.name
+    prometheus, _ = url_of(built.directory, said.prometheus or None)
+    return find_chain(
+        prometheus,
+        said.alertmanager,
+        said.exporter or built.manifest.exporter,
+        exporter_token(name, os.environ),
+        token_for(prometheus, name),
+    )
+
+
+def records_of(chain: Chain, name: str) -> Records:
+    """Return the records of a chain: the monitor's own, or a file of this machine.
+
+    A real Prometheus has no place for them; the file stands where the state of this
+    deployment's monitor would.
+    """
+    if chain.embedded:
+        return MonitorRecords(chain.prometheus, chain.watch_token)
+    return FileRecords(state_path(None, name, os.environ) / "proofs.json")

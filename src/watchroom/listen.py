@@ -1,0 +1,57 @@
+"""An address to listen on: `127.0.0.1:9000`, `[::1]:9000`, `:9000`."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+
+from watchroom.errors import ConfigError
+
+_LISTEN = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:\s]*)):([0-9]{1,5})")
+
+
+class Listen(NamedTuple):
+    """An address to listen on.
+
+    Attributes:
+        host: A name or an IP address, without brackets; empty is every address.
+        port: 0 lets the system choose one.
+    """
+
+    host: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def ipv6(self) -> bool:
+        """Whether the host is written as an IPv6 address."""
+        return ":" in self.host
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if self.ipv6 else f"{self.host}:{self.port}"
+
+
+def parse_listen(text: str) -> Listen:
+    """Read ``127.0.0.1:9000``, ``[::1]:9000``, ``:9000`` or ``name:9000``.
+
+    Raises:
+        ConfigError: It is none of these.
+    """
+    found = _LISTEN.fullmatch(text)
+    if found is None or int(found[3]) > 65535:
+        raise ConfigError(
+            f"{text!r} is no address to listen on",
+            field="--listen",
+            hint="write 127.0.0.1:9000",
+        )
+    return Listen(found[1] or found[2] or "", int(found[3]))

@@ -1,0 +1,38 @@
+"""A routing configuration, compiled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.monitor.routing.inhibit import Rule, compile_rules
+from watchroom.monitor.routing.route import Node, compile_route
+
+if TYPE_CHECKING:
+    from watchroom.formats.alertmanager import Alertmanager
+
+
+class Plan(NamedTuple):
+    """A configuration, compiled: the tree, who wants ends told, who mutes whom."""
+
+    tree: Node
+    send_resolved: dict[str, dict[str, bool]]
+    inhibitions: list[Rule]
+
+
+def compiled_plan(config: Alertmanager) -> Plan:
+    """Return a configuration, compiled.
+
+    Raises:
+        ConfigError: A matcher's pattern is not RE2.
+    """
+    return Plan(
+        compile_route(config.route),
+        {
+            receiver.name: {
+                name: entry.send_resolved
+                for name, entry in receiver.integrations().items()
+            }
+            for receiver in config.receivers
+        },
+        compile_rules(config.inhibit_rules),
+    )

@@ -1,0 +1,72 @@
+"""What on-call adds to a route: more receivers, silence while somebody is on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watchroom.monitor.alert import Alert
+    from watchroom.monitor.routing.route import Node
+    from watchroom.promql.model import Labels
+
+
+class Standing(NamedTuple):
+    """What holds for the messages of one group, besides its route.
+
+    Attributes:
+        quiet: Somebody is on it: nothing is said again.
+        repeat_ms: Say it again this often, or None: as the route says.
+        repeat_to: To these receivers; None is all of the group.
+        receivers: Tell these as well.
+    """
+
+    quiet: bool = False
+    repeat_ms: int | None = None
+    repeat_to: frozenset[str] | None = None
+    receivers: tuple[str, ...] = ()
+
+    def repeat_before_ms(self, receiver: str, route: Node, now_ms: int) -> int:
+        """Return the moment before which what was said is said again."""
+        if self.quiet:
+            return 0
+        often = route.repeat_interval_ms
+        if self.repeat_ms is not None and (
+            self.repeat_to is None or receiver in self.repeat_to
+        ):
+            # The group's timer rings in steps: the nearest ring, not the next one.
+            often = min(often, self.repeat_ms - route.group_interval_ms // 2)
+        return now_ms - often
+
+
+USUAL = Standing()
+
+
+class Place(NamedTuple):
+    """Where routing puts an alert.
+
+    Attributes:
+        group: The labels that name its group.
+        muted: Whether a silence or another alert keeps it from everybody.
+    """
+
+    group: Labels
+    muted: bool
+
+
+class StandingOf(Protocol):
+    """What on-call says of the alerts of a group that rings, muted ones left out.
+
+    Called under routing's lock, so that no alert ends between what routing knows of it
+    and what on-call is told.
+    """
+
+    def __call__(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Standing:
+        """Return what holds besides the route."""
+
+
+def usual(group: Labels, alerts: Sequence[Alert], now_ms: int) -> Standing:
+    """Return that nothing holds besides the route: without on-call."""
+    del group, alerts, now_ms
+    return USUAL
