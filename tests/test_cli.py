@@ -251,6 +251,8 @@ def test_the_exporters_token_is_found_in_the_directory_of_its_deployment(
         (tmp_path / name / "token").write_text(f"of {name}\n")
         assert exporter_token(name, {}) == f"of {name}"
     told = tmp_path / "told"
-    told.write_text("said\n")
-    assert exporter_token("shop", {"WATCHROOM_TOKEN_FILE": str(told)}) == "said"
+    told.write_text("said to a drill\n")
+    assert (
+        exporter_token("shop", {"WATCHROOM_TOKEN_FILE": str(told)}) == "said to a drill"
+    )
     assert exporter_token("none", {}) == ""

@@ -101,7 +101,7 @@ def blackbox() -> bool | None:
     if shutil.which("prometheus-blackbox-exporter") is None:
         say("left out: Debian's prometheus-blackbox-exporter is not there")
         return None
-    return pytest("-n", "0", "tests/exporter/test_chains.py")
+    return pytest("-n", "0", "tests/exporter/probe/test_chains.py")
 
 
 def causes() -> bool | None:

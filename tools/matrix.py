@@ -32,8 +32,9 @@ DJANGOS = {"5.2": (3, 10), "6.0": (3, 12), "6.1": (3, 12)}
 PYTHONS = [(3, minor) for minor in range(11, 15)]
 CHAIN = "tests/chain/test_smoke.py"
 APP_SIDE = (
-    *("tests/conf", "tests/exposition", "tests/health", "tests/instrument"),
-    *("tests/logs", "tests/merge", "tests/registry", "tests/tracking"),
+    *("tests/conf", "tests/formats/test_exposition.py", "tests/formats/test_series.py"),
+    *("tests/health", "tests/instrument", "tests/exporter/processes"),
+    *("tests/logs", "tests/registry", "tests/tracking"),
 )
 SMOKE = (
     *("tests/instrument/test_http.py", "tests/instrument/test_database.py"),

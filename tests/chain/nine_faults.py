@@ -3,7 +3,7 @@
 Not in `make test`, for it runs for a quarter of an hour; by its name:
 ``pytest tests/chain/nine_faults.py``. The shop's series are served over HTTP to the
 embedded monitor and to Prometheus at once, and all rules are the catalogue's own with
-short windows. The same in simulated time: tests/oncall/test_one_cause.py.
+short windows. The same in simulated time: tests/monitor/oncall/test_one_cause.py.
 """
 
 from __future__ import annotations

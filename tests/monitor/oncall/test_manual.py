@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.oncall.conftest import MINUTE
+from tests.monitor.oncall.conftest import MINUTE
 from tests.support.watched import until
 
 from watchroom.monitor.routing.silences import Silence

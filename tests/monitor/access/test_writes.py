@@ -25,8 +25,8 @@ from watchroom.errors import ConfigError
 from watchroom.monitor.access.policy import READ_BY_POST
 from watchroom.monitor.access.sessions import Sessions
 from watchroom.monitor.app import _APIS, _PAGES
-from watchroom.monitor.state import directory
 from watchroom.monitor.state.directory import StorageDir
+from watchroom.runtime import state
 
 OPEN = {"/login", "/login/x", "/answer/x"}  # what follows is a secret, or asks for one
 JSON = {"Content-Type": "application/json"}
@@ -188,12 +188,12 @@ def test_commands_find_the_token_of_the_monitor_they_ask(tmp_path, monkeypatch):
     for name in ("STATE_DIRECTORY", "WATCHROOM_TOKEN", "WATCHROOM_TOKEN_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "mine"))
-    monkeypatch.setattr(directory, "_SYSTEM", tmp_path / "lib")  # not ours to write
+    monkeypatch.setattr(state, "_SYSTEM", tmp_path / "lib")  # not ours to write
     for number, where in enumerate(("mine/watchroom/blog", "lib/watchroom/shop")):
-        state = tmp_path / where
-        state.mkdir(parents=True)
-        (state / "token").write_text(f"token {number}\n")
-        (state / "address").write_text(f"http://127.0.0.1:970{number}\n")
+        place = tmp_path / where
+        place.mkdir(parents=True)
+        (place / "token").write_text(f"token {number}\n")
+        (place / "address").write_text(f"http://127.0.0.1:970{number}\n")
     (tmp_path / "watchroom.json").write_text('{"project": "shop"}')
     assert url_of(tmp_path, None) == ("http://127.0.0.1:9701", "shop")
     assert token_for("http://127.0.0.1:9701", "shop") == "token 1"

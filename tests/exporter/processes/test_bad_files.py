@@ -10,7 +10,7 @@ import time
 import zlib
 
 import pytest
-from tests.merge.test_fold import COUNTED, Worker, merger, read
+from tests.exporter.processes.test_fold import COUNTED, Worker, merger, read
 
 from watchroom.conf import Settings
 from watchroom.exporter.processes import fleet

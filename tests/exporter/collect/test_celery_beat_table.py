@@ -40,9 +40,9 @@ from celery import Celery
 from django.core.management import call_command
 from django.db import connection
 from django_celery_beat.models import *
-from watchroom.exporter import schedule_table
+from watchroom.exporter.collect import celery_beat_table
 from watchroom.exporter.collect.celery_schedule import Schedule
-from watchroom.formats import runs
+from watchroom.runtime import runs
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -52,7 +52,7 @@ app = Celery("shop", set_as_current=False)
 notes = runs.directory(Path(tempfile.mkdtemp(dir=os.environ["NOTES"])), "shop")
 
 def watching(**entries):
-    table = schedule_table.Table(schedule_table.model(app), clock)
+    table = celery_beat_table.Table(celery_beat_table.model(app), clock)
     entries = {name: {"task": "t", "schedule": one} for name, one in entries.items()}
     return Schedule(app, entries, notes, clock, table.read)
 
@@ -288,7 +288,7 @@ def test_the_scheduler_decides_and_a_missing_file_is_told_and_not_made(tmp_path)
                           "django_celery_beat.schedulers:DatabaseScheduler",
                           "celery.beat:Scheduler"):
                 app.conf.beat_scheduler = named
-                model = schedule_table.model(app)
+                model = celery_beat_table.model(app)
                 said.append(model and model.__name__)
             app.conf.beat_scheduler = None
             watch = watching()

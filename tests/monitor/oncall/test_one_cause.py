@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.oncall.conftest import Night
+from tests.monitor.oncall.conftest import Night
 from tests.support.faults import FAULTS, SITE, WARNED, Shop
 from tests.support.plans import OPS, built, planned
 

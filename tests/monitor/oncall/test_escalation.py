@@ -163,7 +163,7 @@ def test_a_clock_set_back_puts_neither_repeat_nor_escalation_off(night):
 
 
 def test_without_contacts_a_p1_repeats_to_all_of_its_route(tmp_path):
-    from tests.oncall.conftest import Night
+    from tests.monitor.oncall.conftest import Night
 
     night = Night(tmp_path, with_contacts=False)
     night.says(night.alert())

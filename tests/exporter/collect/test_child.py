@@ -20,7 +20,7 @@ from watchroom.registry.declared import Gauge
 
 PROJECT = next(group for group in GROUPS if group.name == "project")
 RESTARTS = ("watchroom_exporter_child_restarts_total", "project")
-SOURCE = str(Path(supervisor.__file__).parents[2])
+SOURCE = str(Path(supervisor.__file__).parents[3])
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.support.servers import eventually
 from watchroom.monitor.oncall.records import Records
 from watchroom.monitor.state.database import StateDB
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RULES = """
 groups:
   - name: g

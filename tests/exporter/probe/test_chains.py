@@ -8,7 +8,7 @@ import urllib.request
 from typing import NamedTuple
 
 import pytest
-from tests.exporter.test_odd_sites import REAL, run
+from tests.exporter.probe.test_odd_sites import REAL, run
 from tests.support.chains import NOW, make, serving
 from tests.support.odd_sites import OddSite
 from tests.support.ports import free_port
