@@ -15,7 +15,7 @@ from tests.support.peer import Peer
 from tests.support.plans import built, planned, put
 
 from watchroom.cli import COMMANDS, watchroom
-from watchroom.cli.ask import Answer, AskError, ask, exporter_token, refusal, url_of
+from watchroom.cli.ask import AskError, HttpAnswer, ask, exporter_token, refusal, url_of
 from watchroom.errors import ConfigError, MissingExtraError
 from watchroom.formats.manifest import nearest
 from watchroom.prove import client
@@ -124,15 +124,15 @@ def test_a_directory_that_is_not_there_is_named_with_its_remedy(
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (Answer(401, '{"error": "this needs the token"}'), "WATCHROOM_TOKEN"),
-        (Answer(400, '{"status": "error", "error": "no such"}'), "no such"),
-        (Answer(400, '{"code": 400, "message": "bad matcher"}'), "bad matcher"),
-        (Answer(422, '"why"'), "why"),
-        (Answer(500, "a.yml:3: bad\n"), "a.yml:3: bad"),
-        (Answer(502, ""), "http://x answers HTTP 502"),
+        (HttpAnswer(401, '{"error": "this needs the token"}'), "WATCHROOM_TOKEN"),
+        (HttpAnswer(400, '{"status": "error", "error": "no such"}'), "no such"),
+        (HttpAnswer(400, '{"code": 400, "message": "bad matcher"}'), "bad matcher"),
+        (HttpAnswer(422, '"why"'), "why"),
+        (HttpAnswer(500, "a.yml:3: bad\n"), "a.yml:3: bad"),
+        (HttpAnswer(502, ""), "http://x answers HTTP 502"),
     ],
 )
-def test_a_refusal_says_why_and_what_to_do(answer: Answer, said: str) -> None:
+def test_a_refusal_says_why_and_what_to_do(answer: HttpAnswer, said: str) -> None:
     assert said in refusal("http://x", answer)
 
 
@@ -251,8 +251,9 @@ def test_the_exporters_token_is_found_in_the_directory_of_its_deployment(
         (tmp_path / name / "token").write_text(f"of {name}\n")
         assert exporter_token(name, {}) == f"of {name}"
     told = tmp_path / "told"
-    told.write_text("said to a drill\n")
+    told.write_text("said to the drills\n")
     assert (
-        exporter_token("shop", {"WATCHROOM_TOKEN_FILE": str(told)}) == "said to a drill"
+        exporter_token("shop", {"WATCHROOM_TOKEN_FILE": str(told)})
+        == "said to the drills"
     )
     assert exporter_token("none", {}) == ""

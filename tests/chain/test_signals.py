@@ -21,7 +21,7 @@ from tests.support.watched import Monitor, until
 from watchroom.catalogue import load
 from watchroom.derive.files import files
 from watchroom.derive.plan import plan
-from watchroom.derive.site import Receiver, Site
+from watchroom.derive.site import Site, SiteReceiver
 from watchroom.exporter.collect.supervisor import Child
 from watchroom.exporter.drills import Drills
 from watchroom.exporter.faults import Faults
@@ -30,7 +30,7 @@ from watchroom.exporter.machine.workload import Live, Workload
 from watchroom.exporter.metrics import PARTS, Scrape
 from watchroom.exporter.probe.site import Sites
 from watchroom.exporter.processes.merge import Merger
-from watchroom.exporter.server import Server, Services
+from watchroom.exporter.server import ExporterServices, Server
 from watchroom.exporter.sources import Sources
 from watchroom.exporter.token import Token
 from watchroom.formats.manifest import Inputs
@@ -122,7 +122,7 @@ def exporter(root: Path, disk: Path, database: str, sites: Sites) -> Iterator[st
 
     def services(refused):
         scrape = Scrape(merger, sources, drills, faults, refused)
-        return Services(scrape, sites, drills, faults, Token({}, root))
+        return ExporterServices(scrape, sites, drills, faults, Token({}, root))
 
     serving = Server(Listen("127.0.0.1", 0), services)
     thread = threading.Thread(target=serving.serve_forever, args=(0.05,))
@@ -146,7 +146,7 @@ def build(root: Path, address: str, url: str, hook: Hook) -> SimpleNamespace:
         sites=(url,),
         exporter=address,
         monitor_url="http://127.0.0.1:9700",
-        receivers=(Receiver("ops", hook.url),),
+        receivers=(SiteReceiver("ops", hook.url),),
         inputs=Inputs(interval="1s", window="10s", for_="2s"),
         has=frozenset({"sites", "https", "database", "asked_database", "postgresql"}),
     )

@@ -10,7 +10,7 @@ from tests.support.promqltest import read, stored
 from watchroom.derive.marks import marks
 from watchroom.formats import grafana
 from watchroom.promql.engine import Engine
-from watchroom.promql.memory import Memory
+from watchroom.promql.memory import MemoryQueryable
 
 MINUTE = 60_000
 # v1 from the start; v2 from minute 20 to 40; at minute 40 v1 is back.
@@ -43,7 +43,7 @@ def test_every_dashboard_has_both_marks_from_its_own_data_source() -> None:
 def test_a_release_is_marked_when_it_replaces_another_and_only_then() -> None:
     deployed = marks(planned()).entries[1].expr
     (block,) = read(RELEASES)
-    memory = Memory(stored(block.loads).series)
+    memory = MemoryQueryable(stored(block.loads).series)
     minutes = {}
     for minute in range(50):
         found = Engine().instant(memory, deployed, minute * MINUTE).samples

@@ -12,7 +12,7 @@ from watchroom.exporter.drills import Drills
 from watchroom.exporter.faults import Faults
 from watchroom.exporter.metrics import PARTS, Scrape
 from watchroom.exporter.probe.site import Sites
-from watchroom.exporter.server import Server, Services
+from watchroom.exporter.server import ExporterServices, Server
 from watchroom.exporter.sources import Sources
 from watchroom.exporter.token import Token
 from watchroom.listen import Listen
@@ -91,7 +91,7 @@ def exporters(tmp_path):
                 parts.faults,
                 refused,
             )
-            return Services(
+            return ExporterServices(
                 scrape, Sites(sites, context), parts.drills, parts.faults, token
             )
 

@@ -72,7 +72,7 @@ def within(files, tmp_path, script):
             await reloader.begin(loaded)
             try:
                 parts = {**vars(services), "jobs": jobs, "evaluator": evaluator}
-                parts["by_hand"] = services.oncall.by_hand
+                parts["manual"] = services.oncall.manual
                 await script(reloader, services, parts)
             finally:
                 await jobs.stop()
@@ -97,7 +97,7 @@ STAGES = {
     "evaluation": ("evaluator", "apply"),
     "delivery": ("notifier", "reload"),
     "routing": ("dispatcher", "reload"),
-    "incidents opened by hand": ("by_hand", "renew"),
+    "incidents opened by hand": ("manual", "renew"),
 }
 
 

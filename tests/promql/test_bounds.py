@@ -13,7 +13,7 @@ from watchroom.errors import ConfigError, QueryError, QuerySyntaxError
 from watchroom.formats import rulefile
 from watchroom.promql import bounds
 from watchroom.promql.engine import Engine
-from watchroom.promql.memory import Memory, Series
+from watchroom.promql.memory import MemoryQueryable, Series
 from watchroom.promql.parse import parse
 
 # Each of these took the process down, gave no answer for seconds, or an internal error.
@@ -76,14 +76,14 @@ def test_what_is_within_the_bounds_is_answered():
         "-1" + " + -1" * 400,
     ):
         bounds.check(query)
-        Engine().instant(Memory([]), query, 0)
+        Engine().instant(MemoryQueryable([]), query, 0)
 
 
 def test_evaluation_that_nests_deeper_than_python_can_is_an_error_with_a_name():
     query = "(a or b and c == d + e * f + " * 99 + "g" + ")" * 99
 
     with pytest.raises(QueryError, match="nested too deeply"):
-        Engine().instant(Memory([]), query, 0)
+        Engine().instant(MemoryQueryable([]), query, 0)
 
 
 def test_the_bounds_take_one_pass_over_any_text():
@@ -125,7 +125,7 @@ PIECES = (
 def test_no_text_ends_in_anything_but_an_answer_or_a_clear_error():
     chance, answered = random.Random(35), 0
     times = np.arange(20, dtype=np.int64) * 15_000
-    memory = Memory(
+    memory = MemoryQueryable(
         Series((("__name__", "up"), ("le", str(i))), times, times * 1.0)
         for i in range(3)
     )

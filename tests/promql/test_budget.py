@@ -10,9 +10,9 @@ import pytest
 
 from watchroom.errors import QueryLimitError
 from watchroom.monitor.api import encode
-from watchroom.promql.budget import Memory
+from watchroom.promql.budget import MemoryBudget
 from watchroom.promql.engine import Engine
-from watchroom.promql.memory import Memory as Samples
+from watchroom.promql.memory import MemoryQueryable as Samples
 from watchroom.promql.memory import Series
 from watchroom.promql.model import labels_of
 
@@ -56,7 +56,7 @@ def peak(call):
     ],
 )
 def test_what_needs_more_than_a_query_may_have_is_refused_before_it_is_taken(query):
-    engine = Engine(max_samples=10**12, memory=Memory(64 * MIB, 512 * MIB))
+    engine = Engine(max_samples=10**12, memory=MemoryBudget(64 * MIB, 512 * MIB))
 
     def ask():
         with pytest.raises(QueryLimitError, match="more than 64 MiB of memory"):
@@ -68,7 +68,7 @@ def test_what_needs_more_than_a_query_may_have_is_refused_before_it_is_taken(que
 
 
 def test_every_value_that_is_counted_by_itself_is_held_by_itself():
-    engine = Engine(max_samples=10**12, memory=Memory(8 * MIB, 512 * MIB))
+    engine = Engine(max_samples=10**12, memory=MemoryBudget(8 * MIB, 512 * MIB))
 
     with pytest.raises(QueryLimitError, match="memory"):
         engine.range(samples(rows=2000), 'count_values("v", m)', 0, 30_000_000, 15_000)
@@ -105,7 +105,7 @@ def test_portions_of_windows_give_the_same_as_windows_one_by_one(monkeypatch):
 
 
 def test_what_all_queries_hold_together_is_bounded_and_given_back():
-    engine = Engine(memory=Memory(64 * MIB, 20 * MIB))
+    engine = Engine(memory=MemoryBudget(64 * MIB, 20 * MIB))
     with engine.ask() as first:
         first.budget.hold(15 * MIB)
         with pytest.raises(QueryLimitError, match=r"all queries together .* 20 MiB"):
@@ -135,7 +135,7 @@ def test_nothing_is_lost_of_what_many_threads_hold_and_give_back():
 
 
 def test_the_text_of_an_answer_is_held_before_it_is_written():
-    engine = Engine(max_samples=10**9, memory=Memory(10 * MIB, 512 * MIB))
+    engine = Engine(max_samples=10**9, memory=MemoryBudget(10 * MIB, 512 * MIB))
     with engine.ask() as asked:
         found = engine.instant(samples(), "m[4h:1s]", 15_000_000, asked)
         with pytest.raises(QueryLimitError, match="10 MiB"):

@@ -15,16 +15,16 @@ from watchroom.errors import (
     UnsupportedError,
 )
 from watchroom.promql.engine import Engine
-from watchroom.promql.memory import Memory, Series
+from watchroom.promql.memory import MemoryQueryable, Series
 from watchroom.promql.model import (
     ABSENT,
     STALE,
     STALE_CELL,
     VALUE,
-    Group,
     Matcher,
     Matrix,
     Scalar,
+    SeriesGroup,
     String,
     Vector,
     is_stale,
@@ -48,7 +48,7 @@ def series(name, values, step=15_000, **labels):
 
 @pytest.fixture
 def memory():
-    return Memory(
+    return MemoryQueryable(
         series("hits_total", range(100), instance=str(index), job="web")
         for index in range(4)
     )
@@ -108,7 +108,7 @@ def test_a_query_past_its_deadline_is_stopped(memory):
 )
 def test_what_is_not_supported_is_refused_by_name(query, named):
     with pytest.raises(UnsupportedError, match=named):
-        Engine().instant(Memory([]), query, AT)
+        Engine().instant(MemoryQueryable([]), query, AT)
 
 
 @pytest.mark.parametrize("name", sorted(EXPERIMENTAL))
@@ -164,7 +164,7 @@ def test_a_value_for_what_has_no_match_is_refused_by_name(modifier):
 )
 def test_what_is_no_promql_is_said_to_be_none(query):
     with pytest.raises(QuerySyntaxError):
-        Engine().instant(Memory([]), query, AT)
+        Engine().instant(MemoryQueryable([]), query, AT)
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,11 @@ def test_what_is_no_promql_is_said_to_be_none(query):
     ],
 )
 def test_numbers_are_read_as_go_reads_them(written, value):
-    assert Engine().instant(Memory([]), written, AT) == Scalar(value)
+    assert Engine().instant(MemoryQueryable([]), written, AT) == Scalar(value)
 
 
 def test_a_pattern_may_quote_its_text():
-    memory = Memory(
+    memory = MemoryQueryable(
         [series("x", [1] * 41, path="a.b"), series("x", [1] * 41, path="aXb")]
     )
 
@@ -207,7 +207,7 @@ def test_a_pattern_may_quote_its_text():
     ],
 )
 def test_names_may_be_quoted_and_of_any_characters(query, labels):
-    memory = Memory([series("my.metric", [1] * 41, **{"a.b": "x", "é": "1"})])
+    memory = MemoryQueryable([series("my.metric", [1] * 41, **{"a.b": "x", "é": "1"})])
 
     ((found, _),) = Engine().instant(memory, query, AT).samples
 
@@ -230,7 +230,7 @@ def test_series_that_become_one_are_refused_in_the_words_of_prometheus(memory):
 
 
 def test_names_go_at_once_unless_their_removal_is_delayed():
-    memory = Memory([series("a", [1] * 41), series("b", [2] * 41)])
+    memory = MemoryQueryable([series("a", [1] * 41), series("b", [2] * 41)])
     query = 'sum(abs({__name__=~"a|b"}))'
 
     with pytest.raises(QueryError, match="same labelset"):
@@ -262,7 +262,7 @@ def test_absent_cells_and_stale_cells_mean_what_they_mean():
     state = np.array(
         [[VALUE, ABSENT, VALUE], [VALUE, VALUE, STALE_CELL], [ABSENT] * 3], np.uint8
     )
-    store = Given(Group(labels, times, values, state))
+    store = Given(SeriesGroup(labels, times, values, state))
 
     def by_row(query, at):
         samples = Engine().instant(store, query, at).samples
@@ -274,8 +274,8 @@ def test_absent_cells_and_stale_cells_mean_what_they_mean():
 
 
 def test_an_empty_group_gives_nothing():
-    nothing = Group([], np.empty(0, np.int64), np.empty((0, 0)))
-    bare = Group([(("__name__", "x"),)], np.empty(0, np.int64), np.empty((1, 0)))
+    nothing = SeriesGroup([], np.empty(0, np.int64), np.empty((0, 0)))
+    bare = SeriesGroup([(("__name__", "x"),)], np.empty(0, np.int64), np.empty((1, 0)))
     for query in ("x", "rate(x[5m])", "sum(x)", "quantile_over_time(0.5, x[5m])"):
         assert Engine().instant(Given(nothing, bare), query, AT).samples == []
         assert Engine().range(Given(nothing, bare), query, 0, AT, 1000).series == []
@@ -301,7 +301,7 @@ def test_one_parsed_expression_is_shared():
 
 def test_sums_lose_nothing_whatever_the_order():
     rows = [1e100, 2.0, -1e100, 8.0]
-    memory = Memory(
+    memory = MemoryQueryable(
         series("x", [value] * 41, row=str(index)) for index, value in enumerate(rows)
     )
 
@@ -310,7 +310,9 @@ def test_sums_lose_nothing_whatever_the_order():
 
 
 def test_averages_of_values_near_the_limit_do_not_overflow():
-    memory = Memory(series("x", [1.5e308] * 41, row=str(index)) for index in range(3))
+    memory = MemoryQueryable(
+        series("x", [1.5e308] * 41, row=str(index)) for index in range(3)
+    )
 
     assert Engine().instant(memory, "avg(x)", AT).samples[0][1] == pytest.approx(
         1.5e308

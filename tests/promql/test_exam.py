@@ -16,7 +16,7 @@ from tests.support import promqltest
 
 from watchroom.errors import QuerySyntaxError
 from watchroom.promql.engine import Engine
-from watchroom.promql.memory import Memory
+from watchroom.promql.memory import MemoryQueryable
 
 EXAM = Path(__file__).parents[2] / "../shared/exam/promqltest"
 OWN = Path(__file__).parent / "scripts"
@@ -54,7 +54,7 @@ def test_block_is_answered_as_the_script_expects(name, block):
     reason = ALLOWED.get((name, block.line))
     failed = None
     for union in (False, True):
-        memory = Memory(promqltest.stored(block.loads).series, union=union)
+        memory = MemoryQueryable(promqltest.stored(block.loads).series, union=union)
         try:
             promqltest.run(block, Engine(delayed_name_removal=True), memory)
         except Exception as error:
@@ -71,7 +71,7 @@ def test_blocks_that_prometheus_refuses_without_a_flag_are_refused_by_name():
         if name is None:
             continue
         with pytest.raises(QuerySyntaxError, match=re.escape(name)):
-            Engine().instant(Memory([]), block.expr, block.start_ms)
+            Engine().instant(MemoryQueryable([]), block.expr, block.start_ms)
         refused[f"{path.name}: {name}"] += 1
     print(f"\n{refused.total()} blocks refused:")
     for name, count in refused.items():

@@ -25,7 +25,7 @@ from tests.support.ports import free_port
 
 from watchroom.errors import QueryError
 from watchroom.promql.engine import Engine
-from watchroom.promql.memory import Memory
+from watchroom.promql.memory import MemoryQueryable
 from watchroom.promql.model import Scalar, Vector, labels_of
 
 pytestmark = pytest.mark.judge
@@ -172,7 +172,8 @@ class Judge:
         made = samples.make(7, self.base_ms, steady_counters=self.old)
         remote_write.write(self.url, made)
         self.memories = [
-            Memory(samples.as_series(made), union=union) for union in (False, True)
+            MemoryQueryable(samples.as_series(made), union=union)
+            for union in (False, True)
         ]
 
     def get(self, path, **parameters):

@@ -11,7 +11,7 @@ import pytest
 from tests.support import samples
 
 from watchroom.promql.engine import Engine
-from watchroom.promql.memory import Memory
+from watchroom.promql.memory import MemoryQueryable
 from watchroom.promql.model import drop_name, is_stale, metric_name
 
 BASE = 1_700_000_000_000
@@ -95,7 +95,7 @@ def same(one, other):
 def test_every_window_is_what_its_samples_say(function, seed, union):
     chance = random.Random(f"{seed}{function}")
     made = samples.make(seed, BASE)
-    memory = Memory(samples.as_series(made), union=union)
+    memory = MemoryQueryable(samples.as_series(made), union=union)
     length = chance.choice((40_000, 60_000, 300_000, 1_000_000))
     # On the samples' own grid too: edges are where windows go wrong.
     start = chance.choice((BASE + chance.randrange(SPAN), made[0][1][-30][0]))
@@ -123,7 +123,9 @@ def test_every_window_is_what_its_samples_say(function, seed, union):
 def regular(values):
     times = [BASE + samples.STEP_MS * index for index in range(len(values))]
     points = list(zip(times, values, strict=True))
-    return Memory(samples.as_series([((("__name__", "x_total"),), points)])), times
+    return MemoryQueryable(
+        samples.as_series([((("__name__", "x_total"),), points)])
+    ), times
 
 
 def test_a_fall_counts_once_in_each_window_that_holds_it():

@@ -13,7 +13,7 @@ from watchroom.cli.commands.drill import read_built
 from watchroom.prove.chain import Chain
 from watchroom.prove.checklist.world import World
 from watchroom.prove.drills.results import rule_marks
-from watchroom.prove.records import Record, Result
+from watchroom.prove.records import ProofRecord, Result
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def world(peer, tmp_path, texts):
             built=read_built(tmp_path),
             chain=Chain(peer.url, peer.url, peer.url, "", embedded),
             known={
-                (one.kind, one.name): Record(
+                (one.kind, one.name): ProofRecord(
                     one, one.at if one.state == "passed" else None
                 )
                 for one in known

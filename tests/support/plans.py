@@ -3,11 +3,11 @@
 from watchroom.catalogue import load
 from watchroom.derive.files import files
 from watchroom.derive.plan import plan
-from watchroom.derive.site import Receiver, Site
+from watchroom.derive.site import Site, SiteReceiver
 from watchroom.formats.manifest import Inputs
 
-OPS = Receiver("ops", "http://127.0.0.1:5001/page")
-CHAT = Receiver("chat", severities=("warning",), url="http://127.0.0.1:5002/chat")
+OPS = SiteReceiver("ops", "http://127.0.0.1:5001/page")
+CHAT = SiteReceiver("chat", severities=("warning",), url="http://127.0.0.1:5002/chat")
 
 
 def planned(

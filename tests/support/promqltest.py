@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from watchroom.errors import QueryError, QuerySyntaxError, UnsupportedError
-from watchroom.promql.memory import Memory, Series
+from watchroom.promql.memory import MemoryQueryable, Series
 from watchroom.promql.model import (
     STALE,
     Labels,
@@ -32,7 +32,7 @@ from watchroom.promql.syntax import (
     Call,
     Negate,
     Node,
-    Range,
+    RangeSelector,
     Selector,
     Subquery,
     walk,
@@ -421,7 +421,7 @@ def _check_failure(block: Eval, error: QueryError) -> None:
             assert re.search(found[2], str(error)), str(error)
 
 
-def run(block: Eval, engine: Engine, memory: Memory) -> None:
+def run(block: Eval, engine: Engine, memory: MemoryQueryable) -> None:
     """Raise AssertionError unless the engine answers `block` as it expects."""
     try:
         _run(block, engine, memory)
@@ -456,7 +456,7 @@ def _check_notes(block: Eval, notes: Notes) -> None:
                 assert found
 
 
-def _run(block: Eval, engine: Engine, memory: Memory) -> None:
+def _run(block: Eval, engine: Engine, memory: MemoryQueryable) -> None:
     with engine.ask() as asked:
         if block.step_ms is None:
             engine.instant(memory, block.expr, block.start_ms, asked)
@@ -511,7 +511,7 @@ def _check_instant(block: Eval, value: object) -> None:
 
 
 def _check_middle(
-    block: Eval, question: str | Node, at: int, tools: tuple[Engine, Memory]
+    block: Eval, question: str | Node, at: int, tools: tuple[Engine, MemoryQueryable]
 ) -> None:
     """Ask again as a range of three minutes and compare the one in the middle."""
     engine, memory = tools
@@ -547,7 +547,7 @@ def _pin(node: Node, at: int) -> Node:  # noqa: PLR0911 - one per kind of node
     match node:
         case Selector():
             return node if node.at is not None else node._replace(at=at)
-        case Range():
+        case RangeSelector():
             inner = _pin(node.selector, at)
             assert isinstance(inner, Selector)
             return node._replace(selector=inner)

@@ -9,7 +9,7 @@ import numpy as np
 from watchroom.derive.rules import rules
 from watchroom.formats import series
 from watchroom.promql.engine import Engine
-from watchroom.promql.memory import Memory, Series
+from watchroom.promql.memory import MemoryQueryable, Series
 from watchroom.units import parse_duration
 
 # A whole hour, so that the steps of subqueries fall as they do after promtool's 0.
@@ -48,7 +48,11 @@ class Replay:
 
     def _run(self, rule):
         found = self._engine.range(
-            Memory(self._series), rule.expr, _START_MS, self._end_ms, self._tick_ms
+            MemoryQueryable(self._series),
+            rule.expr,
+            _START_MS,
+            self._end_ms,
+            self._tick_ms,
         ).series
         for labels, times, values in found:
             own = {k: v for k, v in labels if k != "__name__"} | dict(rule.labels)
@@ -90,7 +94,9 @@ class Replay:
     def ask(self, expr, eval_time):
         """Return the samples of an expression at a time: values by labels."""
         at = _START_MS + round(parse_duration(eval_time) * 1000)
-        found = self._engine.instant(Memory(self._series, union=True), expr, at)
+        found = self._engine.instant(
+            MemoryQueryable(self._series, union=True), expr, at
+        )
         return {
             frozenset((k, v) for k, v in labels): value
             for labels, value in found.samples

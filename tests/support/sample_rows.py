@@ -11,7 +11,7 @@ import numpy as np
 from watchroom.promql.model import (
     STALE_CELL,
     VALUE,
-    Group,
+    SeriesGroup,
     is_stale,
     labels_of,
     matches_all,
@@ -49,7 +49,7 @@ class SampleRows:
             values = np.array([value for _, value in inside])
             state = np.where(is_stale(values), STALE_CELL, VALUE).astype(np.uint8)
             times = np.array([at for at, _ in inside], np.int64)
-            found.append(Group((series,), times, values[None, :], state[None, :]))
+            found.append(SeriesGroup((series,), times, values[None, :], state[None, :]))
         return found
 
     def named(self, name):

@@ -35,7 +35,7 @@ class AskError(WatchroomError):
     """The monitor could not be asked, or said no."""
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """A status and a body, whatever the status."""
 
     status: int
@@ -55,7 +55,7 @@ def ask(
     data: dict[str, str] | None = None,
     body: Any = None,
     method: str | None = None,
-) -> Answer:
+) -> HttpAnswer:
     """Return the answer of GET, of POST with `data`, or with `body` as JSON.
 
     Raises:
@@ -79,10 +79,10 @@ def ask(
         request.add_header("Authorization", f"Bearer {token}")
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as found:  # noqa: S310 - checked above
-            return Answer(found.status, found.read().decode())
+            return HttpAnswer(found.status, found.read().decode())
     except urllib.error.HTTPError as error:
         with error:
-            return Answer(error.code, error.read().decode("utf-8", "replace"))
+            return HttpAnswer(error.code, error.read().decode("utf-8", "replace"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise AskError(
@@ -93,7 +93,7 @@ def ask(
         raise AskError(f"{base} does not speak HTTP: {type(error).__name__}") from error
 
 
-def refusal(url: str, answer: Answer) -> str:
+def refusal(url: str, answer: HttpAnswer) -> str:
     """Return why a monitor says no, and what to do where it wants its token."""
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return (
@@ -210,14 +210,16 @@ class Monitor:
         """Return what the API answers; exit with 1 when it refuses."""
         return self._data(ask(self._url, BASE + path, name=self._name, data=data))
 
-    def raw(self, path: str, *, body: Any = None, method: str | None = None) -> Answer:
+    def raw(
+        self, path: str, *, body: Any = None, method: str | None = None
+    ) -> HttpAnswer:
         """Return the answer of another part of the API, to a JSON body."""
         return ask(self._url, path, name=self._name, body=body, method=method)
 
-    def _data(self, answer: Answer) -> Any:
+    def _data(self, answer: HttpAnswer) -> Any:
         return self.json(answer)["data"]
 
-    def json(self, answer: Answer) -> Any:
+    def json(self, answer: HttpAnswer) -> Any:
         """Return the JSON of an answer; exit with 1 when it is a refusal."""
         if not answer.ok:
             self.refused(answer)
@@ -226,7 +228,7 @@ class Monitor:
         except ValueError as error:
             raise AskError(f"{self._url} answers something else than JSON") from error
 
-    def refused(self, answer: Answer) -> None:
+    def refused(self, answer: HttpAnswer) -> None:
         """Say why the monitor says no, and exit with 1."""
         fail(refusal(self._url, answer))
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from watchroom.prove.drills.batch import Outcome
+    from watchroom.prove.drills.batch import BatchOutcome
     from watchroom.prove.drills.drill import Ran, Stage, Verdict
     from watchroom.prove.drills.wake import Woken
 
@@ -143,7 +143,7 @@ def _line(verdict: Verdict) -> str:
     )
 
 
-def summary(console: Console, outcome: Outcome, took: float, where: str) -> None:
+def summary(console: Console, outcome: BatchOutcome, took: float, where: str) -> None:
     """Say how all drills ended, whom they told and where the results are."""
     for answer in outcome.told:
         mark = "[green]✓[/]" if answer.accepted else "[red]✗[/]"
@@ -202,7 +202,7 @@ def plain(error: Exception) -> str:
     return escape(str(error))
 
 
-def document(outcome: Outcome, took: float) -> dict[str, object]:
+def document(outcome: BatchOutcome, took: float) -> dict[str, object]:
     """Return the outcome for `--json`."""
     return {
         "passed": outcome.passed,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from watchroom.catalogue.parameters import number
 from watchroom.errors import ConfigError, QueryError
 from watchroom.promql.parse import parse
-from watchroom.promql.syntax import Call, Node, Range, Selector, walk
+from watchroom.promql.syntax import Call, Node, RangeSelector, Selector, walk
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _calls(tree: Node) -> Iterator[Call]:
         if not (isinstance(node, Call) and node.name in _COUNTED):
             continue
         (counted,) = node.args
-        if not isinstance(counted, Range) or counted.selector[1:] != (0, None):
+        if not isinstance(counted, RangeSelector) or counted.selector[1:] != (0, None):
             continue
         names = [m for m in counted.selector.matchers if m.name == "__name__"]
         if any(m.op == "=" and _COUNTER.fullmatch(m.value) for m in names):
@@ -99,7 +99,7 @@ def _calls(tree: Node) -> Iterator[Call]:
 
 def _meant(call: Call) -> Node:
     """Return the node that a call is to become."""
-    counted = cast("Range", call.args[0])
+    counted = cast("RangeSelector", call.args[0])
     node = parse(_text(call.name, "x_total", f"{counted.range_ms}ms"))
 
     def moved(part: Any) -> Any:

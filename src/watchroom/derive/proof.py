@@ -16,7 +16,7 @@ from watchroom.derive.unittests import INSTANCE, JOB
 from watchroom.errors import ConfigError, QueryError
 from watchroom.formats import series
 from watchroom.promql.engine import Engine
-from watchroom.promql.memory import Memory, Series
+from watchroom.promql.memory import MemoryQueryable, Series
 from watchroom.promql.parse import parse
 from watchroom.promql.syntax import Selector, walk
 from watchroom.units import format_duration, parse_duration
@@ -123,7 +123,11 @@ class _Proof:
 
     def _asked(self, expr: str) -> Matrix:
         return self._engine.range(
-            Memory(self._series), expr, _NOON_MS, self._at(self._last), self._step_ms
+            MemoryQueryable(self._series),
+            expr,
+            _NOON_MS,
+            self._at(self._last),
+            self._step_ms,
         )
 
     def _fires(self, times: object) -> bool:

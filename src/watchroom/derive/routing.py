@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from watchroom.derive.plan import Plan
-    from watchroom.derive.site import Receiver as Told
     from watchroom.derive.site import Site
+    from watchroom.derive.site import SiteReceiver as Told
 
 DRILLS = 'job=~"drill-.+"'
 BLACKHOLE = "blackhole"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from watchroom.formats.manifest import Inputs
 
 
-class Receiver(NamedTuple):
+class SiteReceiver(NamedTuple):
     """Who is told.
 
     Attributes:
@@ -74,15 +74,15 @@ class Site(NamedTuple):
     sites: tuple[str, ...]
     exporter: str
     monitor_url: str
-    receivers: tuple[Receiver, ...]
+    receivers: tuple[SiteReceiver, ...]
     inputs: Inputs
     has: frozenset[str]
-    heartbeat: tuple[Receiver, ...] = ()
+    heartbeat: tuple[SiteReceiver, ...] = ()
     logs_url: str = ""
     sentry_url: str = ""
 
     @property
-    def told(self) -> tuple[Receiver, ...]:
+    def told(self) -> tuple[SiteReceiver, ...]:
         """The receivers that hear of this environment."""
         return tuple(
             one

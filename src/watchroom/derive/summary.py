@@ -36,7 +36,7 @@ def summary(plan: Plan, version: str, files: Mapping[str, str]) -> manifest.Mani
                 title=vital.vital.title,
                 applicable=vital.applicable,
                 alerts=[
-                    manifest.Alert(
+                    manifest.ManifestAlert(
                         alert.name,
                         alert.expr,
                         alert.alert.for_,

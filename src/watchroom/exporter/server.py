@@ -54,7 +54,7 @@ _HEADERS = {
 }
 
 
-class Services(NamedTuple):
+class ExporterServices(NamedTuple):
     """What the endpoints are made of.
 
     Attributes:
@@ -98,7 +98,7 @@ class Server(Reception):
     """
 
     def __init__(
-        self, listen: Listen, services: Callable[[Callable[[], int]], Services]
+        self, listen: Listen, services: Callable[[Callable[[], int]], ExporterServices]
     ) -> None:
         family = socket.AF_INET6 if listen.ipv6 else socket.AF_INET
         address = listen.host, listen.port

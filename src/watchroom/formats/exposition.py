@@ -124,7 +124,7 @@ def render(families: Iterable[Family]) -> str:
     return "".join(parts)
 
 
-class Line(NamedTuple):
+class SampleLine(NamedTuple):
     """A sample line, not read further than its parts.
 
     Attributes:
@@ -140,7 +140,7 @@ class Line(NamedTuple):
     kind: str
 
 
-def split(text: str) -> Iterator[Line]:
+def split(text: str) -> Iterator[SampleLine]:
     """Yield the parts of each sample line.
 
     The series text is stable from scrape to scrape, so that a scraper can look it up
@@ -162,7 +162,7 @@ def split(text: str) -> Iterator[Line]:
             raise FormatError(f"line {at}: not a sample: {line[:80]!r}")
         series_text, value, timestamp = found.groups()
         when = None if timestamp is None else int(timestamp)
-        yield Line(series_text, value, when, kind)
+        yield SampleLine(series_text, value, when, kind)
 
 
 def value_of(text: str, series_text: str = "") -> float:

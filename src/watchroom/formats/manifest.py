@@ -40,7 +40,7 @@ class Inputs(msgspec.Struct, **_STRICT):
     alertmanager: str = "127.0.0.1:9093"
 
 
-class Alert(msgspec.Struct, **_STRICT):
+class ManifestAlert(msgspec.Struct, **_STRICT):
     """One alerting rule as built."""
 
     name: str
@@ -56,7 +56,7 @@ class Vital(msgspec.Struct, **_STRICT):
     name: str
     title: str
     applicable: bool
-    alerts: list[Alert]
+    alerts: list[ManifestAlert]
     panel: int | None
     runbook: str
 
@@ -156,7 +156,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"there are {', '.join(found) or 'none'}"
 
 
-def alert_of(manifest: Manifest, drill: Drill) -> Alert | None:
+def alert_of(manifest: Manifest, drill: Drill) -> ManifestAlert | None:
     """Return the rule that a drill proves, as built."""
     alerts = [a for vital in manifest.vitals for a in vital.alerts]
     named = [alert for alert in alerts if alert.name == drill.alert]

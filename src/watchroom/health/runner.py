@@ -74,7 +74,7 @@ class _End(NamedTuple):
     error: str
 
 
-class Line:
+class CheckState:
     """One check: its run under way, and how the last one ended."""
 
     def __init__(self, check: Check, now: Callable[[], float], most: float) -> None:
@@ -200,7 +200,7 @@ class Runner:
         self._now = now
         self._most = most
         self._pid = 0
-        self._lines: dict[tuple[str, bool], Line] = {}
+        self._lines: dict[tuple[str, bool], CheckState] = {}
 
     def run(self, checks: Iterable[Check]) -> list[Result]:
         """Return the results of `checks`, after at most the longest of their times.
@@ -229,7 +229,7 @@ class Runner:
                 waiting.cancel()
         return [line.result() for line in lines]
 
-    def _lines_of(self, checks: Iterable[Check]) -> list[Line]:
+    def _lines_of(self, checks: Iterable[Check]) -> list[CheckState]:
         if self._pid != os.getpid():
             # The parent's threads did not come along, and its locks may be held.
             self._pid, self._lines = os.getpid(), {}
@@ -246,8 +246,8 @@ class Runner:
             found.append(line)
         return found
 
-    def _line(self, check: Check) -> Line:
-        return Line(check, self._now, self._most)
+    def _line(self, check: Check) -> CheckState:
+        return CheckState(check, self._now, self._most)
 
 
 def _close_connections() -> None:

@@ -33,7 +33,7 @@ class _Everything:
         return True
 
 
-class Answer(NamedTuple):
+class HealthAnswer(NamedTuple):
     """What an address says.
 
     Attributes:
@@ -60,7 +60,7 @@ class Endpoint:
     def __init__(
         self,
         run: Callable[[], Iterable[Check]],
-        say: Callable[[HttpRequest, Sequence[Result]], Answer],
+        say: Callable[[HttpRequest, Sequence[Result]], HealthAnswer],
     ) -> None:
         self._run = run
         self._say = say
@@ -78,7 +78,7 @@ class Endpoint:
         return _response(request, self._say(request, await RUNNER.arun(self._run())))
 
 
-def _response(request: HttpRequest, answer: Answer) -> HttpResponse:
+def _response(request: HttpRequest, answer: HealthAnswer) -> HttpResponse:
     text = json.dumps(answer.body) + "\n"
     response = HttpResponse(
         b"" if request.method == "HEAD" else text,
@@ -117,11 +117,11 @@ def _hard() -> Iterable[Check]:
     return [check for check in _all() if check.hard]
 
 
-def _say_live(_: HttpRequest, __: Sequence[Result]) -> Answer:
-    return Answer(good=True, body={"status": OK})
+def _say_live(_: HttpRequest, __: Sequence[Result]) -> HealthAnswer:
+    return HealthAnswer(good=True, body={"status": OK})
 
 
-def _say_health(request: HttpRequest, results: Sequence[Result]) -> Answer:
+def _say_health(request: HttpRequest, results: Sequence[Result]) -> HealthAnswer:
     well = all(one.ok for one in results)
     body: Body = {"status": OK if well else DEGRADED, "checks": _words(results)}
     if may_see_details(request):
@@ -134,20 +134,20 @@ def _say_health(request: HttpRequest, results: Sequence[Result]) -> Answer:
             }
             for one in results
         }
-    return Answer(_works(results), body)
+    return HealthAnswer(_works(results), body)
 
 
-def _say_ready(_: HttpRequest, results: Sequence[Result]) -> Answer:
+def _say_ready(_: HttpRequest, results: Sequence[Result]) -> HealthAnswer:
     draining, works = DRAIN.watch(), _works(results)
     status = DRAINING if draining else OK if works else DEGRADED
     body: Body = {"status": status, "checks": _words(results)}
-    return Answer(works and not draining, body)
+    return HealthAnswer(works and not draining, body)
 
 
-def _say_started(_: HttpRequest, results: Sequence[Result]) -> Answer:
+def _say_started(_: HttpRequest, results: Sequence[Result]) -> HealthAnswer:
     started = _works(results)
     body: Body = {"status": OK if started else STARTING, "checks": _words(results)}
-    return Answer(started, body)
+    return HealthAnswer(started, body)
 
 
 RUNNER = Runner()

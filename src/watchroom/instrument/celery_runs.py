@@ -40,7 +40,7 @@ _LOSSES = frozenset({"WorkerLostError", "TimeLimitExceeded"})
 _EXITS = (SystemExit, KeyboardInterrupt)
 
 
-class Run:
+class TaskRun:
     """One run of a task, from when a pool accepted it.
 
     Attributes:
@@ -57,7 +57,7 @@ class Run:
 
 
 # Whose end the main process hears of just now.
-ENDING: ContextVar[Run | None] = ContextVar("watchroom_run", default=None)
+ENDING: ContextVar[TaskRun | None] = ContextVar("watchroom_run", default=None)
 
 
 @guarded("celery")
@@ -161,18 +161,18 @@ def _begin(request: Any) -> None:
     if cell is None:
         cell = PROCESS.cell(IN_FLIGHT, (name,))
         PROCESS.remember(key, cell)
-    run = Run()
+    run = TaskRun()
     run.cell = cell
     setattr(request, _RUN, run)
     add(*cell, 1.0)
 
 
 @contextmanager
-def _settling(request: Any) -> Iterator[Run]:
+def _settling(request: Any) -> Iterator[TaskRun]:
     """Have a run be the one whose end is heard of, and hold it no more after that."""
     run = vars(request).get(_RUN)
     if run is None:  # never accepted, or accepted before we listened
-        run = Run()
+        run = TaskRun()
         setattr(request, _RUN, run)
     token = ENDING.set(run)
     try:
@@ -183,14 +183,14 @@ def _settling(request: Any) -> Iterator[Run]:
 
 
 @guarded("celery")
-def _land(run: Run) -> None:
+def _land(run: TaskRun) -> None:
     cell, run.cell = run.cell, None
     if cell is not None:
         add(*cell, -1.0)
 
 
 @guarded("celery")
-def _tell(request: Any, run: Run, lost: Callable[[str], None]) -> None:
+def _tell(request: Any, run: TaskRun, lost: Callable[[str], None]) -> None:
     if not run.told:
         run.told = True
         if PROCESS.on:

@@ -32,7 +32,7 @@ from watchroom.monitor.rules.loop import Evaluator, Pulse
 from watchroom.monitor.rules.manager import RuleManager
 from watchroom.monitor.schedule import Schedule
 from watchroom.monitor.scrape.client import session
-from watchroom.monitor.scrape.itself import Itself
+from watchroom.monitor.scrape.itself import SelfTarget
 from watchroom.monitor.scrape.loop import Scrapers
 from watchroom.monitor.scrape.manager import Jobs
 from watchroom.monitor.services import Reloads, Services
@@ -222,7 +222,7 @@ class _Monitor:
         paging.dispatcher.standing = watchful(
             oncall.standing, rules.ages, lambda: store.ahead
         )
-        itself = Itself(lambda: as_alertmanager(services))
+        itself = SelfTarget(lambda: as_alertmanager(services))
         scrapers = Scrapers(self._schedule, scrapes, store, self._parse_pool, itself)
         jobs = Jobs(scrapes, scrapers)
         pulse = Pulse()
@@ -297,8 +297,8 @@ class _Monitor:
             links=lambda said: outside_links(said, config().manifest, time.time()),
             oncall=oncall,
         )
-        oncall.desk.answered = notifier.answered
-        oncall.by_hand.submit = notifier.submit
+        oncall.actions.answered = notifier.answered
+        oncall.manual.submit = notifier.submit
         return _Paging(dispatcher, ledger, notifier, oncall, silences)
 
     def _exporter(self, env: Mapping[str, str]) -> Child:

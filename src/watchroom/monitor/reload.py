@@ -86,7 +86,7 @@ class Reloader:
         await self._jobs.apply(loaded.jobs, loaded.root)
 
     async def _renew(self, loaded: Loaded) -> None:
-        renew = self._services.oncall.by_hand.renew
+        renew = self._services.oncall.manual.renew
         await asyncio.to_thread(renew, loaded.external_labels)
 
     async def _back(self, old: Loaded) -> None:

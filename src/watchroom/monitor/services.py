@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.queries import Queries
     from watchroom.monitor.routing.silences import Silences
     from watchroom.monitor.rules.manager import RuleManager
-    from watchroom.monitor.scrape.itself import Itself
+    from watchroom.monitor.scrape.itself import SelfTarget
     from watchroom.monitor.scrape.loop import Scrapers
     from watchroom.monitor.state.proofs import Proofs
     from watchroom.monitor.store import Store
@@ -61,7 +61,7 @@ class Services:
     notifier: Notifier
     oncall: OnCall
     silences: Silences
-    itself: Itself
+    itself: SelfTarget
     scrapers: Scrapers
     access: Access
     doors: Doors

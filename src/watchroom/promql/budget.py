@@ -11,7 +11,7 @@ CELL_BYTES = 8
 """What one value of one series at one step takes; the mask beside it is an eighth."""
 
 
-class Memory:
+class MemoryBudget:
     """Bytes that all queries of an engine may hold at the same time.
 
     Attributes:
@@ -58,7 +58,7 @@ class Budget:
     """
 
     def __init__(
-        self, max_samples: int, timeout_seconds: float, memory: Memory
+        self, max_samples: int, timeout_seconds: float, memory: MemoryBudget
     ) -> None:
         """Begin now: the deadline is `timeout_seconds` away."""
         self.used = 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from watchroom.errors import QueryLimitError, QuerySyntaxError
 from watchroom.promql import select
-from watchroom.promql.budget import Budget, Memory
+from watchroom.promql.budget import Budget, MemoryBudget
 from watchroom.promql.evaluate import evaluate, subquery
 from watchroom.promql.frame import (
     Context,
@@ -29,7 +29,7 @@ from watchroom.promql.model import (
 )
 from watchroom.promql.notes import Notes
 from watchroom.promql.parse import parse
-from watchroom.promql.syntax import Range, Subquery, Text
+from watchroom.promql.syntax import RangeSelector, Subquery, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,7 +44,7 @@ _QUERY_BYTES = 256 << 20
 _ALL_BYTES = 512 << 20
 
 
-class Asked(NamedTuple):
+class Query(NamedTuple):
     """What one query is asked with, and what comes beside its answer."""
 
     budget: Budget
@@ -79,9 +79,9 @@ class Engine:
         *,
         subquery_step_seconds: float = 60.0,
         delayed_name_removal: bool = False,
-        memory: Memory | None = None,
+        memory: MemoryBudget | None = None,
     ) -> None:
-        self.memory = memory or Memory(_QUERY_BYTES, _ALL_BYTES)
+        self.memory = memory or MemoryBudget(_QUERY_BYTES, _ALL_BYTES)
         self._lookback_ms = round(lookback_seconds * 1000)
         self._max_samples = max_samples
         self._timeout_seconds = timeout_seconds
@@ -92,7 +92,7 @@ class Engine:
         """Give ``[1h:]`` this step from the next query on."""
         self._subquery_step_ms = max(1, round(seconds * 1000))
 
-    def ask(self, lookback_seconds: float = 0.0) -> Asked:
+    def ask(self, lookback_seconds: float = 0.0) -> Query:
         """Return what a query is asked with, to hold memory beyond its evaluation.
 
         A context: its bytes are given back at the end.
@@ -102,14 +102,14 @@ class Engine:
         """
         lookback_ms = round(lookback_seconds * 1000) or self._lookback_ms
         budget = Budget(self._max_samples, self._timeout_seconds, self.memory)
-        return Asked(budget, Notes(), lookback_ms)
+        return Query(budget, Notes(), lookback_ms)
 
     def instant(
         self,
         queryable: Queryable,
         expr: str | Node,
         at_ms: int,
-        asked: Asked | None = None,
+        asked: Query | None = None,
     ) -> Value:
         """Return the value of `expr`, a text or its nodes, at one time.
 
@@ -131,7 +131,7 @@ class Engine:
         start_ms: int,
         end_ms: int,
         step_ms: int,
-        asked: Asked | None = None,
+        asked: Query | None = None,
     ) -> Matrix:
         """Return the values of `expr` at every step from `start_ms` to `end_ms`.
 
@@ -142,9 +142,11 @@ class Engine:
             QueryError: It cannot be answered over these series.
         """
         node = parse(expr) if isinstance(expr, str) else expr
-        kind = {Range: "range vector", Subquery: "range vector", Text: "string"}.get(
-            type(node)
-        )
+        kind = {
+            RangeSelector: "range vector",
+            Subquery: "range vector",
+            Text: "string",
+        }.get(type(node))
         if kind is not None:
             raise QuerySyntaxError(
                 f'invalid expression type "{kind}" for range query, must be Scalar or '
@@ -158,7 +160,7 @@ class Engine:
 
     @contextlib.contextmanager
     def _evaluating(
-        self, queryable: Queryable, steps: Steps, asked: Asked | None
+        self, queryable: Queryable, steps: Steps, asked: Query | None
     ) -> Iterator[Context]:
         with contextlib.ExitStack() as stack:
             if asked is None:
@@ -182,7 +184,7 @@ class Engine:
 
 
 def _instant(node: Node, context: Context) -> Value:
-    if isinstance(node, Range):
+    if isinstance(node, RangeSelector):
         return _sorted(_range_matrix(node, context))
     if isinstance(node, Subquery):
         return _sorted(_subquery_matrix(node, context))
@@ -229,7 +231,7 @@ def _sorted(series: Iterable[Series]) -> Matrix:
     return Matrix(sorted(series, key=lambda row: row[0]))
 
 
-def _range_matrix(node: Range, context: Context) -> list[Series]:
+def _range_matrix(node: RangeSelector, context: Context) -> list[Series]:
     series = []
     for windows in select.windows(node, context, each=False):
         for row, labels in enumerate(windows.labels):

@@ -25,8 +25,8 @@ from watchroom.promql.model import (
     ABSENT,
     METADATA,
     VALUE,
-    Group,
     Labels,
+    SeriesGroup,
     labels_of,
     metric_name,
 )
@@ -38,7 +38,7 @@ from watchroom.promql.syntax import (
     Negate,
     Node,
     Number,
-    Range,
+    RangeSelector,
     Selector,
     Subquery,
     Text,
@@ -140,7 +140,7 @@ def _call(node: Call, context: Context) -> Result:
 
 def _absent_labels(node: Node) -> Labels:
     """Return the labels that the selector in `node` fixes."""
-    if isinstance(node, Range):
+    if isinstance(node, RangeSelector):
         node = node.selector
     if not isinstance(node, Selector):
         return ()
@@ -165,7 +165,7 @@ def _absent(node: Node, frame: Frame, context: Context) -> Frame:
 
 def _windows(node: Node, context: Context, *, each: bool) -> list[Windows]:
     """Return the windows of a range vector; `each`: one per step even if all agree."""
-    if isinstance(node, Range):
+    if isinstance(node, RangeSelector):
         return select.windows(node, context, each=each)
     if not isinstance(node, Subquery):
         raise QuerySyntaxError("expected a range vector")
@@ -174,7 +174,7 @@ def _windows(node: Node, context: Context, *, each: bool) -> list[Windows]:
     if each:
         at = np.broadcast_to(at, (context.steps.size,))
     state = np.where(frame.present, VALUE, ABSENT).astype(np.uint8)
-    group = Group(frame.labels, times, frame.values, state)
+    group = SeriesGroup(frame.labels, times, frame.values, state)
     return select.from_group(group, at, node.range_ms, context, frame.nameless)
 
 
@@ -198,7 +198,7 @@ def _range_call(node: Call, context: Context) -> Frame:
     place = next(
         index
         for index, argument in enumerate(node.args)
-        if isinstance(argument, Range | Subquery)
+        if isinstance(argument, RangeSelector | Subquery)
     )
     source = node.args[place]
     scalars = [

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from watchroom.promql.budget import Budget
-    from watchroom.promql.model import Floats, Group, Mask, Matcher, Queryable, Times
+    from watchroom.promql.model import (
+        Floats,
+        Mask,
+        Matcher,
+        Queryable,
+        SeriesGroup,
+        Times,
+    )
     from watchroom.promql.notes import Notes
 
 SAME_LABELS = "vector cannot contain metrics with the same labelset"
@@ -163,7 +170,7 @@ class Context:
 
     def select(
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
-    ) -> Sequence[Group]:
+    ) -> Sequence[SeriesGroup]:
         """Return the series of a selector; what they take is held before it is read."""
         return self.queryable.select(matchers, start_ms, end_ms, self.budget.reserve)
 

@@ -10,9 +10,9 @@ from watchroom.promql.model import (
     ABSENT,
     STALE_CELL,
     VALUE,
-    Group,
     Labels,
     Matcher,
+    SeriesGroup,
     is_stale,
     matches_all,
 )
@@ -31,7 +31,7 @@ class Series(NamedTuple):
     values: Floats
 
 
-class Memory:
+class MemoryQueryable:
     """Series in memory, in groups that share their timestamps.
 
     Args:
@@ -49,9 +49,9 @@ class Memory:
         start_ms: int,
         end_ms: int,
         reserve: Reserve | None = None,
-    ) -> Sequence[Group]:
+    ) -> Sequence[SeriesGroup]:
         """Return the matching series, cut to ``start_ms < t <= end_ms``."""
-        found: list[Group] = []
+        found: list[SeriesGroup] = []
         for group in self._groups:
             rows = [
                 row
@@ -67,7 +67,7 @@ class Memory:
                     reserve(len(rows) * int(high - low))
                 state = None if group.state is None else group.state[rows, part]
                 found.append(
-                    Group(
+                    SeriesGroup(
                         [group.labels[row] for row in rows],
                         group.timestamps[part],
                         group.values[rows, part],
@@ -84,7 +84,7 @@ def _states(values: Floats) -> States | None:
     return np.where(stale, STALE_CELL, VALUE).astype(np.uint8)
 
 
-def _by_timestamps(series: list[Series]) -> list[Group]:
+def _by_timestamps(series: list[Series]) -> list[SeriesGroup]:
     alike: dict[bytes, list[Series]] = {}
     for each in series:
         alike.setdefault(each.timestamps.tobytes(), []).append(each)
@@ -92,11 +92,13 @@ def _by_timestamps(series: list[Series]) -> list[Group]:
     for members in alike.values():
         values = np.array([each.values for each in members], np.float64)
         labels = [each.labels for each in members]
-        groups.append(Group(labels, members[0].timestamps, values, _states(values)))
+        groups.append(
+            SeriesGroup(labels, members[0].timestamps, values, _states(values))
+        )
     return groups
 
 
-def _union(series: list[Series]) -> list[Group]:
+def _union(series: list[Series]) -> list[SeriesGroup]:
     if not series:
         return []
     times = np.unique(np.concatenate([each.timestamps for each in series]))
@@ -106,4 +108,4 @@ def _union(series: list[Series]) -> list[Group]:
         columns = np.searchsorted(times, each.timestamps)
         values[row, columns] = each.values
         state[row, columns] = np.where(is_stale(each.values), STALE_CELL, VALUE)
-    return [Group([each.labels for each in series], times, values, state)]
+    return [SeriesGroup([each.labels for each in series], times, values, state)]

@@ -38,7 +38,7 @@ STALE = float(np.array([STALE_BITS], np.uint64).view(np.float64)[0])
 """The stale marker as a float; compare bits (`is_stale`), never with ``==``."""
 
 VALUE, ABSENT, STALE_CELL = 0, 1, 2
-"""The states of a cell of `Group.state`."""
+"""The states of a cell of `SeriesGroup.state`."""
 
 
 def is_stale(values: Floats) -> Mask:
@@ -113,7 +113,7 @@ def matches_all(matchers: Sequence[Matcher], labels: Labels) -> bool:
     return all(matcher.matches(pairs.get(matcher.name, "")) for matcher in matchers)
 
 
-class Group(NamedTuple):
+class SeriesGroup(NamedTuple):
     """Series that share their timestamps.
 
     Attributes:
@@ -143,7 +143,7 @@ class Queryable(Protocol):
         start_ms: int,
         end_ms: int,
         reserve: Reserve | None = None,
-    ) -> Sequence[Group]:
+    ) -> Sequence[SeriesGroup]:
         """Return the matching series with their samples in ``start_ms < t <= end_ms``.
 
         A series stands in exactly one group, its samples already joined over time.

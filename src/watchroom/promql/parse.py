@@ -23,7 +23,7 @@ from watchroom.promql.syntax import (
     Negate,
     Node,
     Number,
-    Range,
+    RangeSelector,
     Selector,
     Subquery,
     Text,
@@ -111,7 +111,7 @@ class _Reader:
             "ParenExpr": lambda node: self.read(node.expr),
             "UnaryExpr": lambda node: Negate(self.read(node.expr)),
             "VectorSelector": self.selector,
-            "MatrixSelector": lambda node: Range(
+            "MatrixSelector": lambda node: RangeSelector(
                 self.selector(node.vector_selector), _positive(node.range)
             ),
             "SubqueryExpr": self.subquery,

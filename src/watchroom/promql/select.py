@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from watchroom.promql.frame import Context, Frame, stack
-from watchroom.promql.model import ABSENT, STALE_CELL, VALUE, Group, Labels
+from watchroom.promql.model import ABSENT, STALE_CELL, VALUE, Labels, SeriesGroup
 from watchroom.promql.windows import Windows
 
 if TYPE_CHECKING:
     from watchroom.promql.budget import Budget
     from watchroom.promql.model import Floats, Mask, Times
-    from watchroom.promql.syntax import At, Range, Selector
+    from watchroom.promql.syntax import At, RangeSelector, Selector
 
 
 class Cells(NamedTuple):
@@ -40,7 +40,9 @@ def moments(at: At, offset_ms: int, context: Context) -> Times:
     return context.steps.times() - offset_ms
 
 
-def _parts(group: Group, start_ms: int, end_ms: int) -> list[tuple[Group, list[int]]]:
+def _parts(
+    group: SeriesGroup, start_ms: int, end_ms: int
+) -> list[tuple[SeriesGroup, list[int]]]:
     """Return `group` cut to ``(start, end]``: rows without gaps, and those with.
 
     A series that came or went must not cost its family the way without masks.
@@ -49,17 +51,17 @@ def _parts(group: Group, start_ms: int, end_ms: int) -> list[tuple[Group, list[i
     times, values = group.timestamps[low:high], group.values[:, low:high]
     labels = group.labels
     if group.state is None:
-        return [(Group(labels, times, values), list(range(len(labels))))]
+        return [(SeriesGroup(labels, times, values), list(range(len(labels))))]
     state = group.state[:, low:high]
     broken = state.any(axis=1)
     if not broken.any():
-        return [(Group(labels, times, values), list(range(len(labels))))]
+        return [(SeriesGroup(labels, times, values), list(range(len(labels))))]
     made = []
     for mask in (~broken, broken):
         rows = np.flatnonzero(mask)
         if len(rows):
             whole = mask is not broken
-            part = Group(
+            part = SeriesGroup(
                 [labels[row] for row in rows.tolist()],
                 times,
                 values[rows],
@@ -69,7 +71,7 @@ def _parts(group: Group, start_ms: int, end_ms: int) -> list[tuple[Group, list[i
     return made
 
 
-def _latest(group: Group, at: Times) -> tuple[Mask, Floats, Times]:
+def _latest(group: SeriesGroup, at: Times) -> tuple[Mask, Floats, Times]:
     """Return validity, values and times (S, M) of the last sample up to `at` (M,)."""
     index = np.searchsorted(group.timestamps, at, side="right") - 1
     found = index >= 0
@@ -127,7 +129,7 @@ def instant(selector: Selector, context: Context, *, timed: bool = False) -> Cel
     return Cells(stack(frames, count), whens / 1000)
 
 
-def windows(node: Range, context: Context, *, each: bool) -> list[Windows]:
+def windows(node: RangeSelector, context: Context, *, each: bool) -> list[Windows]:
     """Return the samples of each series in ``(t - range, t]`` for every step.
 
     With `each` there is a window per step even where ``@`` makes them all the same.
@@ -148,7 +150,7 @@ def windows(node: Range, context: Context, *, each: bool) -> list[Windows]:
 
 
 def from_group(
-    group: Group,
+    group: SeriesGroup,
     at: Times,
     range_ms: int,
     context: Context,
@@ -165,7 +167,7 @@ def from_group(
 
 
 def _slices(
-    group: Group, at: Times, range_ms: int, nameless: Mask, budget: Budget
+    group: SeriesGroup, at: Times, range_ms: int, nameless: Mask, budget: Budget
 ) -> Windows:
     times = group.timestamps
     left = np.searchsorted(times, at - range_ms, side="right")

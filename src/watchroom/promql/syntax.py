@@ -41,7 +41,7 @@ class Selector(NamedTuple):
     at: At = None
 
 
-class Range(NamedTuple):
+class RangeSelector(NamedTuple):
     """The samples of the matching series over a time."""
 
     selector: Selector
@@ -101,14 +101,22 @@ class Negate(NamedTuple):
 
 
 Node: TypeAlias = (
-    Number | Text | Selector | Range | Subquery | Call | Aggregate | Binary | Negate
+    Number
+    | Text
+    | Selector
+    | RangeSelector
+    | Subquery
+    | Call
+    | Aggregate
+    | Binary
+    | Negate
 )
 
 
 def children(node: Node) -> Sequence[Node]:
     """Return the nodes directly below `node`."""
     match node:
-        case Range():
+        case RangeSelector():
             return (node.selector,)
         case Subquery() | Negate():
             return (node.inner,)

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from watchroom.formats.alertmanager import Alertmanager, Matcher
-    from watchroom.formats.manifest import Accelerated, Alert, Manifest
+    from watchroom.formats.manifest import Accelerated, Manifest, ManifestAlert
 
 _TIMES = ("mute_time_intervals", "active_time_intervals")
 _WAITS = ("group_wait", "group_interval", "repeat_interval")
 
 
-class Rule(NamedTuple):
+class LoadedRule(NamedTuple):
     """An alerting rule as built, as far as a server tells of it.
 
     Attributes:
@@ -39,7 +39,7 @@ class Rule(NamedTuple):
     labels: dict[str, str]
 
 
-def rule_of(built: Alert | Accelerated) -> Rule:
+def rule_of(built: ManifestAlert | Accelerated) -> LoadedRule:
     """Return a built rule, or the accelerated copy of one."""
     # A manifest does not repeat the labels of a copy: they are the rule's.
     labels = {
@@ -48,17 +48,17 @@ def rule_of(built: Alert | Accelerated) -> Rule:
         if hasattr(built, name)
     }
     name = getattr(built, "name", "") or getattr(built, "alert", "")
-    return Rule(name, built.expr, built.for_ or "0s", labels)
+    return LoadedRule(name, built.expr, built.for_ or "0s", labels)
 
 
-def rules_of(manifest: Manifest) -> list[Rule]:
+def rules_of(manifest: Manifest) -> list[LoadedRule]:
     """Return every alerting rule of a build."""
     alerts = [rule_of(each) for vital in manifest.vitals for each in vital.alerts]
     copies = [rule_of(one.accelerated) for one in manifest.drills if one.accelerated]
     return [*alerts, *copies]
 
 
-def difference(loaded: Sequence[Mapping[str, Any]], built: Rule) -> str:
+def difference(loaded: Sequence[Mapping[str, Any]], built: LoadedRule) -> str:
     """Return in what the rules of a name differ from the built one, or nothing.
 
     Several may have one name; the one that is nearest counts.
@@ -71,7 +71,7 @@ def difference(loaded: Sequence[Mapping[str, Any]], built: Rule) -> str:
     return ", ".join(found)
 
 
-def _differences(rule: Mapping[str, Any], built: Rule) -> list[str]:
+def _differences(rule: Mapping[str, Any], built: LoadedRule) -> list[str]:
     found = []
     if canonical(rule["query"]) != canonical(built.expr):
         found.append("another expression")

@@ -47,7 +47,7 @@ class Result(NamedTuple):
     of: str = ""
 
 
-class Record(NamedTuple):
+class ProofRecord(NamedTuple):
     """The last result of one thing.
 
     Attributes:
@@ -59,7 +59,7 @@ class Record(NamedTuple):
     passed_at: float | None
 
 
-Known = dict[tuple[str, str], Record]
+Known = dict[tuple[str, str], ProofRecord]
 
 
 class Records(Protocol):
@@ -114,7 +114,7 @@ class FileRecords:
             key = result.kind, result.name
             before = known[key].passed_at if key in known else None
             passed = result.at if result.state == PASSED else before
-            known[key] = Record(result, passed)
+            known[key] = ProofRecord(result, passed)
         text = json.dumps(
             [
                 {**record.result._asdict(), "passed_at": record.passed_at}
@@ -167,5 +167,5 @@ def _records(rows: Iterable[dict[str, Any]]) -> Known:
     for row in rows:
         known = {name: row[name] for name in Result._fields if name in row}
         result = Result(**known)
-        found[result.kind, result.name] = Record(result, row.get("passed_at"))
+        found[result.kind, result.name] = ProofRecord(result, row.get("passed_at"))
     return found

@@ -49,7 +49,7 @@ _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,199}")
 _BAD_JSON = (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError)
 
 
-class Row(NamedTuple):
+class SlotRow(NamedTuple):
     """One series of a file.
 
     Attributes:
@@ -94,8 +94,8 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
-        self.rows: list[Row] = []
-        self.drops: list[Row] = []
+        self.rows: list[SlotRow] = []
+        self.drops: list[SlotRow] = []
         self.definitions: list[Definition] = []
         self.damage = ""
         self._kinds: list[float] = []
@@ -227,11 +227,11 @@ class Reader:
                 made = _definition(*content)
                 place = self._place(at, 1)
                 self.definitions.append(made)
-                self.drops.append(Row(made, (), place))
+                self.drops.append(SlotRow(made, (), place))
             elif kind == SERIES:
                 of = self.definitions[content[0]]
                 values = tuple(map(text_of, content[1]))
-                row = Row(of, values, self._place(at, slots))
+                row = SlotRow(of, values, self._place(at, slots))
                 if slots != of.slots or len(row.values) != len(of.labels):
                     raise FormatError("a series does not fit its metric")
                 self.rows.append(row)
@@ -256,7 +256,7 @@ class Reader:
         return self._bases[segment] + word
 
     def read(self) -> tuple[float, ...]:
-        """Return all slots now, or as seen last; `Row.at` says which are whose."""
+        """Return all slots now, or as seen last; `SlotRow.at` says which are whose."""
         size = len(self._bases) * SEGMENT
         if not self.damage:
             parts = [

@@ -52,7 +52,7 @@ app = Celery("shop", set_as_current=False)
 notes = runs.directory(Path(tempfile.mkdtemp(dir=os.environ["NOTES"])), "shop")
 
 def watching(**entries):
-    table = celery_beat_table.Table(celery_beat_table.model(app), clock)
+    table = celery_beat_table.BeatTable(celery_beat_table.model(app), clock)
     entries = {name: {"task": "t", "schedule": one} for name, one in entries.items()}
     return Schedule(app, entries, notes, clock, table.read)
 

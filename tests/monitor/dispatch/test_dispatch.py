@@ -6,7 +6,7 @@ from __future__ import annotations
 from watchroom.formats import alertmanager
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
-from watchroom.monitor.dispatch.notification import DeliveryKey, Told
+from watchroom.monitor.dispatch.notification import DeliveryKey, NotificationLogEntry
 from watchroom.promql.model import labels_of
 
 CONFIG = """
@@ -120,7 +120,9 @@ def test_an_old_message_accepted_late_does_not_hide_the_newer_one():
 
 
 def test_after_a_restart_what_was_told_is_not_told_again():
-    told = {KEY: Told(frozenset([alert().fingerprint]), frozenset(), 1000)}
+    told = {
+        KEY: NotificationLogEntry(frozenset([alert().fingerprint]), frozenset(), 1000)
+    }
     d = Dispatcher(config(), told=told)
     d.receive([alert()], 5000)
     assert said(d, 5, 60) == []
@@ -129,7 +131,9 @@ def test_after_a_restart_what_was_told_is_not_told_again():
 
 
 def test_after_a_restart_what_is_open_is_not_made_twice():
-    open_ = {KEY: Told(frozenset([alert().fingerprint]), frozenset(), 1000)}
+    open_ = {
+        KEY: NotificationLogEntry(frozenset([alert().fingerprint]), frozenset(), 1000)
+    }
     d = Dispatcher(config(), open_=open_)
     d.receive([alert()], 5000)
     assert said(d, 5, 60) == []

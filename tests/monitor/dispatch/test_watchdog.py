@@ -7,7 +7,7 @@ import pytest
 from watchroom.errors import StoreError
 from watchroom.formats import alertmanager
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
-from watchroom.monitor.dispatch.policy import USUAL
+from watchroom.monitor.dispatch.policy import ROUTE_ONLY
 from watchroom.monitor.dispatch.watchdog import watchful
 
 RULES = """
@@ -39,7 +39,7 @@ class Watched:
         self.dispatcher = Dispatcher(alertmanager.load(ROUTES, "am.yml"))
         self.ahead = 0.0
         self.dispatcher.standing = watchful(
-            lambda *_: USUAL, self.rules.ages, lambda: self.ahead
+            lambda *_: ROUTE_ONLY, self.rules.ages, lambda: self.ahead
         )
         self.at = 0
 

@@ -21,7 +21,7 @@ from watchroom.formats import alertmanager
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
 from watchroom.monitor.dispatch.notification import DeliveryKey, Notification
-from watchroom.monitor.dispatch.policy import Standing
+from watchroom.monitor.dispatch.policy import Policy
 from watchroom.monitor.notify import webhook
 from watchroom.monitor.notify.ledger import Ledger
 from watchroom.monitor.notify.notifier import Notifier, Pace
@@ -50,7 +50,7 @@ def alert(name="A", *, ended=False):
     return Alert(pairs, (), now - 10, now if ended else None, now)
 
 
-class Desk:
+class Delivering:
     """A notifier over a state directory, as a process would have it."""
 
     def __init__(self, directory, loaded, pace=PACE):
@@ -107,17 +107,17 @@ def sent(entry):
 
 def test_a_page_is_sent_when_the_receiver_accepts_it(tmp_path, listener):
     async def story():
-        async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
-            desk.notifier.submit([alert()])
-            entry = await desk.until(
-                lambda e: sent(e) and not desk.notifier.stats()["", "queue"]
+        async with Delivering(tmp_path, config(f'url: "{listener.url()}"')) as actions:
+            actions.notifier.submit([alert()])
+            entry = await actions.until(
+                lambda e: sent(e) and not actions.notifier.stats()["", "queue"]
             )
             assert (entry.attempts, entry.http_status, entry.error) == (1, 200, "")
             assert entry.alertnames == ("A",)
             assert entry.latency_ms > 0
             assert entry.destination == f"http://127.0.0.1:{listener.port}/…"
-            assert desk.notifier.stats() == {("ops", "sent"): 1, ("", "queue"): 0}
-            (told,) = desk.ledger.told().values()
+            assert actions.notifier.stats() == {("ops", "sent"): 1, ("", "queue"): 0}
+            (told,) = actions.ledger.told().values()
             assert told.firing == {alert().fingerprint}
 
     asyncio.run(story())
@@ -138,14 +138,14 @@ def test_a_page_is_sent_when_the_receiver_accepts_it(tmp_path, listener):
 )
 def test_what_may_pass_is_tried_again_until_it_does(tmp_path, answers, error):
     async def story(listener):
-        async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
-            desk.notifier.submit([alert()])
-            entry = await desk.until(sent)
+        async with Delivering(tmp_path, config(f'url: "{listener.url()}"')) as actions:
+            actions.notifier.submit([alert()])
+            entry = await actions.until(sent)
             assert entry.attempts == len(answers) + 1
-            attempts = desk.ledger.attempts(entry.id)
+            attempts = actions.ledger.attempts(entry.id)
             assert [a.number for a in attempts] == list(range(1, len(answers) + 2))
             assert attempts[-2].error == error
-            assert desk.notifier.stats()["ops", "retried"] == len(answers)
+            assert actions.notifier.stats()["ops", "retried"] == len(answers)
 
     with listening(answers=answers) as listener:
         asyncio.run(story(listener))
@@ -156,9 +156,11 @@ def test_retry_after_is_obeyed(tmp_path):
     with listening(answers=[(429, {"Retry-After": "1"})]) as listener:
 
         async def story():
-            async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
-                desk.notifier.submit([alert()])
-                await desk.until(sent)
+            async with Delivering(
+                tmp_path, config(f'url: "{listener.url()}"')
+            ) as actions:
+                actions.notifier.submit([alert()])
+                await actions.until(sent)
 
         asyncio.run(story())
         first, second = (h.at for h in listener.heard)
@@ -169,17 +171,17 @@ def test_a_receiver_that_is_down_gets_its_page_when_it_is_back(tmp_path):
     port = free_port()
 
     async def story():
-        async with Desk(
+        async with Delivering(
             tmp_path, config(f'url: "http://127.0.0.1:{port}/secret-path"')
-        ) as desk:
-            desk.notifier.submit([alert()])
-            entry = await desk.until(lambda e: e.attempts >= 2)
+        ) as actions:
+            actions.notifier.submit([alert()])
+            entry = await actions.until(lambda e: e.attempts >= 2)
             assert (entry.state, entry.error) == ("open", "connection refused")
             assert entry.next_attempt_ms > entry.created_ms
-            assert desk.notifier.stats()["", "queue"] == 1
+            assert actions.notifier.stats()["", "queue"] == 1
             listener = Listener(port=port)
             try:
-                await desk.until(sent)
+                await actions.until(sent)
             finally:
                 listener.close()
 
@@ -190,10 +192,12 @@ def test_a_refusal_for_good_is_recorded_and_tried_anew_with_the_next_interval(tm
     with listening(answers=[404, 400]) as listener:
 
         async def story():
-            async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
-                desk.notifier.submit([alert()])
-                entry = await desk.until(sent)
-                entries = desk.ledger.recent()
+            async with Delivering(
+                tmp_path, config(f'url: "{listener.url()}"')
+            ) as actions:
+                actions.notifier.submit([alert()])
+                entry = await actions.until(sent)
+                entries = actions.ledger.recent()
                 assert [e.state for e in entries] == ["sent", "failed", "failed"]
                 assert [e.error for e in entries[1:]] == [
                     "answered 400",
@@ -201,7 +205,7 @@ def test_a_refusal_for_good_is_recorded_and_tried_anew_with_the_next_interval(tm
                 ]
                 assert [e.attempts for e in entries] == [1, 1, 1]
                 assert entry.id == entries[0].id
-                assert desk.notifier.stats()["ops", "failed"] == 2
+                assert actions.notifier.stats()["ops", "failed"] == 2
 
         asyncio.run(story())
 
@@ -210,9 +214,11 @@ def test_a_redirect_is_a_refusal(tmp_path):
     with listening(answers=[(302, {"Location": "http://127.0.0.1:1/x"})]) as listener:
 
         async def story():
-            async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
-                desk.notifier.submit([alert()])
-                entry = await desk.until(lambda e: e.state == "failed")
+            async with Delivering(
+                tmp_path, config(f'url: "{listener.url()}"')
+            ) as actions:
+                actions.notifier.submit([alert()])
+                entry = await actions.until(lambda e: e.state == "failed")
                 assert entry.http_status == 302
 
         asyncio.run(story())
@@ -224,10 +230,10 @@ def test_after_give_up_the_delivery_has_failed_and_the_next_one_starts(tmp_path)
         async def story():
             pace = PACE._replace(give_up=0.1, first=0.2, longest=0.2)
             loaded = config(f'url: "{listener.url()}"')
-            async with Desk(tmp_path, loaded, pace) as desk:
-                desk.notifier.submit([alert()])
-                await desk.until(sent)
-                assert {e.state for e in desk.ledger.recent()} == {"sent", "failed"}
+            async with Delivering(tmp_path, loaded, pace) as actions:
+                actions.notifier.submit([alert()])
+                await actions.until(sent)
+                assert {e.state for e in actions.ledger.recent()} == {"sent", "failed"}
 
         asyncio.run(story())
 
@@ -239,18 +245,18 @@ def test_secrets_are_read_at_every_send_and_stand_nowhere(tmp_path):
         hook = "url_file: hook, http_config: {authorization: {credentials_file: token}}"
 
         async def story():
-            async with Desk(tmp_path, config(hook)) as desk:
-                desk.notifier.submit([alert()])
-                entry = await desk.until(lambda e: e.state == "failed")
+            async with Delivering(tmp_path, config(hook)) as actions:
+                actions.notifier.submit([alert()])
+                entry = await actions.until(lambda e: e.state == "failed")
                 assert "URL" in entry.error
                 (tmp_path / "hook").unlink()
-                await desk.until(lambda e: "hook: No such file" in e.error)
+                await actions.until(lambda e: "hook: No such file" in e.error)
                 (tmp_path / "hook").write_text(
                     listener.url("/T0P-SECRET?key=abc") + "\n"
                 )
-                await desk.until(lambda e: "503" in e.error)
+                await actions.until(lambda e: "503" in e.error)
                 (tmp_path / "token").write_text("second-token\n")
-                entry = await desk.until(sent)
+                entry = await actions.until(sent)
                 assert entry.destination == f"http://127.0.0.1:{listener.port}/…"
 
         asyncio.run(story())
@@ -267,17 +273,17 @@ def test_secrets_are_read_at_every_send_and_stand_nowhere(tmp_path):
 
 def test_an_end_is_told_and_the_group_is_forgotten(tmp_path, listener):
     async def story():
-        async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
-            desk.notifier.submit([alert()])
-            await desk.until(sent)
-            desk.notifier.submit([alert(ended=True)])
-            await desk.until(lambda e: sent(e) and e.status == "resolved")
+        async with Delivering(tmp_path, config(f'url: "{listener.url()}"')) as actions:
+            actions.notifier.submit([alert()])
+            await actions.until(sent)
+            actions.notifier.submit([alert(ended=True)])
+            await actions.until(lambda e: sent(e) and e.status == "resolved")
             # The ledger knows a moment before the group does.
             for _ in range(500):
-                if desk.dispatcher.due_ms() is None:
+                if actions.dispatcher.due_ms() is None:
                     break
                 await asyncio.sleep(0.02)
-            assert desk.dispatcher.due_ms() is None
+            assert actions.dispatcher.due_ms() is None
 
     asyncio.run(story())
     assert [m["status"] for m in listener.messages()] == ["firing", "resolved"]
@@ -288,19 +294,19 @@ def test_newer_content_takes_the_place_of_a_page_that_nobody_accepts(tmp_path):
 
     async def story():
         loaded = config(f'url: "http://127.0.0.1:{port}/"')
-        async with Desk(tmp_path, loaded) as desk:
-            desk.notifier.submit([alert()])
-            await desk.until(lambda e: e.attempts >= 2)
-            desk.notifier.submit([alert(ended=True)])
-            await desk.until(lambda e: e.status == "resolved")
+        async with Delivering(tmp_path, loaded) as actions:
+            actions.notifier.submit([alert()])
+            await actions.until(lambda e: e.attempts >= 2)
+            actions.notifier.submit([alert(ended=True)])
+            await actions.until(lambda e: e.status == "resolved")
             listener = Listener(port=port)
             try:
-                await desk.until(sent)
+                await actions.until(sent)
             finally:
                 listener.close()
             assert [m["status"] for m in listener.messages()] == ["resolved"]
-            assert [e.state for e in desk.ledger.recent()] == ["sent", "superseded"]
-            assert desk.notifier.stats()["ops", "superseded"] == 1
+            assert [e.state for e in actions.ledger.recent()] == ["sent", "superseded"]
+            assert actions.notifier.stats()["ops", "superseded"] == 1
 
     asyncio.run(story())
 
@@ -310,13 +316,15 @@ def test_the_next_process_goes_on_with_what_is_open(tmp_path):
     loaded = config(f'url: "http://127.0.0.1:{port}/"')
 
     async def first():
-        async with Desk(tmp_path, loaded) as desk:
-            desk.notifier.submit([alert()])
-            await desk.until(lambda e: e.attempts >= 1)
+        async with Delivering(tmp_path, loaded) as actions:
+            actions.notifier.submit([alert()])
+            await actions.until(lambda e: e.attempts >= 1)
 
     async def second():
-        async with Desk(tmp_path, loaded) as desk:  # the alert itself is not submitted
-            entry = await desk.until(sent)
+        async with Delivering(
+            tmp_path, loaded
+        ) as actions:  # the alert itself is not submitted
+            entry = await actions.until(sent)
             assert entry.attempts >= 2
 
     asyncio.run(first())
@@ -330,22 +338,22 @@ def test_a_reload_keeps_pages_under_way_and_drops_those_without_a_receiver(tmp_p
     loaded = config(f'url: "http://127.0.0.1:{port}/"')
 
     async def story():
-        async with Desk(tmp_path, loaded) as desk:
-            desk.notifier.submit([alert()])
-            await desk.until(lambda e: e.attempts >= 1)
-            before = desk.ledger.recent()[0].id
-            await desk.notifier.reload(loaded, tmp_path)
-            entry = await desk.until(lambda e: e.attempts >= 3)
+        async with Delivering(tmp_path, loaded) as actions:
+            actions.notifier.submit([alert()])
+            await actions.until(lambda e: e.attempts >= 1)
+            before = actions.ledger.recent()[0].id
+            await actions.notifier.reload(loaded, tmp_path)
+            entry = await actions.until(lambda e: e.attempts >= 3)
             assert entry.id == before
             other = config(
                 f'url: "{listener.url()}"', ROUTE.replace("ops", "new"), "new"
             )
-            await desk.notifier.reload(other, tmp_path)
-            await desk.until(lambda e: sent(e) and e.key.receiver == "new")
-            old = next(e for e in desk.ledger.recent() if e.id == before)
+            await actions.notifier.reload(other, tmp_path)
+            await actions.until(lambda e: sent(e) and e.key.receiver == "new")
+            old = next(e for e in actions.ledger.recent() if e.id == before)
             assert old.state == "dropped"
             assert old.error.startswith("the receiver 'ops' is gone from the file")
-            assert desk.notifier.stats()["ops", "dropped"] == 1
+            assert actions.notifier.stats()["ops", "dropped"] == 1
 
     with listening() as listener:
         asyncio.run(story())
@@ -353,20 +361,20 @@ def test_a_reload_keeps_pages_under_way_and_drops_those_without_a_receiver(tmp_p
 
 def test_a_ledger_that_cannot_be_written_does_not_stop_a_page(tmp_path, listener):
     async def story():
-        async with Desk(tmp_path, config(f'url: "{listener.url()}"')) as desk:
+        async with Delivering(tmp_path, config(f'url: "{listener.url()}"')) as actions:
 
             def full(db):
                 (pages,) = db.execute("PRAGMA page_count").fetchone()
                 db.execute(f"PRAGMA max_page_count = {pages}")
 
-            desk.state.write(full).result()
+            actions.state.write(full).result()
             many = [alert(f"A{i}") for i in range(400)]
-            desk.notifier.submit(many)
+            actions.notifier.submit(many)
             end = time.monotonic() + 30
             # One that was slow to be answered comes twice.
             while len(groups()) < 400 and time.monotonic() < end:  # noqa: ASYNC110 - another thread's list
                 await asyncio.sleep(0.05)
-            assert desk.notifier.stats()["", "ledger_failed"] > 0
+            assert actions.notifier.stats()["", "ledger_failed"] > 0
 
     def groups():
         return {m["groupKey"] for m in listener.messages()}
@@ -380,19 +388,19 @@ def test_a_disk_that_hangs_delays_a_page_and_its_record_comes_later(tmp_path, li
 
     async def story():
         pace = Pace(ledger_timeout=0.2)
-        async with Desk(
+        async with Delivering(
             tmp_path, config(f'url: "{listener.url()}"'), pace=pace
-        ) as desk:
-            hung = desk.state.write(lambda _: release.wait(20))
-            desk.notifier.submit([alert("A")])
+        ) as actions:
+            hung = actions.state.write(lambda _: release.wait(20))
+            actions.notifier.submit([alert("A")])
             end = time.monotonic() + 30
             while not listener.heard and time.monotonic() < end:  # noqa: ASYNC110 - another thread's list
                 await asyncio.sleep(0.05)
             assert not hung.done()
             assert len(listener.heard) == 1
-            assert desk.ledger.recent() == []
+            assert actions.ledger.recent() == []
             release.set()
-            await desk.until(sent)
+            await actions.until(sent)
 
     try:
         asyncio.run(story())
@@ -406,17 +414,17 @@ def test_a_page_that_is_over_before_anybody_accepts_it_is_dropped_in_the_ledger(
     hook = f'url: "http://127.0.0.1:{free_port()}/", send_resolved: false'
 
     async def story():
-        async with Desk(tmp_path, config(hook)) as desk:
-            desk.notifier.submit([alert()])
-            await desk.until(lambda e: e.attempts >= 1)
-            desk.notifier.submit([alert(ended=True)])
-            entry = await desk.until(lambda e: e.state == "dropped")
+        async with Delivering(tmp_path, config(hook)) as actions:
+            actions.notifier.submit([alert()])
+            await actions.until(lambda e: e.attempts >= 1)
+            actions.notifier.submit([alert(ended=True)])
+            entry = await actions.until(lambda e: e.state == "dropped")
             assert (
                 "it was over or answered before the receiver accepted it" in entry.error
             )
             assert "connection refused" in entry.error
-            assert desk.dispatcher.due_ms() is None
-            assert desk.ledger.open() == {}
+            assert actions.dispatcher.due_ms() is None
+            assert actions.ledger.open() == {}
 
     asyncio.run(story())
 
@@ -431,9 +439,9 @@ receivers:
 """
 
 
-async def hears_of(desk, listener, within):
+async def hears_of(actions, listener, within):
     """Submit an alert for the pager and return whether it hears of it in time."""
-    desk.notifier.submit([alert("AppDown")])
+    actions.notifier.submit([alert("AppDown")])
     end = time.monotonic() + within
     while not listener.heard and time.monotonic() < end:  # noqa: ASYNC110 - another thread's list
         await asyncio.sleep(0.02)
@@ -444,11 +452,11 @@ def test_a_receiver_that_never_answers_delays_no_other(tmp_path, listener):
     async def story(hole):
         chat = f'webhook_configs: [{{url: "http://127.0.0.1:{hole.port}/"}}]'
         loaded = alertmanager.load(TWO % (chat, listener.url()), "am.yml")
-        async with Desk(tmp_path, loaded, Pace(timeout=30.0)) as desk:
-            desk.notifier.submit([alert(f"W{n}") for n in range(20)])
+        async with Delivering(tmp_path, loaded, Pace(timeout=30.0)) as actions:
+            actions.notifier.submit([alert(f"W{n}") for n in range(20)])
             while len(hole.taken) < Pace().at_once:  # noqa: ASYNC110 - another thread's list
                 await asyncio.sleep(0.02)
-            assert await hears_of(desk, listener, 10) == ["AppDown"]
+            assert await hears_of(actions, listener, 10) == ["AppDown"]
 
     with Hole() as hole:
         asyncio.run(story(hole))
@@ -463,21 +471,21 @@ def test_a_secret_on_a_disk_that_hangs_delays_no_other_and_counts_as_failing(
         chat = "slack_configs: [{api_url_file: slack}]"
         loaded = alertmanager.load(TWO % (chat, listener.url()), "am.yml")
         pace = PACE._replace(overdue=0.3)
-        async with Desk(tmp_path, loaded, pace) as desk:
+        async with Delivering(tmp_path, loaded, pace) as actions:
             try:
-                desk.notifier.submit([alert(f"W{n}") for n in range(20)])
-                assert await hears_of(desk, listener, 10) == ["AppDown"]
-                await desk.until(
-                    lambda _: all(e.attempts for e in desk.ledger.recent())
+                actions.notifier.submit([alert(f"W{n}") for n in range(20)])
+                assert await hears_of(actions, listener, 10) == ["AppDown"]
+                await actions.until(
+                    lambda _: all(e.attempts for e in actions.ledger.recent())
                 )
-                (*_, waits) = desk.ledger.recent()
-                (first, *_) = desk.ledger.attempts(waits.id)
+                (*_, waits) = actions.ledger.recent()
+                (first, *_) = actions.ledger.attempts(waits.id)
                 assert first.error == f"{tmp_path / 'slack'}: not read within 0.4 s"
                 # One thread at most waits for the disk, so names and files go on.
                 async with asyncio.timeout(10):
                     await asyncio.to_thread(time.time)
-                assert desk.notifier.notified()["chat", "slack[0]"][1] > 0
-                assert desk.notifier.notified()["pager", "webhook[0]"] == (1, 0)
+                assert actions.notifier.notified()["chat", "slack[0]"][1] > 0
+                assert actions.notifier.notified()["pager", "webhook[0]"] == (1, 0)
             finally:
                 os.close(os.open(tmp_path / "slack", os.O_WRONLY))
 
@@ -494,42 +502,42 @@ receivers:
 class Calls:
     """A desk whose on-call has Ben called, until somebody is on it."""
 
-    def __init__(self, desk):
-        self.desk = desk
-        self.standing = Standing(receivers=("ben",))
-        desk.dispatcher.standing = lambda *_: self.standing
-        desk.notifier.submit([alert()])
+    def __init__(self, actions):
+        self.actions = actions
+        self.standing = Policy(receivers=("ben",))
+        actions.dispatcher.standing = lambda *_: self.standing
+        actions.notifier.submit([alert()])
 
     def answered(self, *, quiet=True):
         self.standing = self.standing._replace(quiet=quiet)
-        self.desk.notifier.answered([alert().fingerprint])
+        self.actions.notifier.answered([alert().fingerprint])
 
     async def entry(self, true):
         """Wait until Ben's newest entry satisfies `true`, and return it."""
 
         def last():
-            found = (e for e in self.desk.ledger.recent() if e.key.receiver == "ben")
+            found = (e for e in self.actions.ledger.recent() if e.key.receiver == "ben")
             return next(found, None)
 
-        await self.desk.until(lambda _: last() and true(last()))
+        await self.actions.until(lambda _: last() and true(last()))
         return last()
 
 
 def test_who_may_have_taken_what_was_called_back_hears_of_the_end(tmp_path):
     async def story(ben):
         loaded = alertmanager.load(ROUTE + CALLED % ben.url(), "am.yml")
-        async with Desk(tmp_path, loaded) as desk:
-            calls = Calls(desk)
+        async with Delivering(tmp_path, loaded) as actions:
+            calls = Calls(actions)
             await calls.entry(lambda e: e.attempts >= 1)
             calls.answered()
             entry = await calls.entry(lambda e: e.state == "dropped")
             assert entry.error.startswith("it was over or answered before")
-            await desk.until(lambda _: desk.ledger.told())
+            await actions.until(lambda _: actions.ledger.told())
             heard = len(ben.heard)
             await asyncio.sleep(3 * 0.4)  # intervals of the group
             assert len(ben.heard) == heard, "somebody is on it"
             ben.answers.clear()
-            desk.notifier.submit([alert(ended=True)])
+            actions.notifier.submit([alert(ended=True)])
             await calls.entry(lambda e: sent(e) and e.status == "resolved")
 
     with listening(answers=[1.0] * 50) as ben:
@@ -539,8 +547,8 @@ def test_who_may_have_taken_what_was_called_back_hears_of_the_end(tmp_path):
 def test_a_message_waits_for_the_one_before_it_though_that_was_called_back(tmp_path):
     async def story(ben):
         loaded = alertmanager.load(ROUTE + CALLED % ben.url(), "am.yml")
-        async with Desk(tmp_path, loaded, PACE._replace(timeout=5.0)) as desk:
-            calls = Calls(desk)
+        async with Delivering(tmp_path, loaded, PACE._replace(timeout=5.0)) as actions:
+            calls = Calls(actions)
             for quiet in (True, False, True, False):
                 await asyncio.sleep(0.3)
                 calls.answered(quiet=quiet)
@@ -556,10 +564,12 @@ def test_what_waits_for_a_slot_counts_as_failing_before_it_was_tried(tmp_path):
     async def story(hole):
         loaded = config(f'url: "http://127.0.0.1:{hole.port}/"')
         pace = Pace(timeout=30.0, overdue=0.5, at_once=1)
-        async with Desk(tmp_path, loaded, pace) as desk:
-            desk.notifier.submit([alert("A"), alert("B")])
-            await desk.until(lambda _: desk.notifier.notified()["ops", "webhook[0]"][1])
-            assert desk.notifier.notified()["ops", "webhook[0]"] == (2, 2)
+        async with Delivering(tmp_path, loaded, pace) as actions:
+            actions.notifier.submit([alert("A"), alert("B")])
+            await actions.until(
+                lambda _: actions.notifier.notified()["ops", "webhook[0]"][1]
+            )
+            assert actions.notifier.notified()["ops", "webhook[0]"] == (2, 2)
 
     with Hole() as hole:
         asyncio.run(story(hole))
@@ -571,31 +581,33 @@ def test_a_text_that_cannot_be_made_stands_in_the_ledger_and_others_go_out(
     async def story():
         chat = 'slack_configs: [{api_url: "http://127.0.0.1:1/"}]'
         loaded = alertmanager.load(TWO % (chat, listener.url()), "am.yml")
-        async with Desk(tmp_path, loaded) as desk:
-            broken = desk.notifier._sender.integration(
+        async with Delivering(tmp_path, loaded) as actions:
+            broken = actions.notifier._sender.integration(
                 DeliveryKey("chat", "slack[0]", "")
             )
             broken.compose = None  # only a bug: a template's fault is in its message
-            desk.notifier.submit([alert("W")])
-            entry = await desk.until(lambda e: e.state == "failed")
+            actions.notifier.submit([alert("W")])
+            entry = await actions.until(lambda e: e.state == "failed")
             assert entry.error.startswith("its text could not be made")
             assert entry.attempts == 1
-            assert await hears_of(desk, listener, 10) == ["AppDown"]
+            assert await hears_of(actions, listener, 10) == ["AppDown"]
 
     asyncio.run(story())
 
 
 def test_an_end_that_comes_with_other_news_is_not_missed(tmp_path):
     async def story():
-        async with Desk(tmp_path, config('url: "http://127.0.0.1:1/"')) as desk:
+        async with Delivering(
+            tmp_path, config('url: "http://127.0.0.1:1/"')
+        ) as actions:
             await asyncio.sleep(0.05)  # until it waits
-            desk.notifier._wake.set()
-            desk.task.cancel()
-            done, _ = await asyncio.wait([desk.task], timeout=30)
+            actions.notifier._wake.set()
+            actions.task.cancel()
+            done, _ = await asyncio.wait([actions.task], timeout=30)
             assert done
             for turns in range(5):
                 written = concurrent.futures.Future()
-                waits = asyncio.create_task(desk.notifier._written(written))
+                waits = asyncio.create_task(actions.notifier._written(written))
                 await asyncio.sleep(0)
                 written.set_result(1)
                 for _ in range(turns):
@@ -615,13 +627,13 @@ def test_a_start_with_another_file_drops_what_is_open_for_receivers_that_are_gon
     other = config('url: "http://127.0.0.1:1/"', ROUTE.replace("ops", "new"), "new")
 
     async def first():
-        async with Desk(tmp_path, loaded) as desk:
-            desk.notifier.submit([alert()])
-            await desk.until(lambda e: e.attempts >= 1)
+        async with Delivering(tmp_path, loaded) as actions:
+            actions.notifier.submit([alert()])
+            await actions.until(lambda e: e.attempts >= 1)
 
     async def second():
-        async with Desk(tmp_path, other) as desk:
-            entry = await desk.until(lambda e: e.state == "dropped")
+        async with Delivering(tmp_path, other) as actions:
+            entry = await actions.until(lambda e: e.state == "dropped")
             assert "'ops' is gone" in entry.error
 
     asyncio.run(first())

@@ -12,7 +12,7 @@ from tests.support.receivers import MailServer, PagerDuty, Slack, serving
 from tests.support.servers import eventually, get_json, post_json, running
 from tests.support.watched import Files, Monitor
 
-from watchroom.derive.site import Receiver
+from watchroom.derive.site import SiteReceiver
 
 URL = "http://watch.example/x"
 
@@ -28,15 +28,15 @@ class Side:
         mail = {"to": ("ann@example.com",), "sender": "watch@example.com"}
         made = planned(
             receivers=(
-                Receiver("chat", kind="slack", secret="slack", channel="#alerts"),
-                Receiver(
+                SiteReceiver("chat", kind="slack", secret="slack", channel="#alerts"),
+                SiteReceiver(
                     "pager",
                     kind="pagerduty",
                     secret="key",
                     url=self.pagerduty.url,
                     severities=("critical",),
                 ),
-                Receiver(
+                SiteReceiver(
                     "mail",
                     kind="email",
                     smarthost=self.mail.address,

@@ -77,11 +77,11 @@ class Night:
             self.oncall.contacts = contacts.load(CONTACTS, "contacts.yml", names)
         self.dispatcher.standing = self.oncall.standing
         self.dispatcher.ended = self.oncall.receive
-        self.oncall.by_hand.submit = self.news
+        self.oncall.manual.submit = self.news
         self.renew()
 
     def renew(self):
-        self.oncall.by_hand.renew({"environment": "staging"})
+        self.oncall.manual.renew({"environment": "staging"})
 
     def news(self, alerts):
         self.dispatcher.receive(alerts, self.ms)
@@ -139,14 +139,14 @@ class Night:
     def recovers(self, *alerts):
         """Let alerts end with their series there."""
         said = self.says(*[a._replace(ends_at_ms=self.ms) for a in alerts])
-        for incident in self.oncall.book.unjudged():
+        for incident in self.oncall.incidents.unjudged():
             gone = dict.fromkeys(incident.alerts, False)
-            self.oncall.book.judge(incident.id, gone, self.ms)
+            self.oncall.incidents.judge(incident.id, gone, self.ms)
         return said
 
     def only(self):
         """Return the one open incident."""
-        (found,) = self.oncall.book.open()
+        (found,) = self.oncall.incidents.open()
         return found
 
     def timeline(self, number=1):

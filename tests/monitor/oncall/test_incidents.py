@@ -14,7 +14,7 @@ from watchroom.monitor.dispatch.policy import Place
 from watchroom.monitor.oncall import incidents as books
 from watchroom.monitor.oncall.actions import BadActError
 from watchroom.monitor.oncall.incident import RefusedStepError
-from watchroom.monitor.oncall.incidents import Book
+from watchroom.monitor.oncall.incidents import Incidents
 from watchroom.monitor.oncall.records import KEPT_INCIDENTS, Records
 from watchroom.monitor.routing.silences import Silence
 from watchroom.monitor.state.database import StateDB
@@ -31,7 +31,7 @@ def test_a_group_has_one_open_incident_however_many_alerts_and_receivers(night):
     assert incident.title == "HighErrorRate it is"
     assert len(incident.alerts) == 2
     night.says(night.alert("HighLatency"))
-    assert len(night.oncall.book.open()) == 2
+    assert len(night.oncall.incidents.open()) == 2
 
 
 def test_drills_and_what_is_for_the_record_open_none(night):
@@ -40,7 +40,7 @@ def test_drills_and_what_is_for_the_record_open_none(night):
         night.alert("Watchdog", severity="none"),
         night.alert("Info", severity="info"),
     )
-    assert night.oncall.book.open() == []
+    assert night.oncall.incidents.open() == []
 
 
 def test_the_priority_is_the_worst_of_the_alerts_until_somebody_changes_it(night):
@@ -48,22 +48,22 @@ def test_the_priority_is_the_worst_of_the_alerts_until_somebody_changes_it(night
     assert night.only().priority == "P2"
     night.says(night.alert(priority="P1", route="b"))
     assert night.only().priority == "P1"
-    night.oncall.desk.prioritise(1, "anna", "P3")
+    night.oncall.actions.prioritise(1, "anna", "P3")
     night.says(night.alert(priority="P1", route="c"))
     assert (night.only().priority, night.only().priority_by) == ("P3", "Anna")
 
 
 def test_what_was_answered_asks_again_when_it_becomes_a_p1_or_was_mitigated(night):
     night.says(night.alert(priority="P2", route="a"))
-    night.oncall.desk.acknowledge(1, "anna", "looking")
+    night.oncall.actions.acknowledge(1, "anna", "looking")
     night.says(night.alert(priority="P2", route="b"))
     assert night.only().state == "acknowledged", "no worse than what she answered"
     night.says(night.alert(priority="P1", route="c"))
     found = night.only()
     assert (found.state, found.acknowledged_by) == ("firing", "")
     assert found.unanswered_ms == night.ms
-    night.oncall.desk.acknowledge(1, "Ben", "now me")
-    night.oncall.desk.mitigate(1, "Ben", "rolled back")
+    night.oncall.actions.acknowledge(1, "Ben", "now me")
+    night.oncall.actions.mitigate(1, "Ben", "rolled back")
     night.says(night.alert(priority="P1", route="d"))
     assert night.only().state == "firing"
 
@@ -71,20 +71,20 @@ def test_what_was_answered_asks_again_when_it_becomes_a_p1_or_was_mitigated(nigh
 def test_every_state_and_who_did_what_when_stays_in_the_timeline(night):
     alert = night.alert()
     night.says(alert)
-    desk = night.oncall.desk
-    desk.acknowledge(1, "anna", "looking")
+    actions = night.oncall.actions
+    actions.acknowledge(1, "anna", "looking")
     with pytest.raises(RefusedStepError, match="already acknowledged by Anna"):
-        desk.acknowledge(1, "Ben", "me too")
-    desk.note(1, "Ben", "the payment provider answers 500")
-    desk.mitigate(1, "Anna", "rolled back")
+        actions.acknowledge(1, "Ben", "me too")
+    actions.note(1, "Ben", "the payment provider answers 500")
+    actions.mitigate(1, "Anna", "rolled back")
     with pytest.raises(RefusedStepError, match="HighErrorRate still fires"):
-        desk.resolve(1, "Anna", "done")
+        actions.resolve(1, "Anna", "done")
     with pytest.raises(RefusedStepError, match="cannot become reviewed"):
-        desk.review(1, "Anna", "too early")
+        actions.review(1, "Anna", "too early")
     night.ms += MINUTE
     night.recovers(alert)
-    assert night.oncall.book.get(1).state == "resolved"
-    desk.review(1, "Sue", "the runbook names the provider now")
+    assert night.oncall.incidents.get(1).state == "resolved"
+    actions.review(1, "Sue", "the runbook names the provider now")
     told = [(e.source, e.kind, e.author) for e in night.timeline()]
     assert told == [
         ("alert", "firing", ""),
@@ -101,11 +101,11 @@ def test_every_state_and_who_did_what_when_stays_in_the_timeline(night):
 def test_only_contacts_act_and_they_give_a_reason(night):
     night.says(night.alert())
     with pytest.raises(BadActError, match=r"nobody is called 'Eve'.*Anna, Ben, Sue"):
-        night.oncall.desk.acknowledge(1, "Eve", "x")
+        night.oncall.actions.acknowledge(1, "Eve", "x")
     with pytest.raises(BadActError, match="a reason is missing"):
-        night.oncall.desk.acknowledge(1, "Anna", "  ")
+        night.oncall.actions.acknowledge(1, "Anna", "  ")
     with pytest.raises(KeyError):
-        night.oncall.desk.acknowledge(7, "Anna", "x")
+        night.oncall.actions.acknowledge(7, "Anna", "x")
     assert night.only().state == "firing"
 
 
@@ -115,24 +115,24 @@ def test_a_vanished_series_ends_no_incident(night):
     night.ms += MINUTE
     night.says(alert._replace(ends_at_ms=night.ms))
     (name,) = night.only().alerts
-    night.oncall.book.judge(1, {name: True}, night.ms)
+    night.oncall.incidents.judge(1, {name: True}, night.ms)
     assert night.only().state == "firing"
     assert "recovery can't be confirmed" in night.timeline()[-1].text
-    night.oncall.book.judge(1, {name: True}, night.ms + 1)
+    night.oncall.incidents.judge(1, {name: True}, night.ms + 1)
     assert len(night.timeline()) == 3, "said once"
     night.restart()
-    assert [one.id for one in night.oncall.book.unjudged()] == [1]
-    night.oncall.book.judge(1, {name: False}, night.ms + 2)
-    assert night.oncall.book.open() == []
+    assert [one.id for one in night.oncall.incidents.unjudged()] == [1]
+    night.oncall.incidents.judge(1, {name: False}, night.ms + 2)
+    assert night.oncall.incidents.open() == []
 
 
 def test_somebody_may_close_what_only_lost_its_series(night):
     alert = night.alert()
     night.says(alert)
     night.says(alert._replace(ends_at_ms=night.ms))
-    night.oncall.book.judge(1, dict.fromkeys(night.only().alerts, True), night.ms)
-    night.oncall.desk.resolve(1, "Anna", "the database was moved on purpose")
-    assert night.oncall.book.open() == []
+    night.oncall.incidents.judge(1, dict.fromkeys(night.only().alerts, True), night.ms)
+    night.oncall.actions.resolve(1, "Anna", "the database was moved on purpose")
+    assert night.oncall.incidents.open() == []
 
 
 def test_a_flapping_group_continues_its_incident_and_has_to_be_answered_again(night):
@@ -140,11 +140,11 @@ def test_a_flapping_group_continues_its_incident_and_has_to_be_answered_again(ni
         alert = night.alert()
         night.says(alert)
         assert night.only().state == "firing"
-        night.oncall.desk.acknowledge(1, "Anna", "again")
+        night.oncall.actions.acknowledge(1, "Anna", "again")
         night.ms += MINUTE
         night.recovers(alert)
         night.ms += MINUTE
-    incident = night.oncall.book.get(1)
+    incident = night.oncall.incidents.get(1)
     assert (incident.id, incident.times) == (1, 20)
     night.ms += books.REOPEN_MS
     night.says(night.alert())
@@ -154,15 +154,15 @@ def test_a_flapping_group_continues_its_incident_and_has_to_be_answered_again(ni
 
 def test_incidents_survive_a_kill_as_they_were(night):
     night.says(night.alert(), night.alert("HighLatency"))
-    night.oncall.desk.acknowledge(1, "Anna", "on it")
+    night.oncall.actions.acknowledge(1, "Anna", "on it")
     night.timeline()
-    before = night.oncall.book.open()
+    before = night.oncall.incidents.open()
     night.restart()
-    assert night.oncall.book.open() == before
+    assert night.oncall.incidents.open() == before
     night.says(night.alert(), night.alert("HighLatency"))
-    assert night.oncall.book.open() == before, "what fires on opens nothing new"
+    assert night.oncall.incidents.open() == before, "what fires on opens nothing new"
     night.says(night.alert("Third"))
-    assert [one.id for one in night.oncall.book.open()] == [2, 3, 1]
+    assert [one.id for one in night.oncall.incidents.open()] == [2, 3, 1]
 
 
 def test_an_alert_that_is_muted_opens_none_until_it_is_heard(night):
@@ -171,7 +171,7 @@ def test_an_alert_that_is_muted_opens_none_until_it_is_heard(night):
     asked = Silence("", matchers, night.ms, end, night.ms, "Anna", "known")
     night.silences.put(asked, night.ms)
     night.oncall.receive([night.alert()], night.ms)
-    assert night.oncall.book.open() == []
+    assert night.oncall.incidents.open() == []
     night.ms = end + 1
     night.oncall.receive([night.alert()], night.ms)
     assert night.only().id == 1
@@ -197,9 +197,9 @@ def test_what_ends_while_its_page_is_put_together_stays_ended(night):
         night.oncall.receive(alerts, night.ms)
     texts = [dict(a.annotations) for p in pages for a in night.oncall.dressed(p).alerts]
     assert all("incident_url" in one for one in texts), "the first page leads there"
-    for one in night.oncall.book.unjudged():
-        night.oncall.book.judge(one.id, dict.fromkeys(one.alerts, False), night.ms)
-    assert night.oncall.book.open() == []
+    for one in night.oncall.incidents.unjudged():
+        night.oncall.incidents.judge(one.id, dict.fromkeys(one.alerts, False), night.ms)
+    assert night.oncall.incidents.open() == []
     assert "fires again" not in str(night.timeline(1) + night.timeline(2))
 
 
@@ -214,9 +214,9 @@ def posted(night, name="BackupFailed"):
 
 def judged(night):
     """Look as the monitor does, with nothing to be found of alerts from outside."""
-    night.oncall.book.end_unheard(night.ms)
-    for one in night.oncall.book.unjudged():
-        night.oncall.book.judge(one.id, dict.fromkeys(one.alerts, False), night.ms)
+    night.oncall.incidents.end_unheard(night.ms)
+    for one in night.oncall.incidents.unjudged():
+        night.oncall.incidents.judge(one.id, dict.fromkeys(one.alerts, False), night.ms)
 
 
 def test_the_incident_of_an_alert_that_timed_out_resolves_and_opens_again(night):
@@ -228,7 +228,7 @@ def test_the_incident_of_an_alert_that_timed_out_resolves_and_opens_again(night)
     assert night.only().state == "firing"
     night.goes_on(2 * MINUTE)
     judged(night)
-    assert night.oncall.book.get(1).state == "resolved"
+    assert night.oncall.incidents.get(1).state == "resolved"
     assert [one.kind for one in night.timeline()[-2:]] == ["ended", "resolved"]
     assert posted(night)
     assert (night.only().id, night.only().times) == (1, 2)
@@ -236,10 +236,10 @@ def test_the_incident_of_an_alert_that_timed_out_resolves_and_opens_again(night)
 
 def test_what_timed_out_while_it_was_silenced_is_over_as_well(night):
     posted(night)
-    night.oncall.desk.silence(1, "Anna", "known", 3600)
+    night.oncall.actions.silence(1, "Anna", "known", 3600)
     night.goes_on(6 * MINUTE)
     judged(night)
-    assert night.oncall.book.open() == []
+    assert night.oncall.incidents.open() == []
 
 
 def test_what_nobody_speaks_of_after_a_restart_is_over(night):
@@ -249,7 +249,7 @@ def test_what_nobody_speaks_of_after_a_restart_is_over(night):
     night.restart()
     night.says(night.alert())
     judged(night)
-    assert len(night.oncall.book.open()) == 2, "senders have time to say so again"
+    assert len(night.oncall.incidents.open()) == 2, "senders have time to say so again"
     night.goes_on(6 * MINUTE)
     judged(night)
     assert night.only().names == ["HighErrorRate"]
@@ -261,13 +261,13 @@ def test_a_timeline_is_bounded_and_people_have_room_left_in_it(night, monkeypatc
     for n in range(9):
         night.says(night.alert(route=str(n)))
     assert night.only().dropped == 5  # nine alerts, and who was called first
-    night.oncall.desk.note(1, "Anna", "one")
-    night.oncall.desk.note(1, "Anna", "two")
+    night.oncall.actions.note(1, "Anna", "one")
+    night.oncall.actions.note(1, "Anna", "two")
     with pytest.raises(RefusedStepError, match="full"):
-        night.oncall.desk.note(1, "Anna", "three")
+        night.oncall.actions.note(1, "Anna", "three")
     assert len(night.timeline()) == 7
     assert night.oncall.stats()["events_dropped_total"] == 5
-    night.oncall.desk.acknowledge(1, "Anna", "an answer is never refused for that")
+    night.oncall.actions.acknowledge(1, "Anna", "an answer is never refused for that")
     assert night.timeline()[-1].kind == "acknowledged"
 
 
@@ -285,7 +285,7 @@ def test_a_disk_that_hangs_under_a_note_on_an_old_incident_keeps_no_page(night):
     reader = night.state._reader  # SQLite itself waits, in the middle of a read
     reader.set_progress_handler(lambda: not release.wait(60), 1)
     with ThreadPoolExecutor(2) as threads:
-        note = threads.submit(night.oncall.desk.note, 77, "Anna", "x")
+        note = threads.submit(night.oncall.actions.note, 77, "Anna", "x")
         until(night.state._reading.locked, what="it reads")
         page = threads.submit(night.says, night.alert())
         try:
@@ -305,8 +305,8 @@ def test_acts_on_an_old_incident_go_on_from_one_another(night):
     hangs = threading.Event()
     night.state.write(lambda _: hangs.wait(60))  # nothing of it can be read back yet
     try:
-        night.oncall.desk.review(1, "Sue", "the runbook was changed")
-        night.oncall.desk.note(1, "Ben", "thank you")
+        night.oncall.actions.review(1, "Sue", "the runbook was changed")
+        night.oncall.actions.note(1, "Ben", "thank you")
     finally:
         hangs.set()
     kinds = [one.kind for one in night.timeline()]
@@ -319,7 +319,7 @@ def test_open_incidents_are_bounded_and_counted(night, monkeypatch):
     monkeypatch.setattr(books, "MOST_OPEN", 3)  # not 500 incidents
     said = night.says(*[night.alert(f"A{n}") for n in range(5)])
     assert len(said) == 10, "all are told of, to the pager and the chat"
-    assert len(night.oncall.book.open()) == 3
+    assert len(night.oncall.incidents.open()) == 3
     assert night.oncall.stats()["not_opened_total"] >= 2
 
 
@@ -339,10 +339,10 @@ def test_old_incidents_are_forgotten_and_counted(night, monkeypatch):
 
 
 def test_an_incident_made_by_hand_waits_for_somebody_to_end_it(night):
-    night.oncall.desk.open("the office has no power", "P2", "Sue")
+    night.oncall.actions.open("the office has no power", "P2", "Sue")
     assert (night.only().title, night.only().by) == ("the office has no power", "Sue")
-    night.oncall.desk.resolve(1, "Sue", "it has again")
-    assert night.oncall.book.open() == []
+    night.oncall.actions.resolve(1, "Sue", "it has again")
+    assert night.oncall.incidents.open() == []
 
 
 def test_routing_is_asked_once_for_all_that_is_new(tmp_path):
@@ -353,7 +353,7 @@ def test_routing_is_asked_once_for_all_that_is_new(tmp_path):
         return [Place((("alertname", "A"),), muted=True) for _ in alerts]
 
     with StateDB(tmp_path) as state:
-        book = Book(
+        incidents = Incidents(
             Records(state),
             places=places,
             began=lambda _: None,
@@ -364,8 +364,8 @@ def test_routing_is_asked_once_for_all_that_is_new(tmp_path):
             Alert(labels_of({"alertname": "A", "n": f"{n}"}), (), 0, None, 0, "")
             for n in range(1000)
         ]
-        book.receive(storm, 1000)
-        assert book.open() == []
+        incidents.receive(storm, 1000)
+        assert incidents.open() == []
     assert asked == [1000]
 
 
@@ -376,17 +376,17 @@ def test_what_has_no_room_in_an_incident_keeps_it_open_and_leads_to_it(night):
     night.ms += MINUTE
     ((_, page), *_) = night.says(*many, beyond)
     assert all("incident_url" in dict(one.annotations) for one in page.alerts)
-    dropped = night.oncall.book.stats()["events_dropped_total"]
+    dropped = night.oncall.incidents.stats()["events_dropped_total"]
     night.says(beyond)
-    assert night.oncall.book.stats()["events_dropped_total"] == dropped, "once"
+    assert night.oncall.incidents.stats()["events_dropped_total"] == dropped, "once"
     night.ms += MINUTE
     night.recovers(*many)
     assert night.only().state == "firing", "one still fires"
     with pytest.raises(RefusedStepError, match="still fire"):
-        night.oncall.desk.resolve(1, "Anna", "it is over")
+        night.oncall.actions.resolve(1, "Anna", "it is over")
     night.ms += MINUTE
     night.recovers(beyond)
-    assert night.oncall.book.get(1).state == "resolved"
+    assert night.oncall.incidents.get(1).state == "resolved"
 
 
 def test_an_incident_has_the_title_of_what_was_paged_for_it(night):

@@ -108,9 +108,9 @@ class Watch(Night):
                     ]
                 )
             self.dispatcher.settle(note, accepted=True, now_ms=ms)
-        for one in self.oncall.book.open() if self.sent else ():
+        for one in self.oncall.incidents.open() if self.sent else ():
             if one.state == "firing":  # what is said from now on is no mere repeat
-                self.oncall.desk.acknowledge(one.id, "Anna", "on it")
+                self.oncall.actions.acknowledge(one.id, "Anna", "on it")
 
     def pages(self):
         """Return the alert names of each message that wakes somebody."""
@@ -142,7 +142,7 @@ def test_one_fault_is_one_page_and_one_incident(watch, fault):
     watch.shop.broken = {fault}
     # A certificate that has expired is known for 15 minutes before its own rule fires.
     watch.passes(17 if fault == "certificate" else 8)
-    (incident,) = watch.oncall.book.open()
+    (incident,) = watch.oncall.incidents.open()
     print(fault, watch.pages(), incident.title, incident.names)
     assert len(watch.pages()) == (fault not in WARNED)
     assert set(incident.names) >= SYMPTOMS[fault]
@@ -168,4 +168,4 @@ def test_another_fault_long_after_the_first_pages_while_that_goes_on(watch):
     watch.shop.broken = {"certificate", "worker"}
     watch.passes(4)
     assert watch.pages() == [{"SiteDown"}, {"CeleryWorkersDown"}]
-    assert len(watch.oncall.book.open()) == 2
+    assert len(watch.oncall.incidents.open()) == 2

@@ -56,8 +56,8 @@ class Looking:
         asyncio.run(story())
 
     def states(self):
-        book = self.night.oncall.book
-        return [book.get(number).state for number in (1, 2)]
+        incidents = self.night.oncall.incidents
+        return [incidents.get(number).state for number in (1, 2)]
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_what_cannot_be_found_out_keeps_only_its_own_incident_open(looking):
 def test_an_outage_nobody_could_judge_to_be_over_does_not_answer_for_the_next(night):
     alert = night.alert()
     night.says(alert)
-    night.oncall.desk.acknowledge(1, "Anna", "on it")
+    night.oncall.actions.acknowledge(1, "Anna", "on it")
     night.says(alert._replace(ends_at_ms=night.ms))
     night.goes_on(180 * MINUTE)
     night.says(night.alert())

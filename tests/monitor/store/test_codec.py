@@ -114,7 +114,7 @@ def test_a_write_ahead_row_needs_the_row_before_unless_it_is_whole():
     values = np.array([2.0, np.inf, -0.0])
     ids = np.array([7, 9, 11])
     states = np.array([VALUE, STALE_CELL, ABSENT], np.uint8)
-    made = journal.Row(5, False, False, ids[2:], values, states)
+    made = journal.JournalRow(5, False, False, ids[2:], values, states)
     body = journal.encode(made, before)
     found = journal.decode(body, before)
     assert found.at_ms == 5
@@ -123,7 +123,7 @@ def test_a_write_ahead_row_needs_the_row_before_unless_it_is_whole():
     assert found.values.tobytes() == values.tobytes()
     with pytest.raises(CorruptError, match="before"):
         journal.decode(body, None)
-    whole = journal.Row(6, True, True, ids, values, None)
+    whole = journal.JournalRow(6, True, True, ids, values, None)
     found = journal.decode(journal.encode(whole, before), None)
     assert found.start
     assert found.whole

@@ -19,7 +19,7 @@ from watchroom.formats.checklist import ITEMS
 from watchroom.prove.checklist import run
 from watchroom.prove.checklist.run import PROBES, Checked
 from watchroom.prove.checklist.world import Finding, Given
-from watchroom.prove.drills.batch import Outcome
+from watchroom.prove.drills.batch import BatchOutcome
 from watchroom.prove.drills.drill import Ran, Verdict
 from watchroom.prove.drills.results import of_drills
 from watchroom.prove.loaded import rules_of
@@ -476,13 +476,13 @@ class TestPeople:
     def test_a_refusal_stands_beside_what_others_took(self, world):
         built = world().built
         told = [
-            reach.Answer("ops", accepted=True, detail="there"),
-            reach.Answer("chat", accepted=False, detail="404"),
-            reach.Answer("chat", accepted=True, detail="later"),
+            reach.ReceiverAnswer("ops", accepted=True, detail="there"),
+            reach.ReceiverAnswer("chat", accepted=False, detail="404"),
+            reach.ReceiverAnswer("chat", accepted=True, detail="later"),
         ]
         ran = Ran("A", "0s", "")
         verdict = Verdict("A", "n", [], "told", "", 1.0, ran, ["ops", "chat"], told)
-        results = of_drills(built, Outcome([verdict], []))
+        results = of_drills(built, BatchOutcome([verdict], []))
         states = {r.name: (r.state, r.detail) for r in results if r.kind == "receiver"}
         assert states == {"ops": (GREEN, "there"), "chat": (RED, "404")}
 

@@ -15,7 +15,7 @@ from watchroom.formats import alertmanager
 from watchroom.prove.receivers import reach, send
 
 SECRET = "s3cr3t-0f-ours"
-NOTE = send.Note(
+NOTE = send.DrillNote(
     "HighErrorRate",
     "[DRILL] HighErrorRate: a test of the road to you, nothing is wrong",
     "Sent by `watchroom drill HighErrorRate`, drill ab12.",

@@ -110,8 +110,8 @@ def _plan(found: project.Project, inputs: Inputs) -> Plan:
     return made
 
 
-def _told(one: conf.Receiver) -> sites.Receiver:
-    return sites.Receiver(
+def _told(one: conf.Receiver) -> sites.SiteReceiver:
+    return sites.SiteReceiver(
         name=one.name,
         url=one.url or "",
         secret=one.secret or "",

@@ -20,7 +20,7 @@ from watchroom.formats import alertmanager as alertmanager_file
 from watchroom.formats import manifest as manifest_file
 from watchroom.formats.reading import text_of
 from watchroom.prove.chain import View, real_pages
-from watchroom.prove.drills.batch import Batch, Outcome
+from watchroom.prove.drills.batch import Batch, BatchOutcome
 from watchroom.prove.drills.drill import Built, DrillRun, How
 from watchroom.prove.drills.results import of_answers, of_drills
 from watchroom.prove.drills.wake import WakeRun, alert_for, person
@@ -203,7 +203,7 @@ def _say_windows(console: Console, built: Built) -> None:
 
 def _each(
     console: Console, chain: Chain, built: Built, how: How, alerts: Sequence[str]
-) -> Outcome:
+) -> BatchOutcome:
     verdicts = []
     for alert in alerts:
         with drill_screen.One(console, chain.prometheus) as screen:
@@ -213,12 +213,12 @@ def _each(
             screen.announce(alert, run.ran)
             verdicts.append(run.run())
         screen.conclude(verdicts[-1])
-    return Outcome(verdicts, [])
+    return BatchOutcome(verdicts, [])
 
 
 def _all(
     console: Console, chain: Chain, built: Built, how: How, alerts: Sequence[str]
-) -> Outcome:
+) -> BatchOutcome:
     with drill_screen.Many(console, chain.prometheus, len(alerts)) as screen:
         return Batch(chain, built, how, screen).run(alerts)
 

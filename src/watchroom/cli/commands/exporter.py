@@ -30,7 +30,7 @@ from watchroom.exporter.probe.health import AppHealth, address
 from watchroom.exporter.probe.site import Sites
 from watchroom.exporter.processes.merge import Merger
 from watchroom.exporter.processes.roll import roll
-from watchroom.exporter.server import Server, Services
+from watchroom.exporter.server import ExporterServices, Server
 from watchroom.exporter.sources import Sources
 from watchroom.exporter.token import Token, refuse_open
 from watchroom.listen import Listen, parse_listen
@@ -137,14 +137,16 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
     )
     app = merger if scope.local else None
 
-    def services(refused: Callable[[], int]) -> Services:
+    def services(refused: Callable[[], int]) -> ExporterServices:
         drills = Drills(time.monotonic, time.time)
         scrape = Scrape(app, sources, drills, faults, refused)
 
         def seen() -> dict[str, Any]:
             return {**roll(directory, settings), "mixed": merger.mixed()}
 
-        return Services(scrape, Sites(settings.sites), drills, faults, token, seen)
+        return ExporterServices(
+            scrape, Sites(settings.sites), drills, faults, token, seen
+        )
 
     try:
         server = Server(listen, services)

@@ -44,7 +44,7 @@ def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
     entries, table = celery_app.schedule(app), None
     try:
         if (model := celery_beat_table.model(app)) is not None:
-            table = celery_beat_table.Table(model)
+            table = celery_beat_table.BeatTable(model)
     except Exception as error:  # noqa: BLE001 - the project's own code
         broken("beat's scheduler", f"does not import: {type(error).__name__}: {error}")
     why = celery_app.unseen(app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from watchroom.exporter.collect.celery_schedule import Entry, Rows
+from watchroom.exporter.collect.celery_schedule import Rows, ScheduleEntry
 from watchroom.exporter.collect.connection import reading
 from watchroom.runtime import runs
 
@@ -18,7 +18,7 @@ _SCHEDULES = ("interval", "crontab", "solar", "clocked")
 _OWN = "celery."
 
 
-class Table:
+class BeatTable:
     """Reads the entries of one model.
 
     Args:
@@ -100,12 +100,12 @@ def model(app: Any) -> Any:
     return apps.get_model(APP, "PeriodicTask")
 
 
-def _entry(row: Any) -> Entry:
+def _entry(row: Any) -> ScheduleEntry:
     schedule = row.schedule
     if schedule is None:  # as older versions of the package have it
         raise ValueError("the row names no schedule")
     starts = None if row.start_time is None else _seconds(row.start_time)
-    return Entry(
+    return ScheduleEntry(
         schedule,
         waits_under=f"{' '.join(repr(schedule).split())} from {starts}",
         starts=starts,

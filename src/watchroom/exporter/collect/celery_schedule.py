@@ -32,7 +32,7 @@ _GONE = f"{_TABLE}-"
 _PRUNE_SECONDS = 60.0
 
 
-class Entry(NamedTuple):
+class ScheduleEntry(NamedTuple):
     """One entry of a schedule, from wherever it comes.
 
     Attributes:
@@ -60,13 +60,13 @@ class Rows(NamedTuple):
         excess: How many more entries there are than were read.
     """
 
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, ScheduleEntry]
     known: frozenset[str]
     unreadable: Mapping[str, Exception]
     excess: int
 
 
-class Standing(NamedTuple):
+class EntryState(NamedTuple):
     """How an entry does.
 
     Attributes:
@@ -120,7 +120,7 @@ class Schedule:
         self._excess = max(0, len(entries) - runs.MOST_ENTRIES)
         self.unwatched = self._excess
 
-    def look(self) -> dict[str, Standing]:
+    def look(self) -> dict[str, EntryState]:
         """Return how the entries do, by name.
 
         Raises:
@@ -144,7 +144,7 @@ class Schedule:
             self._said.add(text)
             log.warning("an entry of the schedule cannot be watched: %s", text)
 
-    def _entries(self) -> Mapping[str, Entry]:
+    def _entries(self) -> Mapping[str, ScheduleEntry]:
         self.unwatched = self._excess
         if self._table is None:
             return self._configured
@@ -170,7 +170,7 @@ class Schedule:
             self._leave_out(name, error)
         return kept
 
-    def _forget(self, entries: Mapping[str, Entry]) -> None:
+    def _forget(self, entries: Mapping[str, ScheduleEntry]) -> None:
         """Wait no more for what has been disabled or removed since the last look."""
         for name in self._awaited.keys() - entries.keys():
             if name in self._configured:
@@ -188,17 +188,19 @@ class Schedule:
         known = self._awaited.get(name) or runs.read(self._notes, runs.AWAITED, name)
         return known is not None and known.schedule.startswith(_TABLE)
 
-    def _stand(self, name: str, entry: Entry) -> Standing:
+    def _stand(self, name: str, entry: ScheduleEntry) -> EntryState:
         begun = self._noted(runs.BEGUN, name)
         published = self._noted(runs.PUBLISHED, name)
         since = self._waits_since(name, entry.waits_under)
-        return Standing(
+        return EntryState(
             self._overdue(entry, since, begun.at if begun else None),
             begun.at if begun else None,
             published.at if published else None,
         )
 
-    def _overdue(self, entry: Entry, since: float, begun: float | None) -> float:
+    def _overdue(
+        self, entry: ScheduleEntry, since: float, begun: float | None
+    ) -> float:
         now = self._now()
         starts = entry.starts or 0.0
         owed = max(since, starts)
@@ -218,13 +220,13 @@ class Schedule:
             known = self._newest[kind, name] = read
         return known
 
-    def _entry(self, entry: Any) -> Entry:
+    def _entry(self, entry: Any) -> ScheduleEntry:
         from celery.schedules import maybe_schedule
 
         given = entry["schedule"] if isinstance(entry, dict) else entry.schedule
         relative = bool(entry.get("relative")) if isinstance(entry, dict) else False
         made = self._made(maybe_schedule(given, relative, app=self._app))
-        return Entry(made, repr(made))
+        return ScheduleEntry(made, repr(made))
 
     def _made(self, schedule: Any, *, with_our_clock: bool = False) -> Any:
         # A copy, whose clock is ours; it forgets whose time zone it is in.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 POSTGRESQL, SQLITE = "postgresql", "sqlite"
 
 
-class Group(NamedTuple):
+class CollectorGroup(NamedTuple):
     """A subsystem that is asked in a child.
 
     Attributes:
@@ -65,13 +65,13 @@ def databases(settings: object) -> Iterator[tuple[str, str]]:
 
 
 GROUPS = (
-    Group("project", applies=_always),
-    Group("celery", applies=_celery),
-    Group("database", applies=lambda settings: any(databases(settings))),
+    CollectorGroup("project", applies=_always),
+    CollectorGroup("celery", applies=_celery),
+    CollectorGroup("database", applies=lambda settings: any(databases(settings))),
 )
 
 
-def configured(settings: object) -> Iterator[Group]:
+def configured(settings: object) -> Iterator[CollectorGroup]:
     """Yield the groups that a project with these Django settings has."""
     for group in GROUPS:
         if group.applies(settings):

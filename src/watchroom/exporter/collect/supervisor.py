@@ -20,7 +20,7 @@ from watchroom.formats.exposition import Family, Sample
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from watchroom.exporter.collect.groups import Group
+    from watchroom.exporter.collect.groups import CollectorGroup
 
 SETUP_SECONDS = 60.0
 SERVED_FOR = 3  # times `every`
@@ -71,7 +71,7 @@ class Child:
     """
 
     def __init__(
-        self, group: Group, environ: Mapping[str, str], faults: Faults
+        self, group: CollectorGroup, environ: Mapping[str, str], faults: Faults
     ) -> None:
         # The child's own queries are none of the app's.
         self._environ = {**environ, "WATCHROOM_ENABLED": "0"}

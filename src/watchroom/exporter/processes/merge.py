@@ -20,7 +20,7 @@ from watchroom.exporter.machine.workload import Live
 from watchroom.exporter.processes.fleet import Fleet
 from watchroom.exporter.processes.origins import Origins
 from watchroom.exporter.processes.table import Column, Page, Table, page
-from watchroom.exporter.processes.totals import REQUESTS, Group, group
+from watchroom.exporter.processes.totals import REQUESTS, SeriesOfMetric, group
 from watchroom.formats.exposition import header, label_text, number
 from watchroom.runtime.reader import sane
 from watchroom.runtime.slots import pid_namespace
@@ -69,9 +69,11 @@ class Merger:
         self._page_for: object = None
         # Series that an alert needs stand before the first process does.
         self._table.place((REQUESTS, ("GET", "unresolved", "500")), 1)
-        under_way = Group(HTTP_IN_FLIGHT.name, "inflight", ("method", "route"), ())
+        under_way = SeriesOfMetric(
+            HTTP_IN_FLIGHT.name, "inflight", ("method", "route"), ()
+        )
         self._table.place((under_way, ("GET", "unresolved")), 1)
-        self._errors = Group(
+        self._errors = SeriesOfMetric(
             INSTRUMENT_ERRORS.name, "counter", INSTRUMENT_ERRORS.labels, ()
         )
         for instrument in INSTRUMENTS:

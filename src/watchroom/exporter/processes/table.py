@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.exporter.processes.histograms import Step, read, steps
-from watchroom.exporter.processes.totals import Group, Key, loss, parts
+from watchroom.exporter.processes.totals import Key, SeriesOfMetric, loss, parts
 from watchroom.formats.exposition import header, label_text, normal_edge, number
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Page(NamedTuple):
     """
 
     families: list[_Family]
-    ignored: frozenset[Group]
+    ignored: frozenset[SeriesOfMetric]
 
     def fill(self, row: Sequence[float]) -> str:
         """Return the text with the numbers of a common row."""
@@ -147,8 +147,8 @@ def _fill_histogram(
 
 def page(
     keys: Mapping[Key, int],
-    started: Mapping[Group, float],
-    live: frozenset[Group],
+    started: Mapping[SeriesOfMetric, float],
+    live: frozenset[SeriesOfMetric],
     helps: Mapping[str, str],
 ) -> Page:
     """Return the page of these series.
@@ -163,11 +163,11 @@ def page(
     for key, place in keys.items():
         names.setdefault(key[0].name, {})[key] = place
 
-    def age(group: Group) -> tuple[float, Group]:
+    def age(group: SeriesOfMetric) -> tuple[float, SeriesOfMetric]:
         return started.get(group, 0.0), group
 
     families: list[_Family] = []
-    ignored: set[Group] = set()
+    ignored: set[SeriesOfMetric] = set()
     for name in sorted(names):
         mine = names[name]
         groups = sorted(
@@ -191,8 +191,8 @@ def page(
 
 def _by_labels(
     keys: Mapping[Key, int],
-) -> list[tuple[tuple[tuple[str, str], ...], list[tuple[Group, int]]]]:
-    found: dict[tuple[tuple[str, str], ...], list[tuple[Group, int]]] = {}
+) -> list[tuple[tuple[tuple[str, str], ...], list[tuple[SeriesOfMetric, int]]]]:
+    found: dict[tuple[tuple[str, str], ...], list[tuple[SeriesOfMetric, int]]] = {}
     for (group, values), place in keys.items():
         labels = tuple(sorted(zip(group.labels, values, strict=True)))
         found.setdefault(labels, []).append((group, place))

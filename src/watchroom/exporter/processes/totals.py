@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from watchroom.runtime.reader import Reader, Row
+    from watchroom.runtime.reader import Reader, SlotRow
     from watchroom.runtime.slots import Definition
 
 FORMAT = 1
@@ -40,7 +40,7 @@ _BAD = (
 )
 
 
-class Group(NamedTuple):
+class SeriesOfMetric(NamedTuple):
     """Series that may be added: one metric under one definition, whatever its help."""
 
     name: str
@@ -49,10 +49,10 @@ class Group(NamedTuple):
     edges: tuple[float, ...]
 
 
-Key = tuple[Group, tuple[str, ...]]
-DROPPED = Group(SERIES_DROPPED.name, "counter", SERIES_DROPPED.labels, ())
-REQUESTS = Group(HTTP_REQUESTS.name, "counter", HTTP_REQUESTS.labels, ())
-_TASKS = Group(TASKS_FAILED.name, "counter", TASKS_FAILED.labels, ())
+Key = tuple[SeriesOfMetric, tuple[str, ...]]
+DROPPED = SeriesOfMetric(SERIES_DROPPED.name, "counter", SERIES_DROPPED.labels, ())
+REQUESTS = SeriesOfMetric(HTTP_REQUESTS.name, "counter", HTTP_REQUESTS.labels, ())
+_TASKS = SeriesOfMetric(TASKS_FAILED.name, "counter", TASKS_FAILED.labels, ())
 # What the dead held under way is lost: the counter, and its labels after theirs.
 _LOSSES = {
     HTTP_IN_FLIGHT.name: (REQUESTS, (LOST,)),
@@ -60,9 +60,11 @@ _LOSSES = {
 }
 
 
-def group(definition: Definition) -> Group:
+def group(definition: Definition) -> SeriesOfMetric:
     """Return what a file's definition may be added under."""
-    return Group(definition.name, definition.kind, definition.labels, definition.edges)
+    return SeriesOfMetric(
+        definition.name, definition.kind, definition.labels, definition.edges
+    )
 
 
 def loss(key: Key) -> Key | None:
@@ -75,7 +77,9 @@ def loss(key: Key) -> Key | None:
     return (counter, values) if len(values) == len(counter.labels) else None
 
 
-def parts(rows: Iterable[Row], drops: Iterable[Row]) -> Iterator[tuple[int, int, Key]]:
+def parts(
+    rows: Iterable[SlotRow], drops: Iterable[SlotRow]
+) -> Iterator[tuple[int, int, Key]]:
     """Yield where a file's slots begin, how many they are, and what they count for."""
     for row in rows:
         yield row.at, row.definition.slots, (group(row.definition), row.values)
@@ -97,7 +101,7 @@ class Folded:
     def __init__(self) -> None:
         self.series: dict[Key, list[float]] = {}
         self.names: dict[str, float] = {}
-        self.started: dict[Group, float] = {}
+        self.started: dict[SeriesOfMetric, float] = {}
         self.helps: dict[str, str] = {}
         self.resets = 0.0
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aiohttp import web
     from multidict import MultiMapping
 
-    from watchroom.monitor.oncall.actions import Desk, Done
+    from watchroom.monitor.oncall.actions import Actions, Done
     from watchroom.monitor.oncall.incident import Incident
     from watchroom.monitor.oncall.records import Deploy
     from watchroom.monitor.oncall.service import OnCall
@@ -32,23 +32,25 @@ _MOST = 500
 _LONGEST_VERSION = 200
 
 
-def act_of(desk: Desk, act: str, number: int, params: MultiMapping[str]) -> Done | None:
+def act_of(
+    actions: Actions, act: str, number: int, params: MultiMapping[str]
+) -> Done | None:
     """Do what a form or a command asks of an incident; None for an unknown act.
 
     Raises:
-        BadActError, RefusedStepError, KeyError: As `Desk`.
+        BadActError, RefusedStepError, KeyError: As `Actions`.
     """
     who, text = params.get("as", ""), params.get("reason", "") or params.get("text", "")
     if act == "priority":
-        return desk.prioritise(number, who, params.get("priority", ""))
+        return actions.prioritise(number, who, params.get("priority", ""))
     if act == "silence":
-        return desk.silence(number, who, text, duration(params, "for", 3600.0))
+        return actions.silence(number, who, text, duration(params, "for", 3600.0))
     acts: dict[str, Callable[[int, str, str], Done]] = {
-        "acknowledge": desk.acknowledge,
-        "mitigate": desk.mitigate,
-        "resolve": desk.resolve,
-        "review": desk.review,
-        "note": desk.note,
+        "acknowledge": actions.acknowledge,
+        "mitigate": actions.mitigate,
+        "resolve": actions.resolve,
+        "review": actions.review,
+        "note": actions.note,
     }
     return acts[act](number, who, text) if act in acts else None
 
@@ -99,7 +101,7 @@ class OnCallAPI:
         """List the open incidents, or with ``state=all`` the last ones."""
         state = request.query.get("state", "open")
         if state == "open":
-            found = self._oncall.book.open()
+            found = self._oncall.incidents.open()
         elif state == "all":
             limit = _number(request.query.get("limit", "100"), "limit", _MOST)
             before = request.query.get("before")
@@ -113,7 +115,7 @@ class OnCallAPI:
     async def incident(self, request: web.Request) -> web.Response:
         """Answer with one incident and its timeline."""
         number = int(request.match_info["number"])
-        found = await asyncio.to_thread(self._oncall.book.get, number)
+        found = await asyncio.to_thread(self._oncall.incidents.get, number)
         if found is None:
             raise KeyError(number)
         return await self._whole(found, request)
@@ -121,8 +123,8 @@ class OnCallAPI:
     async def create(self, request: web.Request) -> web.Response:
         """Open an incident by hand; gives the link by which it can be answered."""
         params = await read(request)
-        desk = self._oncall.desk
-        incident, written = desk.open(
+        actions = self._oncall.actions
+        incident, written = actions.open(
             params.get("title", ""), params.get("priority", "P1"), params.get("as", "")
         )
         await on_disk(written)
@@ -134,7 +136,9 @@ class OnCallAPI:
         """Do what `act_of` knows: acknowledge, mitigate, resolve, review and so on."""
         params = await read(request)
         name, number = request.match_info["act"], int(request.match_info["number"])
-        done = await asyncio.to_thread(act_of, self._oncall.desk, name, number, params)
+        done = await asyncio.to_thread(
+            act_of, self._oncall.actions, name, number, params
+        )
         if done is None:
             return failure(404, "not_found", f"{name!r} is nothing to do here")
         await on_disk(done[1])

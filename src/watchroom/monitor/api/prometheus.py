@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from multidict import MultiMapping
 
     from watchroom.monitor.services import Services
-    from watchroom.promql.engine import Asked, Engine
+    from watchroom.promql.engine import Engine, Query
     from watchroom.promql.model import Labels, Queryable, Value
 
 _R = TypeVar("_R")
@@ -75,7 +75,7 @@ class QueryAPI:
         text = _required(params, "query")
         at = time_ms(params, "time", self._services.now())
 
-        def ask(engine: Engine, queryable: Queryable, asked: Asked) -> Value:
+        def ask(engine: Engine, queryable: Queryable, asked: Query) -> Value:
             return engine.instant(queryable, text, at, asked)
 
         return await self._answer(request, params, ask, at)
@@ -96,7 +96,7 @@ class QueryAPI:
                 f"more than {_MOST_POINTS} points per series; use a longer step"
             )
 
-        def ask(engine: Engine, queryable: Queryable, asked: Asked) -> Value:
+        def ask(engine: Engine, queryable: Queryable, asked: Query) -> Value:
             return engine.range(queryable, text, start, end, step, asked)
 
         return await self._answer(request, params, ask, end)
@@ -105,7 +105,7 @@ class QueryAPI:
         self,
         request: web.Request,
         params: MultiMapping[str],
-        ask: Callable[[Engine, Queryable, Asked], Value],
+        ask: Callable[[Engine, Queryable, Query], Value],
         at_ms: int,
     ) -> web.StreamResponse:
         limit, lookback = whole(params, "limit"), _lookback(params)

@@ -47,7 +47,7 @@ class One(NamedTuple):
     muted: str
 
 
-class Line(NamedTuple):
+class RuleLine(NamedTuple):
     """A rule as the page shows it, or what was posted under one name."""
 
     name: str
@@ -113,7 +113,7 @@ def muted_of(views: Iterable[AlertStatusView]) -> dict[Labels, str]:
     }
 
 
-def posted(views: Sequence[AlertStatusView], rules: Collection[str]) -> list[Line]:
+def posted(views: Sequence[AlertStatusView], rules: Collection[str]) -> list[RuleLine]:
     """Return what fires and isn't a rule's: a client posted it to /api/v2.
 
     Incidents opened by hand have a page of their own.
@@ -133,10 +133,10 @@ def posted(views: Sequence[AlertStatusView], rules: Collection[str]) -> list[Lin
 
 def _posted(
     name: str, views: Sequence[AlertStatusView], muted: Mapping[Labels, str]
-) -> Line:
+) -> RuleLine:
     labels = dict(views[0].alert.labels)
     symbol, css = _SIGNS["firing"]
-    return Line(
+    return RuleLine(
         name=name or "an alert without a name",
         state="firing",
         words="posted",
@@ -171,7 +171,7 @@ def lines(
     muted: Mapping[Labels, str],
     books: frozenset[str],
     external: Mapping[str, str],
-) -> list[Line]:
+) -> list[RuleLine]:
     """Return the rules to show: firing, pending, broken, quiet; each by priority.
 
     Args:
@@ -192,7 +192,7 @@ def _line(
     muted: Mapping[Labels, str],
     books: frozenset[str],
     external: Mapping[str, str],
-) -> Line:
+) -> RuleLine:
     labels, annotations = dict(rule.labels), dict(rule.annotations)
     # Watchdog fires always and tells nobody of trouble; drills are no trouble either.
     real = [alert for alert in rule.alerts if is_page(alert)]
@@ -204,7 +204,7 @@ def _line(
     symbol, css = _SIGNS[state]
     alerts = sorted(rule.alerts, key=lambda one: (one.state, one.active_at_ms))
     panel = annotations.get("__panelId__", "")
-    return Line(
+    return RuleLine(
         name=rule.name,
         state=state,
         words="fires on purpose"

@@ -45,7 +45,7 @@ _RECEIVER_WORDS = {
 }
 
 
-class Line(NamedTuple):
+class ChecklistLine(NamedTuple):
     """One thing that is proven, or not."""
 
     name: str
@@ -72,10 +72,10 @@ class Checked(NamedTuple):
         worst: The CSS class of the whole.
     """
 
-    launch: Sequence[Line]
-    beside: Sequence[Line]
-    drills: Sequence[Line]
-    receivers: Sequence[Line]
+    launch: Sequence[ChecklistLine]
+    beside: Sequence[ChecklistLine]
+    drills: Sequence[ChecklistLine]
+    receivers: Sequence[ChecklistLine]
     verified: int
     items: int
     worst: str
@@ -140,7 +140,7 @@ def lines(
     )
 
 
-class Run(NamedTuple):
+class DrillRun(NamedTuple):
     """The last time that all rules were drilled.
 
     Attributes:
@@ -154,17 +154,17 @@ class Run(NamedTuple):
     bad: bool
 
 
-def last_run(proofs: Sequence[Proof], now: float) -> Run | None:
+def last_run(proofs: Sequence[Proof], now: float) -> DrillRun | None:
     """Return the last drill of every rule, or None when there was none."""
     for proof in proofs:
         if proof.kind == "run":
             ago = max(0.0, now - proof.at)
             bad = proof.state != "passed" or ago > _DRILL_DAYS * _DAY
-            return Run(ago, proof.detail, bad)
+            return DrillRun(ago, proof.detail, bad)
     return None
 
 
-def _unheard(line: Line) -> Line:
+def _unheard(line: ChecklistLine) -> ChecklistLine:
     """Return the heartbeat's line while none is set up, whenever that was checked."""
     if line.state == "failed":
         return line
@@ -174,12 +174,14 @@ def _unheard(line: Line) -> Line:
     )
 
 
-def _item(item: Item, known: Mapping[tuple[str, str], Proof], now: float) -> Line:
+def _item(
+    item: Item, known: Mapping[tuple[str, str], Proof], now: float
+) -> ChecklistLine:
     proof = known.get(("item", item.id))
     state = _state(proof, item.lasts_days, now)
     symbol, css, words = _SIGNS[state]
     more = proof.more if proof else "watchroom check"
-    return Line(
+    return ChecklistLine(
         item.title,
         state,
         symbol,
@@ -198,14 +200,14 @@ def _named(
     known: Mapping[tuple[str, str], Proof],
     now: float,
     words: Mapping[str, str],
-) -> list[Line]:
+) -> list[ChecklistLine]:
     found = []
     for name in names:
         proof = known.get((kind, name))
         state = _state(proof, _DRILL_DAYS, now)
         symbol, css, usual = _SIGNS[state]
         found.append(
-            Line(
+            ChecklistLine(
                 name,
                 state,
                 symbol,

@@ -27,7 +27,7 @@ _MOST_ROWS = 200
 _LONGEST = 64 * 1024
 
 
-class Row(NamedTuple):
+class GraphRow(NamedTuple):
     """One sample: its labels, and its value in words."""
 
     labels: Sequence[tuple[str, str]]
@@ -50,7 +50,7 @@ class GraphPage:
         services = self._services
         expr = request.query.get("g0.expr", "").strip()
         at_ms = round(services.now() * 1000)
-        rows: list[Row] = []
+        rows: list[GraphRow] = []
         problem, status = "", 200
 
         def work(engine: Engine, queryable: Queryable) -> Value:
@@ -83,14 +83,16 @@ class GraphPage:
         )
 
 
-def rows_of(found: Value) -> list[Row]:
+def rows_of(found: Value) -> list[GraphRow]:
     """Return a result as rows, the largest value first."""
     match found:
         case Vector(samples):
             ranked = sorted(samples, key=lambda sample: (-sample[1], sample[0]))
-            return [Row(labels, digits(value)) for labels, value in ranked]
+            return [GraphRow(labels, digits(value)) for labels, value in ranked]
         case Scalar(value):
-            return [Row((), digits(value))]
+            return [GraphRow((), digits(value))]
         case String(text):
-            return [Row((), text)]
-    return [Row(labels, f"{len(times)} samples") for labels, times, _ in found.series]
+            return [GraphRow((), text)]
+    return [
+        GraphRow(labels, f"{len(times)} samples") for labels, times, _ in found.series
+    ]

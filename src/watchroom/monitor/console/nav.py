@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 
-class Entry(NamedTuple):
+class NavItem(NamedTuple):
     """One entry: its page's name in templates, its title, its path from the root."""
 
     page: str
@@ -20,14 +20,14 @@ class Entry(NamedTuple):
 
 # In the order in which they are needed. A page adds itself by adding its route.
 ENTRIES = (
-    Entry("now", "Now", ""),
-    Entry("dashboards", "Dashboards", "dashboards/"),
-    Entry("alerts", "Alerts", "alerts"),
-    Entry("incidents", "Incidents", "incidents/"),
-    Entry("silences", "Silences", "silences"),
-    Entry("runbooks", "Runbooks", "runbooks/"),
-    Entry("drills", "Drills", "drills"),
-    Entry("checklist", "Checklist", "checklist"),
+    NavItem("now", "Now", ""),
+    NavItem("dashboards", "Dashboards", "dashboards/"),
+    NavItem("alerts", "Alerts", "alerts"),
+    NavItem("incidents", "Incidents", "incidents/"),
+    NavItem("silences", "Silences", "silences"),
+    NavItem("runbooks", "Runbooks", "runbooks/"),
+    NavItem("drills", "Drills", "drills"),
+    NavItem("checklist", "Checklist", "checklist"),
 )
 PATHS: web.AppKey[Collection[str]] = web.AppKey("paths")
 
@@ -37,6 +37,6 @@ def paths_of(app: web.Application) -> Collection[str]:
     return frozenset(resource.canonical for resource in app.router.resources())
 
 
-def entries(paths: Collection[str]) -> list[Entry]:
+def entries(paths: Collection[str]) -> list[NavItem]:
     """Return the entries whose pages are among `paths`."""
     return [entry for entry in ENTRIES if f"/{entry.path}" in paths]

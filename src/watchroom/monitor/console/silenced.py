@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.routing.silences import Silence, Silences
 
 
-class Line(NamedTuple):
+class SilenceLine(NamedTuple):
     """A silence as pages show it.
 
     Attributes:
@@ -39,7 +39,7 @@ class Line(NamedTuple):
 
 def lines(
     silences: Iterable[Silence], views: Sequence[AlertStatusView], now_ms: int
-) -> list[Line]:
+) -> list[SilenceLine]:
     """Return silences as pages show them.
 
     Args:
@@ -53,7 +53,7 @@ def lines(
         for number in view.silenced_by:
             muted.setdefault(number, []).append(name)
     return [
-        Line(
+        SilenceLine(
             id=one.id,
             state=one.state(now_ms),
             matchers=[f'{m.name}{m.op}"{m.value}"' for m in one.matchers],

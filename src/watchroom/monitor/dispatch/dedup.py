@@ -8,7 +8,7 @@ from watchroom.monitor.dispatch.notification import (
     DeliveryKey,
     Kind,
     Notification,
-    Told,
+    NotificationLogEntry,
 )
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def decide(
     group_labels: Labels,
     alerts: Sequence[Alert],
     *,
-    told: Told | None,
-    open_: Told | None,
+    told: NotificationLogEntry | None,
+    open_: NotificationLogEntry | None,
     send_resolved: bool,
     repeat_before_ms: int,
     quiet: bool = False,
@@ -80,7 +80,7 @@ def decide(
 
 
 def needs_update(
-    told: Told | None,
+    told: NotificationLogEntry | None,
     firing: frozenset[str],
     resolved: frozenset[str],
     *,

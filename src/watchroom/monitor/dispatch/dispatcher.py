@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.dispatch.dedup import decide
 from watchroom.monitor.dispatch.group import AggregationGroup, order
-from watchroom.monitor.dispatch.notification import DeliveryKey, Notification, Told
+from watchroom.monitor.dispatch.notification import (
+    DeliveryKey,
+    Notification,
+    NotificationLogEntry,
+)
 from watchroom.monitor.dispatch.plan import compiled_plan
-from watchroom.monitor.dispatch.policy import USUAL, Place, Standing, StandingOf, usual
+from watchroom.monitor.dispatch.policy import (
+    ROUTE_ONLY,
+    Place,
+    Policy,
+    PolicyOf,
+    route_only,
+)
 from watchroom.monitor.dispatch.views import AlertGroupView, AlertStatusView
 from watchroom.monitor.routing.inhibit import Inhibitor
 from watchroom.monitor.routing.silences import Silences
@@ -27,7 +37,7 @@ __all__ = [
     "Dispatcher",
     "Dropped",
     "Notification",
-    "Told",
+    "NotificationLogEntry",
 ]
 
 
@@ -64,8 +74,8 @@ class Dispatcher:
         self,
         config: Alertmanager,
         *,
-        told: Mapping[DeliveryKey, Told] | None = None,
-        open_: Mapping[DeliveryKey, Told] | None = None,
+        told: Mapping[DeliveryKey, NotificationLogEntry] | None = None,
+        open_: Mapping[DeliveryKey, NotificationLogEntry] | None = None,
         silences: Silences | None = None,
     ) -> None:
         self._plan = compiled_plan(config)
@@ -76,7 +86,7 @@ class Dispatcher:
         self._groups: dict[_GroupId, AggregationGroup] = {}
         self._lock = threading.RLock()
         self.refused = 0
-        self.standing: StandingOf = usual
+        self.standing: PolicyOf = route_only
         # Under the lock too, muted or not: nobody sends the end of what timed out.
         self.ended: Callable[[Sequence[Alert], int], None] = lambda _, __: None
 
@@ -181,9 +191,13 @@ class Dispatcher:
                 said.append(found)
                 self._open.pop(key, None)
                 if found.kind == "send":
-                    self._open[key] = Told(found.firing, found.resolved, now_ms)
+                    self._open[key] = NotificationLogEntry(
+                        found.firing, found.resolved, now_ms
+                    )
                 elif found.kind == "note":
-                    self._told[key] = Told(found.firing, found.resolved, now_ms)
+                    self._told[key] = NotificationLogEntry(
+                        found.firing, found.resolved, now_ms
+                    )
             if key in self._open:
                 group.waiting.add(key)
         group.forget_ended()
@@ -197,7 +211,7 @@ class Dispatcher:
                 for key, told in said.items():
                     said[key] = told._replace(at_ms=told.at_ms + by_ms)
 
-    def _told_to(self, key: DeliveryKey, now_ms: int) -> Told | None:
+    def _told_to(self, key: DeliveryKey, now_ms: int) -> NotificationLogEntry | None:
         """Return what was accepted last; a clock set back puts no repeat off."""
         told = self._told.get(key)
         if told is not None and told.at_ms > now_ms:
@@ -206,10 +220,10 @@ class Dispatcher:
 
     def _standing(
         self, group: AggregationGroup, alerts: Sequence[Alert], now_ms: int
-    ) -> Standing:
+    ) -> Policy:
         """Return what on-call adds: to the first route that takes an alert only."""
         if not alerts:
-            return USUAL
+            return ROUTE_ONLY
         found = self.standing(group.labels, alerts, now_ms)
         routes = self._plan.tree.match(alerts[0].labels)
         first = routes and routes[0].key == group.route.key
@@ -218,7 +232,7 @@ class Dispatcher:
         return found._replace(receivers=tuple(more) if first else ())
 
     def _conversations(
-        self, group: AggregationGroup, standing: Standing
+        self, group: AggregationGroup, standing: Policy
     ) -> list[tuple[DeliveryKey, bool]]:
         """Return whom this group is said to, and whether they hear of ends."""
         return [
@@ -270,7 +284,9 @@ class Dispatcher:
         """
         key = notification.key
         with self._lock:
-            mine = Told(notification.firing, notification.resolved, now_ms)
+            mine = NotificationLogEntry(
+                notification.firing, notification.resolved, now_ms
+            )
             if accepted:
                 self._told[key] = mine
             open_ = self._open.get(key)

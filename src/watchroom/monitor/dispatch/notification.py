@@ -28,7 +28,7 @@ class DeliveryKey(NamedTuple):
     group_key: str
 
 
-class Told(NamedTuple):
+class NotificationLogEntry(NamedTuple):
     """What a receiver has accepted last: fingerprints by state, and when."""
 
     firing: frozenset[str]

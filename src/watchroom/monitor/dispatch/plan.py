@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.monitor.routing.inhibit import Rule, compile_rules
+from watchroom.monitor.routing.inhibit import Inhibition, compile_rules
 from watchroom.monitor.routing.route import Node, compile_route
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ class Plan(NamedTuple):
 
     tree: Node
     send_resolved: dict[str, dict[str, bool]]
-    inhibitions: list[Rule]
+    inhibitions: list[Inhibition]
 
 
 def compiled_plan(config: Alertmanager) -> Plan:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from watchroom.promql.model import Labels
 
 
-class Standing(NamedTuple):
+class Policy(NamedTuple):
     """What holds for the messages of one group, besides its route.
 
     Attributes:
@@ -40,7 +40,7 @@ class Standing(NamedTuple):
         return now_ms - often
 
 
-USUAL = Standing()
+ROUTE_ONLY = Policy()
 
 
 class Place(NamedTuple):
@@ -55,18 +55,18 @@ class Place(NamedTuple):
     muted: bool
 
 
-class StandingOf(Protocol):
+class PolicyOf(Protocol):
     """What on-call says of the alerts of a group that rings, muted ones left out.
 
     Called under routing's lock, so that no alert ends between what routing knows of it
     and what on-call is told.
     """
 
-    def __call__(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Standing:
+    def __call__(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
         """Return what holds besides the route."""
 
 
-def usual(group: Labels, alerts: Sequence[Alert], now_ms: int) -> Standing:
+def route_only(group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
     """Return that nothing holds besides the route: without on-call."""
     del group, alerts, now_ms
-    return USUAL
+    return ROUTE_ONLY

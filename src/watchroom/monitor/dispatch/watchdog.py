@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from watchroom.monitor.dispatch.policy import Standing
+from watchroom.monitor.dispatch.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from watchroom.monitor.alert import Alert
-    from watchroom.monitor.dispatch.policy import StandingOf
+    from watchroom.monitor.dispatch.policy import PolicyOf
     from watchroom.monitor.rules.views import Age
     from watchroom.promql.model import Labels
 
@@ -23,10 +23,10 @@ _LEAST_SECONDS = 60.0
 
 
 def watchful(
-    standing: StandingOf,
+    standing: PolicyOf,
     ages: Callable[[], Sequence[Age]],
     ahead: Callable[[], float],
-) -> StandingOf:
+) -> PolicyOf:
     """Return `standing`, but Watchdog is not said again while rules see nothing new.
 
     Routing repeats what it was told last, which would call rules alive that hang. Other
@@ -38,13 +38,13 @@ def watchful(
         ahead: For how long the store refuses new samples, as the clock was set back.
     """
 
-    def stands(group: Labels, alerts: Sequence[Alert], now_ms: int) -> Standing:
+    def stands(group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
         if any(("alertname", HEARTBEAT) not in alert.labels for alert in alerts):
             return standing(group, alerts, now_ms)
         why = _blind(ages(), ahead())
         if why:
             _LOG.warning("no heartbeat: %s", why)
-            return Standing(quiet=True)
+            return Policy(quiet=True)
         return standing(group, alerts, now_ms)
 
     return stands

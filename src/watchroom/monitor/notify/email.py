@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from watchroom.messages import email, smtp, texts
 from watchroom.messages.scrub import scrubbed
-from watchroom.monitor.notify.integration import Attempt, Links, Told, Wire
+from watchroom.monitor.notify.integration import Attempt, Links, SendResult, Wire
 from watchroom.monitor.notify.message import MessageTemplate, data
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Mail:
             ensure_ascii=False,
         )
 
-    async def send(self, body: str, wire: Wire) -> Told:
+    async def send(self, body: str, wire: Wire) -> SendResult:
         """Hand it to the mail server once."""
         config, parts = self._config, json.loads(body)
         password = ""
@@ -107,4 +107,4 @@ class Mail:
         spent = (time.monotonic() - started) * 1000
         error = scrubbed(outcome.error, (password,))
         attempt = Attempt(not error, outcome.retry, None, error, spent)
-        return Told(self.destination, attempt)
+        return SendResult(self.destination, attempt)

@@ -51,7 +51,7 @@ class Wire(NamedTuple):
     timeout: float
 
 
-class Told(NamedTuple):
+class SendResult(NamedTuple):
     """Where an attempt went, without its secrets, and how that was."""
 
     destination: str
@@ -74,5 +74,5 @@ class Integration(Protocol):
     ) -> str:
         """Return what to send, without secrets: the ledger keeps it till then."""
 
-    async def send(self, body: str, wire: Wire) -> Told:
+    async def send(self, body: str, wire: Wire) -> SendResult:
         """Try once; raises OSError only for a secret that cannot be read."""

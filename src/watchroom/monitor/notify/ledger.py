@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from watchroom.monitor.dispatch.notification import DeliveryKey, Notification, Told
+from watchroom.monitor.dispatch.notification import (
+    DeliveryKey,
+    Notification,
+    NotificationLogEntry,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,7 +28,7 @@ MOST = 10 * KEPT
 """Deliveries kept in all: receivers come and go."""
 
 KEPT_ATTEMPTS = 100
-"""Attempts of one delivery that are kept; `Entry.attempts` counts on."""
+"""Attempts of one delivery that are kept; `LedgerEntry.attempts` counts on."""
 
 _TOLD_KEPT_MS = 31 * 86_400_000
 _NAMES = 20
@@ -32,7 +36,7 @@ _NAMES = 20
 State = Literal["open", "sent", "failed", "superseded", "dropped"]
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """One delivery as the ledger keeps it.
 
     Attributes:
@@ -118,20 +122,22 @@ class Ledger:
         """Changes, of whomever, for which state.db had no room."""
         return self._state.refused
 
-    def told(self) -> dict[DeliveryKey, Told]:
+    def told(self) -> dict[DeliveryKey, NotificationLogEntry]:
         """Return what every receiver accepted last."""
         rows = self._state.read(
             "SELECT receiver, integration, group_key, firing, resolved, at_ms FROM told"
         )
         return {
-            DeliveryKey(*key): Told(_loads(firing), _loads(resolved), at_ms)
+            DeliveryKey(*key): NotificationLogEntry(
+                _loads(firing), _loads(resolved), at_ms
+            )
             for *key, firing, resolved, at_ms in rows
         }
 
-    def open(self) -> dict[DeliveryKey, Told]:
+    def open(self) -> dict[DeliveryKey, NotificationLogEntry]:
         """Return what is being delivered, for `Dispatcher` at start."""
         return {
-            pending.notification.key: Told(
+            pending.notification.key: NotificationLogEntry(
                 pending.notification.firing,
                 pending.notification.resolved,
                 pending.created_ms,
@@ -166,7 +172,7 @@ class Ledger:
             for row in rows
         ]
 
-    def recent(self, limit: int = 100) -> list[Entry]:
+    def recent(self, limit: int = 100) -> list[LedgerEntry]:
         """Return the last deliveries, newest first."""
         rows = self._state.read(
             "SELECT id, receiver, integration, group_key, status, destination, state, "
@@ -175,7 +181,7 @@ class Ledger:
             (limit,),
         )
         return [
-            Entry._make(
+            LedgerEntry._make(
                 (
                     row[0],
                     DeliveryKey(*row[1:4]),

@@ -14,7 +14,7 @@ from watchroom.monitor.templates.values import (
     Alerts,
     ExpandError,
     Moment,
-    Record,
+    Struct,
 )
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ _FUNCTIONS: dict[str, Function] = {
 }
 
 
-def data(notification: Notification, external_url: str) -> Record:
+def data(notification: Notification, external_url: str) -> Struct:
     """Return the dot of a message's templates."""
     alerts = [_alert(alert) for alert in notification.alerts]
-    return Record(
+    return Struct(
         Receiver=notification.key.receiver,
         Status=notification.status,
         Alerts=Alerts(alerts),
@@ -57,8 +57,8 @@ def data(notification: Notification, external_url: str) -> Record:
     )
 
 
-def _alert(alert: Alert) -> Record:
-    return Record(
+def _alert(alert: Alert) -> Struct:
+    return Struct(
         Status="firing" if alert.ends_at_ms is None else "resolved",
         Labels=KV(alert.labels),
         Annotations=KV(alert.annotations),
@@ -99,7 +99,7 @@ class MessageTemplate:
                 f"a template does not parse: {error}", field=name
             ) from None
 
-    def expand(self, dot: Record, escape: Callable[[str], str] = str) -> str:
+    def expand(self, dot: Struct, escape: Callable[[str], str] = str) -> str:
         """Return the expanded text; one that fails says so, since it is a page.
 
         Args:

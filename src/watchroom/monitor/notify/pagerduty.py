@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from watchroom.messages import pagerduty, texts
 from watchroom.monitor.notify import webhook
-from watchroom.monitor.notify.integration import Links, Told, Wire
+from watchroom.monitor.notify.integration import Links, SendResult, Wire
 from watchroom.monitor.notify.message import MessageTemplate, data
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class PagerDuty:
         key = pagerduty.dedup_key(group_key)
         return json.dumps(pagerduty.event(action="acknowledge", key=key))
 
-    async def send(self, body: str, wire: Wire) -> Told:
+    async def send(self, body: str, wire: Wire) -> SendResult:
         """Post it once, with the key."""
         key = await wire.secret(self._config.routing_key_file)
         text = json.dumps({"routing_key": key, **json.loads(body)}, ensure_ascii=False)
@@ -81,4 +81,4 @@ class PagerDuty:
             timeout_seconds=wire.timeout,
             quoted=(key,),
         )
-        return Told(self.destination, attempt)
+        return SendResult(self.destination, attempt)

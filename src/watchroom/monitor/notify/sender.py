@@ -9,7 +9,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from watchroom.monitor.notify.integration import Attempt, Told, Wire
+from watchroom.monitor.notify.integration import Attempt, SendResult, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,25 +60,27 @@ class Sender:
         """Return what an attempt of a delivery has to hold while it is under way."""
         return self._slots[key[:2]]
 
-    async def attempt(self, key: DeliveryKey, body: str) -> Told:
+    async def attempt(self, key: DeliveryKey, body: str) -> SendResult:
         """Return where it went and how that went."""
         integration = self.integration(key)
         if integration is None:
-            return Told("", Attempt(False, False, None, "the receiver is gone", 0.0))
+            return SendResult(
+                "", Attempt(False, False, None, "the receiver is gone", 0.0)
+            )
         where = integration.destination
         if not body:
             why = "its text could not be made: the monitor's log says why"
-            return Told(where, Attempt(False, False, None, why, 0.0))
+            return SendResult(where, Attempt(False, False, None, why, 0.0))
         try:
             return await integration.send(body, self._wire)
         except (OSError, UnicodeError) as error:
             what = getattr(error, "strerror", None) or type(error).__name__
             name = getattr(error, "filename", "a secret") or "a secret"
-            return Told(where, Attempt(False, True, None, f"{name}: {what}", 0.0))
+            return SendResult(where, Attempt(False, True, None, f"{name}: {what}", 0.0))
         except Exception as error:  # noqa: BLE001 - a bug in one send loses no page
             _LOG.exception("sending to %s failed inside the monitor", where)
             why = f"failed inside the monitor: {type(error).__name__}"
-            return Told(where, Attempt(False, True, None, why, 0.0))
+            return SendResult(where, Attempt(False, True, None, why, 0.0))
 
     async def _secret(self, name: str) -> str:
         """Return a secret file's text; read at every send, so it can be renewed."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from watchroom.messages import slack, texts
 from watchroom.messages.scrub import secrets_of
 from watchroom.monitor.notify import webhook
-from watchroom.monitor.notify.integration import Links, Told, Wire
+from watchroom.monitor.notify.integration import Links, SendResult, Wire
 from watchroom.monitor.notify.message import MessageTemplate, data
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Slack:
         message = slack.payload(**said, channel=self._config.channel, links=links)
         return json.dumps(message, ensure_ascii=False)
 
-    async def send(self, body: str, wire: Wire) -> Told:
+    async def send(self, body: str, wire: Wire) -> SendResult:
         """Post it once."""
         url = self._config.api_url or await wire.secret(self._config.api_url_file)
         attempt = await webhook.post(
@@ -62,4 +62,4 @@ class Slack:
             timeout_seconds=wire.timeout,
             quoted=secrets_of(url),
         )
-        return Told(webhook.redacted(url), attempt)
+        return SendResult(webhook.redacted(url), attempt)

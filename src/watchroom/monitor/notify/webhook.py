@@ -14,7 +14,7 @@ import aiohttp
 
 from watchroom.formats.gotext import quote_meta
 from watchroom.messages.scrub import scrubbed
-from watchroom.monitor.notify.integration import Attempt, Links, Told, Wire
+from watchroom.monitor.notify.integration import Attempt, Links, SendResult, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,7 @@ class Webhook:
         del links
         return body(notification, external_url, self._config.max_alerts)
 
-    async def send(self, body: str, wire: Wire) -> Told:
+    async def send(self, body: str, wire: Wire) -> SendResult:
         """Post it once."""
         config = self._config
         url = config.url or await wire.secret(config.url_file)
@@ -123,7 +123,7 @@ class Webhook:
         attempt = await post(
             wire.session, url, body, token=token, timeout_seconds=wire.timeout
         )
-        return Told(redacted(url), attempt)
+        return SendResult(redacted(url), attempt)
 
 
 def redacted(url: str) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from watchroom.monitor.notify.integration import Attempt
     from watchroom.monitor.oncall.incident import Incident
-    from watchroom.monitor.oncall.incidents import Book
+    from watchroom.monitor.oncall.incidents import Incidents
 
     Tell = Callable[
         [Iterable[str], Collection[str]], Awaitable[list[tuple[str, Attempt]]]
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LONGEST_MS = 60_000
 
 
-class Passing:
+class PassedOn:
     """Tries until each pager has taken it, or the incident is over.
 
     What was taken stands in the incident, so a new process goes on.
@@ -33,8 +33,8 @@ class Passing:
         now_ms: Now.
     """
 
-    def __init__(self, book: Book, now_ms: Callable[[], int]) -> None:
-        self._book = book
+    def __init__(self, incidents: Incidents, now_ms: Callable[[], int]) -> None:
+        self._incidents = incidents
         self._now_ms = now_ms
         self._failed: dict[tuple[int, str], int] = {}  # how often
         self._after: dict[tuple[int, str], int] = {}
@@ -43,7 +43,7 @@ class Passing:
         """Pass on what waits."""
         acknowledged = [
             one
-            for one in self._book.open()
+            for one in self._incidents.open()
             if one.acknowledged_ms is not None and one.state != "firing"
         ]
         numbers = {one.id for one in acknowledged}
@@ -78,13 +78,13 @@ class Passing:
             def step(found: Incident) -> tuple[Incident, Event]:
                 return replace(found, passed=[*found.passed, name]), event
 
-            self._book.update(incident.fingerprints, step)
+            self._incidents.update(incident.fingerprints, step)
             return
         times = self._failed[key] = self._failed.get(key, 0) + 1
         wait = max(1000 * 2 ** min(times, 10), round(attempt.retry_after * 1000))
         self._after[key] = now + min(wait, _LONGEST_MS)
         if times == 1:
             why = f"{receiver} does not take the acknowledgement yet: {attempt.error}"
-            self._book.add(
+            self._incidents.add(
                 incident.fingerprints, Event(now, "notifier", "refused", why)
             )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from watchroom.formats.contacts import Contacts
     from watchroom.monitor.oncall.incident import Incident
-    from watchroom.monitor.oncall.incidents import Book
+    from watchroom.monitor.oncall.incidents import Incidents
     from watchroom.monitor.routing.silences import Silences
 
     Done = tuple[Incident, Future[Any]]
@@ -33,7 +33,7 @@ class BadActError(WatchroomError):
     """An act lacks what it needs, or somebody unknown wants it: HTTP 400."""
 
 
-class Desk:
+class Actions:
     """Acknowledge, mitigate, resolve, review, note, change the priority.
 
     Every method returns the incident as it then stands and a future that is done when
@@ -54,13 +54,13 @@ class Desk:
 
     def __init__(
         self,
-        book: Book,
+        incidents: Incidents,
         *,
         contacts: Callable[[], Contacts],
         now_ms: Callable[[], int],
         silences: Silences,
     ) -> None:
-        self._book = book
+        self._incidents = incidents
         self._contacts = contacts
         self._now_ms = now_ms
         self._silences = silences
@@ -91,7 +91,7 @@ class Desk:
         """Say that somebody is on it: nothing of it is said again, nobody else told."""
         who, reason, at = self.signature(who), _text(reason, "a reason"), self._now_ms()
         event = Event(at, "person", "acknowledged", reason, who)
-        done = self._book.act(
+        done = self._incidents.act(
             number,
             event,
             to="acknowledged",
@@ -106,7 +106,7 @@ class Desk:
         """Say that users no longer suffer, though it is not over."""
         who, at = self.signature(who), self._now_ms()
         event = Event(at, "person", "mitigated", _text(text, "what was done"), who)
-        done = self._book.act(number, event, to="mitigated", mitigated_ms=at)
+        done = self._incidents.act(number, event, to="mitigated", mitigated_ms=at)
         self.answered(done[0].fingerprints)
         return self._after(done)
 
@@ -114,19 +114,21 @@ class Desk:
         """Say that it is over; refused while an alert of it fires."""
         who, at = self.signature(who), self._now_ms()
         event = Event(at, "person", "resolved", _text(text, "why it is over"), who)
-        return self._after(self._book.act(number, event, to="resolved", resolved_ms=at))
+        return self._after(
+            self._incidents.act(number, event, to="resolved", resolved_ms=at)
+        )
 
     def review(self, number: int, who: str, text: str) -> Done:
         """Close the book on it: what was learnt, which runbook was changed."""
         who, at = self.signature(who), self._now_ms()
         event = Event(at, "person", "reviewed", _text(text, "what was learnt"), who)
-        return self._book.act(number, event, to="reviewed", reviewed_ms=at)
+        return self._incidents.act(number, event, to="reviewed", reviewed_ms=at)
 
     def note(self, number: int, who: str, text: str) -> Done:
         """Write something down."""
         who = self.signature(who)
         event = Event(self._now_ms(), "person", "note", _text(text, "a text"), who)
-        return self._book.act(number, event)
+        return self._incidents.act(number, event)
 
     def silence(self, number: int, who: str, reason: str, seconds: float) -> Done:
         """Keep its group from everybody for a while; it stays open all the same.
@@ -136,7 +138,7 @@ class Desk:
         who, reason = self.signature(who), _text(reason, "a reason")
         if not 60 <= seconds <= _LONGEST_SILENCE:
             raise BadActError("a silence lasts from a minute to 31 days")
-        incident, at = self._book.get(number), self._now_ms()
+        incident, at = self._incidents.get(number), self._now_ms()
         if incident is None:
             raise KeyError(number)
         pairs = incident.group or {}
@@ -152,7 +154,7 @@ class Desk:
             raise RefusedStepError(str(error)) from error
         what = ", ".join(f'{one.name}="{one.value}"' for one in matchers)
         text = f"for {span(seconds)}, {what}: {reason}"
-        return self._book.act(number, Event(at, "person", "silenced", text, who))
+        return self._incidents.act(number, Event(at, "person", "silenced", text, who))
 
     def end_silence(self, name: str, who: str) -> None:
         """End a silence; open incidents that it was about hear who did.
@@ -167,7 +169,7 @@ class Desk:
         before = self._silences.get(name)
         self._silences.expire(name, at)
         if before is not None and before.state(at) != "expired":
-            self._book.add_matching(
+            self._incidents.add_matching(
                 before.matchers, timeline.unsilenced(before, who, at)
             )
 
@@ -180,7 +182,7 @@ class Desk:
             )
         event = Event(self._now_ms(), "person", "priority", f"is {priority} now", who)
         return self._after(
-            self._book.act(number, event, priority=priority, priority_by=who)
+            self._incidents.act(number, event, priority=priority, priority_by=who)
         )
 
     def open(self, title: str, priority: str, who: str) -> Done:
@@ -193,7 +195,7 @@ class Desk:
             raise BadActError(
                 f"{priority!r} is not a priority: {', '.join(PRIORITIES)}"
             )
-        return self._after(self._book.create(title, priority, who, self._now_ms()))
+        return self._after(self._incidents.create(title, priority, who, self._now_ms()))
 
     def _after(self, done: Done) -> Done:
         """Let those hear of an act who follow it; outside of every lock."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from watchroom.monitor.dispatch.policy import USUAL, Standing
+from watchroom.monitor.dispatch.policy import ROUTE_ONLY, Policy
 from watchroom.monitor.oncall import transitions
 from watchroom.monitor.oncall.incident import Event, priority_of
 from watchroom.units import span
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from watchroom.formats.contacts import Contacts
     from watchroom.monitor.oncall.incident import Incident
-    from watchroom.monitor.oncall.incidents import Book
+    from watchroom.monitor.oncall.incidents import Incidents
 
 
-class Paging:
+class Escalation:
     """Answers for each group of alerts, and writes down whom it calls.
 
     Asked by routing whenever a group's timer rings, so that repeats, retries and ends
@@ -31,13 +31,13 @@ class Paging:
         contacts: Who comes after whom.
     """
 
-    def __init__(self, book: Book, contacts: Callable[[], Contacts]) -> None:
-        self._book = book
+    def __init__(self, incidents: Incidents, contacts: Callable[[], Contacts]) -> None:
+        self._incidents = incidents
         self._contacts = contacts
 
     def standing(
         self, fingerprints: Iterable[str], now_ms: int, *, firing: bool
-    ) -> Standing:
+    ) -> Policy:
         """Return what holds for the group of these alerts."""
         contacts, names = self._contacts(), list(fingerprints)
 
@@ -46,17 +46,17 @@ class Paging:
                 return None
             return _step(incident, contacts, now_ms)
 
-        incident = self._book.update(names, step)
+        incident = self._incidents.update(names, step)
         if incident is None:
-            return USUAL
+            return ROUTE_ONLY
         if not _pages(incident, names):  # a warning beside a page calls nobody
-            return Standing(quiet=incident.state in {"acknowledged", "mitigated"})
+            return Policy(quiet=incident.state in {"acknowledged", "mitigated"})
         receivers = tuple(incident.called)
         if incident.state in {"acknowledged", "mitigated"}:
-            return Standing(quiet=True, receivers=receivers)
+            return Policy(quiet=True, receivers=receivers)
         if not _waits(incident):
-            return Standing(receivers=receivers)
-        return Standing(
+            return Policy(receivers=receivers)
+        return Policy(
             repeat_ms=contacts.repeat_ms,
             # Whoever only reads along (a chat) hears it as often as its route says.
             repeat_to=frozenset(receivers) if receivers else None,

@@ -14,7 +14,7 @@ _NEAR_MS = NEAR_SECONDS * 1000
 _DEPLOYMENT = ("project", "environment", "env")
 
 
-class Part(NamedTuple):
+class FaultAlert(NamedTuple):
     """What of an alert tells to which fault it belongs.
 
     Attributes:
@@ -32,7 +32,7 @@ class Part(NamedTuple):
     deployment: tuple[str, ...]
 
 
-def part(firing: Firing, began_ms: int | None = None) -> Part:
+def part(firing: Firing, began_ms: int | None = None) -> FaultAlert:
     """Return what tells to which fault an alert belongs.
 
     Args:
@@ -40,7 +40,7 @@ def part(firing: Firing, began_ms: int | None = None) -> Part:
         began_ms: Since when it was pending, if known.
     """
     labels = firing.labels
-    return Part(
+    return FaultAlert(
         labels.get(VITAL, ""),
         frozenset(firing.annotations.get(SYMPTOM_OF, "").split()),
         priority_of(labels),
@@ -49,7 +49,7 @@ def part(firing: Firing, began_ms: int | None = None) -> Part:
     )
 
 
-def joins(new: Part, incident: Incident, now_ms: int, *, muted: bool) -> bool:
+def joins(new: FaultAlert, incident: Incident, now_ms: int, *, muted: bool) -> bool:
     """Return whether an alert is part of an open incident's fault.
 
     Args:
@@ -70,7 +70,7 @@ def joins(new: Part, incident: Incident, now_ms: int, *, muted: bool) -> bool:
     return any(_related(new, old, near=near) for old in there)
 
 
-def _related(new: Part, old: Part, *, near: bool) -> bool:
+def _related(new: FaultAlert, old: FaultAlert, *, near: bool) -> bool:
     if not new.vital or not old.vital or new.deployment != old.deployment:
         return False
     follows = old.vital in new.causes
@@ -80,12 +80,12 @@ def _related(new: Part, old: Part, *, near: bool) -> bool:
     return near and (follows or shared)
 
 
-def outlived(new: Part, incident: Incident) -> bool:
+def outlived(new: FaultAlert, incident: Incident) -> bool:
     """Return whether nothing of an incident fires but what follows from an alert."""
     return all(new.vital in part(one).causes for one in incident.firing)
 
 
-def heads(new: Part, incident: Incident) -> bool:
+def heads(new: FaultAlert, incident: Incident) -> bool:
     """Return whether an alert says better than the ones before what is broken.
 
     It is more urgent than they are, or the cause of the most urgent of them.

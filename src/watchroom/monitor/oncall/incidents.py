@@ -51,7 +51,7 @@ _TEXT = 4000
 _DEPLOY_MS = 3_600_000
 
 
-class Book:
+class Incidents:
     """Every open incident and those that ended lately, in memory and on disk.
 
     What is written goes through the one writer of state.db in the order in which it

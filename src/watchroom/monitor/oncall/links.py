@@ -20,7 +20,7 @@ _NAME = re.compile(
 _PURPOSE = b"watchroom: acknowledge by link, 2"
 
 
-class Link(NamedTuple):
+class AnswerLink(NamedTuple):
     """A link whose signature holds.
 
     Attributes:
@@ -49,7 +49,7 @@ class Signer:
         said = f"{incident}-{opened_ms}-{int(now) + LASTS_SECONDS}"
         return f"{said}-{self._seal(said)}"
 
-    def read(self, name: str, now: float) -> Link | None:
+    def read(self, name: str, now: float) -> AnswerLink | None:
         """Return what a link's last part stands for; None if we did not make it."""
         match = _NAME.fullmatch(name)
         if match is None:
@@ -57,7 +57,7 @@ class Signer:
         said = name.removesuffix(f"-{match[4]}")
         if not hmac.compare_digest(match[4], self._seal(said)):
             return None
-        return Link(int(match[1]), int(match[2]), expired=int(match[3]) < now)
+        return AnswerLink(int(match[1]), int(match[2]), expired=int(match[3]) < now)
 
     def _seal(self, said: str) -> str:
         digest = hmac.new(self._key, said.encode(), hashlib.sha256).digest()

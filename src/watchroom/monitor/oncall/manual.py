@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from watchroom.monitor.oncall.incident import Incident
-    from watchroom.monitor.oncall.incidents import Book
+    from watchroom.monitor.oncall.incidents import Incidents
 
 _SEVERITY = {"P1": "critical", "P2": "warning", "P3": "warning"}
 
@@ -47,7 +47,7 @@ def page_of(incident: Incident, external: Mapping[str, str], now_ms: int) -> Ale
     )
 
 
-class ByHand:
+class ManualAlerts:
     """Keeps routing's alerts in step with the incidents that people opened.
 
     Args:
@@ -58,8 +58,8 @@ class ByHand:
         submit: Takes alerts, as from rules: `Notifier.submit`.
     """
 
-    def __init__(self, book: Book, now_ms: Callable[[], int]) -> None:
-        self._book = book
+    def __init__(self, incidents: Incidents, now_ms: Callable[[], int]) -> None:
+        self._incidents = incidents
         self._now_ms = now_ms
         self._external: Mapping[str, str] = {}
         self._said: dict[int, Alert] = {}
@@ -71,13 +71,13 @@ class ByHand:
         if not incident.by:
             return
         with self._lock:  # of two acts at once the later one counts
-            self._say(self._book.get(incident.id) or incident)
+            self._say(self._incidents.get(incident.id) or incident)
 
     def renew(self, external: Mapping[str, str]) -> None:
         """Tell routing of all: at the start, and when external labels may differ."""
         with self._lock:
             self._external = dict(external)
-            for incident in self._book.by_hand():
+            for incident in self._incidents.by_hand():
                 self._say(incident)
 
     def _say(self, incident: Incident) -> None:
@@ -90,5 +90,5 @@ class ByHand:
         if incident.open:
             self._said[incident.id] = alert
             if alert.fingerprint not in incident.pages[-1:]:
-                self._book.pages_by(incident.id, alert.fingerprint)
+                self._incidents.pages_by(incident.id, alert.fingerprint)
         self.submit([*said, alert])

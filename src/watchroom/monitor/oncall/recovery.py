@@ -27,7 +27,7 @@ _LOOKBACK_MS = 300_000
 _LONGEST_MS = 6 * 3_600_000
 
 
-class Judged(NamedTuple):
+class Recovery(NamedTuple):
     """What a look found out.
 
     Attributes:
@@ -45,7 +45,7 @@ def judge(
     exprs: Mapping[str, Sequence[str]],
     at_ms: int,
     seconds: float,
-) -> Judged:
+) -> Recovery:
     """Look at the ended alerts of incidents, as many as the time allows.
 
     What cannot be found out of one alert keeps its own incident open and no other.
@@ -73,7 +73,7 @@ def judge(
                 failed += 1
                 if not isinstance(error, WatchroomError):  # too many series, mostly
                     _LOG.exception("%s could not be judged", firing.name)
-    return Judged(judged, failed)
+    return Recovery(judged, failed)
 
 
 class Judge:

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 from watchroom.errors import WatchroomError
 from watchroom.formats.contacts import Contacts
-from watchroom.monitor.dispatch.policy import USUAL, Standing
+from watchroom.monitor.dispatch.policy import ROUTE_ONLY, Policy
 from watchroom.monitor.oncall import timeline
-from watchroom.monitor.oncall.acknowledgements import Passing
-from watchroom.monitor.oncall.actions import Desk
+from watchroom.monitor.oncall.acknowledgements import PassedOn
+from watchroom.monitor.oncall.actions import Actions
 from watchroom.monitor.oncall.deploys import EXPR, Deploys
-from watchroom.monitor.oncall.escalation import Paging
+from watchroom.monitor.oncall.escalation import Escalation
 from watchroom.monitor.oncall.incident import Event, concerns
-from watchroom.monitor.oncall.incidents import Book
+from watchroom.monitor.oncall.incidents import Incidents
 from watchroom.monitor.oncall.links import Signer
-from watchroom.monitor.oncall.manual import ByHand
+from watchroom.monitor.oncall.manual import ManualAlerts
 from watchroom.monitor.oncall.records import Records
-from watchroom.monitor.oncall.recovery import Judged, judge
+from watchroom.monitor.oncall.recovery import Recovery, judge
 from watchroom.promql.model import Vector
 
 if TYPE_CHECKING:
@@ -75,23 +75,23 @@ class OnCall:
         self.views: Callable[[], Sequence[GroupView]] = tuple  # the rules, once loaded
         self._now = now
         self.deploys = Deploys(self.records, self._deployed)
-        self.book = Book(
+        self.incidents = Incidents(
             self.records,
             places=places,
             began=self._began,
             deploys=self.deploys.between,
             now_ms=self.now_ms,
         )
-        self.desk = Desk(
-            self.book,
+        self.actions = Actions(
+            self.incidents,
             contacts=lambda: self.contacts,
             now_ms=self.now_ms,
             silences=silences,
         )
-        self.by_hand = ByHand(self.book, self.now_ms)
-        self.desk.changed = self.by_hand.changed
-        self.passing = Passing(self.book, self.now_ms)
-        self.paging = Paging(self.book, lambda: self.contacts)
+        self.manual = ManualAlerts(self.incidents, self.now_ms)
+        self.actions.changed = self.manual.changed
+        self.acknowledgements = PassedOn(self.incidents, self.now_ms)
+        self.escalation = Escalation(self.incidents, lambda: self.contacts)
         self.looks = self.looks_failed = 0
 
     def now_ms(self) -> int:
@@ -112,11 +112,11 @@ class OnCall:
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
         """Take news of alerts, once routing has them; ends under its lock as well."""
         try:
-            self.book.receive(alerts, now_ms)
+            self.incidents.receive(alerts, now_ms)
         except Exception:  # noqa: BLE001 - a page goes out whatever fails about it
             _LOG.exception("an incident could not be kept")
 
-    def standing(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Standing:
+    def standing(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
         """Return what holds for the messages of a group, besides its route.
 
         What fires among its alerts is in an incident from here on. Not only once the
@@ -128,12 +128,12 @@ class OnCall:
         try:
             for alert in firing:
                 if concerns(dict(alert.labels)):
-                    self.book.fires(alert, group, now_ms)
-                    self.book.told(alert, group)
-            return self.paging.standing(names, now_ms, firing=bool(firing))
+                    self.incidents.fires(alert, group, now_ms)
+                    self.incidents.told(alert, group)
+            return self.escalation.standing(names, now_ms, firing=bool(firing))
         except Exception:  # noqa: BLE001 - it is told as its route says
             _LOG.exception("who is to be called could not be found out")
-            return USUAL
+            return ROUTE_ONLY
 
     def dressed(self, notification: Notification) -> Notification:
         """Return a message with the links to its incident in its alerts' annotations.
@@ -148,7 +148,9 @@ class OnCall:
             return notification
 
     def _dressed(self, notification: Notification) -> Notification:
-        incident = self.book.holding(alert.fingerprint for alert in notification.alerts)
+        incident = self.incidents.holding(
+            alert.fingerprint for alert in notification.alerts
+        )
         if incident is None:
             return notification
         links = {"incident_url": self.incident_url(incident)}
@@ -186,7 +188,7 @@ class OnCall:
         kind = "told" if attempt.accepted else "refused"
         event = Event(self.now_ms(), "notifier", kind, f"{who}: {text}")
         try:
-            self.book.add(notification.firing | notification.resolved, event)
+            self.incidents.add(notification.firing | notification.resolved, event)
         except Exception:  # noqa: BLE001 - the ledger knows of the delivery
             _LOG.exception("a delivery is missing in its incident")
 
@@ -194,14 +196,14 @@ class OnCall:
         """Take a silence that the API made, changed or ended."""
         event = timeline.silenced(silence, self.now_ms())
         try:
-            self.book.add_matching(silence.matchers, event)
+            self.incidents.add_matching(silence.matchers, event)
         except Exception:  # noqa: BLE001 - the silence is in force
             _LOG.exception("a silence is missing in its incident")
 
     def stats(self) -> dict[str, float]:
         """Return counts for the monitor's own metrics."""
         return {
-            **self.book.stats(),
+            **self.incidents.stats(),
             "looks_total": float(self.looks),
             "looks_failed_total": float(self.looks_failed),
         }
@@ -224,7 +226,7 @@ class OnCall:
             for step in (
                 partial(self.releases, queries),
                 partial(self.look, queries),
-                partial(self.passing.all, tell),
+                partial(self.acknowledgements.all, tell),
             ):
                 try:
                     await step()
@@ -237,17 +239,17 @@ class OnCall:
     async def look(self, queries: Queries) -> None:
         """Look once at the alerts that ended."""
         at_ms = self.now_ms()
-        self.book.end_unheard(at_ms)
-        waiting, exprs = self.book.unjudged(), self._exprs()
+        self.incidents.end_unheard(at_ms)
+        waiting, exprs = self.incidents.unjudged(), self._exprs()
         if waiting:
             random.shuffle(waiting)  # what there is no time for has its turn later
 
-            def work(_: Engine, queryable: Queryable) -> Judged:
+            def work(_: Engine, queryable: Queryable) -> Recovery:
                 return judge(queryable, waiting, exprs, at_ms, _LOOK_SECONDS / 2)
 
             found = await queries.run(work, _LOOK_SECONDS)
             for number, gone in found.gone.items():
-                self.book.judge(number, gone, at_ms)
+                self.incidents.judge(number, gone, at_ms)
             self.looks_failed += found.failed
         self.looks += 1
 
@@ -284,7 +286,7 @@ class OnCall:
         return min(starts, default=None)
 
     def _deployed(self, deploy: Deploy) -> None:
-        self.book.add_to_open(
+        self.incidents.add_to_open(
             lambda incident: timeline.deployed(deploy, incident.failed_ms)
         )
 

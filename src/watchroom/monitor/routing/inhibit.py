@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from watchroom.promql.model import Labels, Matcher
 
 
-class Rule(NamedTuple):
+class Inhibition(NamedTuple):
     """One inhibit rule."""
 
     source: tuple[Matcher, ...]
@@ -23,14 +23,14 @@ class Rule(NamedTuple):
     equal: tuple[str, ...]
 
 
-def compile_rules(rules: Sequence[InhibitRule]) -> list[Rule]:
+def compile_rules(rules: Sequence[InhibitRule]) -> list[Inhibition]:
     """Return the rules with their matchers parsed.
 
     Raises:
         ConfigError: A matcher is not one.
     """
     return [
-        Rule(
+        Inhibition(
             compile_matchers(rule.source_matchers, f"inhibit_rules[{place}]"),
             compile_matchers(rule.target_matchers, f"inhibit_rules[{place}]"),
             tuple(rule.equal),
@@ -47,9 +47,9 @@ class Inhibitor:
         firing: Every alert that fires at that moment.
     """
 
-    def __init__(self, rules: Sequence[Rule], firing: Iterable[Alert]) -> None:
+    def __init__(self, rules: Sequence[Inhibition], firing: Iterable[Alert]) -> None:
         alerts = list(firing)
-        self._rules: list[tuple[Rule, dict[tuple[str, ...], list[Alert]]]] = []
+        self._rules: list[tuple[Inhibition, dict[tuple[str, ...], list[Alert]]]] = []
         for rule in rules:
             sources: dict[tuple[str, ...], list[Alert]] = {}
             for alert in alerts:
@@ -75,6 +75,6 @@ class Inhibitor:
         return found
 
 
-def _values(rule: Rule, labels: Labels) -> tuple[str, ...]:
+def _values(rule: Inhibition, labels: Labels) -> tuple[str, ...]:
     pairs = dict(labels)
     return tuple(pairs.get(name, "") for name in rule.equal)

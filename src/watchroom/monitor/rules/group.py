@@ -73,7 +73,7 @@ class QueryEngine(Protocol):
         ...
 
 
-class Services(NamedTuple):
+class GroupServices(NamedTuple):
     """What evaluating takes: see `RuleManager`."""
 
     state: StateDB
@@ -134,7 +134,7 @@ class RuleGroup:
 
     def evaluate(
         self,
-        services: Services,
+        services: GroupServices,
         at_ms: int,
         sink: Callable[[Sequence[Alert]], None],
     ) -> Evaluation | None:
@@ -210,7 +210,7 @@ class RuleGroup:
     def _run(
         self,
         rule: AlertRule | RecordRule,
-        services: Services,
+        services: GroupServices,
         overlay: Overlay,
         at_ms: int,
         saves: dict[int, tuple[list[ActiveAlert], list[ActiveAlert]]],
@@ -278,7 +278,7 @@ class RuleGroup:
 
     def _save(
         self,
-        services: Services,
+        services: GroupServices,
         saves: dict[int, tuple[list[ActiveAlert], list[ActiveAlert]]],
     ) -> None:
         """Put changed alerts on disk; one that will not must stop no page."""
@@ -304,7 +304,7 @@ class RuleGroup:
         self.state_failures += 1
         self._unsaved = True
 
-    def end(self, services: Services, at_ms: int) -> None:
+    def end(self, services: GroupServices, at_ms: int) -> None:
         """End every series of a group that is no more; the caller holds the lock."""
         self.retired = True
         series = self.ended.union(*(rule.series for rule in self.rules))
@@ -362,7 +362,7 @@ def _name(rule: AlertRule | RecordRule) -> tuple[object, ...]:
 
 
 def _context(
-    services: Services, overlay: Overlay, at_ms: int
+    services: GroupServices, overlay: Overlay, at_ms: int
 ) -> Callable[[Labels, float], Context]:
     """Return what makes a template's surroundings out of one series."""
 
@@ -384,7 +384,7 @@ def _context(
 
 
 def _outgoing(
-    rule: AlertRule, changed: Sequence[ActiveAlert], services: Services, at_ms: int
+    rule: AlertRule, changed: Sequence[ActiveAlert], services: GroupServices, at_ms: int
 ) -> list[Alert]:
     """Return what the dispatcher hears of: all that fires, and what just ended."""
     ended = [alert for alert in changed if alert.state == "inactive"]

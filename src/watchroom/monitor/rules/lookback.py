@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watchroom.promql.parse import parse
-from watchroom.promql.syntax import Node, Range, Selector, Subquery, children
+from watchroom.promql.syntax import Node, RangeSelector, Selector, Subquery, children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ def selectors(expr: str) -> list[tuple[str, float]]:
             back += max(node.offset_ms, 0)
             found.append((_name(node), back / 1000))
             continue
-        if isinstance(node, Range):
+        if isinstance(node, RangeSelector):
             back += node.range_ms
         elif isinstance(node, Subquery):
             back += node.range_ms + max(node.offset_ms, 0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from watchroom.errors import ConfigError, StoreError
 from watchroom.monitor.rules import state as rule_memory
 from watchroom.monitor.rules.alerting import RESOLVED_RETENTION_MS, AlertRule, Identity
-from watchroom.monitor.rules.group import RuleGroup, Services, outgoing
+from watchroom.monitor.rules.group import GroupServices, RuleGroup, outgoing
 from watchroom.monitor.rules.lookback import lookbacks
 from watchroom.monitor.rules.recording import RecordRule
 from watchroom.monitor.rules.views import (
@@ -66,7 +66,9 @@ class RuleManager:
         sink: Callable[[Sequence[Alert]], None],
         external_url: str = "",
     ) -> None:
-        self._services = Services(state, store, engine, {}, external_url, self._link)
+        self._services = GroupServices(
+            state, store, engine, {}, external_url, self._link
+        )
         self._sink = sink
         self._lock = threading.Lock()
         self._groups: dict[GroupKey, RuleGroup] = {}

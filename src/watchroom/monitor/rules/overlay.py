@@ -11,7 +11,7 @@ from watchroom.promql.model import (
     STALE,
     STALE_CELL,
     VALUE,
-    Group,
+    SeriesGroup,
     is_stale,
     matches_all,
 )
@@ -63,7 +63,7 @@ class Overlay:
         start_ms: int,
         end_ms: int,
         reserve: Reserve | None = None,
-    ) -> Sequence[Group]:
+    ) -> Sequence[SeriesGroup]:
         """Return the base's groups, the matching samples joined to their series."""
         groups = self._base.select(matchers, start_ms, end_ms, reserve)
         if not start_ms < self._at_ms <= end_ms:
@@ -80,7 +80,7 @@ class Overlay:
         if fresh:
             column = np.fromiter(fresh.values(), np.float64, len(fresh))
             joined.append(
-                Group(
+                SeriesGroup(
                     tuple(fresh),
                     np.array([self._at_ms], np.int64),
                     column[:, None],
@@ -91,7 +91,7 @@ class Overlay:
             )
         return joined
 
-    def _joined(self, group: Group, fresh: dict[Labels, float]) -> Group:
+    def _joined(self, group: SeriesGroup, fresh: dict[Labels, float]) -> SeriesGroup:
         """Return `group` with one more column; takes what it uses from `fresh`."""
         mine = [labels in fresh for labels in group.labels]
         if not any(mine):
@@ -109,7 +109,7 @@ class Overlay:
         before = group.state
         if before is None:
             before = np.zeros(group.values.shape, np.uint8)
-        return Group(
+        return SeriesGroup(
             group.labels,
             np.append(group.timestamps, np.int64(self._at_ms)),
             np.hstack((group.values, column[:, None])),

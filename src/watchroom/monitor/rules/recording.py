@@ -10,7 +10,7 @@ from watchroom.promql.model import ABSENT, VALUE, Matcher, labels_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from watchroom.promql.model import Group, Labels, Queryable
+    from watchroom.promql.model import Labels, Queryable, SeriesGroup
 
 _LOOKBACK_MS = 300_000  # what queries see of a series that did not end
 
@@ -59,7 +59,7 @@ class RecordRule:
         return found
 
 
-def _last(group: Group) -> list[int]:
+def _last(group: SeriesGroup) -> list[int]:
     """Return the state of each series' last sample (a group may start with none)."""
     if group.state is None:
         return [VALUE] * len(group.labels)

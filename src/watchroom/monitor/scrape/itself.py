@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.scrape.target import Target
 
 
-class Itself:
+class SelfTarget:
     """Answers the scrape of the Alertmanager that `alerting:` names.
 
     The same files serve Prometheus, which scrapes a real Alertmanager there. Here

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import aiohttp
 
     from watchroom.monitor.schedule import Schedule
-    from watchroom.monitor.scrape.itself import Itself
-    from watchroom.monitor.scrape.series import Row
+    from watchroom.monitor.scrape.itself import SelfTarget
+    from watchroom.monitor.scrape.series import ScrapedRow
     from watchroom.monitor.scrape.target import Target
     from watchroom.monitor.scrape.timestamps import StampedRow
     from watchroom.monitor.store import Store
@@ -46,7 +46,7 @@ async def in_pool(
             await asyncio.wait([job])
 
 
-class Counts:
+class ScrapeCounts:
     """What scraping has done since start, for /metrics."""
 
     def __init__(self) -> None:
@@ -77,8 +77,8 @@ class Scraper:
         client: aiohttp.ClientSession,
         store: Store,
         pool: ThreadPoolExecutor,
-        counts: Counts,
-        itself: Itself | None = None,
+        counts: ScrapeCounts,
+        itself: SelfTarget | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.target = target
@@ -176,7 +176,7 @@ class Scraper:
     def _end(self, stamp: int) -> None:
         self._append(stamp, self._series.end())
 
-    def _append(self, stamp: int, row: Row | StampedRow, place: str = "") -> str:
+    def _append(self, stamp: int, row: ScrapedRow | StampedRow, place: str = "") -> str:
         name = f"{self.target.key}{place}"
         try:
             done = self._store.append(name, stamp, row.labels, row.values)
@@ -198,7 +198,7 @@ class Scrapers:
         client: aiohttp.ClientSession,
         store: Store,
         pool: ThreadPoolExecutor,
-        itself: Itself | None = None,
+        itself: SelfTarget | None = None,
     ) -> None:
         self._schedule = schedule
         self._client = client
@@ -207,7 +207,7 @@ class Scrapers:
         self._itself = itself
         self._running: dict[Target, Scraper] = {}
         self._ending: set[asyncio.Task[None]] = set()
-        self.counts = Counts()
+        self.counts = ScrapeCounts()
 
     def set(self, targets: Iterable[Target]) -> None:
         """Scrape exactly `targets` from now on; unchanged ones are not disturbed."""

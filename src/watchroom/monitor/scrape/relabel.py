@@ -20,7 +20,7 @@ _FILTERS = {"keep", "drop", "keepequal", "dropequal"}
 _REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
 
 
-class Rule(NamedTuple):
+class RelabelRule(NamedTuple):
     """One compiled relabelling step."""
 
     action: str
@@ -32,7 +32,7 @@ class Rule(NamedTuple):
     modulus: int
 
 
-def compile_rules(configs: Sequence[RelabelConfig]) -> tuple[Rule, ...]:
+def compile_rules(configs: Sequence[RelabelConfig]) -> tuple[RelabelRule, ...]:
     """Return `configs` with their expressions compiled.
 
     Raises:
@@ -47,7 +47,7 @@ def compile_rules(configs: Sequence[RelabelConfig]) -> tuple[Rule, ...]:
             check(config)
         regex = re2.compile(config.regex, options)
         rules.append(
-            Rule(
+            RelabelRule(
                 config.verb,
                 tuple(config.source_labels),
                 config.separator,
@@ -60,7 +60,9 @@ def compile_rules(configs: Sequence[RelabelConfig]) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def relabel(labels: Mapping[str, str], rules: Sequence[Rule]) -> dict[str, str] | None:
+def relabel(
+    labels: Mapping[str, str], rules: Sequence[RelabelRule]
+) -> dict[str, str] | None:
     """Return the labels after every rule, or None where a rule drops them.
 
     A label with an empty value does not exist.
@@ -72,7 +74,7 @@ def relabel(labels: Mapping[str, str], rules: Sequence[Rule]) -> dict[str, str] 
     return {name: value for name, value in result.items() if value}
 
 
-def _apply(labels: dict[str, str], rule: Rule) -> bool:
+def _apply(labels: dict[str, str], rule: RelabelRule) -> bool:
     """Change `labels` in place; False drops the whole set."""
     joined = rule.separator.join(labels.get(name, "") for name in rule.source)
     if rule.action in _FILTERS:
@@ -91,7 +93,7 @@ def _apply(labels: dict[str, str], rule: Rule) -> bool:
     return True
 
 
-def _passes(labels: Mapping[str, str], rule: Rule, joined: str) -> bool:
+def _passes(labels: Mapping[str, str], rule: RelabelRule, joined: str) -> bool:
     if rule.action.endswith("equal"):
         equal = joined == labels.get(rule.target, "")
         return equal == (rule.action == "keepequal")
@@ -99,7 +101,7 @@ def _passes(labels: Mapping[str, str], rule: Rule, joined: str) -> bool:
     return matches == (rule.action == "keep")
 
 
-def _rename(labels: dict[str, str], rule: Rule) -> None:
+def _rename(labels: dict[str, str], rule: RelabelRule) -> None:
     """Copy, drop or keep labels by their names."""
     for name, value in list(labels.items()):
         found = rule.regex.fullmatch(name)
@@ -110,7 +112,7 @@ def _rename(labels: dict[str, str], rule: Rule) -> None:
             del labels[name]
 
 
-def _replace(labels: dict[str, str], rule: Rule, joined: str) -> None:
+def _replace(labels: dict[str, str], rule: RelabelRule, joined: str) -> None:
     found = rule.regex.fullmatch(joined)
     if found is None:
         return

@@ -34,7 +34,7 @@ LONGEST_VALUE = 16_384
 _AS = {"\0": (), "\1": ("le",), "\2": ("quantile",)}
 
 
-class Row(NamedTuple):
+class ScrapedRow(NamedTuple):
     """One scrape, ready for the store: what was exposed, and what went stale.
 
     Attributes:
@@ -84,7 +84,7 @@ class TargetSeries:
             for name in REPORTS
         ]
 
-    def read(self, text: str) -> Row:
+    def read(self, text: str) -> ScrapedRow:
         """Return the row for a body; series gone since the last one are stale in it.
 
         Raises:
@@ -96,7 +96,7 @@ class TargetSeries:
         except FormatError as error:
             raise _located(error, text) from error
 
-    def _read(self, text: str) -> Row:
+    def _read(self, text: str) -> ScrapedRow:
         texts: list[str] = []
         numbers: list[str] = []
         stamped: list[tuple[str, str, int]] = []
@@ -120,9 +120,9 @@ class TargetSeries:
             return self._row(texts, values)
         return self._with_stamped(texts, values, stamped)
 
-    def _row(self, texts: list[str], values: NDArray[np.float64]) -> Row:
+    def _row(self, texts: list[str], values: NDArray[np.float64]) -> ScrapedRow:
         if texts == self._texts:
-            return Row(self._live, values, len(texts), 0)
+            return ScrapedRow(self._live, values, len(texts), 0)
         return self._changed(texts, values)
 
     def _with_stamped(
@@ -130,7 +130,7 @@ class TargetSeries:
         texts: list[str],
         values: NDArray[np.float64],
         stamped: list[tuple[str, str, int]],
-    ) -> Row:
+    ) -> ScrapedRow:
         """Return the row with what came with a time of its own beside it."""
         known = self._stamped
         names = [text for text, _, _ in stamped]
@@ -157,7 +157,7 @@ class TargetSeries:
             stamped=samples,
         )
 
-    def _changed(self, texts: list[str], values: NDArray[np.float64]) -> Row:
+    def _changed(self, texts: list[str], values: NDArray[np.float64]) -> ScrapedRow:
         known = self._cache
         fresh = {text: known.get(text) or self._labels(text) for text in texts}
         labels: list[Labels] = []
@@ -180,24 +180,24 @@ class TargetSeries:
             self._texts = texts
         self._cache, self._live, self._with_reports = fresh, labels, []
         if gone:
-            return Row(
+            return ScrapedRow(
                 labels + gone,
                 np.concatenate([values, np.full(len(gone), STALE)]),
                 len(texts),
                 added,
             )
-        return Row(labels, values, len(texts), added)
+        return ScrapedRow(labels, values, len(texts), added)
 
-    def fail(self) -> Row:
+    def fail(self) -> ScrapedRow:
         """Return the row that makes every live series stale; none is live after it."""
         gone = self._live
         if self._track:
             gone = [*gone, *self._stamped.values()]
         self._stamped = {}
         self._live, self._texts, self._with_reports = [], [], []
-        return Row(gone, np.full(len(gone), STALE), 0, 0)
+        return ScrapedRow(gone, np.full(len(gone), STALE), 0, 0)
 
-    def with_reports(self, row: Row, *, up: bool, seconds: float) -> Row:
+    def with_reports(self, row: ScrapedRow, *, up: bool, seconds: float) -> ScrapedRow:
         """Return `row` with the five series the scraper itself reports."""
         scraped = float(row.scraped)
         reports = (float(up), seconds, scraped, scraped, row.added)
@@ -211,11 +211,11 @@ class TargetSeries:
             values=np.concatenate([row.values, np.array(reports, dtype=np.float64)]),
         )
 
-    def end(self) -> Row:
+    def end(self) -> ScrapedRow:
         """Return the row that ends everything of this target, its reports too."""
         row = self.fail()
         labels = [*row.labels, *self._reports]
-        return Row(labels, np.full(len(labels), STALE), 0, 0)
+        return ScrapedRow(labels, np.full(len(labels), STALE), 0, 0)
 
     def _labels(self, text: str) -> Labels:
         edges = _AS.get(text[:1], exposition.EDGES)

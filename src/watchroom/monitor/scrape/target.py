@@ -9,7 +9,7 @@ from watchroom.errors import ConfigError
 from watchroom.formats import (
     prometheus,
 )
-from watchroom.monitor.scrape.relabel import Rule, compile_rules, relabel
+from watchroom.monitor.scrape.relabel import RelabelRule, compile_rules, relabel
 from watchroom.units import format_duration, parse_duration
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Job(NamedTuple):
     sample_limit: int
     body_limit: int
     credentials: Path | None
-    rules: tuple[Rule, ...]
+    rules: tuple[RelabelRule, ...]
 
 
 def build(job: Job, group: TargetGroup) -> tuple[list[Target], list[Labels]]:

@@ -11,7 +11,7 @@ from watchroom.monitor.store.codec import unpack_integers
 
 if TYPE_CHECKING:
     from watchroom.monitor.store.database import Database
-    from watchroom.monitor.store.memory import Counts
+    from watchroom.monitor.store.memory import StoreCounts
     from watchroom.promql.model import Times
 
 
@@ -22,7 +22,7 @@ class Cache:
     the float64 matrix would take eight.
     """
 
-    def __init__(self, database: Database, limit: int, counts: Counts) -> None:
+    def __init__(self, database: Database, limit: int, counts: StoreCounts) -> None:
         self._database = database
         self._limit = limit
         self._counts = counts

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from watchroom.monitor.store.journal import WHOLE_EVERY, Row
+from watchroom.monitor.store.journal import WHOLE_EVERY, JournalRow
 from watchroom.promql.model import ABSENT, STALE_CELL, VALUE, is_stale
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class Chunk:
         self.closed = True
         return self.rows
 
-    def unsaved(self) -> list[tuple[Row, Floats]]:
+    def unsaved(self) -> list[tuple[JournalRow, Floats]]:
         """Return the rows without a write-ahead row, each with the values before."""
         view, done, found = self.view(), len(self.journal), []
         for row in range(done, len(view.times)):
@@ -207,7 +207,7 @@ class Chunk:
             states = None if view.states is None else view.states[row, :width]
             if states is not None and not states.any():
                 states = None
-            made = Row(
+            made = JournalRow(
                 int(view.times[row]),
                 row == 0,
                 whole,

@@ -36,7 +36,7 @@ _START, _WHOLE, _STATES = 1, 2, 4
 _HEADER = struct.Struct("<BqII")
 
 
-class Row(NamedTuple):
+class JournalRow(NamedTuple):
     """One scrape of one target, on the columns of its chunk.
 
     Attributes:
@@ -56,7 +56,7 @@ class Row(NamedTuple):
     states: States | None
 
 
-def encode(row: Row, before: Floats) -> bytes:
+def encode(row: JournalRow, before: Floats) -> bytes:
     """Return the sealed body of `row`, whose predecessor's values are `before`."""
     flags = _START * row.start | _WHOLE * row.whole
     bits = row.values.view(np.uint64)
@@ -72,7 +72,7 @@ def encode(row: Row, before: Floats) -> bytes:
     return seal(header + pack(b"".join(data)))
 
 
-def decode(body: bytes, before: Floats | None) -> Row:
+def decode(body: bytes, before: Floats | None) -> JournalRow:
     """Return the row of a sealed `body`; `before` None means the row before is lost.
 
     Raises:
@@ -93,7 +93,7 @@ def decode(body: bytes, before: Floats | None) -> Row:
     states = None
     if wide:
         states = np.frombuffer(data, np.uint8, columns, named * 4)
-    return Row(
+    return JournalRow(
         at_ms,
         bool(flags & _START),
         whole,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from watchroom.monitor.store.memory import Memory
+    from watchroom.monitor.store.memory import StoreMemory
     from watchroom.promql.model import Floats
 
 
@@ -35,7 +35,7 @@ def _after(db: sqlite3.Connection, table: str) -> int:
     return int(found or 0) + 1
 
 
-def load(db: sqlite3.Connection, memory: Memory) -> list[tuple[int, list[int]]]:
+def load(db: sqlite3.Connection, memory: StoreMemory) -> list[tuple[int, list[int]]]:
     """Fill `memory` from the tables; return dead times with their blocks.
 
     Raises:
@@ -53,7 +53,7 @@ def load(db: sqlite3.Connection, memory: Memory) -> list[tuple[int, list[int]]]:
 
 
 def _load_blocks(
-    db: sqlite3.Connection, memory: Memory, dead: set[int]
+    db: sqlite3.Connection, memory: StoreMemory, dead: set[int]
 ) -> list[tuple[int, list[int]]]:
     layouts: dict[int, Layout] = {}
     for layout, metric, body in db.execute("SELECT id, metric, series FROM layout"):
@@ -96,7 +96,7 @@ def _load_blocks(
 class _Replay:
     """The write-ahead rows made chunks again."""
 
-    def __init__(self, memory: Memory, targets: dict[int, Head]) -> None:
+    def __init__(self, memory: StoreMemory, targets: dict[int, Head]) -> None:
         self._memory = memory
         self._targets = targets
         self._before: dict[int, tuple[NDArray[np.int64], Floats] | None] = {}

@@ -34,14 +34,14 @@ class Appended(NamedTuple):
     duplicate: int
 
 
-class View(Protocol):
+class MemoryView(Protocol):
     """A snapshot, as far as the memory cares."""
 
     epoch: int
 
 
 @dataclass
-class Counts:
+class StoreCounts:
     """Everything that is counted since the store was opened."""
 
     appended: int = 0
@@ -60,7 +60,7 @@ class Counts:
 
 
 @dataclass
-class Memory:
+class StoreMemory:
     """The shared state; every field but the counts is read and changed under `lock`.
 
     Attributes:
@@ -81,10 +81,10 @@ class Memory:
     layouts: dict[tuple[str, bytes], Layout] = field(default_factory=dict)
     bad: set[int] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
-    counts: Counts = field(default_factory=Counts)
+    counts: StoreCounts = field(default_factory=StoreCounts)
     epoch: int = 0
     generation: int = 0
-    snapshots: weakref.WeakSet[View] = field(default_factory=weakref.WeakSet)
+    snapshots: weakref.WeakSet[MemoryView] = field(default_factory=weakref.WeakSet)
 
     def head(self, target: str) -> Head:
         """Return the head of a target, a new one when it is new."""

@@ -10,7 +10,7 @@ import numpy as np
 from watchroom.errors import QueryLimitError
 from watchroom.monitor.store.codec import CorruptError
 from watchroom.monitor.store.join import Cells, Joined, Part, join
-from watchroom.promql.model import ABSENT, Group
+from watchroom.promql.model import ABSENT, SeriesGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from watchroom.monitor.store.cache import Cache
     from watchroom.monitor.store.head import ChunkView
     from watchroom.monitor.store.index import Index, Matched
-    from watchroom.monitor.store.memory import Memory
+    from watchroom.monitor.store.memory import StoreMemory
     from watchroom.promql.model import Floats, Mask, Matcher, Reserve, Times
 
     Ids = NDArray[np.int64]
 
 
-class Reading(NamedTuple):
+class BlockSource(NamedTuple):
     """What a snapshot needs to read blocks.
 
     Attributes:
@@ -45,7 +45,7 @@ class Reading(NamedTuple):
 class Snapshot:
     """A `Queryable` of the store as it was; later samples do not show in it."""
 
-    def __init__(self, memory: Memory, reading: Reading) -> None:
+    def __init__(self, memory: StoreMemory, reading: BlockSource) -> None:
         """Take references; the caller holds the memory's lock."""
         self.epoch = memory.epoch
         self._memory = memory
@@ -66,7 +66,7 @@ class Snapshot:
         start_ms: int,
         end_ms: int,
         reserve: Reserve | None = None,
-    ) -> Sequence[Group]:
+    ) -> Sequence[SeriesGroup]:
         """Return the matching series with their samples in ``start_ms < t <= end_ms``.
 
         One group per metric and target, series by age; a series that two targets gave
@@ -164,7 +164,7 @@ class Snapshot:
         if reserve is not None:
             reserve(cells)
 
-    def _groups(self, joined: Joined) -> Iterator[Group]:
+    def _groups(self, joined: Joined) -> Iterator[SeriesGroup]:
         series, states = joined.series, joined.states
         values = joined.values
         if states is not None:
@@ -177,7 +177,7 @@ class Snapshot:
                     states = states[there]
         if len(series):
             labels = tuple(self._index.labels[one] for one in series.tolist())
-            yield Group(labels, joined.times, values, states)
+            yield SeriesGroup(labels, joined.times, values, states)
 
 
 def _span(times: Times, start_ms: int, end_ms: int) -> tuple[int, int]:

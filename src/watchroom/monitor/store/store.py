@@ -13,8 +13,8 @@ from watchroom.monitor.clock import forgotten_ms
 from watchroom.monitor.store.cache import Cache
 from watchroom.monitor.store.database import Database
 from watchroom.monitor.store.directory import DirectoryLock
-from watchroom.monitor.store.memory import Appended, Memory
-from watchroom.monitor.store.snapshot import Reading, Snapshot
+from watchroom.monitor.store.memory import Appended, StoreMemory
+from watchroom.monitor.store.snapshot import BlockSource, Snapshot
 from watchroom.monitor.store.upkeep import Upkeep
 from watchroom.monitor.store.writer import Writer
 from watchroom.promql.model import Matcher
@@ -75,7 +75,7 @@ class Store:
         self._path = path
         self._appends = 0
         self._closed = False
-        self._memory = Memory(memory_bytes, max_series)
+        self._memory = StoreMemory(memory_bytes, max_series)
         self._lock = DirectoryLock(path)
         try:
             self._database = Database(path / "samples.db")
@@ -84,7 +84,7 @@ class Store:
             self._lock.close()
             raise
         self._cache = Cache(self._database, cache_bytes, self._memory.counts)
-        self._reading = Reading(self._cache, 0, max_cells, self._lost)
+        self._reading = BlockSource(self._cache, 0, max_cells, self._lost)
         self._upkeep = Upkeep(
             self._writer,
             self._reading,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from watchroom.monitor.store.blocks import BlockRef, Times
-    from watchroom.monitor.store.snapshot import Reading
+    from watchroom.monitor.store.snapshot import BlockSource
     from watchroom.monitor.store.writer import Writer
     from watchroom.promql.model import Floats, States
 
@@ -35,7 +35,7 @@ class Upkeep:
     def __init__(
         self,
         writer: Writer,
-        reading: Reading,
+        reading: BlockSource,
         retention_ms: int,
         retention_bytes: int,
     ) -> None:
@@ -245,7 +245,7 @@ class Upkeep:
             self._database.checkpoint()
 
 
-def _whole(reading: Reading, ref: BlockRef, out: Floats | None) -> Cells:
+def _whole(reading: BlockSource, ref: BlockRef, out: Floats | None) -> Cells:
     """Return all cells of a block.
 
     Raises:

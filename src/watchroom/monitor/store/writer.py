@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from watchroom.monitor.store.database import Database
     from watchroom.monitor.store.head import Chunk, Head
-    from watchroom.monitor.store.memory import Memory
+    from watchroom.monitor.store.memory import StoreMemory
     from watchroom.promql.model import Floats, States
     from watchroom.promql.model import Times as Stamps
 
@@ -47,7 +47,7 @@ class Writer:
     in memory. A file found damaged while running is moved aside and started anew.
     """
 
-    def __init__(self, memory: Memory, database: Database) -> None:
+    def __init__(self, memory: StoreMemory, database: Database) -> None:
         self.memory = memory
         self.database = database
         self.failing = ""
@@ -198,7 +198,7 @@ class Writer:
 
     @staticmethod
     def _row(
-        db: sqlite3.Connection, target: int, row: journal.Row, before: Floats
+        db: sqlite3.Connection, target: int, row: journal.JournalRow, before: Floats
     ) -> int:
         body = journal.encode(row, before)
         done = db.execute(

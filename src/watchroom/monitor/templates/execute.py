@@ -99,7 +99,7 @@ class Execution:
                         self._write(self._printed(value))
                 case nodes.If():
                     self._if(node, dot)
-                case nodes.Range():
+                case nodes.RangeNode():
                     self._range(node, dot)
                 case nodes.Jump():
                     raise _Break if node.breaks else _Continue
@@ -140,7 +140,7 @@ class Execution:
             self._walk(node.otherwise, dot)
         del self._scope[depth:]
 
-    def _range(self, node: nodes.Range, dot: Any) -> None:
+    def _range(self, node: nodes.RangeNode, dot: Any) -> None:
         depth = len(self._scope)
         value = self._pipeline(node.pipeline, dot, declare=False)
         items: list[tuple[Any, Any]]

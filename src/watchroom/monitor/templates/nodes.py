@@ -88,7 +88,7 @@ class If(NamedTuple):
     moves_dot: bool
 
 
-class Range(NamedTuple):
+class RangeNode(NamedTuple):
     """``{{ range }}``."""
 
     pipeline: Pipeline
@@ -102,4 +102,4 @@ class Jump(NamedTuple):
     breaks: bool
 
 
-Node: TypeAlias = Text | Action | If | Range | Jump
+Node: TypeAlias = Text | Action | If | RangeNode | Jump

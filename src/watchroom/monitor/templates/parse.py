@@ -133,7 +133,7 @@ class Parser:
             raise self._error(f"{{{{{word.text}}}}} has no {{{{end}}}}", word.at)
         del self._scope[depth:]
         if word.text == "range":
-            return nodes.Range(pipeline, then, otherwise)
+            return nodes.RangeNode(pipeline, then, otherwise)
         return nodes.If(pipeline, then, otherwise, word.text == "with")
 
     def _else(self, opener: Token) -> tuple[tuple[nodes.Node, ...], Token | None]:

@@ -29,7 +29,7 @@ class Sample:
         return f"{{{plain(self.labels)} {plain(self.value)}}}"
 
 
-class Record:
+class Struct:
     """A struct: fields by name, and nothing else."""
 
     __slots__ = ("fields",)
@@ -50,7 +50,7 @@ class KV(dict[str, str]):
             case "SortedPairs":
                 # The alert's name leads, as in Alertmanager.
                 names = sorted(self, key=lambda n: (n != "alertname", n))
-                return Pairs(Record(Name=n, Value=self[n]) for n in names)
+                return Pairs(Struct(Name=n, Value=self[n]) for n in names)
             case "Names":
                 return [pair.fields["Name"] for pair in self.method("SortedPairs")]
             case "Values":
@@ -59,11 +59,11 @@ class KV(dict[str, str]):
                 return None
 
 
-class Pairs(list[Record]):
+class Pairs(list[Struct]):
     """Pairs in order, with their ``Names`` and ``Values``."""
 
 
-class Alerts(list[Record]):
+class Alerts(list[Struct]):
     """Alerts, with those that are ``Firing`` and those ``Resolved``."""
 
 
@@ -189,7 +189,7 @@ def field(value: Any, name: str) -> Any:
         KeyError: It has none of that name.
     """
     match value, name:
-        case Record(), _:
+        case Struct(), _:
             return value.fields[name]
         case KV(), _:
             found = value.method(name)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from watchroom.prove.chain import Chain
     from watchroom.prove.drills.drill import Built
-    from watchroom.prove.records import Known, Record, Result
+    from watchroom.prove.records import Known, ProofRecord, Result
 
 _DAY = 86400.0
 _CERTIFICATES = "SSL_CERT_FILE"
@@ -147,7 +147,7 @@ class World(NamedTuple):
         found = self.query(expr)
         return float(found[0]["value"][1]) if found else None
 
-    def record(self, kind: str, name: str) -> Record | None:
+    def record(self, kind: str, name: str) -> ProofRecord | None:
         """Return what was found before of one thing."""
         return self.known.get((kind, name))
 

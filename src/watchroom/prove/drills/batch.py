@@ -37,7 +37,7 @@ class Watcher(Protocol):
         """Take note that a drill ended."""
 
 
-class Outcome(NamedTuple):
+class BatchOutcome(NamedTuple):
     """How all drills ended.
 
     Attributes:
@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
     """
 
     verdicts: list[Verdict]
-    told: list[reach.Answer]
+    told: list[reach.ReceiverAnswer]
 
     @property
     def passed(self) -> bool:
@@ -73,7 +73,7 @@ class Batch:
         self._watcher = watcher
         self._stop = threading.Event()
 
-    def run(self, alerts: Sequence[str]) -> Outcome:
+    def run(self, alerts: Sequence[str]) -> BatchOutcome:
         """Drill `alerts`; an interrupt stops what runs, and leaves nothing running.
 
         Raises:
@@ -90,7 +90,7 @@ class Batch:
                 self._stop.set()
                 pool.shutdown(cancel_futures=True)
                 raise
-        return Outcome(verdicts, self._tell(verdicts))
+        return BatchOutcome(verdicts, self._tell(verdicts))
 
     def _prepared(self, alert: str) -> DrillRun:
         return DrillRun(
@@ -110,12 +110,12 @@ class Batch:
         self._watcher.ended(verdict)
         return verdict
 
-    def _tell(self, verdicts: Sequence[Verdict]) -> list[reach.Answer]:
+    def _tell(self, verdicts: Sequence[Verdict]) -> list[reach.ReceiverAnswer]:
         names = dict.fromkeys(name for one in verdicts for name in one.receivers)
         by_name = {one.name: one for one in self._built.config.receivers}
         arrived = sum(verdict.passed for verdict in verdicts)
         manifest = self._built.manifest
-        note = send.Note(
+        note = send.DrillNote(
             "every alert",
             f"[DRILL] {arrived} of {len(verdicts)} alerts of {manifest.project} "
             f"({manifest.environment}) arrived: a test of the road to you, "

@@ -86,7 +86,7 @@ class Verdict(NamedTuple):
     at: float
     ran: Ran
     receivers: list[str]
-    told: list[reach.Answer]
+    told: list[reach.ReceiverAnswer]
 
     @property
     def passed(self) -> bool:
@@ -192,7 +192,7 @@ class DrillRun:
         self._begun = 0.0
         self._fault = 0.0
         self._loud: list[Receiver] = []
-        self._answers: list[reach.Answer] = []
+        self._answers: list[reach.ReceiverAnswer] = []
         copy = self._drill.accelerated if how.accelerated else None
         hold = built.hold(self._drill)
         self._copy = copy
@@ -266,12 +266,12 @@ class DrillRun:
         preflight.check_routing(self._chain, built.config)
         self._loud = preflight.loud_receivers(built.config, built.manifest, self._drill)
         self._hear(
-            reach.Answer(receiver.name, accepted=False, detail=lacking)
+            reach.ReceiverAnswer(receiver.name, accepted=False, detail=lacking)
             for receiver in self._loud
             if (lacking := reach.lacking(receiver, built.directory))
         )
 
-    def _hear(self, answers: Iterable[reach.Answer]) -> None:
+    def _hear(self, answers: Iterable[reach.ReceiverAnswer]) -> None:
         """Keep what receivers said.
 
         Raises:
@@ -368,7 +368,7 @@ class DrillRun:
     def _tell(self) -> None:
         """Send a [DRILL] message down the road of the real alert."""
         alert = self.alert
-        note = send.Note(
+        note = send.DrillNote(
             alert,
             f"[DRILL] {alert}: a test of the road to you, nothing is wrong",
             f"Sent by `watchroom drill {alert}`, drill {self._nonce}.",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from watchroom.formats.alertmanager import Alertmanager, Receiver
     from watchroom.formats.manifest import Accelerated, Drill, Manifest
     from watchroom.prove.chain import Chain
-    from watchroom.prove.loaded import Rule
+    from watchroom.prove.loaded import LoadedRule
 
 
 class BrokenError(WatchroomError):
@@ -47,7 +47,7 @@ def check_rule(
         _check_one(chain.prometheus, rules, rule_of(one))
 
 
-def _check_one(prometheus: str, rules: list[dict[str, Any]], built: Rule) -> None:
+def _check_one(prometheus: str, rules: list[dict[str, Any]], built: LoadedRule) -> None:
     name = built.name
     loaded = [rule for rule in rules if rule["name"] == name]
     if not loaded:

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from watchroom.formats.manifest import Manifest
-    from watchroom.prove.drills.batch import Outcome
+    from watchroom.prove.drills.batch import BatchOutcome
     from watchroom.prove.drills.drill import Built, Verdict
 
 RUN = "run", "drill --all"
 
 
-def of_drills(built: Built, outcome: Outcome) -> list[Result]:
+def of_drills(built: Built, outcome: BatchOutcome) -> list[Result]:
     """Return a result for each alert and receiver, and for the run when it was all."""
     marks = rule_marks(built.manifest)
     return [
@@ -64,7 +64,7 @@ def _of_verdict(verdict: Verdict, mark: str) -> Result:
     )
 
 
-def of_answers(built: Built, answers: Iterable[reach.Answer]) -> list[Result]:
+def of_answers(built: Built, answers: Iterable[reach.ReceiverAnswer]) -> list[Result]:
     """Return what each receiver said, as it is configured now; a refusal stands."""
     now = time.time()
     by_name = {one.name: one for one in built.config.receivers}
@@ -78,7 +78,7 @@ def of_answers(built: Built, answers: Iterable[reach.Answer]) -> list[Result]:
     return list(found.values())
 
 
-def _of_run(outcome: Outcome) -> Iterator[Result]:
+def _of_run(outcome: BatchOutcome) -> Iterator[Result]:
     if not outcome.told:
         return
     arrived = sum(verdict.passed for verdict in outcome.verdicts)

@@ -155,7 +155,7 @@ class WakeRun(DrillRun):
         self._monitor = chain.prometheus
         self._incident: dict[str, Any] = {}
         self._opened = 0.0
-        self._note: send.Note | None = None
+        self._note: send.DrillNote | None = None
 
     def wake(self, seconds: float) -> Woken:
         """Drill, page, and wait for the acknowledgement; leaves nothing open."""
@@ -173,7 +173,7 @@ class WakeRun(DrillRun):
         title = f"[DRILL] Wake {name}: acknowledge this test, nothing is wrong"
         self._opened = time.monotonic() - self._fault
         self._incident = self._call("", {"title": title, "priority": "P1", "as": name})
-        self._note = send.Note(
+        self._note = send.DrillNote(
             f"Wake {name}",
             title,
             f"Sent by `watchroom drill --wake`. {name}, open the link and acknowledge.",
@@ -214,7 +214,7 @@ class WakeRun(DrillRun):
                     {"as": self._who.name, "text": text},
                 )
 
-    def _send(self, status: str) -> list[reach.Answer]:
+    def _send(self, status: str) -> list[reach.ReceiverAnswer]:
         if self._note is None:
             return []
         by_name = {one.name: one for one in self._built.config.receivers}

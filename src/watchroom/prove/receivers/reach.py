@@ -22,10 +22,10 @@ if TYPE_CHECKING:
         Receiver,
         Route,
     )
-    from watchroom.prove.receivers.send import Note
+    from watchroom.prove.receivers.send import DrillNote
 
 
-class Answer(NamedTuple):
+class ReceiverAnswer(NamedTuple):
     """What one receiver said to a drill message.
 
     Attributes:
@@ -48,10 +48,10 @@ def receivers(config: Alertmanager, labels: Mapping[str, str]) -> list[str]:
 def tell(
     loud: Sequence[Receiver],
     directory: Path,
-    note: Note,
+    note: DrillNote,
     *,
     statuses: Sequence[str] = ("firing", "resolved"),
-) -> list[Answer]:
+) -> list[ReceiverAnswer]:
     """Send a note through each receiver, and that it is over; return what they said.
 
     One answer a receiver: the first refusal, or that it took all.
@@ -62,7 +62,7 @@ def tell(
         note: What to say.
         statuses: What is said of it, one after the other.
     """
-    answers: dict[str, Answer] = {}
+    answers: dict[str, ReceiverAnswer] = {}
     for status in statuses:
         for receiver in loud:
             before = answers.get(receiver.name)
@@ -71,14 +71,18 @@ def tell(
     return list(answers.values())
 
 
-def _told(receiver: Receiver, directory: Path, note: Note, status: str) -> Answer:
+def _told(
+    receiver: Receiver, directory: Path, note: DrillNote, status: str
+) -> ReceiverAnswer:
     where = []
     for name, config in receiver.integrations().items():
         try:
             where.append(send.send(config, directory, note, status))
         except (ConfigError, client.PeerError) as error:
-            return Answer(receiver.name, accepted=False, detail=f"{name}: {error}")
-    return Answer(receiver.name, accepted=True, detail=", ".join(where))
+            return ReceiverAnswer(
+                receiver.name, accepted=False, detail=f"{name}: {error}"
+            )
+    return ReceiverAnswer(receiver.name, accepted=True, detail=", ".join(where))
 
 
 def lacking(receiver: Receiver, directory: Path) -> str:

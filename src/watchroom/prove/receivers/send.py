@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SECONDS = 10.0
 
 
-class Note(NamedTuple):
+class DrillNote(NamedTuple):
     """What a drill tells people.
 
     Attributes:
@@ -68,7 +68,7 @@ class Note(NamedTuple):
         return [*answer, ("Monitor", self.url)]
 
 
-def send(config: Config, directory: Path, note: Note, status: str) -> str:
+def send(config: Config, directory: Path, note: DrillNote, status: str) -> str:
     """Send a note once; return where it went, without its secrets.
 
     Raises:
@@ -101,7 +101,7 @@ def secret(directory: Path, name: str) -> str:
         ) from None
 
 
-def message(note: Note, status: str, starts_at: str) -> dict[str, Any]:
+def message(note: DrillNote, status: str, starts_at: str) -> dict[str, Any]:
     """Return a version-4 webhook body that nobody can take for a real page."""
     labels = {"alertname": note.name, "drill": note.nonce, "severity": note.severity}
     identity = blake2b(f"{note.title} {note.nonce}".encode(), digest_size=8)
@@ -132,7 +132,9 @@ def message(note: Note, status: str, starts_at: str) -> dict[str, Any]:
     }
 
 
-def _webhook(config: WebhookConfig, directory: Path, note: Note, status: str) -> str:
+def _webhook(
+    config: WebhookConfig, directory: Path, note: DrillNote, status: str
+) -> str:
     url = config.url or secret(directory, config.url_file)
     auth = config.http_config.authorization if config.http_config else None
     token = secret(directory, auth.credentials_file) if auth else ""
@@ -143,7 +145,7 @@ def _webhook(config: WebhookConfig, directory: Path, note: Note, status: str) ->
     return client.redacted(url)
 
 
-def _slack(config: SlackConfig, directory: Path, note: Note, status: str) -> str:
+def _slack(config: SlackConfig, directory: Path, note: DrillNote, status: str) -> str:
     url = config.api_url or secret(directory, config.api_url_file)
     over = "" if status == "firing" else "Resolved: "
     body = slack.payload(
@@ -159,7 +161,7 @@ def _slack(config: SlackConfig, directory: Path, note: Note, status: str) -> str
 
 
 def _pagerduty(
-    config: PagerdutyConfig, directory: Path, note: Note, status: str
+    config: PagerdutyConfig, directory: Path, note: DrillNote, status: str
 ) -> str:
     key = secret(directory, config.routing_key_file)
     event = pagerduty.event(
@@ -178,7 +180,7 @@ def _pagerduty(
     return client.redacted(config.url)
 
 
-def _mail(config: EmailConfig, directory: Path, note: Note, status: str) -> str:
+def _mail(config: EmailConfig, directory: Path, note: DrillNote, status: str) -> str:
     password = (
         secret(directory, config.auth_password_file)
         if config.auth_password_file

@@ -134,7 +134,7 @@ def test_a_silence_in_force_is_told_and_not_offered_again():
     silence = Silence("s", (), 0, NOW + MINUTE, 0, "Sue", "the nightly export")
     head = words.head(opened(), NOW, (), [silence])
     assert head.silenced
-    assert head.notes[-1] == words.Note(
+    assert head.notes[-1] == words.HeaderNote(
         "silenced by Sue until", NOW + MINUTE, ": the nightly export"
     )
     assert not words.head(opened(), NOW).silenced

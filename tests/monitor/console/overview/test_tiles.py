@@ -8,17 +8,17 @@ import pytest
 from tests.support.plans import built, planned
 
 from watchroom.formats import grafana
-from watchroom.monitor.console.overview.panels import Panel, panels_of
-from watchroom.monitor.console.overview.readings import Reading
+from watchroom.monitor.console.overview.panels import VitalPanel, panels_of
+from watchroom.monitor.console.overview.readings import PanelReading
 from watchroom.monitor.console.overview.spark import spark
 from watchroom.monitor.console.overview.tiles import tile
 from watchroom.monitor.rules.views import AlertView
 
 NOW = 1_000_000_000
-ERRORS = Panel(
+ERRORS = VitalPanel(
     1, "Errors", "", "percentunit", 0.01, True, "a", "b", "HighErrorRate", True
 )
-HITS = Panel(2, "Hits", "", "percentunit", 0.7, False, "a", "b", "", True)
+HITS = VitalPanel(2, "Hits", "", "percentunit", 0.7, False, "a", "b", "", True)
 
 
 def alert(state, since_s=60):
@@ -31,7 +31,7 @@ def made(panel, reading, *alerts, **options):
 
 
 def reading(value, **changes):
-    return Reading(value, (), 1, True, NOW - 3000)._replace(**changes)
+    return PanelReading(value, (), 1, True, NOW - 3000)._replace(**changes)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_beyond_the_limit_without_an_alert_says_so():
 
 
 def test_a_small_count_at_its_limit_is_not_close():
-    processes = Panel(3, "Web", "", "short", 1.0, False, "a", "b", "", True)
+    processes = VitalPanel(3, "Web", "", "short", 1.0, False, "a", "b", "", True)
     assert made(processes, reading(1.0)).state == "ok"
 
 
 def test_yes_is_never_close_to_no():
-    site = Panel(4, "Site", "", "bool_yes_no", 1.0, False, "a", "b", "", True)
+    site = VitalPanel(4, "Site", "", "bool_yes_no", 1.0, False, "a", "b", "", True)
     up, down = made(site, reading(1.0)), made(site, reading(0.0))
     assert (up.state, str(up.value), up.limit) == ("ok", "yes", "must be yes")
     assert (down.state, str(down.value), down.words) == ("close", "no", "failing")
@@ -95,7 +95,7 @@ def test_old_samples_are_blind():
 
 
 def test_what_cannot_be_evaluated_is_blind():
-    shown = made(ERRORS, Reading(error="boom"))
+    shown = made(ERRORS, PanelReading(error="boom"))
     assert (shown.state, shown.age) == ("blind", "cannot be evaluated")
 
 
@@ -174,8 +174,10 @@ def test_a_sparkline_breaks_at_gaps_and_shows_the_limit():
 
 
 def test_a_project_without_celery_has_nothing_to_judge_and_is_green():
-    workers = Panel(5, "Task workers", "", "short", 1.0, False, "a", "b", "", False)
-    failed = Panel(6, "Failed tasks", "", "short", 0.0, True, "a", "b", "", False)
+    workers = VitalPanel(
+        5, "Task workers", "", "short", 1.0, False, "a", "b", "", False
+    )
+    failed = VitalPanel(6, "Failed tasks", "", "short", 0.0, True, "a", "b", "", False)
     # The exporter counts workers at 0 whether any are owed or not.
     for panel, value in ((workers, 0.0), (workers, None), (failed, None)):
         found = made(panel, reading(value, present=False))
@@ -185,7 +187,7 @@ def test_a_project_without_celery_has_nothing_to_judge_and_is_green():
 
 
 def test_a_count_is_whole_whatever_increase_estimates():
-    tasks = Panel(
+    tasks = VitalPanel(
         6, "Failed tasks", "", "short", 0.0, True, "a", "b", "", True, whole=True
     )
     for value, said in ((1.07, "1"), (0.4, "1"), (2.6, "3"), (0.0, "0")):

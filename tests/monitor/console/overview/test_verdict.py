@@ -12,7 +12,7 @@ from watchroom.monitor.console.overview.tiles import Tile
 from watchroom.monitor.console.overview.verdict import Note, verdict
 from watchroom.monitor.console.values import Said
 from watchroom.monitor.dispatch.dispatcher import DeliveryKey
-from watchroom.monitor.notify.ledger import Entry
+from watchroom.monitor.notify.ledger import LedgerEntry
 from watchroom.monitor.oncall import transitions
 from watchroom.monitor.routing.silences import Silence
 from watchroom.monitor.rules.views import AlertView
@@ -33,7 +33,7 @@ def alert(name, state, since_s, **labels):
 
 
 def entry(state, receiver="ops", name="A", ago_s=10, **changes):
-    return Entry(
+    return LedgerEntry(
         1,
         DeliveryKey(receiver, "webhook[0]", "g"),
         "firing",

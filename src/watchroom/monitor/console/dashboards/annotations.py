@@ -8,7 +8,7 @@ from watchroom.monitor.console.overview.readings import read_history
 from watchroom.promql.model import Matcher
 
 if TYPE_CHECKING:
-    from watchroom.monitor.console.dashboards.ranges import Range
+    from watchroom.monitor.console.dashboards.ranges import TimeRange
     from watchroom.monitor.services import Services
     from watchroom.promql.model import Queryable
 
@@ -36,7 +36,7 @@ class Mark(NamedTuple):
 
 
 def read_marks(
-    queryable: Queryable, span: Range, gap_ms: int, runbooks: frozenset[str]
+    queryable: Queryable, span: TimeRange, gap_ms: int, runbooks: frozenset[str]
 ) -> list[Mark]:
     """Return when alerts fired, oldest first; the newest when there are too many."""
     seconds = (span.end_ms - span.start_ms) // 1000
@@ -58,7 +58,7 @@ def read_marks(
     return found[:_MOST][::-1]
 
 
-def own_marks(services: Services, span: Range) -> list[Mark]:
+def own_marks(services: Services, span: TimeRange) -> list[Mark]:
     """Return deployments and the watch's own events within the time."""
     found = [Mark("watch", services.started, services.started, "monitor started", "")]
     reloads = services.reloads

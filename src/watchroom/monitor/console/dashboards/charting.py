@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from watchroom.formats.grafana import Panel
-    from watchroom.monitor.console.dashboards.ranges import Range
+    from watchroom.monitor.console.dashboards.ranges import TimeRange
     from watchroom.promql.engine import Engine
     from watchroom.promql.model import Labels, Queryable
 
@@ -21,7 +21,7 @@ MOST_SERIES = 24
 _PLACE = re.compile(r"{{\s*([A-Za-z_][\w.]*)\s*}}")
 
 
-class Asked(NamedTuple):
+class PanelQuery(NamedTuple):
     """A query of a panel with its variables filled in."""
 
     ref: str
@@ -29,7 +29,7 @@ class Asked(NamedTuple):
     legend: str
 
 
-class Line(NamedTuple):
+class ChartLine(NamedTuple):
     """One series: its name and its values, None where there is none."""
 
     name: str
@@ -44,7 +44,7 @@ class Drawing(NamedTuple):
         total: How many series there were.
     """
 
-    lines: Sequence[Line]
+    lines: Sequence[ChartLine]
     total: int
 
 
@@ -56,7 +56,7 @@ class Now(NamedTuple):
 
 
 def draw(
-    engine: Engine, queryable: Queryable, asked: Sequence[Asked], span: Range
+    engine: Engine, queryable: Queryable, asked: Sequence[PanelQuery], span: TimeRange
 ) -> Drawing:
     """Return the lines of a panel's queries.
 
@@ -64,7 +64,7 @@ def draw(
         QueryError: One cannot be answered.
     """
     count = (span.end_ms - span.start_ms) // span.step_ms + 1
-    found: list[Line] = []
+    found: list[ChartLine] = []
     for query in asked:
         matrix = engine.range(
             queryable, query.expr, span.start_ms, span.end_ms, span.step_ms
@@ -75,7 +75,7 @@ def draw(
                 index = (at - span.start_ms) // span.step_ms
                 if math.isfinite(value) and 0 <= index < count:
                     cells[index] = float(f"{value:.6g}")
-            found.append(Line(name_of(query, labels), cells))
+            found.append(ChartLine(name_of(query, labels), cells))
     # One query's lines come largest first: the worst route stands at the top. Those of
     # several queries keep the order in which the panel names them.
     largest = sorted(found, key=lambda line: (-_height(line), line.name))
@@ -86,7 +86,7 @@ def draw(
 
 
 def now(
-    engine: Engine, queryable: Queryable, asked: Sequence[Asked], at_ms: int
+    engine: Engine, queryable: Queryable, asked: Sequence[PanelQuery], at_ms: int
 ) -> Now:
     """Return what a panel's queries say at one moment, the largest first.
 
@@ -105,11 +105,11 @@ def now(
     return Now(real[:MOST_SERIES], len(real))
 
 
-def _height(line: Line) -> float:
+def _height(line: ChartLine) -> float:
     return max((abs(v) for v in line.values if v is not None), default=0.0)
 
 
-def name_of(query: Asked, labels: Labels) -> str:
+def name_of(query: PanelQuery, labels: Labels) -> str:
     """Return a series' name: its legend filled in, else its labels."""
     plain = dict(labels)
     if query.legend and query.legend != "__auto":
@@ -133,7 +133,7 @@ def limit_of(panel: Panel) -> tuple[float | None, bool]:
     return None, True
 
 
-def body(panel: Panel, drawing: Drawing, span: Range) -> dict[str, object]:
+def body(panel: Panel, drawing: Drawing, span: TimeRange) -> dict[str, object]:
     """Return what the page's script is sent."""
     unit = panel.fieldConfig.defaults.unit
     limit, above = limit_of(panel)

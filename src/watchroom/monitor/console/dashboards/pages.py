@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from watchroom.formats.grafana import Panel
     from watchroom.formats.grafana_import import Sheet
     from watchroom.monitor.console.dashboards.annotations import Mark
-    from watchroom.monitor.console.dashboards.ranges import Range
+    from watchroom.monitor.console.dashboards.ranges import TimeRange
     from watchroom.monitor.console.render import Renderer
     from watchroom.monitor.services import Services
     from watchroom.promql.engine import Engine
@@ -99,7 +99,7 @@ class Dashboards:
 
     def _span(
         self, request: web.Request, sheet: Sheet, query: Any, most: int = POINTS
-    ) -> Range:
+    ) -> TimeRange:
         points = request.query.get("points", "")
         return parse(
             query,
@@ -116,7 +116,7 @@ class Dashboards:
     async def values(self, request: web.Request) -> web.Response:
         """Answer with a dashboard as tables of values, for browsers without scripts."""
         sheet = self._sheet(request)
-        tables: dict[int, table.Table] = {}
+        tables: dict[int, table.PanelTable] = {}
         found: Sequence[Mark] = ()
         with contextlib.suppress(RangeError):  # the page says which
             tables = await self._tables(request, sheet)
@@ -126,7 +126,7 @@ class Dashboards:
 
     async def _tables(
         self, request: web.Request, sheet: Sheet
-    ) -> dict[int, table.Table]:
+    ) -> dict[int, table.PanelTable]:
         """Return the values of every panel, as far as there is time for them."""
         span = self._span(request, sheet, request.query, table.POINTS)
         end = self._services.now() + _SECONDS
@@ -136,17 +136,17 @@ class Dashboards:
                 continue
             if not 0 < end - self._services.now() <= _SECONDS:
                 late = "Not loaded: reading took too long. Choose a shorter time."
-                found[panel.id] = table.Table(said=late)
+                found[panel.id] = table.PanelTable(said=late)
                 continue
             try:
                 found[panel.id] = await self._table(request, sheet, panel, span)
             except WatchroomError as error:
-                found[panel.id] = table.Table(said=_said(error))
+                found[panel.id] = table.PanelTable(said=_said(error))
         return found
 
     async def _table(
-        self, request: web.Request, sheet: Sheet, panel: Panel, span: Range
-    ) -> table.Table:
+        self, request: web.Request, sheet: Sheet, panel: Panel, span: TimeRange
+    ) -> table.PanelTable:
         asked = _asked(request, sheet, panel, span)
         if panel.type in _NUMBERS:
             return table.numbers(await self._data(panel, asked, span))
@@ -160,7 +160,7 @@ class Dashboards:
         self,
         request: web.Request,
         sheet: Sheet,
-        tables: Mapping[int, table.Table] | None = None,
+        tables: Mapping[int, table.PanelTable] | None = None,
         happened: Sequence[Mark] = (),
     ) -> web.Response:
         query: MultiMapping[str] = request.query
@@ -221,7 +221,7 @@ class Dashboards:
             return _json({"error": _said(error)}, _status(error))
 
     async def _data(
-        self, panel: Panel, asked: Sequence[charting.Asked], span: Range
+        self, panel: Panel, asked: Sequence[charting.PanelQuery], span: TimeRange
     ) -> dict[str, object]:
         at_ms = round(self._services.now() * 1000) if span.live else span.end_ms
 
@@ -266,12 +266,12 @@ class Dashboards:
 
 
 def _asked(
-    request: web.Request, sheet: Sheet, panel: Panel, span: Range
-) -> list[charting.Asked]:
+    request: web.Request, sheet: Sheet, panel: Panel, span: TimeRange
+) -> list[charting.PanelQuery]:
     """Return a panel's queries with the variables that the URL chooses."""
     values = variables.chosen(sheet.dashboard, request.query)
     return [
-        charting.Asked(
+        charting.PanelQuery(
             target.refId,
             variables.filled(target.expr, sheet.dashboard, values, span),
             target.legendFormat,

@@ -35,7 +35,7 @@ class RangeError(WatchroomError):
     """The URL names no time."""
 
 
-class Range(NamedTuple):
+class TimeRange(NamedTuple):
     """What a chart shows.
 
     Attributes:
@@ -72,7 +72,7 @@ def parse(
     scrape_seconds: float,
     points: int = POINTS,
     default: str = "now-1h",
-) -> Range:
+) -> TimeRange:
     """Return the range of a URL's query.
 
     Args:
@@ -100,7 +100,7 @@ def parse(
     grid_ms = min(step_ms, _GRID_MS)
     end_ms = math.floor(end * 1000 / grid_ms) * grid_ms
     count = max(1, round((end - start) / step))
-    return Range(
+    return TimeRange(
         start_ms=end_ms - count * step_ms,
         end_ms=end_ms,
         step_ms=step_ms,

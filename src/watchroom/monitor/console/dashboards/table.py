@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from watchroom.formats.grafana import Panel
     from watchroom.monitor.console.dashboards.charting import Drawing
-    from watchroom.monitor.console.dashboards.ranges import Range
+    from watchroom.monitor.console.dashboards.ranges import TimeRange
 
 POINTS = 10
 """Columns at most: what a page is wide."""
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One line of a chart: its values in words, "–" where there is none.
 
     The newest come first: a phone shows only some without scrolling.
@@ -29,7 +29,7 @@ class Row(NamedTuple):
     highest: str
 
 
-class Table(NamedTuple):
+class PanelTable(NamedTuple):
     """A panel's values.
 
     Attributes:
@@ -42,16 +42,16 @@ class Table(NamedTuple):
 
     word: str = ""
     times_ms: Sequence[int] = ()
-    rows: Sequence[Row] = ()
+    rows: Sequence[TableRow] = ()
     said: str = ""
     numbers: Sequence[str] = ()
 
 
-def table(panel: Panel, drawing: Drawing, span: Range) -> Table:
+def table(panel: Panel, drawing: Drawing, span: TimeRange) -> PanelTable:
     """Return the values of a chart, all in one unit so that they can be compared."""
     known = [v for line in drawing.lines for v in line.values if v is not None]
     if not known:
-        return Table(said="No data in this time.")
+        return PanelTable(said="No data in this time.")
     limit, _ = limit_of(panel)
     unit = panel.fieldConfig.defaults.unit
     divisor, word = scale_of(max(map(abs, known)) or limit or 0.0, unit)
@@ -60,7 +60,7 @@ def table(panel: Panel, drawing: Drawing, span: Range) -> Table:
         return "–" if value is None else digits(value / divisor)
 
     rows = [
-        Row(
+        TableRow(
             line.name,
             [said(value) for value in reversed(line.values)],
             said(max((v for v in line.values if v is not None), default=None)),
@@ -70,17 +70,17 @@ def table(panel: Panel, drawing: Drawing, span: Range) -> Table:
     times = range(span.end_ms, span.start_ms - 1, -span.step_ms)
     left = drawing.total - len(drawing.lines)
     more = f"{drawing.total} series: the {len(rows)} largest are shown." if left else ""
-    return Table(word, list(times), rows, more)
+    return PanelTable(word, list(times), rows, more)
 
 
-def numbers(body: dict[str, object]) -> Table:
+def numbers(body: dict[str, object]) -> PanelTable:
     """Return a panel of numbers, from what the page's script would be sent."""
     rows = body["numbers"]
     if not isinstance(rows, list) or not rows:
         none = body["none"]
-        return Table(said=f"No value: {none}." if none else "No data now.")
+        return PanelTable(said=f"No value: {none}." if none else "No data now.")
     many = len(rows) > 1
-    return Table(
+    return PanelTable(
         numbers=[
             " ".join(
                 part

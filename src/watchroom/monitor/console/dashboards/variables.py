@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from multidict import MultiMapping
 
     from watchroom.formats.grafana import Dashboard, Variable
-    from watchroom.monitor.console.dashboards.ranges import Range
+    from watchroom.monitor.console.dashboards.ranges import TimeRange
     from watchroom.promql.model import Queryable
 
 ALL = "$__all"
@@ -85,7 +85,7 @@ def choices(
     dashboard: Dashboard,
     values: Mapping[str, Sequence[str]],
     queryable: Queryable,
-    span: Range,
+    span: TimeRange,
 ) -> list[Choice]:
     """Return what can be chosen, in the file's order; hidden variables are left out.
 
@@ -117,7 +117,7 @@ def _queried(
     dashboard: Dashboard,
     values: Mapping[str, Sequence[str]],
     queryable: Queryable,
-    span: Range,
+    span: TimeRange,
 ) -> tuple[str, ...]:
     query = variable.query
     text = query.get("query", "") if isinstance(query, dict) else str(query)
@@ -148,7 +148,10 @@ def _queried(
 
 
 def filled(
-    expr: str, dashboard: Dashboard, values: Mapping[str, Sequence[str]], span: Range
+    expr: str,
+    dashboard: Dashboard,
+    values: Mapping[str, Sequence[str]],
+    span: TimeRange,
 ) -> str:
     """Return a query with its variables filled in, as Grafana does for Prometheus.
 
@@ -170,7 +173,7 @@ def filled(
     return _NAME.sub(one, expr)
 
 
-def _built_in(span: Range) -> dict[str, str]:
+def _built_in(span: TimeRange) -> dict[str, str]:
     whole = span.end_ms - span.start_ms
     return {
         "__interval": f"{span.step_ms}ms",

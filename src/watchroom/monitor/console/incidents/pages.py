@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from watchroom.monitor.console.render import Renderer
     from watchroom.monitor.oncall.incident import Event, Incident
-    from watchroom.monitor.oncall.links import Link
+    from watchroom.monitor.oncall.links import AnswerLink
     from watchroom.monitor.oncall.records import Sent
     from watchroom.monitor.oncall.service import OnCall
     from watchroom.monitor.services import Services
@@ -70,7 +70,7 @@ class IncidentPages:
         self, request: web.Request, problem: str = "", status: int = 200
     ) -> web.Response:
         now = self._oncall.now_ms()
-        open_ = self._oncall.book.open()
+        open_ = self._oncall.incidents.open()
         records = self._oncall.records
         last = await asyncio.to_thread(records.incidents, _SHOWN)
         past = [one for one in last if not one.open]
@@ -90,7 +90,7 @@ class IncidentPages:
         """Open an incident that no alert tells of."""
         form = await form_of(request)
         try:
-            incident, written = self._oncall.desk.open(
+            incident, written = self._oncall.actions.open(
                 form.get("title", ""), form.get("priority", ""), form.get("as", "")
             )
             await on_disk(written)
@@ -108,7 +108,7 @@ class IncidentPages:
         self, request: web.Request, problem: str = "", status: int = 200, text: str = ""
     ) -> web.Response:
         number = int(request.match_info["number"])
-        found = await asyncio.to_thread(self._oncall.book.get, number)
+        found = await asyncio.to_thread(self._oncall.incidents.get, number)
         if found is None:
             raise web.HTTPNotFound(text=f"there is no incident {number}\n")
         context = await asyncio.to_thread(self._context, found)
@@ -151,7 +151,7 @@ class IncidentPages:
 
     def _head(
         self, incident: Incident, now_ms: int, events: Sequence[Event] = ()
-    ) -> words.Head:
+    ) -> words.IncidentHeader:
         services = self._services
         views = services.dispatcher.alerts(now_ms)
         held = over_incident(incident, services.silences, views, now_ms)
@@ -163,7 +163,7 @@ class IncidentPages:
         number, name = int(request.match_info["number"]), request.match_info["act"]
         try:
             done = await asyncio.to_thread(
-                act_of, self._oncall.desk, name, number, form
+                act_of, self._oncall.actions, name, number, form
             )
             if done is None:
                 raise web.HTTPNotFound(text=f"{name} is nothing to do here\n")
@@ -216,17 +216,17 @@ class IncidentPages:
         form = await form_of(request)
         who, reason = form.get("as", ""), form.get("reason", "")
         try:
-            desk = self._oncall.desk
+            actions = self._oncall.actions
             number = link.incident
             try:
-                done = await asyncio.to_thread(desk.acknowledge, number, who, reason)
+                done = await asyncio.to_thread(actions.acknowledge, number, who, reason)
             except (KeyError, RefusedStepError):
                 # Somebody was faster: the page says who, and asks for nothing more.
                 raise signed(web.HTTPSeeOther(name), who) from None
             await on_disk(done[1])
             if form.get("silence"):
                 done = await asyncio.to_thread(
-                    desk.silence, number, who, reason, _SILENCE_SECONDS
+                    actions.silence, number, who, reason, _SILENCE_SECONDS
                 )
                 await on_disk(done[1])
         except RefusedStepError as error:
@@ -235,11 +235,11 @@ class IncidentPages:
             return await self._answer_page(request, str(error), 400)
         raise signed(web.HTTPSeeOther(name), who)
 
-    async def _linked(self, link: Link) -> Incident | None:
+    async def _linked(self, link: AnswerLink) -> Incident | None:
         """Return the incident that a link is for, while it may be answered by it."""
         if link.expired:
             return None
-        found = await asyncio.to_thread(self._oncall.book.get, link.incident)
+        found = await asyncio.to_thread(self._oncall.incidents.get, link.incident)
         return found if found and found.opened_ms == link.opened_ms else None
 
     def _people(self, request: web.Request) -> dict[str, Any]:

@@ -29,7 +29,7 @@ MEANT = {
 }
 
 
-class Link(NamedTuple):
+class NextLink(NamedTuple):
     """A link; `outside` the monitor, else relative to its root."""
 
     text: str
@@ -67,7 +67,7 @@ class Steps(NamedTuple):
         times: Step 7: how long each step took, in words.
     """
 
-    open_: Sequence[Link]
+    open_: Sequence[NextLink]
     meaning: str
     called: Sequence[Contact]
     others: Sequence[Contact]
@@ -139,16 +139,16 @@ def _links(
     books: Sequence[str],
     dashboards: Sequence[str],
     now_ms: int,
-) -> list[Link]:
+) -> list[NextLink]:
     start, end = window(incident, now_ms)
     until = str(end) if incident.resolved_ms else "now"
     found = [
-        Link(title, f"dashboards/{uid}?from={start}&to={until}")
+        NextLink(title, f"dashboards/{uid}?from={start}&to={until}")
         for uid, title in _TITLES.items()
         if uid in dashboards
     ]
     found += _outside(incident, manifest, start, end)
-    found += [Link(f"Runbook {name}", f"runbooks/{name}") for name in books]
+    found += [NextLink(f"Runbook {name}", f"runbooks/{name}") for name in books]
     return found
 
 
@@ -157,7 +157,7 @@ _TITLES = {"watchroom-charts": "Dashboard", "watchroom-overview": "Overview"}
 
 def _outside(
     incident: Incident, manifest: Manifest | None, start_ms: int, end_ms: int
-) -> list[Link]:
+) -> list[NextLink]:
     """Return the links to the project's logs and errors, times filled in."""
     if manifest is None:
         return []
@@ -166,7 +166,9 @@ def _outside(
     known |= dict(alerts[0].labels) if alerts else {}
     found = (("Logs", manifest.logs_url), ("Errors", manifest.sentry_url))
     return [
-        Link(name, links.fill(template, start_ms / 1000, end_ms / 1000, known), True)
+        NextLink(
+            name, links.fill(template, start_ms / 1000, end_ms / 1000, known), True
+        )
         for name, template in found
         if template.startswith(("https://", "http://"))
     ]

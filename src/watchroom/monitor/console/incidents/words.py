@@ -49,7 +49,7 @@ _EVENTS = {
 }
 
 
-class Note(NamedTuple):
+class HeaderNote(NamedTuple):
     """A fragment of the line under the sentence: text, instant, text.
 
     Attributes:
@@ -65,7 +65,7 @@ class Note(NamedTuple):
     bad: bool = False
 
 
-class Head(NamedTuple):
+class IncidentHeader(NamedTuple):
     """The section at the top.
 
     Attributes:
@@ -81,11 +81,11 @@ class Head(NamedTuple):
     symbol: str
     sentence: str
     state: str
-    notes: Sequence[Note]
+    notes: Sequence[HeaderNote]
     silenced: bool = False
 
 
-class Entry(NamedTuple):
+class TimelineLine(NamedTuple):
     """One line of a timeline."""
 
     at_ms: int
@@ -96,7 +96,7 @@ class Entry(NamedTuple):
     author: str
 
 
-class Told(NamedTuple):
+class ReceiverLine(NamedTuple):
     """One receiver: who that is, what it heard, and whether somebody answered."""
 
     receiver: str
@@ -112,7 +112,7 @@ def head(
     now_ms: int,
     events: Sequence[Event] = (),
     silences: Sequence[Silence] = (),
-) -> Head:
+) -> IncidentHeader:
     """Return the sentence of an incident, and the line under it.
 
     Args:
@@ -126,7 +126,7 @@ def head(
     if unseen:
         symbol, css = "○", "warn"
     held = [_silenced(one) for one in silences]
-    return Head(
+    return IncidentHeader(
         css,
         symbol,
         _sentence(incident),
@@ -159,18 +159,18 @@ def _sentence(incident: Incident) -> str:
     return f"Resolved after {span(took / 1000)}. {about}"
 
 
-def _standing(incident: Incident, events: Sequence[Event]) -> Note:
+def _standing(incident: Incident, events: Sequence[Event]) -> HeaderNote:
     """Return the state, with whose word it is, when and why, by the timeline."""
     state = incident.state
     if state == "firing":
         if incident.unseen and not incident.firing:
-            return Note(
+            return HeaderNote(
                 "data stopped arriving, so recovery can't be confirmed", bad=True
             )
-        return Note("not acknowledged", bad=True)
+        return HeaderNote("not acknowledged", bad=True)
     if state == "acknowledged":
         by = f"acknowledged by {incident.acknowledged_by} at"
-        return Note(by, incident.acknowledged_ms, _why(incident.reason))
+        return HeaderNote(by, incident.acknowledged_ms, _why(incident.reason))
     at_ms = {
         "mitigated": incident.mitigated_ms,
         "resolved": incident.resolved_ms,
@@ -178,10 +178,10 @@ def _standing(incident: Incident, events: Sequence[Event]) -> Note:
     }[state]
     step = next((one for one in reversed(events) if one.kind == state), None)
     if step is None:
-        return Note(f"{state} at", at_ms)
+        return HeaderNote(f"{state} at", at_ms)
     if step.source == "monitor":
-        return Note(f"{state} automatically at", at_ms, _why(step.text))
-    return Note(f"{state} by {step.author} at", at_ms, _why(step.text))
+        return HeaderNote(f"{state} automatically at", at_ms, _why(step.text))
+    return HeaderNote(f"{state} by {step.author} at", at_ms, _why(step.text))
 
 
 def _why(text: str) -> str:
@@ -189,42 +189,46 @@ def _why(text: str) -> str:
     return f": {said[:_LONGEST_WHY]}{'…' if len(said) > _LONGEST_WHY else ''}"
 
 
-def _lasting(incident: Incident, now_ms: int) -> list[Note]:
+def _lasting(incident: Incident, now_ms: int) -> list[HeaderNote]:
     """Return since when it lasts, and the outages before this one."""
     since = f"opened by {incident.by} at" if incident.by else "first failure at"
     took = f", {span((now_ms - incident.failed_ms) / 1000)} ago"
-    notes = [Note(since, incident.failed_ms, took if incident.open else "")]
+    notes = [HeaderNote(since, incident.failed_ms, took if incident.open else "")]
     if incident.before:
         last = incident.before[-1]
         lasted = span((last.resolved_ms - last.failed_ms) / 1000)
         count = counted(len(incident.before), "earlier outage")
         said = f"{count}, the last resolved after {lasted} at"
-        notes.append(Note(said, last.resolved_ms))
+        notes.append(HeaderNote(said, last.resolved_ms))
     if incident.escalated_to and incident.state == "firing":
-        notes.append(Note(f"escalated to {incident.escalated_to}", bad=True))
+        notes.append(HeaderNote(f"escalated to {incident.escalated_to}", bad=True))
     if incident.times > 1:
-        notes.append(Note(f"fired {incident.times} times"))
+        notes.append(HeaderNote(f"fired {incident.times} times"))
     if incident.dropped:
         lost = counted(incident.dropped, "timeline entry", "timeline entries")
-        notes.append(Note(f"{lost} not kept", bad=True))
+        notes.append(HeaderNote(f"{lost} not kept", bad=True))
     return notes
 
 
-def _silenced(silence: Silence) -> Note:
+def _silenced(silence: Silence) -> HeaderNote:
     by = silence.created_by or "an unnamed client"
-    return Note(f"silenced by {by} until", silence.ends_ms, _why(silence.comment))
+    return HeaderNote(f"silenced by {by} until", silence.ends_ms, _why(silence.comment))
 
 
-def entries(events: Sequence[Event]) -> list[Entry]:
+def entries(events: Sequence[Event]) -> list[TimelineLine]:
     """Return a timeline, newest first."""
     found = []
     for event in reversed(events):
         symbol, tag, css = _EVENTS.get(event.kind, ("·", event.kind, ""))
-        found.append(Entry(event.at_ms, symbol, tag, css, event.text, event.author))
+        found.append(
+            TimelineLine(event.at_ms, symbol, tag, css, event.text, event.author)
+        )
     return found
 
 
-def told(incident: Incident, sent: Sequence[Sent], contacts: Contacts) -> list[Told]:
+def told(
+    incident: Incident, sent: Sequence[Sent], contacts: Contacts
+) -> list[ReceiverLine]:
     """Return who was notified that it fires, by the ledger, the first one first.
 
     Of one that fired again what came since counts. A receiver that heard of no end in
@@ -245,7 +249,7 @@ def told(incident: Incident, sent: Sequence[Sent], contacts: Contacts) -> list[T
 
 def _told(
     incident: Incident, receiver: str, people: str, messages: Sequence[Sent]
-) -> Told:
+) -> ReceiverLine:
     accepted = [one for one in messages if one.state == "sent"]
     if not accepted:
         last = messages[0]
@@ -253,7 +257,7 @@ def _told(
         tries = f" at attempt {last.attempts}" if last.attempts > 1 else ""
         verb = "sending" if last.state == "open" else "not delivered"
         css = "warn" if last.state == "open" else "fire"
-        return Told(receiver, people, css, "✗", f"{verb}{tries}: {why}", None)
+        return ReceiverLine(receiver, people, css, "✗", f"{verb}{tries}: {why}", None)
     first = accepted[-1]
     at, opened = first.finished_ms or first.created_ms, incident.detected_ms
     took = span(max(0, at - opened) / 1000)
@@ -270,4 +274,4 @@ def _told(
         words += f"; acknowledged {gap} later"
     elif people and incident.state == "firing":
         words += "; not acknowledged"
-    return Told(receiver, people, "ok" if mine else "", "→", words, at)
+    return ReceiverLine(receiver, people, "ok" if mine else "", "→", words, at)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchroom.monitor.console.overview import people
 from watchroom.monitor.console.overview.changes import Change, changes
 from watchroom.monitor.console.overview.disk import Disk
-from watchroom.monitor.console.overview.panels import Panel, panels_of
+from watchroom.monitor.console.overview.panels import VitalPanel, panels_of
 from watchroom.monitor.console.overview.readings import (
     HISTORY_SECONDS,
+    PanelReading,
     Processes,
-    Reading,
     Transition,
     Trends,
     read_history,
@@ -23,17 +23,17 @@ from watchroom.monitor.console.overview.readings import (
 from watchroom.monitor.console.overview.spark import HEIGHT, WIDTH
 from watchroom.monitor.console.overview.tiles import Tile, tile
 from watchroom.monitor.console.overview.verdict import Verdict, is_page, verdict
-from watchroom.monitor.console.silenced import Line as Silenced
+from watchroom.monitor.console.silenced import SilenceLine as Silenced
 from watchroom.monitor.console.silenced import by_alert, in_force, lines
 from watchroom.monitor.notify import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from watchroom.monitor.console.checklist import Run
+    from watchroom.monitor.console.checklist import DrillRun
     from watchroom.monitor.console.overview.disk import OnDisk
     from watchroom.monitor.dispatch.dispatcher import DeliveryKey
-    from watchroom.monitor.notify.ledger import Entry
+    from watchroom.monitor.notify.ledger import LedgerEntry
     from watchroom.monitor.rules.views import AlertView
     from watchroom.monitor.services import Services
     from watchroom.promql.engine import Engine
@@ -85,7 +85,7 @@ class Trust(NamedTuple):
     waiting: int
     refused: int
     warnings: Sequence[str]
-    drilled: Run | None
+    drilled: DrillRun | None
     heartbeat: bool
     heard_ago: float | None
 
@@ -105,7 +105,7 @@ class Board(NamedTuple):
 
 
 class _Read(NamedTuple):
-    readings: Mapping[int, Reading]
+    readings: Mapping[int, PanelReading]
     trends: Trends
     processes: Sequence[Processes]
     history: Sequence[Transition]
@@ -170,7 +170,7 @@ class Boards:
 
 def _compose(
     services: Services,
-    panels: Sequence[Panel],
+    panels: Sequence[VitalPanel],
     read: _Read,
     stored: OnDisk,
     now: float,
@@ -183,7 +183,7 @@ def _compose(
     tiles = [
         tile(
             panel,
-            read.readings.get(panel.id, Reading()),
+            read.readings.get(panel.id, PanelReading()),
             joined.get(panel.id, []),
             _with_now(read, panel.id),
             now_ms=at_ms,
@@ -210,7 +210,7 @@ def _compose(
             fired=fired,
             runbooks=stored.runbooks,
             known=services.dispatcher.known(),
-            incidents=services.oncall.book.open(),
+            incidents=services.oncall.incidents.open(),
             silenced=by_alert(told, services.silences),
             people=services.oncall.contacts.behind(),
             watching=trust.watching,
@@ -238,7 +238,7 @@ def _changes(
 def _with_now(read: _Read, number: int) -> list[float | None]:
     """Return a tile's last hour, ending in the value that stands above it."""
     trend = list(read.trends.values.get(number, []))
-    value = read.readings.get(number, Reading()).value
+    value = read.readings.get(number, PanelReading()).value
     if trend and value is not None:
         trend[-1] = value
     return trend
@@ -348,7 +348,7 @@ def _trust(
     )
 
 
-def _refused(entries: Sequence[Entry]) -> int:
+def _refused(entries: Sequence[LedgerEntry]) -> int:
     last: dict[DeliveryKey, str] = {}
     for entry in entries:  # newest first
         last.setdefault(entry.key, entry.state)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from watchroom.monitor.console.overview.readings import Transition
-    from watchroom.monitor.notify.ledger import Entry
+    from watchroom.monitor.notify.ledger import LedgerEntry
     from watchroom.promql.model import Labels
 
 # Labels that say what an alert is, and not where.
@@ -37,7 +37,7 @@ class Change(NamedTuple):
 
 def changes(
     history: Sequence[Transition],
-    entries: Sequence[Entry],
+    entries: Sequence[LedgerEntry],
     marks: Sequence[tuple[float, str, str]],
     more: Sequence[Change] = (),
     *,
@@ -103,7 +103,7 @@ def _alert(change: Transition, times: int) -> Change:
     return Change(change.at_ms, symbol, tag, css, change.alert, small)
 
 
-def _delivery(entry: Entry, history: Sequence[Transition]) -> Change:
+def _delivery(entry: LedgerEntry, history: Sequence[Transition]) -> Change:
     names = ", ".join(entry.alertnames[:3]) or f"{entry.alerts} alerts"
     at = entry.finished_ms or entry.created_ms
     receiver = entry.key.receiver
@@ -128,7 +128,7 @@ def _delivery(entry: Entry, history: Sequence[Transition]) -> Change:
     )
 
 
-def _accepted(entry: Entry, history: Sequence[Transition]) -> str:
+def _accepted(entry: LedgerEntry, history: Sequence[Transition]) -> str:
     """Return how the delivery hangs together with the alert it is about."""
     at = entry.finished_ms or entry.created_ms
     parts = ["accepted"]

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.errors import StoreError
 from watchroom.monitor.console import runbooks
-from watchroom.monitor.console.checklist import Run, last_run
+from watchroom.monitor.console.checklist import DrillRun, last_run
 from watchroom.monitor.console.overview.readings import HISTORY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watchroom.monitor.notify.ledger import Entry
+    from watchroom.monitor.notify.ledger import LedgerEntry
     from watchroom.monitor.oncall.incident import Event
     from watchroom.monitor.services import Services
 
@@ -35,9 +35,9 @@ class OnDisk(NamedTuple):
         problem: Why this is what was read before; "" when it is of now.
     """
 
-    entries: Sequence[Entry] = ()
+    entries: Sequence[LedgerEntry] = ()
     runbooks: frozenset[str] = frozenset()
-    drilled: Run | None = None
+    drilled: DrillRun | None = None
     acts: Sequence[tuple[int, Event]] = ()
     problem: str = ""
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _BAD = ("red", "dark-red", "semi-dark-red", "#")
 
 
-class Panel(NamedTuple):
+class VitalPanel(NamedTuple):
     """One vital's tile as the dashboard file declares it.
 
     Attributes:
@@ -48,7 +48,7 @@ class Panel(NamedTuple):
     whole: bool = False
 
 
-def panels_of(dashboard: grafana.Dashboard | None) -> list[Panel]:
+def panels_of(dashboard: grafana.Dashboard | None) -> list[VitalPanel]:
     """Return the dashboard's panels that have an expression, in its order."""
     if dashboard is None:
         return []
@@ -65,7 +65,7 @@ def panels_of(dashboard: grafana.Dashboard | None) -> list[Panel]:
             # Of whole things red begins at the first that is one too many.
             limit -= 1
         found.append(
-            Panel(
+            VitalPanel(
                 id=panel.id,
                 title=panel.title,
                 description=panel.description or "",

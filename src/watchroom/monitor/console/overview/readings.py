@@ -15,9 +15,9 @@ from watchroom.promql.syntax import Selector, walk
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from watchroom.monitor.console.overview.panels import Panel
+    from watchroom.monitor.console.overview.panels import VitalPanel
     from watchroom.promql.engine import Engine
-    from watchroom.promql.model import Group, Labels, Queryable
+    from watchroom.promql.model import Labels, Queryable, SeriesGroup
 
 TREND_POINTS = 60
 _WINDOWS = (300, 900, 3600)
@@ -26,7 +26,7 @@ _LOOKBACK_MS = 300_000
 _ABSENCE_MS = 900_000
 
 
-class Reading(NamedTuple):
+class PanelReading(NamedTuple):
     """What a panel's expressions say now.
 
     Attributes:
@@ -67,13 +67,15 @@ class Transition(NamedTuple):
 
 
 def read_panels(
-    engine: Engine, queryable: Queryable, panels: Iterable[Panel], at_ms: int
-) -> dict[int, Reading]:
+    engine: Engine, queryable: Queryable, panels: Iterable[VitalPanel], at_ms: int
+) -> dict[int, PanelReading]:
     """Return the reading of each panel by its id."""
     return {panel.id: _read(engine, queryable, panel, at_ms) for panel in panels}
 
 
-def _read(engine: Engine, queryable: Queryable, panel: Panel, at_ms: int) -> Reading:
+def _read(
+    engine: Engine, queryable: Queryable, panel: VitalPanel, at_ms: int
+) -> PanelReading:
     try:
         samples = _samples(engine, queryable, panel.expr, at_ms)
         present = None
@@ -86,14 +88,14 @@ def _read(engine: Engine, queryable: Queryable, panel: Panel, at_ms: int) -> Rea
             found = _samples(engine, queryable, panel.otherwise_expr, at_ms)
             other = next((value for _, value in found), None)
     except QueryError as error:
-        return Reading(error=str(error))
+        return PanelReading(error=str(error))
     real = [(labels, value) for labels, value in samples if not math.isnan(value)]
     if not real:
         value = math.nan if samples else None
-        return Reading(value, (), len(samples), present, newest, otherwise=other)
+        return PanelReading(value, (), len(samples), present, newest, otherwise=other)
     worst = max if panel.above_is_bad else min
     labels, value = worst(real, key=lambda sample: sample[1])
-    return Reading(value, labels, len(real), present, newest)
+    return PanelReading(value, labels, len(real), present, newest)
 
 
 def _samples(
@@ -120,7 +122,7 @@ def newest_ms(queryable: Queryable, expr: str, at_ms: int) -> int | None:
     return newest
 
 
-def _last_value_ms(group: Group, at_ms: int) -> int | None:
+def _last_value_ms(group: SeriesGroup, at_ms: int) -> int | None:
     upto = int(np.searchsorted(group.timestamps, at_ms, side="right"))
     if upto == 0 or not len(group.labels):
         return None
@@ -138,7 +140,7 @@ class Trends(NamedTuple):
 
 
 def read_trends(
-    engine: Engine, queryable: Queryable, panels: Iterable[Panel], at_ms: int
+    engine: Engine, queryable: Queryable, panels: Iterable[VitalPanel], at_ms: int
 ) -> Trends:
     """Return each panel's last hour, its worst series at each of sixty points.
 
@@ -173,7 +175,7 @@ def _window(queryable: Queryable, at_ms: int) -> int:
 
 
 def _worst(
-    matrix: Matrix, panel: Panel, start: int, step_ms: int
+    matrix: Matrix, panel: VitalPanel, start: int, step_ms: int
 ) -> list[float | None]:
     merged: list[float | None] = [None] * (TREND_POINTS + 1)
     worst = max if panel.above_is_bad else min

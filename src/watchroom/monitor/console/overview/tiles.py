@@ -19,8 +19,8 @@ from watchroom.monitor.console.values import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from watchroom.monitor.console.overview.panels import Panel
-    from watchroom.monitor.console.overview.readings import Reading
+    from watchroom.monitor.console.overview.panels import VitalPanel
+    from watchroom.monitor.console.overview.readings import PanelReading
     from watchroom.monitor.rules.views import AlertView
 
 # state: (symbol, CSS class)
@@ -58,8 +58,8 @@ class Tile(NamedTuple):
 
 
 def tile(
-    panel: Panel,
-    reading: Reading,
+    panel: VitalPanel,
+    reading: PanelReading,
     alerts: Sequence[AlertView],
     trend: Sequence[float | None],
     *,
@@ -108,8 +108,8 @@ def tile(
 
 
 def state_of(
-    panel: Panel,
-    reading: Reading,
+    panel: VitalPanel,
+    reading: PanelReading,
     alerts: Sequence[AlertView],
     *,
     now_ms: int,
@@ -145,7 +145,7 @@ def _of_blindness(alert: AlertView) -> bool:
     return dict(alert.labels).get("blind") == "true"
 
 
-def _blind(reading: Reading, now_ms: int, stale_ms: int) -> str:
+def _blind(reading: PanelReading, now_ms: int, stale_ms: int) -> str:
     """Return the words for a vital that nothing is known of, or ""."""
     unknown = reading.present is None and reading.value is None
     if reading.error or reading.present is False or unknown:
@@ -155,7 +155,7 @@ def _blind(reading: Reading, now_ms: int, stale_ms: int) -> str:
     return ""
 
 
-def _against_limit(panel: Panel, value: float) -> tuple[str, str]:
+def _against_limit(panel: VitalPanel, value: float) -> tuple[str, str]:
     limit = panel.limit
     if limit is None:
         return "ok", "ok"
@@ -174,7 +174,7 @@ def _against_limit(panel: Panel, value: float) -> tuple[str, str]:
     return ("close", "close") if near else ("ok", "ok")
 
 
-def _value(panel: Panel, reading: Reading, state: str) -> tuple[Said, bool]:
+def _value(panel: VitalPanel, reading: PanelReading, state: str) -> tuple[Said, bool]:
     """Return what stands large in the tile, and whether it is words."""
     if state == "blind":
         return Said("no data", ""), True
@@ -189,7 +189,7 @@ def _value(panel: Panel, reading: Reading, state: str) -> tuple[Said, bool]:
     return say(reading.value, panel.unit, whole=panel.whole), False
 
 
-def _detail(reading: Reading) -> str:
+def _detail(reading: PanelReading) -> str:
     """Return which of several series the value is."""
     if reading.series < 2:
         return ""
@@ -200,7 +200,7 @@ def _detail(reading: Reading) -> str:
     )
 
 
-def _age(reading: Reading, state: str, now_ms: int) -> str:
+def _age(reading: PanelReading, state: str, now_ms: int) -> str:
     if reading.error:
         return "cannot be evaluated"
     if state == "not applicable":
@@ -210,7 +210,7 @@ def _age(reading: Reading, state: str, now_ms: int) -> str:
     return ago((now_ms - reading.newest_ms) / 1000)
 
 
-def _runbook(panel: Panel, alerts: Sequence[AlertView]) -> str:
+def _runbook(panel: VitalPanel, alerts: Sequence[AlertView]) -> str:
     for alert in alerts:
         name = dict(alert.labels).get("alertname", "")
         if name:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from watchroom.monitor.console.overview.tiles import Tile
-    from watchroom.monitor.notify.ledger import Entry
+    from watchroom.monitor.notify.ledger import LedgerEntry
     from watchroom.monitor.oncall.incident import Incident
     from watchroom.monitor.routing.silences import Silence
     from watchroom.monitor.rules.views import AlertView
@@ -91,7 +91,7 @@ def worst_first(alerts: Sequence[AlertView]) -> list[AlertView]:
 def verdict(
     alerts: Sequence[AlertView],
     tiles: Sequence[Tile],
-    entries: Sequence[Entry],
+    entries: Sequence[LedgerEntry],
     *,
     now_ms: int,
     calm_since_ms: int,
@@ -309,7 +309,7 @@ def told(
     names: Collection[str],
     began_ms: int,
     fired_ms: int,
-    entries: Sequence[Entry],
+    entries: Sequence[LedgerEntry],
     known: Mapping[str, Mapping[str, int]],
     people: Mapping[str, str],
 ) -> list[Note]:
@@ -330,7 +330,7 @@ def told(
         return f"{people[receiver]} via {receiver}" if receiver in people else receiver
 
     wanted = frozenset(names)
-    said: dict[str, list[Entry]] = {}
+    said: dict[str, list[LedgerEntry]] = {}
     for entry in entries:  # newest first
         if (
             not wanted.isdisjoint(entry.alertnames)
@@ -360,7 +360,7 @@ def told(
     return notes or [Note("nobody notified yet", bad=True)]
 
 
-def _accepted(messages: Sequence[Entry], fired_ms: int) -> str:
+def _accepted(messages: Sequence[LedgerEntry], fired_ms: int) -> str:
     """Return how soon somebody knew: a repeat of hours later does not count."""
     sent = [one for one in messages if one.state == "sent"]
     took = max(0, (sent[-1].finished_ms or sent[-1].created_ms) - fired_ms) / 1000
