@@ -129,7 +129,7 @@ def test_a_directory_that_is_not_there_is_named_with_its_remedy(
         (HttpAnswer(400, '{"code": 400, "message": "bad matcher"}'), "bad matcher"),
         (HttpAnswer(422, '"why"'), "why"),
         (HttpAnswer(500, "a.yml:3: bad\n"), "a.yml:3: bad"),
-        (HttpAnswer(502, ""), "http://x answers HTTP 502"),
+        (HttpAnswer(502, ""), "http://x answered HTTP 502"),
     ],
 )
 def test_a_refusal_says_why_and_what_to_do(answer: HttpAnswer, said: str) -> None:
@@ -237,8 +237,8 @@ def test_what_no_silence_could_be_ended_for_is_said(peer: Peer) -> None:
         assert done.exit_code == 1
         return done.stderr
 
-    assert "there is no silence gone in force" in said("gone")
-    assert "wants its token" in said("closed")
+    assert "no active or pending silence has the ID gone" in said("gone")
+    assert "needs a token" in said("closed")
     assert "disk I/O error" in said("full")
 
 

@@ -1,4 +1,4 @@
-"""Production monitoring for Django: one definition, many derivations, a proof."""
+"""Production monitoring for Django: define once, generate the rest, prove it."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def test_a_directory_that_cannot_be_made_is_survived(shop, environ, tmp_path):
         status, text = get(port, "/metrics")
         log = children.log("exporter")
     assert (status, 'watchroom_processes{role="web"} 0\n' in text) == (200, True)
-    assert "no drill can start" in log
+    assert "drills can't be started" in log
 
 
 def test_help_has_examples_and_exit_codes():

@@ -52,7 +52,7 @@ def test_query_prints_values_first_and_reload_says_what_is_wrong(
 def test_nobody_there_is_one_line_and_exit_code_2():
     found = watchroom("query", "up", "--url", "http://127.0.0.1:1")
     assert found.returncode == 2
-    assert found.stderr.startswith("watchroom: http://127.0.0.1:1 does not answer")
+    assert found.stderr.startswith("watchroom: can't reach http://127.0.0.1:1: ")
     assert "Traceback" not in found.stderr
 
 

@@ -13,18 +13,18 @@ from watchroom.errors import MissingExtraError, WatchroomError
 # command: (module in cli.commands, the extra its imports need, one line of help).
 # The line is here so that `watchroom --help` imports no command.
 COMMANDS = {
-    "ack": ("ack", "monitor", "Acknowledge an incident, or list those that wait."),
-    "build": ("build", "monitor", "Write the monitoring files from the catalogue."),
+    "ack": ("ack", "monitor", "Acknowledge an incident, or list the open ones."),
+    "build": ("build", "monitor", "Write the monitoring files of a project."),
     "check": ("check", "monitor", "Verify the launch checklist, with evidence."),
     "demo": ("demo", "monitor", "Watch a sample app fail and be paged for it."),
-    "deploy": ("deploy", "monitor", "Mark that a release goes live."),
-    "drill": ("drill", "monitor", "Prove an alert: fault, rule, route, page."),
+    "deploy": ("deploy", "monitor", "Mark a deployment."),
+    "drill": ("drill", "monitor", "Test an alert end to end, from fault to page."),
     "exporter": ("exporter", None, "Serve the app's metrics, probes and drills."),
-    "login": ("login", "monitor", "Print a link that logs a browser in, once."),
-    "query": ("query", "monitor", "Ask a monitor or a Prometheus one question."),
-    "reload": ("reload", "monitor", "Make a running monitor read its files again."),
+    "login": ("login", "monitor", "Print a one-time link that logs a browser in."),
+    "query": ("query", "monitor", "Run a PromQL query."),
+    "reload": ("reload", "monitor", "Reload a running monitor's configuration."),
     "silence": ("silence", "monitor", "Silence alerts for a limited time."),
-    "run": ("run", "monitor", "Run the embedded monitor over built files."),
+    "run": ("run", "monitor", "Run the monitor on the built files."),
 }
 
 
@@ -68,20 +68,21 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="watchroom")
 def watchroom() -> None:
-    """Production monitoring for Django: one definition, many derivations, a proof.
+    """Production monitoring for Django: define once, generate the rest, prove it.
 
     \b
     Examples:
-      watchroom demo                     see the whole chain work, in two minutes
+      watchroom demo                     see the whole chain work in two minutes
       watchroom build monitoring/        write Prometheus' and Alertmanager's files
       watchroom exporter                 serve the app's metrics on :9000
-      watchroom run monitoring/          scrape, evaluate, page and show, on :9700
-      watchroom check                    what is proven, and what is to be done
-      watchroom drill HighErrorRate      inject the fault, time the page
-      watchroom ack                      what fires now, and who is on it
+      watchroom run monitoring/          scrape, evaluate, notify; console on :9700
+      watchroom check                    verify the launch checklist
+      watchroom drill HighErrorRate      inject a fault and time the page
+      watchroom ack                      list open incidents and who is on them
 
-    Exit codes: 0 done, 1 refused, or a check or a drill failed, 2 wrong input or no
-    answer, 3 (check) cannot be verified here. `watchroom COMMAND --help` has details.
+    Exit codes: 0 success, 1 refused, or a check or drill failed, 2 invalid input, or
+    the server can't be reached, 3 (check only) something can't be verified from here.
+    `watchroom COMMAND --help` has details.
     """  # noqa: D301 - click's \b is a backspace
 
 

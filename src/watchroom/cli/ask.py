@@ -86,8 +86,8 @@ def ask(
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise AskError(
-            f"{base} does not answer: {reason}; is `watchroom run` running there? "
-            "--url names another address"
+            f"can't reach {base}: {reason}; is `watchroom run` running there? Use "
+            "--url for another address"
         ) from error
     except http.client.HTTPException as error:
         raise AskError(f"{base} does not speak HTTP: {type(error).__name__}") from error
@@ -97,14 +97,14 @@ def refusal(url: str, answer: HttpAnswer) -> str:
     """Return why a monitor says no, and what to do where it wants its token."""
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return (
-            f"{url} wants its token, or another one: run this as the monitor's user, "
-            "or let it share its token with a group of yours (watchroom run "
+            f"{url} needs a token, and got none or a wrong one: run this command as "
+            "the monitor's user, or share the token with your group (watchroom run "
             "--token.group), or set WATCHROOM_TOKEN_FILE"
         )
     try:
         found = json.loads(answer.body)
     except ValueError:
-        return answer.body.strip() or f"{url} answers HTTP {answer.status}"
+        return answer.body.strip() or f"{url} answered HTTP {answer.status}"
     if isinstance(found, dict):
         found = found.get("error") or found.get("message") or found
     return str(found)
@@ -226,7 +226,7 @@ class Monitor:
         try:
             return json.loads(answer.body)
         except ValueError as error:
-            raise AskError(f"{self._url} answers something else than JSON") from error
+            raise AskError(f"{self._url} did not answer with JSON") from error
 
     def refused(self, answer: HttpAnswer) -> None:
         """Say why the monitor says no, and exit with 1."""

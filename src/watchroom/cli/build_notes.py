@@ -23,13 +23,14 @@ def notes(planned: Plan, root: Path, settings: conf.Settings) -> Iterator[str]:
     yield from _hearing(site)
     if not site.sites:
         yield (
-            "SITES is empty: SiteDown cannot page when the public site is down. "
-            "Add WATCHROOM['SITES'] = ['https://…']"
+            "SITES is empty: SiteDown can't page when the public site is down. Add "
+            "WATCHROOM['SITES'] = ['https://…']"
         )
     if site.receivers and not settings.monitor_url_set:
         yield (
-            f"MONITOR_URL is not set: links in pages lead to {site.monitor_url}, "
-            "which is the reader's own machine"
+            "MONITOR_URL is not set: links in alert messages lead to "
+            f"{site.monitor_url}, which on the reader's phone or laptop is that "
+            "device itself. Add WATCHROOM['MONITOR_URL'] = 'https://…'"
         )
     yield from _secrets(site, root)
     yield from _shape(planned)
@@ -38,27 +39,31 @@ def notes(planned: Plan, root: Path, settings: conf.Settings) -> Iterator[str]:
 def _hearing(site: Site) -> Iterator[str]:
     if not site.receivers:
         yield (
-            "RECEIVERS is empty: every alert fires unheard. "
-            "Add WATCHROOM['RECEIVERS'] = {'ops': {'secret': 'ops_webhook'}}"
+            "RECEIVERS is empty: no alert notifies anybody. Add "
+            "WATCHROOM['RECEIVERS'] = {'ops': {'secret': 'ops_webhook'}}"
         )
     elif not any(routing.hears(one, "critical", "P1") for one in site.told):
-        yield "no receiver hears critical P1 alerts: they page nobody"
+        yield (
+            "no receiver accepts critical P1 alerts: they page nobody. Check "
+            "'severity' and 'priority' in RECEIVERS"
+        )
     for one in site.receivers:
         if one not in site.told:
             yield (
-                f"receiver {one.name} hears only of {', '.join(one.environments)}, not "
-                f"of {site.environment}: see its 'environments'"
+                f"receiver {one.name} gets alerts only from "
+                f"{', '.join(one.environments)}, not from {site.environment}: see "
+                "its 'environments'"
             )
     if len(site.told) == 1:
         yield (
-            f"{site.told[0].name} is the only receiver: when it fails, nobody hears "
-            "that it does"
+            f"{site.told[0].name} is the only receiver: if it fails, nobody is "
+            "notified of the failure. Add a second one"
         )
     if not site.heartbeat:
         yield (
-            "HEARTBEAT is not set: nobody notices when the monitor dies. Add "
-            "WATCHROOM['HEARTBEAT'] = 'heartbeat_url', the secret that holds an "
-            "outside watch's URL"
+            "HEARTBEAT is not set: nobody notices if the monitor dies. Add "
+            "WATCHROOM['HEARTBEAT'] = 'heartbeat_url', the name of the secret file "
+            "with the URL of an external heartbeat service"
         )
 
 
@@ -71,7 +76,7 @@ def _secrets(site: Site, root: Path) -> Iterator[str]:
                 f"{root}/secrets/{one.secret} (mode 0600; git ignores that directory)"
             )
     if any(one.secret and one.kind == "webhook" for one in everybody):
-        yield "webhook URLs from files (url_file) need Alertmanager 0.26 or newer"
+        yield "webhook URLs in files (url_file) need Alertmanager 0.26 or newer"
 
 
 def _shape(planned: Plan) -> Iterator[str]:
@@ -80,8 +85,8 @@ def _shape(planned: Plan) -> Iterator[str]:
         window = inputs.window or "each vital's own"
         hold = inputs.for_ or "each alert's own"
         yield (
-            f"built with window {window} and for {hold}: for demos and tests, too "
-            "nervous for production (--window '' --for '' takes it back)"
+            f"built with window {window} and for {hold}: for demos and tests only; "
+            "in production they would page too easily. To reset: --window '' --for ''"
         )
     for vital in planned.vitals:
         if not vital.applicable:

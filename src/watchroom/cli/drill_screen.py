@@ -39,7 +39,7 @@ class One:
         """Say what is drilled, and by which rule."""
         note = ""
         if ran.instead_of:
-            note = f"; by its accelerated copy: for {ran.hold} instead of "
+            note = f"; accelerated copy: for {ran.hold} instead of "
             note += ran.instead_of
         elif ran.hold not in {"", "0s"}:
             note = f"; its `for` is {ran.hold}"
@@ -47,7 +47,7 @@ class One:
 
     def waits(self, stage: str) -> None:
         """Show what is waited for."""
-        self._status.update(f"[dim]waiting until it is {stage}[/]")
+        self._status.update(f"[dim]waiting for stage: {stage}[/]")
 
     def reached(self, stage: Stage) -> None:
         """Say that a stage came true."""
@@ -81,7 +81,7 @@ class Many:
         self._arrived = 0
         self._status = console.status("")
         console.print(
-            f"[bold]{count} alerts[/] on {escape(server)}, side by side",
+            f"[bold]{count} alerts[/] on {escape(server)}, in parallel",
             soft_wrap=True,
         )
 
@@ -132,7 +132,7 @@ def _line(verdict: Verdict) -> str:
     ran = verdict.ran
     note = f"accelerated: for {ran.hold} instead of {ran.instead_of}"
     if not ran.instead_of:
-        note = "as it is, at once" if ran.hold in {"", "0s"} else f"for {ran.hold}"
+        note = "no `for`" if ran.hold in {"", "0s"} else f"for {ran.hold}"
     name = f"{escape(verdict.alert):<28}"
     if verdict.broken:
         reason = escape(verdict.reason)
@@ -147,7 +147,7 @@ def summary(console: Console, outcome: BatchOutcome, took: float, where: str) ->
     """Say how all drills ended, whom they told and where the results are."""
     for answer in outcome.told:
         mark = "[green]✓[/]" if answer.accepted else "[red]✗[/]"
-        said = "took the one [DRILL] message" if answer.accepted else "refused it"
+        said = "accepted the [DRILL] message" if answer.accepted else "refused it"
         console.print(
             f"  {mark} {escape(f'receiver {answer.receiver}'):<28}{escape(said)}: "
             f"{escape(answer.detail)}",
@@ -157,17 +157,17 @@ def summary(console: Console, outcome: BatchOutcome, took: float, where: str) ->
     copies = sum(bool(one.ran.instead_of) for one in outcome.verdicts)
     colour = "green" if outcome.passed else "red"
     note = (
-        f"; {copies} by accelerated copies (the same expression, a shorter `for`)"
+        f"; {copies} as accelerated copies (same expression, shorter `for`)"
         if copies
         else ""
     )
     console.print(
-        f"[bold {colour}]{arrived} of {len(outcome.verdicts)} arrived[/] in "
+        f"[bold {colour}]{arrived} of {len(outcome.verdicts)} pages arrived[/] in "
         f"{_minutes(took)}{note}",
         soft_wrap=True,
     )
     if where:
-        console.print(f"[dim]kept: {escape(where)}[/]", soft_wrap=True)
+        console.print(f"[dim]results saved: {escape(where)}[/]", soft_wrap=True)
 
 
 def woken(console: Console, woken: Woken) -> None:
@@ -178,8 +178,9 @@ def woken(console: Console, woken: Woken) -> None:
         )
         return
     console.print(
-        f"[bold green]your phone knew {woken.knew or 0:.1f} s after the fault, "
-        f"acknowledged {woken.answered or 0:.0f} s after by {escape(woken.by)}[/]",
+        f"[bold green]page accepted {woken.knew or 0:.1f} s after the fault, "
+        f"acknowledged by {escape(woken.by)} {woken.answered or 0:.0f} s after the "
+        "fault[/]",
         soft_wrap=True,
     )
 

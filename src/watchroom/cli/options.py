@@ -30,13 +30,19 @@ def servers(command: Command) -> Command:
         "prometheus",
         default="",
         metavar="URL",
-        help="The monitor, or Prometheus. Default: the monitor on this machine.",
+        help="The monitor's or Prometheus' URL. Default: the local monitor.",
     )
     alertmanager = click.option(
-        "--alertmanager", default="", metavar="URL", help="Default: ask Prometheus."
+        "--alertmanager",
+        default="",
+        metavar="URL",
+        help="Alertmanager's URL. Default: ask Prometheus.",
     )
     exporter = click.option(
-        "--exporter", default="", metavar="URL", help="Default: as built."
+        "--exporter",
+        default="",
+        metavar="URL",
+        help="The exporter's URL. Default: as built.",
     )
     return prometheus(alertmanager(exporter(command)))
 
@@ -49,8 +55,8 @@ def monitor(command: Command) -> Command:
     url = click.option(
         "--url",
         metavar="URL",
-        help="The monitor. Default: the one on this machine, http://127.0.0.1:9700 "
-        "unless that of DIRECTORY listens elsewhere.",
+        help="The monitor's URL. Default: the local monitor of DIRECTORY, else "
+        "http://127.0.0.1:9700.",
     )
     return directory(url(command))
 
@@ -86,11 +92,11 @@ def where(command: Callable[..., Any]) -> Callable[..., Any]:
         "--dir",
         "directory",
         metavar="DIRECTORY",
-        help="Built directory; selects which monitor of this machine.",
+        help="Built directory; selects which local monitor to use.",
         type=click.Path(path_type=Path, file_okay=False),
     )
     url = click.option(
-        "--url", metavar="URL", help="The monitor. [the one on this machine, port 9700]"
+        "--url", metavar="URL", help="The monitor's URL. [the local monitor, port 9700]"
     )
     as_json = click.option(
         "--json", "as_json", is_flag=True, help="Print the raw response."

@@ -67,7 +67,7 @@ def enter(directory: Path, module: str | None) -> str:
     name = module or os.environ.get("DJANGO_SETTINGS_MODULE") or _from_manage(root)
     if not name:
         raise ConfigError(
-            "no Django project: there is no manage.py that names its settings",
+            "not a Django project: no manage.py that names its settings",
             file=directory.resolve(),
             hint="use --project DIR, or --settings MODULE",
         )
@@ -157,17 +157,17 @@ def _setup(name: str) -> None:
     except WatchroomError:
         raise
     except Exception as error:
-        raise _failed(f"the settings {name!r} do not load", error) from error
+        raise _failed(f"the settings {name!r} can't be loaded", error) from error
     from django.conf import settings as django_settings
 
     named = [*django_settings.INSTALLED_APPS, *django_settings.MIDDLEWARE]
     uses = any(str(one).partition(".")[0] == "watchroom" for one in named)
     if not uses and not hasattr(django_settings, "WATCHROOM"):
         raise ConfigError(
-            f"{name!r} does not use watchroom: it is in neither INSTALLED_APPS nor "
-            "MIDDLEWARE, and there is no WATCHROOM",
-            hint="are these the project's settings? --settings MODULE names others; "
-            "if they are, add 'watchroom' to INSTALLED_APPS",
+            f"{name!r} does not use watchroom: it isn't in INSTALLED_APPS or "
+            "MIDDLEWARE, and WATCHROOM isn't set",
+            hint="if these are the project's settings, add 'watchroom' to "
+            "INSTALLED_APPS; if not, give the right ones with --settings MODULE",
         )
 
 
@@ -177,7 +177,7 @@ def _import(name: str) -> ModuleType:
     except WatchroomError as error:
         raise ConfigError(f"{name}: {error}") from error
     except Exception as error:
-        raise _failed(f"{name} does not import", error) from error
+        raise _failed(f"{name} can't be imported", error) from error
 
 
 def _failed(what: str, error: Exception) -> ConfigError:
@@ -220,7 +220,7 @@ def _belongs(name: str, root: Path) -> None:
                 f"{own}",
                 field="DJANGO_SETTINGS_MODULE",
                 file=root / "manage.py",
-                hint=f"unset it, or say so: --settings {name}",
+                hint=f"unset it, or use it on purpose with --settings {name}",
             )
 
 
@@ -268,7 +268,7 @@ def _has_celery(module: str) -> Iterator[str]:
         celery_app.load_tasks(app)
         scheduled = celery_app.schedule(app) or celery_beat_table.model(app) is not None
     except Exception as error:
-        raise _failed("the Celery app does not load", error) from error
+        raise _failed("the Celery app can't be loaded", error) from error
     yield "celery"
     if not celery_app.unseen(app):
         yield "broker"

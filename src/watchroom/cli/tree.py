@@ -101,9 +101,9 @@ def refuse_edits(
     shown = "\n".join(lines)
     verb = "was" if len(edited) == 1 else "were"
     raise ConfigError(
-        f"{names} {verb} edited since the last build; nothing was written.\n{shown}\n"
-        f"Move what is yours into {root / 'local'}/ (its README.md says how), or "
-        "build with --force to lose the edits.",
+        f"{names} {verb} edited since the last build; nothing was written.\n"
+        f"{shown}\nMove your edits into {root / 'local'}/ (see its README.md), or "
+        "build with --force to overwrite them.",
         file=root,
     )
 

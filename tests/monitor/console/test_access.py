@@ -287,5 +287,5 @@ def test_login_says_who_refuses_and_what_a_phone_cannot_open(
         done = watchroom("login", "--url", own.url, "--phone", WATCHROOM_TOKEN=token)
         own.stop()
     assert done.returncode == 2
-    assert "a phone cannot open http://127.0.0.1" in done.stderr
+    assert "a phone can't open http://127.0.0.1" in done.stderr
     assert "MONITOR_URL" in done.stderr

@@ -105,7 +105,7 @@ def test_a_link_asks_who_it_is_and_answers_when_told(calm):
     assert "Anna is on it" in text(again.body)
     assert "<button" not in again.body, "there is nothing left to answer"
     assert post(url, as_="Sue", reason="me too", silence="1h").status == 303
-    assert calm.command("silence", "--list").stdout == "nothing is silenced\n"
+    assert calm.command("silence", "--list").stdout == "no silences\n"
     assert calm.incident(number)["acknowledged"]["by"] == "Anna"
     other = url.replace(f"/{number}-", f"/{number + 1}-")
     assert request(other).status == 404
@@ -234,7 +234,7 @@ def test_a_silence_is_on_every_page_that_it_concerns_and_can_be_ended_there(calm
     until(lambda: "active silence" not in request(front).body, what="its end")
     gone = end.replace(end.split("/")[1], "0" * 8 + "-0000" * 3 + "-" + "0" * 12)
     assert post(f"{front}{gone}", **said).status == 404
-    assert calm.command("silence", "--list").stdout == "nothing is silenced\n"
+    assert calm.command("silence", "--list").stdout == "no silences\n"
 
 
 def test_what_is_open_beside_what_fires_stays_on_the_first_page(calm):

@@ -152,7 +152,7 @@ def test_an_alert_is_silenced_by_command_for_a_while(calm):
     assert calm.incidents() == [], "what is silenced opens no incident"
     assert calm.command("silence", "--expire", name).returncode == 0
     assert calm.command("silence", "--expire", "no-such-id").returncode == 1
-    assert calm.command("silence", "--list").stdout == "nothing is silenced\n"
+    assert calm.command("silence", "--list").stdout == "no silences\n"
     number = calm.fires()["id"]
     done = calm.act(number, "silence", as_="Sue", reason="known", for_="2h")
     kinds = [event["kind"] for event in done.json["data"]["timeline"]]

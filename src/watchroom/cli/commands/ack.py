@@ -1,4 +1,4 @@
-"""`watchroom ack [INCIDENT]`: say that somebody is on it."""
+"""`watchroom ack [INCIDENT]`: acknowledge an incident."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     "who",
     metavar="NAME",
     default=lambda: os.environ.get("USER", ""),
-    help="Who you are, as contacts.yml has it. [the user of this shell]",
+    help="Your name, as in contacts.yml. [$USER]",
 )
-@click.option("--reason", help="What you do about it; needed to acknowledge.")
+@click.option("--reason", help="What you are doing about it; required to acknowledge.")
 @where
 def ack(
     *,
@@ -36,12 +36,14 @@ def ack(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Acknowledge an incident: repeats and escalation stop.
+    """Acknowledge an incident: repeat pages and escalation stop.
 
-    A P1 that still fires asks again after `ack_timeout` of contacts.yml (30 minutes).
+    If a P1 still fires after `ack_timeout` of contacts.yml (default: 30 minutes), it
+    pages again.
 
-    Without INCIDENT, a number, it takes the only one that waits; when several do, it
-    lists them. Without --reason it lists what is open and changes nothing.
+    INCIDENT is a number. Without it, the command takes the only incident that is not
+    acknowledged; if there are several, it lists them. Without --reason it lists the
+    open incidents and changes nothing.
 
     \b
     Examples:
@@ -49,8 +51,8 @@ def ack(
       watchroom ack --as Anna --reason "looking at the last deploy"
       watchroom ack 31 --as Anna --reason "rolling back"
 
-    Exit codes: 0 acknowledged or listed, 1 refused or not clear which, 2 nobody
-    answers.
+    Exit codes: 0 acknowledged or listed, 1 refused, or INCIDENT is needed, 2 the
+    monitor can't be reached.
     """  # noqa: D301 - click reads \b as the control character
     monitor = Monitor(directory, url)
     if reason is None:
@@ -61,7 +63,7 @@ def ack(
     said = {"as": who, "reason": reason}
     done = monitor.post(f"/incidents/{number}/acknowledge", **said)
     by = done["acknowledged"]["by"]
-    text = f"incident {number} ({done['title']}) is acknowledged by {by}"
+    text = f"incident {number} ({done['title']}) acknowledged by {by}"
     say(done, text, as_json=as_json)
 
 
@@ -70,15 +72,18 @@ def _the_one(found: list[dict[str, Any]]) -> int:
     if len(waiting) == 1:
         return int(waiting[0]["id"])
     if not waiting:
-        fail("nothing waits for an acknowledgement")
-    fail(f"{len(waiting)} incidents wait, say which:\n{lines(waiting)}")
+        fail("nothing to acknowledge")
+    fail(
+        f"{len(waiting)} incidents are not acknowledged; give one's number:\n"
+        f"{lines(waiting)}"
+    )
     return 0
 
 
 def lines(found: list[dict[str, Any]]) -> str:
     """Return incidents for people, one a line."""
     if not found:
-        return "no incident is open"
+        return "no open incidents"
     now = time.time()
     return "\n".join(
         f"{one['id']:>5}  {one['priority']}  {_state(one):<24}  "

@@ -144,7 +144,7 @@ def _report_check(root: Path, found: list[tree.Change]) -> None:
     sys.exit(1)
 
 
-@click.command(short_help="Write the monitoring files from the catalogue.")
+@click.command(short_help="Write the monitoring files of a project.")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--project",
@@ -154,32 +154,37 @@ def _report_check(root: Path, found: list[tree.Change]) -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The Django project (where manage.py is).",
 )
-@click.option("--settings", metavar="MODULE", help="Its settings module.")
+@click.option("--settings", metavar="MODULE", help="The project's settings module.")
 @click.option(
-    "--interval", metavar="DURATION", help="Between scrapes and evaluations. [5s]"
+    "--interval", metavar="DURATION", help="Scrape and evaluation interval. [5s]"
 )
 @click.option(
-    "--window", metavar="DURATION", help="Rate window of all rules (demos, tests)."
+    "--window", metavar="DURATION", help="Rate window of every rule (demos and tests)."
 )
 @click.option(
-    "--for", "hold", metavar="DURATION", help="`for` of all alerts (demos, tests)."
+    "--for", "hold", metavar="DURATION", help="`for` of every alert (demos and tests)."
 )
 @click.option(
     "--select",
     metavar="MATCHERS",
-    help="Put into every selector: 'namespace=\"shop\"'.",
+    help="Matchers added to every selector: 'namespace=\"shop\"'.",
 )
 @click.option(
     "--label",
     "labels",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Put on every rule; by default what --select fixes. Repeatable.",
+    help="Label added to every rule. Default: the equality matchers of --select. "
+    "Repeatable.",
 )
 @click.option(
-    "--alertmanager", metavar="HOST:PORT", help="For Prometheus. [127.0.0.1:9093]"
+    "--alertmanager",
+    metavar="HOST:PORT",
+    help="Alertmanager's address, for Prometheus. [127.0.0.1:9093]",
 )
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 when stale.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit 1 if the files are stale."
+)
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
 @click.option("--force", is_flag=True, help="Overwrite hand-edited generated files.")
 def build(
@@ -200,24 +205,27 @@ def build(
     """Write the monitoring files of a project into DIRECTORY.
 
     The monitor (`watchroom run`) and the real Prometheus and Alertmanager read the same
-    ones. DIRECTORY/local/ is yours and is merged in.
+    files. DIRECTORY/local/ is yours and is merged in.
 
-    Options are remembered in watchroom.json; the next build uses them again unless told
-    otherwise. An empty one ('') takes it back.
+    Options are recorded in watchroom.json, and the next build uses them again. To reset
+    an option to its default, pass an empty value ('').
 
     \b
     Examples:
       watchroom build monitoring/
       watchroom build monitoring/ --interval 15s
-      watchroom build monitoring/ --check                in CI: fails when stale
-      watchroom build monitoring/ --diff                 what would change
+      watchroom build monitoring/ --check                in CI: fail if stale
+      watchroom build monitoring/ --diff                 show what would change
       watchroom build shop/ --select 'namespace="shop"'  for a shared Prometheus
 
-    Exit codes: 0 written or up to date, 1 stale (--check), 2 the input is wrong.
+    Exit codes: 0 written or up to date, 1 stale (--check), 2 invalid input.
     """  # noqa: D301 - click's \b is a backspace
     last = tree.recorded(directory)
     if check and last is None:
-        click.echo(f"{directory} was never built: run `watchroom build`", err=True)
+        click.echo(
+            f"{directory} has not been built yet: run `watchroom build {directory}`",
+            err=True,
+        )
         sys.exit(1)
     inputs = _inputs(
         last,
@@ -252,6 +260,6 @@ def _write(
     if any(one.secret for one in (*site.told, *site.heartbeat)):
         tree.guard_secrets(root)
     click.echo(
-        f"{len(built)} files in {root}, {len(changed)} of them changed; interval "
+        f"{len(built)} files in {root}, {len(changed)} changed; interval "
         f"{site.inputs.interval}"
     )

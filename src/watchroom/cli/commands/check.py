@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _MARKS = {
     PASSED: ("green", "●", "verified"),
-    FAILED: ("red", "▲", "to be done"),
+    FAILED: ("red", "▲", "to do"),
     UNVERIFIABLE: ("yellow", "○", "cannot be verified here"),
 }
 
@@ -43,14 +43,17 @@ _MARKS = {
     "--grafana",
     default="",
     metavar="URL",
-    help="Ask it for the dashboards, with the token in GRAFANA_TOKEN.",
+    help="Grafana's URL, to check its dashboards; the token is read from "
+    "GRAFANA_TOKEN.",
 )
 @click.option(
     "--send",
     is_flag=True,
     help="Send a marked event to Sentry and a marked request to the app's logs.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout."
+)
 def check(
     directory: Path,
     prometheus: str,
@@ -63,10 +66,11 @@ def check(
 ) -> None:
     """Verify the launch checklist against the live system, with evidence.
 
-    Each item is tried: addresses are asked, rules and dashboards are compared with what
-    is loaded, drills and messages count while they are recent. What cannot be verified
-    from here is said and never counts as done. DIRECTORY is what `watchroom build`
-    wrote. The monitor keeps the result and shows it on /checklist.
+    Each item is tested: URLs are requested, rules and dashboards are compared with what
+    the servers have loaded, and drills and test messages count only while they are
+    recent. An item that can't be verified from here never counts as done. DIRECTORY is
+    what `watchroom build` wrote. The monitor keeps the result and shows it on
+    /checklist.
 
     \b
     Examples:
@@ -75,8 +79,8 @@ def check(
       watchroom check --url http://127.0.0.1:9090 --grafana http://127.0.0.1:3000
       watchroom check --json | jq '.items[] | select(.state != "passed")'
 
-    Exit codes: 0 all verified, 1 something is to be done, 2 bad input, 3 nothing to be
-    done, but something cannot be verified here.
+    Exit codes: 0 all verified, 1 something to do, 2 invalid input, 3 nothing to do, but
+    something can't be verified from here.
     """  # noqa: D301 - click's \b is a backspace
     console = Console(highlight=False, stderr=as_json)
     built = read_built(directory)
@@ -108,7 +112,7 @@ def _known(console: Console, records: Records) -> Known:
     try:
         return records.known()
     except WatchroomError as error:
-        console.print(f"[yellow]earlier results cannot be read[/]: {_text(error)}")
+        console.print(f"[yellow]earlier results can't be read[/]: {_text(error)}")
         return {}
 
 
@@ -118,9 +122,9 @@ def _keep(
     try:
         records.note(run.results(checked, now))
     except WatchroomError as error:
-        console.print(f"[yellow]the result is not kept[/]: {_text(error)}")
+        console.print(f"[yellow]the result could not be saved[/]: {_text(error)}")
         return
-    console.print(f"[dim]kept: {_text(records.where)}[/]", soft_wrap=True)
+    console.print(f"[dim]result saved: {_text(records.where)}[/]", soft_wrap=True)
 
 
 def _show(console: Console, one: Checked) -> None:
@@ -139,9 +143,8 @@ def _conclude(console: Console, checked: list[Checked]) -> None:
         state: sum(one.finding.state == state for one in checked) for state in _MARKS
     }
     console.print(
-        f"[bold]{counts[PASSED]} of {len(checked)} verified[/], "
-        f"{counts[FAILED]} to be done, "
-        f"{counts[UNVERIFIABLE]} cannot be verified here"
+        f"[bold]{counts[PASSED]} of {len(checked)} verified[/], {counts[FAILED]} to "
+        f"do, {counts[UNVERIFIABLE]} can't be verified from here"
     )
 
 

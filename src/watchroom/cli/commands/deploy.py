@@ -1,4 +1,4 @@
-"""`watchroom deploy VERSION`: mark that a release goes live."""
+"""`watchroom deploy VERSION`: mark a deployment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     "--by",
     metavar="NAME",
     default=lambda: os.environ.get("USER", ""),
-    help="Who or what deploys. [the user of this shell]",
+    help="Who or what deploys. [$USER]",
 )
 @where
 def deploy(
@@ -28,15 +28,15 @@ def deploy(
 ) -> None:
     """Mark a deployment in charts, on the first page and in incidents.
 
-    The monitor marks releases by itself when the processes report a new one; this says
-    it earlier, and by whom. Both together make one mark.
+    The monitor marks a release by itself when the app's processes report a new one.
+    This command marks it earlier and records who deployed. Using both gives one mark.
 
     \b
     Examples:
       watchroom deploy 2026.11.24-3
       watchroom deploy "$GIT_SHA" --by CI --url https://watch.example.org
 
-    Exit codes: 0 marked, 1 refused, 2 nobody answers.
+    Exit codes: 0 marked, 1 refused, 2 the monitor can't be reached.
     """  # noqa: D301 - click reads \b as the control character
     done = Monitor(directory, url).post("/deploys", version=version, by=by)
     say(done, f"marked: {done['version']} by {done['by']}", as_json=as_json)

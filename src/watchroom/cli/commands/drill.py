@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("alerts", nargs=-1, metavar="[ALERT...]")
-@click.option("--all", "every", is_flag=True, help="Every rule, side by side.")
+@click.option("--all", "every", is_flag=True, help="Every rule, in parallel.")
 @click.option(
     "--dir",
     "directory",
@@ -48,14 +48,14 @@ if TYPE_CHECKING:
 @click.option(
     "--accelerated/--unchanged",
     default=None,
-    help="Rules that hold for more than a minute: run their accelerated copy, or wait. "
-    "Default: accelerated with --all.",
+    help="For rules whose `for` is over a minute: run the accelerated copy, or the "
+    "rule itself. Default: accelerated with --all.",
 )
 @click.option(
     "--wake",
     default="",
     metavar="NAME",
-    help="Page this contact in earnest, and wait for the acknowledgement.",
+    help="Page this contact for real, and wait for the acknowledgement.",
 )
 @click.option(
     "--within",
@@ -68,10 +68,12 @@ if TYPE_CHECKING:
     "--patience",
     default=1.0,
     show_default=True,
-    help="Factor on the time each stage may take.",
+    help="Multiply the time limit of each stage by this.",
 )
-@click.option("--force", is_flag=True, help="Also while a real P1 is firing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--force", is_flag=True, help="Run even while a real P1 is firing.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout."
+)
 def drill(
     alerts: tuple[str, ...],
     directory: Path,
@@ -87,35 +89,37 @@ def drill(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Prove an alert, or every alert: fault, rule, route, page, and resolved again.
+    """Test an alert, or every alert, end to end: fault, rule, route, page, resolved.
 
-    The exporter serves faulty series under a job of their own; the rule must fire on
-    them and the page must arrive. Real numbers are not touched, nobody is paged: each
-    receiver that a real alert would reach gets a [DRILL] message, one for all with
-    --all. Results are kept by the monitor, which shows their age.
+    The exporter serves faulty series under a separate job; the rule must fire on them
+    and the page must arrive. Real metrics aren't touched and nobody is paged: each
+    receiver that the real alert would reach gets a [DRILL] message (with --all, one
+    message for all alerts). The monitor keeps the results and shows their age.
 
-    An accelerated copy has its rule's expression and a shorter `for`; it fires for
-    drills only.
+    An accelerated copy of a rule has the same expression and a shorter `for`; it fires
+    for drills only.
 
     --wake pages a contact of local/contacts.yml as a P1 would, marked as a test, with a
-    link to acknowledge it; only that shows that somebody answers.
+    link to acknowledge. Only this proves that the person responds.
 
     \b
     Examples:
       watchroom drill HighErrorRate
       watchroom drill --all                  every rule, in two to three minutes
-      watchroom drill --all --unchanged      every rule as it is, at night
-      watchroom drill --wake Ann             until Ann has acknowledged
+      watchroom drill --all --unchanged      every rule with its own `for`: slow
+      watchroom drill --wake Ann             page Ann, wait for the acknowledgement
       watchroom drill HighErrorRate --url http://127.0.0.1:9090
       watchroom drill HighErrorRate HighLatency --json | jq .passed
 
-    Tokens come from WATCHROOM_TOKEN[_FILE], else from this machine's own files.
+    Tokens are read from WATCHROOM_TOKEN[_FILE], else from this machine's token files.
 
-    Exit codes: 0 every stage came true, 1 one did not (it is named), 2 bad input.
+    Exit codes: 0 every stage succeeded, 1 a stage failed (it is named), 2 invalid
+    input.
     """  # noqa: D301 - click's \b is a backspace
     if every + bool(wake) > 1 or (not wake and bool(alerts) == every):
         raise ConfigError(
-            "say which alerts, or --all, or --wake NAME", hint="watchroom drill --all"
+            "give the names of alerts, or --all, or --wake NAME",
+            hint="watchroom drill --all",
         )
     built = read_built(directory)
     names = _wanted(built, alerts, every=every)
@@ -174,8 +178,8 @@ def read_built(directory: Path) -> Built:
     """
     manifest, config = directory / "watchroom.json", directory / "alertmanager.yml"
     hint = (
-        "give the directory that `watchroom build` wrote, or write it: "
-        f"watchroom build {directory}"
+        "give the directory that `watchroom build` wrote, or build it: watchroom "
+        f"build {directory}"
     )
     return Built(
         directory,
@@ -188,7 +192,7 @@ def _refuse_in_earnest(chain: Chain, *, force: bool) -> None:
     if (real := real_pages(chain)) and not force:
         raise ConfigError(
             f"a real P1 is firing: {', '.join(real)}",
-            hint="drills wait for calm; --force drills all the same",
+            hint="wait until it resolves, or use --force to drill now",
         )
 
 
@@ -196,8 +200,8 @@ def _say_windows(console: Console, built: Built) -> None:
     inputs = built.manifest.inputs
     if inputs.for_ or inputs.window:
         console.print(
-            f"[dim]built with short windows ({inputs.window}) and for "
-            f"({inputs.for_}): the times below are of those[/]"
+            f"[dim]built with a short window ({inputs.window}) and `for` "
+            f"({inputs.for_}): in production the times below are longer[/]"
         )
 
 
@@ -243,7 +247,7 @@ def _wake(
             *(chain, built, alerts[0] if alerts else alert_for(built), who),
             *(patience, screen.reached, screen.waits),
         )
-        console.print(f"paging {escape(who.name)} with a test message", soft_wrap=True)
+        console.print(f"paging {escape(who.name)} with a test alert", soft_wrap=True)
         screen.announce(run.alert, run.ran)
         woken = run.wake(seconds)
     drill_screen.woken(console, woken)
@@ -260,7 +264,7 @@ def _keep(
         records.note(results)
     except WatchroomError as error:
         console.print(
-            f"[yellow]the results are not kept[/]: {drill_screen.plain(error)}"
+            f"[yellow]the results could not be saved[/]: {drill_screen.plain(error)}"
         )
         return ""
     return records.where

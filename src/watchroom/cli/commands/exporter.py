@@ -47,40 +47,42 @@ log = logging.getLogger("watchroom.exporter")
     "--listen",
     default="",
     metavar="HOST:PORT",
-    help="Where to answer. Default: the EXPORTER setting, else 127.0.0.1:9000. "
-    "Beyond loopback it needs WATCHROOM_TOKEN[_FILE].",
+    help="Address to listen on. Default: the EXPORTER setting, else 127.0.0.1:9000. "
+    "Addresses other than loopback need WATCHROOM_TOKEN[_FILE].",
 )
 @click.option(
     "--project",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=Path(),
-    help="The Django project. Default: here.",
+    help="The Django project. Default: the current directory.",
 )
 @click.option(
     "--settings",
     default="",
     metavar="MODULE",
-    help="Its settings module. Default: DJANGO_SETTINGS_MODULE, else manage.py's.",
+    help="The project's settings module. Default: DJANGO_SETTINGS_MODULE, else the "
+    "one in manage.py.",
 )
 @click.option(
     "--local",
     is_flag=True,
-    help="Only what is this host's: its processes, its memory, its disks.",
+    help="Only this host's metrics: its processes, memory and disks.",
 )
 @click.option(
     "--shared",
     is_flag=True,
-    help="Only what all hosts share: databases, brokers, the project's own gauges.",
+    help="Only metrics that all hosts share: databases, brokers, the project's own "
+    "gauges.",
 )
 def exporter(
     *, listen: str, project: Path, settings: str, local: bool, shared: bool
 ) -> None:
-    """Serve the app's metrics, probes of its sites, and drills.
+    """Serve the app's metrics, probe its sites, and run drills.
 
-    It reads the project's settings and nothing else of its code, so that it runs, and
-    is asked, while the app cannot start. What can hang, such as a database, is asked in
-    a child. On several hosts run one exporter each, and spare the servers the repeated
-    questions with --local on all but one.
+    It reads the project's settings and loads none of its other code, so it keeps
+    working while the app can't start. What can hang, such as a database query, runs in
+    a child process. With several hosts, run one exporter on each, with --local on all
+    but one, so that shared servers are queried only once.
 
     \b
     Examples:
@@ -152,13 +154,14 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
         server = Server(listen, services)
     except OSError as error:
         raise ConfigError(
-            f"cannot listen on {listen}: {error.strerror or error}",
-            hint="is an exporter running already? --listen HOST:PORT chooses another",
+            f"can't listen on {listen}: {error.strerror or error}",
+            hint="if another exporter is running, stop it, or use another port "
+            "with --listen HOST:PORT",
         ) from None
     try:
         token.current()
     except ConfigError as error:
-        log.warning("no drill can start: %s", error)
+        log.warning("drills can't be started: %s", error)
     answering = threading.Thread(target=server.serve_forever, name="http")
     answering.start()
     for child in children:
@@ -226,8 +229,9 @@ def _settings(module: str) -> conf.Settings:
     except Exception as error:
         text = redaction.clean(f"{type(error).__name__}: {error}")
         raise ConfigError(
-            f"the settings {module!r} do not load: {text}",
-            hint="the exporter needs them to know the project, its sites and gauges",
+            f"the settings {module!r} can't be loaded: {text}",
+            hint="the exporter needs them: they name the project, its sites and "
+            "its gauges",
         ) from error
 
 

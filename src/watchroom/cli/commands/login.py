@@ -26,10 +26,10 @@ _HERE = {"localhost", "127.0.0.1", "::1"}
 @click.option("--phone", is_flag=True, help="Also show the link as a QR code.")
 @click.option("--json", "as_json", is_flag=True, help="Print the link as JSON.")
 def login(directory: Path | None, url: str | None, phone: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes flags by name
-    """Print a link that logs a browser in, once, within ten minutes.
+    """Print a link that logs a browser in. It works once, within ten minutes.
 
-    The link shows a button; looking at it, as previews do, uses nothing up.
-    DIRECTORY is what `watchroom build` wrote: it says which monitor of this machine.
+    The link opens a page with a button, so a link preview doesn't use it up. DIRECTORY
+    is what `watchroom build` wrote; it selects which local monitor to use.
 
     \b
     Examples:
@@ -37,8 +37,8 @@ def login(directory: Path | None, url: str | None, phone: bool, as_json: bool) -
       watchroom login monitoring/ --phone
       watchroom login --json
 
-    Exit codes: 0 here it is, 1 the monitor refuses, 2 nobody answers, or the phone
-    could not reach the link.
+    Exit codes: 0 printed, 1 the monitor refused, 2 the monitor can't be reached, or a
+    phone couldn't open the link.
     """  # noqa: D301 - click reads \b as the control character
     where, name = url_of(directory, url)
     answer = ask(where, "/-/login-link", name=name, data={})
@@ -56,15 +56,17 @@ def login(directory: Path | None, url: str | None, phone: bool, as_json: bool) -
         segno.make(link, micro=False).terminal(code, border=2, compact=True)
         click.echo(code.getvalue())
     click.echo(link)
-    click.echo(f"It works once, for {offered['seconds'] // 60} minutes.", err=True)
+    click.echo(
+        f"The link works once, within {offered['seconds'] // 60} minutes.", err=True
+    )
 
 
 def _refuse_loopback(link: str) -> None:
     host = urllib.parse.urlsplit(link).hostname
     if host in _HERE:
         raise ConfigError(
-            f"a phone cannot open http://{host}",
+            f"a phone can't open http://{host}",
             field="WATCHROOM['MONITOR_URL']",
-            hint="set it to the address under which phones reach this monitor, build, "
-            "and reload",
+            hint="set it to an address at which phones reach this monitor, then "
+            "build and reload",
         )

@@ -1,4 +1,4 @@
-"""`watchroom query EXPR`: one question to a monitor or a Prometheus."""
+"""`watchroom query EXPR`: a PromQL query to a monitor or a Prometheus."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from watchroom.cli.ask import AskError, ask, refusal, url_of
 @click.command()
 @click.argument("expr")
 @click.option(
-    "--url", metavar="URL", help="The server, http://127.0.0.1:9700 by default."
+    "--url", metavar="URL", help="The server's URL. Default: http://127.0.0.1:9700."
 )
 @click.option(
-    "--time", "at", metavar="TIME", help="Epoch seconds or RFC 3339; now by default."
+    "--time",
+    "at",
+    metavar="TIME",
+    help="Evaluation time, as epoch seconds or RFC 3339. Default: now.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the raw response.")
 def query(expr: str, url: str | None, at: str | None, *, as_json: bool) -> None:
-    """Ask a monitor or a Prometheus one question.
+    """Run a PromQL query on a monitor or a Prometheus.
 
     \b
     Examples:
       watchroom query 'sum by (route) (rate(http_requests_total[5m]))'
       watchroom query up --url http://prometheus:9090 --json
 
-    Exit codes: 0 answered, 1 the query was refused, 2 nobody answers.
+    Exit codes: 0 success, 1 the query was refused, 2 the server can't be reached.
     """  # noqa: D301 - click reads \b as the control character
     where, name = url_of(None, url)
     params = {"query": expr} | ({"time": at} if at else {})
@@ -43,7 +46,7 @@ def query(expr: str, url: str | None, at: str | None, *, as_json: bool) -> None:
     try:
         found: dict[str, Any] = json.loads(answer.body)
     except ValueError as error:
-        raise AskError(f"{where} answers something else than JSON") from error
+        raise AskError(f"{where} did not answer with JSON") from error
     for line in lines(found["data"]):
         click.echo(line)
 

@@ -1,4 +1,4 @@
-"""`watchroom reload [DIR]`: make a running monitor read its files again."""
+"""`watchroom reload [DIR]`: reload the configuration of a running monitor."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 @click.command()
 @monitor
 def reload(directory: Path | None, url: str | None) -> None:
-    """Make a running monitor read its files again.
+    """Reload the configuration of a running monitor.
 
-    DIRECTORY is what `watchroom build` wrote: it says which monitor of this machine.
+    DIRECTORY is what `watchroom build` wrote; it selects which local monitor to use.
 
     \b
     Examples:
@@ -27,8 +27,8 @@ def reload(directory: Path | None, url: str | None) -> None:
       watchroom reload monitoring/
       watchroom reload --url https://watch.example.org
 
-    Exit codes: 0 reloaded, 1 refused (the old files stay in force; the answer names
-    file and line), 2 nobody answers.
+    Exit codes: 0 reloaded, 1 refused (the old configuration remains active; the error
+    names file and line), 2 the monitor can't be reached.
     """  # noqa: D301 - click reads \b as the control character
     where, name = url_of(directory, url)
     answer = ask(where, "/-/reload", name=name, data={})

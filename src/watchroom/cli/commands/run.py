@@ -23,7 +23,8 @@ from watchroom.monitor.main import run as watch
     default="127.0.0.1:9700",
     show_default=True,
     metavar="HOST:PORT",
-    help="Where to answer. Beyond loopback it needs WATCHROOM_TOKEN[_FILE].",
+    help="Address to listen on. Addresses other than loopback need "
+    "WATCHROOM_TOKEN[_FILE].",
 )
 @click.option(
     "--storage.path",
@@ -46,22 +47,22 @@ from watchroom.monitor.main import run as watch
     default="2GiB",
     type=SIZE,
     show_default=True,
-    help="How large they may grow.",
+    help="Size limit for samples.",
 )
 @click.option(
     "--token.group",
     "token_group",
     default="",
     metavar="GROUP",
-    help="Who may read the token that the monitor makes, besides its own user.",
+    help="Group that may also read the monitor's token file.",
 )
 @click.option(
     "--project",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Also keep `watchroom exporter` running for the Django project here.",
+    help="Also run `watchroom exporter` for the Django project in this directory.",
 )
 @click.option(
-    "--settings", default="", metavar="MODULE", help="That project's settings module."
+    "--settings", default="", metavar="MODULE", help="The project's settings module."
 )
 def run(
     directory: Path,
@@ -73,7 +74,7 @@ def run(
     project: Path | None,
     settings: str,
 ) -> None:
-    """Scrape, evaluate, page and show, over the files in DIRECTORY.
+    """Run the monitor: scrape, evaluate rules, notify, and serve the console.
 
     DIRECTORY is what `watchroom build` wrote.
 
@@ -83,12 +84,12 @@ def run(
       watchroom run monitoring/ --project . --settings shop.settings
       WATCHROOM_TOKEN_FILE=token watchroom run monitoring/ --listen 0.0.0.0:9700
 
-    This machine may look without a login. What changes something (acknowledge, silence,
-    reload) needs the token: commands of this user find it, a browser gets it by the
-    link that is printed to a terminal, or by `watchroom login`.
+    From this machine, viewing needs no login. Changing something (acknowledge, silence,
+    reload) needs the token: commands of the same user find it; a browser gets it from
+    the link that is printed on a terminal, or from `watchroom login`.
 
-    SIGHUP, POST /-/reload and `watchroom reload` read the files again. It never
-    imports the project, so a broken deploy does not stop the watch.
+    SIGHUP, POST /-/reload and `watchroom reload` reload the files. The monitor never
+    imports the project's code, so a broken deploy doesn't stop the monitoring.
 
     Exit codes: 0 stopped by a signal, 2 invalid files or options.
     """  # noqa: D301 - click reads \b as the control character

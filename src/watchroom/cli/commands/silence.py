@@ -34,7 +34,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
     default="1h",
     type=DURATION,
     show_default=True,
-    help="How long.",
+    help="Duration of the silence.",
 )
 @click.option("--reason", default="", help="Why; required for a new silence.")
 @click.option(
@@ -42,12 +42,12 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
     "who",
     metavar="NAME",
     default=lambda: os.environ.get("USER", ""),
-    help="Who says so. [the user of this shell]",
+    help="Your name. [$USER]",
 )
 @click.option(
     "--list", "listing", is_flag=True, help="List active and pending silences."
 )
-@click.option("--expire", metavar="ID", help="End one now.")
+@click.option("--expire", metavar="ID", help="End this silence now.")
 @where
 def silence(
     *,
@@ -63,9 +63,9 @@ def silence(
 ) -> None:
     """Silence alerts that match every MATCHER, for a limited time.
 
-    MATCHER is the name of an alert, or as in alertmanager.yml: job="app",
-    route=~"reports/.*". Rules go on being evaluated; the first page and /silences show
-    what is silenced.
+    MATCHER is an alert's name, or a matcher as in alertmanager.yml: job="app",
+    route=~"reports/.*". Silenced rules are still evaluated; the overview and /silences
+    show what is silenced.
 
     \b
     Examples:
@@ -74,7 +74,7 @@ def silence(
       watchroom silence --list
       watchroom silence --expire 6f1c2a5e-8f4e-4f39-9a39-0d2f4f3a2a11
 
-    Exit codes: 0 done, 1 refused, 2 the input is wrong or nobody answers.
+    Exit codes: 0 done, 1 refused, 2 invalid input, or the monitor can't be reached.
     """  # noqa: D301 - click reads \b as the control character
     monitor = Monitor(directory, url)
     if expire is not None:
@@ -84,9 +84,11 @@ def silence(
         found = _found(monitor)
         say(found, lines(found), as_json=as_json)
     elif not matchers:
-        raise click.UsageError("name an alert or a matcher, or give --list")
+        raise click.UsageError("give an alert's name or a matcher, or --list")
     elif not reason.strip():
-        raise click.UsageError("--reason is missing: others will ask why")
+        raise click.UsageError(
+            "--reason is required: it tells others why this is silenced"
+        )
     else:
         name = _make(monitor, matchers, length, reason, who)
         ending = monitor.command("silence", "--expire", name)
@@ -123,7 +125,7 @@ def _refuse_unknown(monitor: Monitor, matchers: tuple[str, ...]) -> None:
         if _NAME.fullmatch(text) and text not in known:
             raise ConfigError(
                 f"no rule is named {text!r}",
-                hint=f"{nearest(text, known)}; to silence it all the same: "
+                hint=f"{nearest(text, known)}; to silence this name anyway: "
                 f"'alertname=\"{text}\"'",
             )
 
@@ -152,7 +154,7 @@ def _expire(monitor: Monitor, name: str) -> None:
         monitor.refused(answer)
     if not answer.ok:
         listing = monitor.command("silence", "--list")
-        fail(f"there is no silence {name} in force: {listing}")
+        fail(f"no active or pending silence has the ID {name}; list them: {listing}")
 
 
 def _answer(monitor: Monitor, path: str, *, body: Any = None) -> Any:
@@ -162,7 +164,7 @@ def _answer(monitor: Monitor, path: str, *, body: Any = None) -> Any:
 def lines(found: list[dict[str, Any]]) -> str:
     """Return silences for people: id, until when, matchers, who and why."""
     if not found:
-        return "nothing is silenced"
+        return "no silences"
     return "\n".join(
         f"{one['id']}  {_when(one):<22}  {', '.join(map(_written, one['matchers']))}  "
         f"{one['createdBy']}: {one['comment']}"
