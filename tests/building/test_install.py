@@ -16,6 +16,7 @@ from watchroom.monitor import console
 
 ROOT = Path(__file__).parents[2]
 VENDOR = "watchroom/monitor/console/static/vendor/uPlot.iife.min.js"
+RUNBOOKS = "watchroom/catalogue/standard/http/vitals.md"
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +58,7 @@ def test_both_carry_the_consoles_files_and_the_sdist_what_builds_it(built):
     with zipfile.ZipFile(wheel) as packed:
         names = packed.namelist()
         assert VENDOR in names
+        assert RUNBOOKS in names
         (metadata,) = [name for name in names if name.endswith("/METADATA")]
         needs = packed.read(metadata).decode().split("\n\n")[0]
     # An upper bound would move a project with a newer Django back.

@@ -14,10 +14,12 @@ from watchroom.catalogue.model import (
     Panel,
     Query,
     Record,
-    Runbook,
     Vital,
 )
+from watchroom.catalogue.prose import beside
 from watchroom.catalogue.standard import below
+
+TEXTS = beside(__name__)
 
 _ROLES = 'role=~"web|worker"'
 _DRILL = 'alias="drill",role="web"'
@@ -103,43 +105,7 @@ CACHE_HIT_RATE_LOW = Vital(
                 "Fewer than $limit_words of the reads of the last $window_words were "
                 "hits; the rest is work done again."
             ),
-            runbook=Runbook(
-                meaning=(
-                    "For $for_words, fewer than $limit_words of the keys that web "
-                    "processes and workers asked a cache for were in it."
-                ),
-                impact=(
-                    "The work that the cache should save falls on the database. "
-                    "Latency rises first, then query times."
-                ),
-                diagnosis="""\
-Which cache, and since when:
-
-```promql
-sum by (alias, result) (rate(cache_gets_total[15m]))
-```
-
-Is the server answering at all? Errors count as misses for most backends:
-
-```promql
-sum by (alias) (rate(cache_errors_total[15m]))
-```
-
-On Redis, a full memory throws keys out early:
-
-```sh
-redis-cli info stats | grep -E 'evicted_keys|expired_keys'
-redis-cli info memory | grep -E 'used_memory_human|maxmemory_human'
-```
-
-Then look for a deploy that changed KEY_PREFIX, VERSION or how keys are made, and for
-clear() in code that runs often.""",
-                mitigation="""\
-- Just deployed or restarted: wait until it is warm; one window is enough to see it.
-- Keys are evicted: give it memory, or shorten the time-outs of the large ones.
-- Keys changed: warm the expensive ones by hand.
-- The server is gone: bring it back; keep an eye on DatabaseQuerySlow meanwhile.""",
-            ),
+            runbook=TEXTS.runbook("CacheHitRateLow"),
             drill=Drill(
                 labels={"alias": "drill"},
                 fault=(
@@ -167,19 +133,7 @@ clear() in code that runs often.""",
         bad="below",
         decimals=1,
     ),
-    blind=Blind(
-        name="CacheUnobserved",
-        why=(
-            "Processes live and none counts the reads of any cache. `watchroom` is "
-            "missing in INSTALLED_APPS of their settings, or the instrument failed:\n\n"
-            "```promql\nsum by (instrument) (watchroom_instrument_errors_total)\n```"
-        ),
-        remedy=(
-            "- Errors of the instrument `cache`: the processes' log has the first.\n"
-            "- The processes are older than the configuration of the cache: restart "
-            "them."
-        ),
-    ),
+    blind=Blind(**TEXTS.unseen("CacheUnobserved")),
 )
 
 VITALS = (CACHE_HIT_RATE_LOW,)

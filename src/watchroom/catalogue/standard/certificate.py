@@ -1,6 +1,4 @@
-"""How long the certificates of the public sites are still good, and whether they are."""
-
-# ruff: noqa: E501 - commands and queries of a runbook are copied as one line
+"""Whether the public sites' certificates are good, and for how long."""
 
 from __future__ import annotations
 
@@ -12,9 +10,11 @@ from watchroom.catalogue.model import (
     Panel,
     Query,
     Record,
-    Runbook,
     Vital,
 )
+from watchroom.catalogue.prose import beside
+
+TEXTS = beside(__name__)
 
 # Of the chain that verifies; blackbox_exporter's name, and its value where none does is
 # the year 1. Then the earliest end of what was sent counts, which watchroom's own probe
@@ -33,43 +33,14 @@ def _below(share: str, most: str) -> str:
     """Return the PromQL of the smaller of a share of the lifetime and a constant.
 
     A certificate of 47 days that is renewed at a third of its life would otherwise warn
-    every month, and one of six days always. Where no lifetime is told (blackbox_exporter
-    does not) the constant stands alone.
+    every month, and one of six days always. blackbox_exporter does not export the
+    lifetime; there the constant decides alone.
     """
     return (
         f"clamp_max(max {_BY} (last_over_time({_LIFETIME}[1h])) * {share}, {most})"
         f" or on (job, instance) {_LEFT} * 0 + {most}"
     )
 
-
-_LOOK = f"""\
-How many days, by site:
-
-```promql
-{_LEFT} / 86400
-```
-
-What is served now, from outside. The chain that visitors trust counts, not only the leaf;
-what is sent beside it, such as an expired cross-signed root, does not. Of a site that
-redirects each host on the way counts:
-
-```sh
-echo | openssl s_client -connect YOUR-HOST:443 -servername YOUR-HOST 2>/dev/null | openssl x509 -noout -subject -issuer -dates
-```
-
-What the renewal says:
-
-```sh
-systemctl list-timers --no-pager | grep -i -E 'certbot|acme|lego'
-journalctl -n 50 --no-pager -u certbot.service
-```
-"""
-_RENEW = """\
-- Renew it by hand once (`certbot renew`), reload the proxy, and look again from outside.
-- It was renewed and the old one is served: the proxy was not reloaded, or another one
-  stands in front.
-- The renewal fails: DNS, port 80 or the account changed; its log says which.
-- An intermediate ends first: serve the new chain of your authority."""
 
 CERTIFICATE_EXPIRING = Vital(
     title="Certificate, time left",
@@ -109,20 +80,7 @@ CERTIFICATE_EXPIRING = Vital(
                 "Less than $limit_words are left, or less than a third of its lifetime "
                 "if that is shorter: it should have been renewed by now."
             ),
-            runbook=Runbook(
-                meaning=(
-                    "The chain that visitors trust ends in less than $limit_words, or "
-                    "in less than a third of the lifetime of the certificate in it "
-                    "that ends first. Of a site that is not trusted the earliest end "
-                    "among the certificates it sends counts."
-                ),
-                impact=(
-                    "None yet. On the day it ends browsers refuse the site and clients "
-                    "of the API fail, all at once."
-                ),
-                diagnosis=_LOOK,
-                mitigation=_RENEW,
-            ),
+            runbook=TEXTS.runbook("CertificateExpiring"),
             drill=Drill(
                 fault=(f"{_EXPIRY} 86400+0x$steps",),
                 recovery=(f"{_EXPIRY} 9999999999+0x$steps",),
@@ -147,20 +105,7 @@ CERTIFICATE_EXPIRING = Vital(
                 "Less than $page_words are left, or less than a sixth of its lifetime "
                 "if that is shorter: the renewal does not work."
             ),
-            runbook=Runbook(
-                meaning=(
-                    "The chain that visitors trust ends in less than $page_words, or "
-                    "in less than a sixth of the lifetime of the certificate in it "
-                    "that ends first. CertificateExpiring has fired before."
-                ),
-                impact=(
-                    "Within days browsers refuse the site and clients of the API fail, "
-                    "all at once. If it has ended already they do now, and SiteDown "
-                    "fires."
-                ),
-                diagnosis=_LOOK,
-                mitigation=_RENEW,
-            ),
+            runbook=TEXTS.runbook("CertificateExpiringSoon"),
             drill=Drill(
                 fault=(f"{_EXPIRY} 86400+0x$steps",),
                 recovery=(f"{_EXPIRY} 9999999999+0x$steps",),
@@ -178,28 +123,7 @@ CERTIFICATE_EXPIRING = Vital(
                 "For $for_words the certificate has not verified: expired, for another "
                 "name, or from an authority that this machine does not know."
             ),
-            runbook=Runbook(
-                meaning=(
-                    "The TLS handshake of the probe failed for the certificate alone. "
-                    "SiteDown fires beside it, because visitors are refused alike; this "
-                    "alert names the cause."
-                ),
-                impact="Browsers show a warning instead of the site; API clients fail.",
-                diagnosis=f"""\
-Why, in the probe's own words (the last line):
-
-```sh
-curl -s "$exporter/probe?target=YOUR-SITE&module=http_2xx" | grep '^# certificate'
-```
-
-{_LOOK}""",
-                mitigation=(
-                    _RENEW
-                    + """
-- An authority of your own: install it on the exporter's machine, where
-  `SSL_CERT_FILE` or the system's store is read."""
-                ),
-            ),
+            runbook=TEXTS.runbook("CertificateUntrusted"),
             drill=Drill(
                 fault=("probe_failed_due_to_certificate 1+0x$steps",),
                 recovery=("probe_failed_due_to_certificate 0+0x$steps",),
@@ -215,14 +139,9 @@ curl -s "$exporter/probe?target=YOUR-SITE&module=http_2xx" | grep '^# certificat
         decimals=0,
     ),
     blind=Blind(
-        name="CertificateUnobserved",
+        **TEXTS.unseen("CertificateUnobserved"),
         job="site",
         for_="15m",
-        why=(
-            "No probe of a public site has seen a certificate for an hour: the sites "
-            "do not answer (SiteDown), or the job `site` is missing (SiteUnobserved)."
-        ),
-        remedy="- Bring the site back, or the job; certificates are read by its probes.",
         seen=(f"{_EXPIRY} 9999999999+0x$steps",),
     ),
     charts=(

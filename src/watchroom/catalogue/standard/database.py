@@ -1,7 +1,5 @@
 """The database as the app feels it: how long its queries take."""
 
-# ruff: noqa: E501, S608 - commands and queries of a runbook are copied as one line
-
 from __future__ import annotations
 
 from watchroom.catalogue.model import (
@@ -12,9 +10,11 @@ from watchroom.catalogue.model import (
     Panel,
     Query,
     Record,
-    Runbook,
     Vital,
 )
+from watchroom.catalogue.prose import beside
+
+TEXTS = beside(__name__)
 
 _DURATION = "db_query_duration_seconds"
 # Management commands may take their time; they page nobody.
@@ -117,47 +117,7 @@ DATABASE_QUERY_SLOW = Vital(
                 "of {{ $labels.job }} sent to the database {{ $labels.alias }} in the "
                 "last $window_words took longer than $limit_words."
             ),
-            runbook=Runbook(
-                meaning=(
-                    "For $for_words, more than $share_words of the queries to one "
-                    "database took longer than $limit_words. Management commands do "
-                    "not count."
-                ),
-                impact=(
-                    "Pages that need the database are slow, workers are held up and "
-                    "queues grow. It often comes before HighLatency."
-                ),
-                diagnosis=f"""\
-Which database, and which kind of process asks:
-
-```promql
-histogram_quantile(0.95, sum by (alias, role, le) (rate({_DURATION}_bucket[5m])))
-```
-
-More queries than before, or slower ones?
-
-```promql
-sum by (alias, role) (rate({_DURATION}_count[5m]))
-```
-
-On PostgreSQL, what runs now and what waits for a lock:
-
-```sh
-psql -c "select pid, state, wait_event_type, now() - query_start as age, left(query, 80) from pg_stat_activity where state <> 'idle' order by age desc limit 20"
-```
-
-On SQLite, a long write transaction holds up all others:
-
-```sh
-curl -s $exporter/metrics | grep -E '^db_query_(errors_total|duration_seconds_(sum|count))'
-```
-""",
-                mitigation="""\
-- A query that blocks others: `select pg_cancel_backend(PID)`.
-- A query without an index: add it concurrently; until then switch the feature off.
-- Too many queries per page (N+1): select_related, prefetch_related.
-- The machine is full: stop reports and batch jobs first.""",
-            ),
+            runbook=TEXTS.runbook("DatabaseQuerySlow"),
             drill=Drill(
                 labels={"alias": "drill"},
                 fault=(
@@ -195,20 +155,7 @@ curl -s $exporter/metrics | grep -E '^db_query_(errors_total|duration_seconds_(s
         unit="s",
         decimals=3,
     ),
-    blind=Blind(
-        name="QueriesUnobserved",
-        why=(
-            "Processes live and none has a series for its queries, or no bucket ends "
-            "at the limit of $limit_words. `watchroom` is missing in INSTALLED_APPS of "
-            "their settings, an instrument failed, or they were started before the "
-            "limit was changed:\n\n"
-            "```promql\nsum by (instrument) (watchroom_instrument_errors_total)\n```"
-        ),
-        remedy=(
-            "- The limit was changed: restart the processes.\n"
-            "- Errors of the instrument `database`: the processes' log has the first."
-        ),
-    ),
+    blind=Blind(**TEXTS.unseen("QueriesUnobserved")),
 )
 
 VITALS = (DATABASE_QUERY_SLOW,)

@@ -1,7 +1,5 @@
 """The database server: does it answer, and how many of its connections are taken."""
 
-# ruff: noqa: E501 - commands and queries of a runbook are copied as one line
-
 from __future__ import annotations
 
 from watchroom.catalogue.model import (
@@ -12,31 +10,14 @@ from watchroom.catalogue.model import (
     Panel,
     Query,
     Record,
-    Runbook,
     Vital,
 )
+from watchroom.catalogue.prose import beside
 from watchroom.catalogue.standard import below
 
+TEXTS = beside(__name__)
+
 _USED = "job_alias:db_connections:used_ratio"
-_WHO = """\
-psql -c "select datname, usename, application_name, state, count(*), max(now() - state_change) as longest from pg_stat_activity where backend_type = 'client backend' group by 1, 2, 3, 4 order by 5 desc limit 20"
-"""
-_UNSEEN = """\
-The exporter asks each database itself, in a child process. That child does not start,
-or its questions raise:
-
-```promql
-sum by (gauge) (watchroom_gauge_errors_total)
-```
-
-```sh
-journalctl -n 50 --no-pager -u YOUR-EXPORTER.service
-```
-"""
-_UNSEEN_REMEDY = """\
-- The settings do not load for the exporter's user, or a driver is missing in its
-  environment: its log says which.
-- A SQLite file that this user may not read: run the exporter as the app's user."""
 
 CONNECTIONS_HIGH = Vital(
     title="Database connections",
@@ -69,53 +50,7 @@ CONNECTIONS_HIGH = Vital(
                 "database or the role allows have been taken for $for_words. At 100% "
                 "new ones are refused."
             ),
-            runbook=Runbook(
-                meaning=(
-                    "Sessions are counted against the limit that they will reach first: "
-                    "max_connections less what is reserved, the database's CONNECTION "
-                    "LIMIT, or the role's. For $for_words more than $limit_words of it "
-                    "were taken."
-                ),
-                impact=(
-                    "When the last one is taken every new connection is refused: "
-                    "requests and tasks fail, and so do migrations and psql."
-                ),
-                diagnosis=f"""\
-How many of how many:
-
-```promql
-max by (alias) (db_connections)
-```
-
-```promql
-max by (alias) (db_connections_limit)
-```
-
-Who holds them, and since when:
-
-```sh
-{_WHO}```
-
-More processes than before? Each thread of each process may hold one per alias:
-
-```promql
-sum by (role) (watchroom_processes)
-```
-
-Are queries slower, so that each is held longer?
-
-```promql
-histogram_quantile(0.95, sum by (alias, role, le) (rate(db_query_duration_seconds_bucket[5m])))
-```
-""",
-                mitigation="""\
-- Sessions `idle in transaction` for minutes: `select pg_terminate_backend(PID)`; then
-  find the code that holds a transaction open while it waits for something else.
-- Idle sessions of dead hosts: terminate them; set `tcp_keepalives_idle` on the server.
-- More workers than connections: fewer threads, a lower CONN_MAX_AGE, or a pooler such as
-  PgBouncer in front.
-- The role's or the database's own limit: `alter role … connection limit …`.""",
-            ),
+            runbook=TEXTS.runbook("DatabaseConnectionsHigh"),
             drill=Drill(
                 labels={"alias": "drill"},
                 fault=(
@@ -142,9 +77,7 @@ histogram_quantile(0.95, sum by (alias, role, le) (rate(db_query_duration_second
         unit="percentunit",
         decimals=0,
     ),
-    blind=Blind(
-        name="DatabaseConnectionsUnobserved", why=_UNSEEN, remedy=_UNSEEN_REMEDY
-    ),
+    blind=Blind(**TEXTS.unseen("DatabaseConnectionsUnobserved")),
     charts=(
         Chart(
             title="Connections in use",
@@ -189,47 +122,7 @@ DATABASE_DOWN = Vital(
                 "The database {{ $labels.alias }} has refused every new connection, or "
                 "never answered one, for $for_words."
             ),
-            runbook=Runbook(
-                meaning=(
-                    "The exporter opens a connection of its own every few seconds, with "
-                    "the project's own settings. For $for_words none was answered in "
-                    "time. It asks the database, not an exporter beside it: this fires "
-                    "when PostgreSQL stops, and only then."
-                ),
-                impact=(
-                    "Every page and task that needs the database fails. The alerts that "
-                    "follow from it (HighErrorRate, HighLatency, DatabaseQuerySlow, "
-                    "DatabaseConnectionsHigh) are held back while this one fires."
-                ),
-                diagnosis="""\
-Which database, and seen from which host? If only one of several sees it down, it is the
-network between:
-
-```promql
-db_up
-```
-
-Why, in the server's own words, as the exporter heard them:
-
-```sh
-journalctl -n 50 --no-pager -u YOUR-EXPORTER.service | grep database
-pg_isready -h YOUR-DATABASE-HOST
-```
-
-On the database's machine: is it running, and is there room for its log?
-
-```sh
-systemctl status postgresql --no-pager
-df -h /var/lib/postgresql
-journalctl -n 50 --no-pager -u 'postgresql@*'
-```
-""",
-                mitigation="""\
-- It is stopped: start it. It was killed for memory: see `dmesg`, give it room first.
-- Its disk is full: make room (not in pg_wal), then start it.
-- It refuses the password or the host: undo the last change of pg_hba.conf or of secrets.
-- The machine is gone: promote the replica, point DATABASES at it, restart the app.""",
-            ),
+            runbook=TEXTS.runbook("DatabaseDown"),
             drill=Drill(
                 labels={"alias": "drill"},
                 fault=('db_up{alias="drill"} 0+0x$steps',),
@@ -245,9 +138,7 @@ journalctl -n 50 --no-pager -u 'postgresql@*'
         bad="below",
         decimals=0,
     ),
-    blind=Blind(
-        name="DatabaseUnobserved", priority="P2", why=_UNSEEN, remedy=_UNSEEN_REMEDY
-    ),
+    blind=Blind(**TEXTS.unseen("DatabaseUnobserved"), priority="P2"),
 )
 
 TABLE = (CONNECTIONS_HIGH,)

@@ -1,7 +1,5 @@
 """Room on the file systems that the project uses."""
 
-# ruff: noqa: E501 - commands and queries of a runbook are copied as one line
-
 from __future__ import annotations
 
 from watchroom.catalogue.model import (
@@ -12,9 +10,11 @@ from watchroom.catalogue.model import (
     Panel,
     Query,
     Record,
-    Runbook,
     Vital,
 )
+from watchroom.catalogue.prose import beside
+
+TEXTS = beside(__name__)
 
 _BY = "(job, instance, mountpoint, device)"
 _FREE = "job_instance_mountpoint:node_filesystem_avail:ratio"
@@ -57,41 +57,7 @@ DISK_SPACE_LOW = Vital(
                 "Less than $limit_words of the file system {{ $labels.mountpoint }} "
                 "({{ $labels.device }}) has been free for $for_words."
             ),
-            runbook=Runbook(
-                meaning=(
-                    "A file system that the project uses (code, media, static files, "
-                    "SQLite, logs, temporary files, process files) has less than "
-                    "$limit_words left for the app. Read-only ones do not count."
-                ),
-                impact=(
-                    "None yet. When it is full uploads fail, logs are lost, SQLite and "
-                    "PostgreSQL stop writing, and new workers may not start."
-                ),
-                diagnosis="""\
-Which ones, and how fast: below zero in a day's time?
-
-```promql
-min by (instance, mountpoint) (node_filesystem_avail_bytes)
-```
-
-```promql
-predict_linear(node_filesystem_avail_bytes[1h], 86400) < 0
-```
-
-What takes the room, and what was deleted and is still held open:
-
-```sh
-df -h
-du -xh --max-depth=2 MOUNTPOINT 2>/dev/null | sort -h | tail -n 20
-lsof -nP +L1 2>/dev/null | head -n 20
-```
-""",
-                mitigation="""\
-- Logs: `journalctl --vacuum-size=500M`; rotate what the app writes itself.
-- Old releases, caches, core dumps: delete them; restart what holds deleted files.
-- Uploads or a database that grows: extend the volume before it is full.
-- A tmpfs: raise its size, `mount -o remount,size=… MOUNTPOINT`.""",
-            ),
+            runbook=TEXTS.runbook("DiskSpaceLow"),
             drill=Drill(
                 labels={"mountpoint": "/drill", "device": "/dev/drill"},
                 # Full to the last byte: the case that the textbook rule misses.
@@ -122,47 +88,14 @@ lsof -nP +L1 2>/dev/null | head -n 20
             for_="2m",
             severity="warning",
             priority="P2",
-            summary="{{ $labels.mountpoint }} on {{ $labels.instance }} does not answer",
+            summary=(
+                "{{ $labels.mountpoint }} on {{ $labels.instance }} does not answer"
+            ),
             description=(
                 "Asked how full it is, the file system {{ $labels.mountpoint }} has "
                 "answered with an error, or not at all, for $for_words."
             ),
-            runbook=Runbook(
-                meaning=(
-                    "The exporter asks each file system that the project uses for its "
-                    "room. This one fails, or hangs whoever asks it: a dead NFS server, "
-                    "a broken disk, a directory that the exporter may not enter."
-                ),
-                impact=(
-                    "Requests that touch it hang or fail, and take their workers along."
-                ),
-                diagnosis="""\
-Which one:
-
-```promql
-node_filesystem_device_error == 1
-```
-
-Ask it yourself, with a limit, and what the kernel says:
-
-```sh
-timeout 5 stat -f MOUNTPOINT || echo "no answer"
-grep MOUNTPOINT /proc/self/mountinfo
-dmesg --ctime | grep -i -E 'nfs|i/o error|not responding' | tail
-```
-
-Processes that hang in it are in state D:
-
-```sh
-ps -eo stat,pid,wchan:20,args | grep '^D' | head
-```
-""",
-                mitigation="""\
-- The NFS server is gone: bring it back, or `umount -f -l MOUNTPOINT` and restart what
-  hung in it.
-- An I/O error: take the volume out of use before it does more harm; restore it.
-- No permission: run the exporter as the app's user.""",
-            ),
+            runbook=TEXTS.runbook("DiskNotAnswering"),
             drill=Drill(
                 labels={"mountpoint": "/drill"},
                 fault=(f"node_filesystem_device_error{_DRILL} 1+0x$steps",),
@@ -178,18 +111,13 @@ ps -eo stat,pid,wchan:20,args | grep '^D' | head
         bad="below",
         decimals=0,
     ),
-    blind=Blind(
-        name="DiskUnobserved",
-        why=(
-            "The exporter tells of no file system at all: each of them fails "
-            "(DiskNotAnswering says which), or the exporters run with --shared only."
-        ),
-        remedy="- Run one exporter without --shared, or with --local, on each host.",
-    ),
+    blind=Blind(**TEXTS.unseen("DiskUnobserved")),
     charts=(
         Chart(
             title="Disk space free",
-            description="The share left for the app; DiskSpaceLow fires below $limit_words.",
+            description=(
+                "The share left for the app; DiskSpaceLow fires below $limit_words."
+            ),
             row="Disks and certificates",
             queries=(
                 Query(

@@ -1,7 +1,5 @@
 """Health as the app tells it: the checks behind /health/, hard and soft."""
 
-# ruff: noqa: E501 - commands and queries of a runbook are copied as one line
-
 from __future__ import annotations
 
 from watchroom.catalogue.model import (
@@ -12,10 +10,12 @@ from watchroom.catalogue.model import (
     Drill,
     Panel,
     Query,
-    Runbook,
     Vital,
 )
+from watchroom.catalogue.prose import beside
 from watchroom.catalogue.standard import below
+
+TEXTS = beside(__name__)
 
 _STATUS = "health_check_status"
 _DURATION = "health_check_duration_seconds"
@@ -50,59 +50,6 @@ def _drill(kind: str) -> Drill:
     )
 
 
-_RUNBOOK = Runbook(
-    meaning=(
-        "The app itself says for $for_words that a check behind /health/ fails. A hard "
-        "check is something without which it cannot work (its databases, and what the "
-        "project declared so): /health/ and /readyz answer 503. A soft one (caches, the "
-        "Celery broker) makes it slower or late. Each time another of its processes is "
-        "asked: one that fails in some of them counts as well, from the second time "
-        "within $window_words and a tenth of the answers on."
-    ),
-    impact=(
-        "Hard: the balancer takes the processes out, and visitors get errors or "
-        "nothing. Soft: pages are slow, or background work waits."
-    ),
-    diagnosis=f"""\
-Which checks, and since when:
-
-```promql
-{_STATUS} == 0
-```
-
-In which share of the answers each passed; between 0 and 1 only some processes fail:
-
-```promql
-avg_over_time({_STATUS}[$window])
-```
-
-How long they take; one that stays at its time-out hangs instead of failing:
-
-```promql
-{_DURATION}
-```
-
-What the app says now (with the exporter's token as bearer also the class of the error):
-
-```sh
-curl -s $exporter/metrics | grep -E '^health_(check|livez)'
-curl -s YOUR-APP/health/ | python3 -m json.tool
-```
-
-The logger `watchroom.health` has a line for each change; at level DEBUG with the
-traceback.""",
-    mitigation="""\
-- The database or broker is down: its own alerts and runbooks come first.
-- Only the app cannot reach it: look for changed credentials, limits on connections, the
-  network between, a certificate.
-- `timeout` or `stuck`: the other side accepts and never answers; restart that, not the
-  app. The check sees it come back by itself.
-- Only some processes fail: what they hold is used up or stale, such as connections of a
-  pool. Restart those.
-- A check of your own is wrong: switch it off with
-  `WATCHROOM["HEALTH"]["checks"][NAME] = False` and deploy.""",
-)
-
 HEALTH_CHECK_FAILING = Vital(
     title="Health checks that fail",
     metrics=(_STATUS,),
@@ -123,7 +70,7 @@ HEALTH_CHECK_FAILING = Vital(
                 "hard check {{ $labels.check }} fails, in all its processes or in "
                 "some: there /readyz answers 503."
             ),
-            runbook=_RUNBOOK,
+            runbook=TEXTS.runbook("HealthCheckFailing"),
             drill=_drill("hard"),
         ),
         Alert(
@@ -138,7 +85,7 @@ HEALTH_CHECK_FAILING = Vital(
                 "soft check {{ $labels.check }} fails, in all its processes or in "
                 "some: it works, worse than it should."
             ),
-            runbook=_RUNBOOK,
+            runbook=TEXTS.runbook("SoftHealthCheckFailing"),
             drill=_drill("soft"),
         ),
     ),
@@ -152,24 +99,8 @@ HEALTH_CHECK_FAILING = Vital(
         decimals=0,
     ),
     blind=Blind(
-        name="HealthUnobserved",
+        **TEXTS.unseen("HealthUnobserved"),
         priority="P2",
-        why=(
-            "The exporter asks the app for /health/ at each scrape and gets no answer "
-            "that it can read, though web processes live. The address is another one, "
-            "watchroom.urls is not included there, or something in front answers in its "
-            "place:\n\n"
-            "```sh\n"
-            "curl -s $exporter/metrics | grep 'exporter_errors_total{part=\"health\"}'\n"
-            "```\n\n"
-            "The exporter's log says which, once."
-        ),
-        remedy=(
-            '- Say where the app itself answers: `WATCHROOM["HEALTH"]["url"]`, such as '
-            "`http://127.0.0.1:8000` or `unix:/run/shop.sock`.\n"
-            '- Include it there: `path("", include("watchroom.urls"))`.\n'
-            "- A proxy or firewall answers instead: let the exporter ask past it."
-        ),
         seen=(f'{_STATUS}{{check="drill",kind="hard"}} 1+0x$steps',),
     ),
     charts=(

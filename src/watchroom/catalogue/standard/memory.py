@@ -1,7 +1,5 @@
 """Memory of the app against its container's limit, and what takes it."""
 
-# ruff: noqa: E501 - commands and queries of a runbook are copied as one line
-
 from __future__ import annotations
 
 from watchroom.catalogue.model import (
@@ -13,9 +11,11 @@ from watchroom.catalogue.model import (
     Panel,
     Query,
     Record,
-    Runbook,
     Vital,
 )
+from watchroom.catalogue.prose import beside
+
+TEXTS = beside(__name__)
 
 _USED, _LIMIT = (
     "container_memory_working_set_bytes",
@@ -62,69 +62,7 @@ MEMORY_HIGH = Vital(
                 "More than $limit_words of the memory that {{ $labels.name }} may use "
                 "has been taken for $for_words. At 100% the kernel kills a process."
             ),
-            runbook=Runbook(
-                meaning=(
-                    "Memory that the kernel cannot take back (use less idle file cache) "
-                    "of the container or service in which the app's processes run, "
-                    "against the limit that is nearest on the way up: more than "
-                    "$limit_words for $for_words. `machine` stands for processes that "
-                    "nothing limits: what is not available of the memory of the whole "
-                    "machine, whoever took it."
-                ),
-                impact=(
-                    "None yet. At the limit the kernel kills a worker in the middle of "
-                    "its request; the requests it held count as `lost`."
-                ),
-                diagnosis=f"""\
-How much, of how much:
-
-```promql
-{_USED}
-```
-
-```promql
-{_LIMIT}
-```
-
-```promql
-{_TOTAL}{_MACHINE} - {_AVAILABLE}{_MACHINE}
-```
-
-Which kind of process, and is it one or all of them?
-
-```promql
-sum by (role) ({_RESIDENT})
-```
-
-```promql
-max by (role) (watchroom_process_resident_memory_max_bytes)
-```
-
-```promql
-sum by (role) (watchroom_processes)
-```
-
-Rising for days is a leak; a step is a deploy or more workers:
-
-```promql
-deriv({_USED}[1h])
-```
-
-The largest processes of this machine:
-
-```sh
-ps -eo pid,rss,etime,args --sort=-rss | head -n 15
-```
-""",
-                mitigation="""\
-- One process far above the others: restart it; look at what its requests load at once.
-- All of them grow: recycle workers (`--max-requests` of gunicorn,
-  `--max-memory-per-child` of Celery) until the leak is found.
-- More workers than the limit allows: start fewer, or raise the limit.
-- Something else fills the machine: stop it, or give the app a limit of its own
-  (`MemoryMax=` of systemd), so that each is killed for its own leak only.
-- Killed already? `dmesg --ctime | grep -i 'killed process'`.""",
-            ),
+            runbook=TEXTS.runbook("MemoryHigh"),
             drill=Drill(
                 labels={"name": "drill"},
                 fault=(
@@ -163,18 +101,7 @@ ps -eo pid,rss,etime,args --sort=-rss | head -n 15
         unit="percentunit",
         decimals=0,
     ),
-    blind=Blind(
-        name="MemoryUnobserved",
-        why=(
-            "The app's processes live, and the exporter cannot look them up in /proc. "
-            "It runs in another container, whose pids are others."
-        ),
-        remedy=(
-            "- Run the exporter in the app's container, or let both share their pids "
-            "(`shareProcessNamespace: true` of a pod, `pid: service:web` of Compose).\n"
-            "- /proc is mounted with `hidepid`: run the exporter as the app's user."
-        ),
-    ),
+    blind=Blind(**TEXTS.unseen("MemoryUnobserved")),
     charts=(
         Chart(
             title="Memory against the limit",
@@ -185,11 +112,13 @@ ps -eo pid,rss,etime,args --sort=-rss | head -n 15
             row="Memory and CPU",
             queries=(
                 Query(
-                    f"max by (name) (max_over_time({_USED}{{$targets}}[$rate_interval]))",
+                    "max by (name)"
+                    f" (max_over_time({_USED}{{$targets}}[$rate_interval]))",
                     "{{name}}",
                 ),
                 Query(
-                    f"max by (name) (max_over_time({_LIMIT}{{$targets}}[$rate_interval]))",
+                    "max by (name)"
+                    f" (max_over_time({_LIMIT}{{$targets}}[$rate_interval]))",
                     "{{name}} limit",
                 ),
                 Query(

@@ -1,16 +1,14 @@
 """The error budget: how fast failures spend what the objective leaves.
 
-An objective of 99.9% lets one request of a thousand fail. At burn rate 1 that budget lasts
-30 days; at 14.4 an hour spends 2% of it, at 6 six hours spend 5%. Windows and factors are
-those of Google's SRE workbook, chapter "Alerting on SLOs", section 6: a long window says
-that it matters, a short one that it goes on.
+An objective of 99.9% lets one request of a thousand fail. At burn rate 1 that budget
+lasts 30 days; at 14.4 an hour spends 2% of it, at 6 six hours spend 5%. Windows and
+factors are those of Google's SRE workbook, chapter "Alerting on SLOs", section 6: a
+long window says that it matters, a short one that it goes on.
 
-All windows are multiples of the vital's, 5m: 30m, 1h, 6h and 3d. The long ones look at the
-records of the short one, one series a job: the requests
-themselves would be billions of samples.
+All windows are multiples of the vital's, 5m: 30m, 1h, 6h and 3d. The long ones look at
+the records of the short one, one series a job: the requests themselves would be
+billions of samples.
 """
-
-# ruff: noqa: E501 - commands and queries of a runbook are copied as one line
 
 from __future__ import annotations
 
@@ -24,13 +22,15 @@ from watchroom.catalogue.model import (
     Panel,
     Query,
     Record,
-    Runbook,
     Vital,
 )
+from watchroom.catalogue.prose import beside
 from watchroom.catalogue.standard import below
 
 if TYPE_CHECKING:
     from watchroom.catalogue.model import Priority, Severity
+
+TEXTS = beside(__name__)
 
 # The share of requests that are to succeed, unless a project says otherwise.
 OBJECTIVE = 0.999
@@ -61,7 +61,6 @@ class _Tier(NamedTuple):
         priority: How urgent it is.
         pace: How fast the budget is spent, compared with what the objective allows.
         spent: What follows if it goes on.
-        impact: What people notice.
     """
 
     name: str
@@ -74,7 +73,6 @@ class _Tier(NamedTuple):
     priority: Priority
     pace: str
     spent: str
-    impact: str
 
 
 _TIERS = (
@@ -89,7 +87,6 @@ _TIERS = (
         "P1",
         "more than 14.4 times as fast as",
         "In two days nothing would be left of a month's budget.",
-        "Many people see errors now, and a day of it breaks a month's promise.",
     ),
     _Tier(
         "ErrorBudgetBurnSustained",
@@ -102,7 +99,6 @@ _TIERS = (
         "P1",
         "more than 6 times as fast as",
         "In five days nothing would be left of a month's budget.",
-        "Some people have seen errors for hours. Nothing is down, so nobody says so.",
     ),
     _Tier(
         "ErrorBudgetBurnSlow",
@@ -115,7 +111,6 @@ _TIERS = (
         "P3",
         "faster than",
         "The month's budget will not last the month.",
-        "A few people see errors every day. It is work for this week, not for tonight.",
     ),
 )
 
@@ -139,55 +134,6 @@ def _expr(tier: _Tier) -> str:
     )
 
 
-def _runbook(tier: _Tier) -> Runbook:
-    return Runbook(
-        meaning=(
-            f"The objective leaves $limit_words of the requests to fail. Over "
-            f"{tier.long}_words, and still over the last {tier.short}_words, more than "
-            f"{tier.factor} × that share failed (5xx, or lost with their process), and at "
-            f"least $min_failures requests in the shorter one. {tier.spent}"
-        ),
-        impact=tier.impact,
-        diagnosis=f"""\
-How fast the budget burns, over each window; 1 uses it up in exactly 30 days:
-
-```promql
-{_SHARE}$window / $limit
-```
-
-```promql
-{_SHARE}$windows12 / $limit
-```
-
-```promql
-{_SHARE}$windows72 / $limit
-```
-
-Which routes fail, and with what:
-
-```promql
-topk(10, sum by (method, route, status) (increase({_REQUESTS}{{{_FAILED}}}[30m])) > 0)
-```
-
-Did it begin with a release?
-
-```promql
-count by (release) (watchroom_release_info)
-```
-
-```sh
-curl -s $exporter/metrics | grep -E 'status="(5..|lost)"' | grep -v ' 0$'
-```
-
-Your error tracker groups the exceptions by place: the most frequent one first.""",
-        mitigation="""\
-- Began with a deploy: roll it back.
-- One route: switch the feature off, or mend it before anything else is deployed.
-- A dependency that fails now and then: retry, or answer without it.
-- The promise is wrong for this app: change OBJECTIVE in WATCHROOM and build.""",
-    )
-
-
 def _alert(tier: _Tier) -> Alert:
     return Alert(
         name=tier.name,
@@ -205,7 +151,7 @@ def _alert(tier: _Tier) -> Alert:
             f"{tier.long}_words and still over the last "
             f"{tier.short}_words. {tier.spent}"
         ),
-        runbook=_runbook(tier),
+        runbook=TEXTS.runbook(tier.name),
         drill=Drill(
             fault=(_drilled("200", "0+0x$steps"), _drilled("500", "0+50x$steps")),
             recovery=(_drilled("200", "1000000000000+5x$steps"),),

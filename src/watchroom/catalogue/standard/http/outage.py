@@ -1,11 +1,12 @@
 """HTTP outage: at least half of what is asked fails, and somebody must know at once."""
 
-# ruff: noqa: E501 - commands and queries of a runbook are copied as one line
-
 from __future__ import annotations
 
-from watchroom.catalogue.model import Alert, Drill, Panel, Record, Runbook, Top, Vital
+from watchroom.catalogue.model import Alert, Drill, Panel, Record, Top, Vital
+from watchroom.catalogue.prose import beside
 from watchroom.catalogue.standard import below
+
+TEXTS = beside(__name__)
 
 _FAILED = 'status=~"5..|lost"'
 _REQUESTS = "http_requests_total"
@@ -57,7 +58,8 @@ HTTP_OUTAGE = Vital(
             ),
             description=(
                 "Within $window_words, at least $limit_words of the requests, and "
-                "$min_failures or more, failed with 5xx or were lost with their process."
+                "$min_failures or more, failed with 5xx or were lost with their "
+                "process."
             ),
             top=Top(
                 f"topk(3, sum by (method, route) (increase({_REQUESTS}"
@@ -66,55 +68,11 @@ HTTP_OUTAGE = Vital(
                 '{{ .Labels.route }} ({{ .Value | printf "%.0f" }})',
                 "Most failures: ",
             ),
-            runbook=Runbook(
-                meaning=(
-                    "Within $window_words, $limit_words of the requests or more were "
-                    "answered with a 5xx status or got no answer because their process "
-                    "died (status `lost`), and there were at least $min_failures of "
-                    "them. It pages within a minute; HighErrorRate, which "
-                    "waits longer, is about smaller shares."
-                ),
-                impact="Most people who use the site now see an error page.",
-                diagnosis=f"""\
-What fails, by route and status, in the last minutes:
-
-```promql
-topk(10, sum by (method, route, status) (increase({_REQUESTS}{{{_FAILED}}}[2m])) > 0)
-```
-
-All routes at once: look at what they share, first the database and the cache.
-
-```promql
-sum by (alias) (increase(db_query_errors_total[2m]))
-```
-
-```promql
-sum by (alias) (increase(cache_errors_total[2m]))
-```
-
-Which release runs, and did it change just now?
-
-```promql
-count by (release) (watchroom_release_info)
-```
-
-```sh
-curl -s $exporter/metrics | grep -E 'status="(5..|lost)"' | grep -v ' 0$'
-journalctl -n 100 --no-pager -u YOUR-APP.service
-```
-
-Your error tracker has the newest exception.""",
-                mitigation="""\
-- Deployed in the last hour: roll back first, look for the reason afterwards.
-- One dependency fails: bring it back, or switch off what needs it.
-- Status `lost`: processes die; look for `Out of memory` in the kernel's log, restart with
-  fewer workers.
-- It takes longer than minutes: put up a maintenance page at the proxy.""",
-            ),
+            runbook=TEXTS.runbook("HttpOutage"),
             drill=Drill(
                 fault=(_drilled("200", "0+0x$steps"), _drilled("500", "0+20x$steps")),
                 recovery=(_drilled("200", "10000000+5x$steps"),),
-                # As many failures as it takes, beside as many good answers and one more.
+                # As many failures as it takes, and one good answer more than those.
                 calm=(_drilled("200", "0+21x$steps"), _drilled("500", "0+20x$steps")),
             ),
         ),

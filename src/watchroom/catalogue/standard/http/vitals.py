@@ -1,7 +1,5 @@
 """HTTP: the share of requests that fail, and the share that is slow."""
 
-# ruff: noqa: E501 - commands and queries of a runbook are copied as one line
-
 from __future__ import annotations
 
 from watchroom.catalogue.model import (
@@ -11,12 +9,14 @@ from watchroom.catalogue.model import (
     Drill,
     Panel,
     Record,
-    Runbook,
     Top,
     Vital,
 )
+from watchroom.catalogue.prose import beside
 from watchroom.catalogue.standard import below
 from watchroom.catalogue.standard.http import charts
+
+TEXTS = beside(__name__)
 
 # The root's own label is "/"; every other route is Django's, without it.
 _OFFENDER = (
@@ -64,7 +64,8 @@ HIGH_ERROR_RATE = Vital(
             severity="critical",
             priority="P1",
             summary=(
-                "{{ $value | humanizePercentage }} of requests to {{ $labels.job }} fail"
+                "{{ $value | humanizePercentage }} of requests to {{ $labels.job }} "
+                "fail"
             ),
             description=(
                 "More than $limit_words of the requests of the last $window_words "
@@ -76,53 +77,7 @@ HIGH_ERROR_RATE = Vital(
                 _OFFENDER,
                 "Most failures: ",
             ),
-            runbook=Runbook(
-                meaning=(
-                    "More than $limit_words of all requests were answered with a 5xx "
-                    "status, or got no answer because their process died (status "
-                    "`lost`), for $for_words."
-                ),
-                impact=(
-                    "People see error pages and what they were doing is not done. "
-                    "Payments, forms and API calls may be half finished."
-                ),
-                diagnosis=f"""\
-Which routes fail, and since when:
-
-```promql
-topk(10, sum by (method, route, status) (increase(http_requests_total{{{_FAILED}}}[15m])) > 0)
-```
-
-Everything at once points at a dependency or a deploy, one route at its code:
-
-```promql
-sum by (route) (rate(http_requests_total{{{_FAILED}}}[5m])) / sum by (route) (rate(http_requests_total[5m]) > 0)
-```
-
-Status `lost` means that processes die in the middle of requests (out of memory, killed
-by a time-out of the server). Errors of the database and the cache beside it:
-
-```promql
-sum by (alias) (rate(db_query_errors_total[5m]))
-```
-
-```promql
-sum by (alias) (rate(cache_errors_total[5m]))
-```
-
-What the exporter says right now, without any monitor between:
-
-```sh
-curl -s $exporter/metrics | grep -E 'status="(5..|lost)"' | grep -v ' 0$'
-```
-
-Then the newest errors in your error tracker, and what was deployed last.""",
-                mitigation="""\
-- Began with a deploy: roll it back first, look for the reason afterwards.
-- One route only: switch the feature off, or answer it with 503 at the proxy.
-- A dependency is down: bring it back; see its own alerts and runbooks.
-- Processes die: give them memory, or restart them with fewer requests per worker.""",
-            ),
+            runbook=TEXTS.runbook("HighErrorRate"),
             drill=Drill(
                 fault=(
                     (
@@ -159,21 +114,7 @@ Then the newest errors in your error tracker, and what was deployed last.""",
         unit="percentunit",
         decimals=2,
     ),
-    blind=Blind(
-        name="RequestsUnobserved",
-        priority="P2",
-        why=(
-            "The exporter shows a zero of this metric even before the first request. "
-            "Without it, something else answers in its place, or the samples are "
-            "dropped between the two."
-        ),
-        remedy=(
-            "- Another program answers on the exporter's port: look at what `curl` "
-            "shows above.\n"
-            "- A `sample_limit` or a relabelling of your own drops it: look at the "
-            "job in prometheus.yml."
-        ),
-    ),
+    blind=Blind(**TEXTS.unseen("RequestsUnobserved"), priority="P2"),
     checklist=ChecklistItem("alerting-rules", "Alerting rules validated"),
 )
 
@@ -245,46 +186,7 @@ HIGH_LATENCY = Vital(
                 _OFFENDER,
                 "Most slow requests: ",
             ),
-            runbook=Runbook(
-                meaning=(
-                    "More than $share_words of the requests took longer than "
-                    "$limit_words for $for_words. It is counted from the bucket whose "
-                    "edge is the limit, so nothing is estimated."
-                ),
-                impact=(
-                    "Pages feel stuck, people press reload and make it worse, and "
-                    "callers with short time-outs see failures."
-                ),
-                diagnosis=f"""\
-Which routes are slow:
-
-```promql
-topk(10, histogram_quantile(0.95, sum by (route, le) (rate({_LATENCY}_bucket[5m]))))
-```
-
-Is it the database? Compare with the time that its queries take:
-
-```promql
-topk(10, histogram_quantile(0.95, sum by (alias, le) (rate(db_query_duration_seconds_bucket[5m]))))
-```
-
-Or waiting for a free worker? Requests in flight that stay at the number of workers say
-so:
-
-```promql
-max by (instance) (http_requests_in_flight)
-```
-
-```sh
-curl -s $exporter/metrics | grep -E '^(http_requests_in_flight|watchroom_processes)'
-```
-""",
-                mitigation="""\
-- All workers busy: add workers or machines, then look for what keeps them busy.
-- One route: cache it, page it, or move its work to a task.
-- The database: see the runbook DatabaseQuerySlow.
-- Began with a deploy: roll it back.""",
-            ),
+            runbook=TEXTS.runbook("HighLatency"),
             drill=Drill(
                 fault=(
                     (
@@ -335,20 +237,7 @@ curl -s $exporter/metrics | grep -E '^(http_requests_in_flight|watchroom_process
         unit="s",
         decimals=2,
     ),
-    blind=Blind(
-        name="LatencyUnobserved",
-        why=(
-            "Requests are counted and none is timed, or no bucket ends at the limit of "
-            "$limit_words: the processes were started before the limit was changed, or "
-            "another exporter answers under this address."
-        ),
-        remedy=(
-            "- The limit was changed: restart the web processes, so that their buckets "
-            "have its edge.\n"
-            "- Series are dropped (`watchroom_series_dropped_total`): raise "
-            "WATCHROOM['MAX_SERIES']."
-        ),
-    ),
+    blind=Blind(**TEXTS.unseen("LatencyUnobserved")),
 )
 
 VITALS = (HIGH_ERROR_RATE, HIGH_LATENCY)
