@@ -138,7 +138,7 @@ def test_a_check_that_may_take_long_is_told_as_it_was_and_holds_up_nobody(gate):
     began = time.monotonic()
     first = ask(runner, check, Check("quick", Gate(opened=True), True))
     assert time.monotonic() - began < 10
-    assert (first["long"].ok, first["long"].word) == (False, "pending")
+    assert (first["long"].ok, first["long"].status) == (False, "pending")
     assert first["quick"].ok
 
     gate.opened.set()
@@ -161,7 +161,7 @@ def test_what_a_check_raises_is_told_by_its_class_alone(gate, caplog):
     gate.error = None
     good = ask(runner, check)["c"]
 
-    assert (first.word, first.error, second.error) == ("error", *["RuntimeError"] * 2)
+    assert (first.status, first.error, second.error) == ("error", *["RuntimeError"] * 2)
     assert "hunter2" not in repr(first[1:])
     assert good.ok
     said = [one[2] for one in caplog.record_tuples if one[0] == "watchroom.health"]

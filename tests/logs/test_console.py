@@ -67,7 +67,7 @@ from watchroom.logs import console, tasks
 def broken(*_):
     raise RuntimeError("a fault of ours")
 
-console._told_elsewhere = tasks.install = broken
+console._logged_elsewhere = tasks.install = broken
 application = get_wsgi_application()
 show([call("/boom/")[0], call("/fine/1/")[0]])
 """,

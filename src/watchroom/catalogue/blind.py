@@ -43,9 +43,9 @@ def sibling(vital: Vital) -> Alert | None:
             hint='give its panel a presence: "count(the_metric{$real})"',
         )
     series = presence.removeprefix(_COUNT)[:-1].replace("$real", _EVERY_JOB)
-    there = f"group by (job) ({series})"
+    present = f"group by (job) ({series})"
     if blind.job != "app":
-        there = f'label_replace({there}, "job", "app", "job", "{blind.job}")'
+        present = f'label_replace({present}, "job", "app", "job", "{blind.job}")'
     seen = blind.seen or vital.alerts[0].drill.calm
     if not seen or any("job=" in line for line in seen):
         raise ConfigError(
@@ -55,7 +55,7 @@ def sibling(vital: Vital) -> Alert | None:
     answers = f'{_ANSWERS}{{version="drill"}} 1+0x$steps'
     return Alert(
         name=blind.name,
-        expr=f"group by (job) ({_ANSWERS}) unless on (job) {there}",
+        expr=f"group by (job) ({_ANSWERS}) unless on (job) {present}",
         for_=blind.for_,
         severity=blind.severity,
         priority=blind.priority,
@@ -78,9 +78,13 @@ def of_gauges(vital: Vital, gauges: frozenset[str]) -> Vital:
     """
     panel, drill = vital.panel, vital.alerts[0].drill
     seen = drill.calm or drill.recovery
-    made = bool(vital.metrics) and gauges.issuperset(vital.metrics)
+    gauges_only = bool(vital.metrics) and gauges.issuperset(vital.metrics)
     counted = panel is not None and panel.presence.startswith(_COUNT)
-    if vital.blind is not None or not (made and counted and seen) or drill.exempt:
+    if (
+        vital.blind is not None
+        or not (gauges_only and counted and seen)
+        or drill.exempt
+    ):
         return vital
     return replace(
         vital,

@@ -67,60 +67,63 @@ def catalogue(
             that cannot be.
     """
     gauges = frozenset(metric.name for metric in metrics if metric.kind == "gauge")
-    found: dict[str, Vital] = {}
+    vitals: dict[str, Vital] = {}
     # Without the last bits of a subtraction, which no rule should show.
     budget = round(1 - objective, 9)
     for vital in (
         *(replace(v, limit=budget) if v in BUDGETS else v for v in VITALS),
-        *(of_gauges(each, gauges) for each in own),
+        *(of_gauges(vital, gauges) for vital in own),
     ):
-        if vital.name in found:
+        if vital.name in vitals:
             raise ConfigError(
                 f"there are two vitals {vital.name}",
                 hint="rename yours; to change a standard one use WATCHROOM['VITALS']",
             )
-        found[vital.name] = vital
+        vitals[vital.name] = vital
     for name, override in overrides.items():
-        if name not in found:
-            near = difflib.get_close_matches(name, found, n=1)
+        if name not in vitals:
+            near = difflib.get_close_matches(name, vitals, n=1)
             raise ConfigError(
                 f"there is no vital {name!r}",
                 field="VITALS",
                 hint=f"did you mean {near[0]!r}?"
                 if near
-                else f"there are {', '.join(found)}",
+                else f"there are {', '.join(vitals)}",
             )
-        found[name] = overridden(found[name], override)
-    overrides = _followed(found.values(), overrides)
+        vitals[name] = overridden(vitals[name], override)
+    overrides = _followed(vitals.values(), overrides)
     for name, override in overrides.items():
-        found[name], *variants = _scoped(found[name], override)
+        vitals[name], *variants = _scoped(vitals[name], override)
         for vital in variants:
-            if vital.name in found:
+            if vital.name in vitals:
                 raise ConfigError(
                     f"there would be two vitals {vital.name}",
                     field=f"VITALS[{name!r}]['limits']",
                     hint="their patterns differ in no letter or digit; join them",
                 )
             # At the end: the tiles that everybody has keep their places.
-            found[vital.name] = vital
-    return tuple(_with_sibling(_with_restart(vital)) for vital in found.values())
+            vitals[vital.name] = vital
+    return tuple(_with_sibling(_with_restart(vital)) for vital in vitals.values())
 
 
 def _followed(
     vitals: Iterable[Vital], overrides: Mapping[str, Override]
 ) -> dict[str, Override]:
     """Return the overrides with what vitals leave out because another one does."""
-    found = dict(overrides)
+    followed = dict(overrides)
     for vital in vitals:
-        own, other = found.get(vital.name, Override()), found.get(vital.ignores_with)
+        own, other = (
+            followed.get(vital.name, Override()),
+            followed.get(vital.ignores_with),
+        )
         if other is None or own.ignore:
             continue
-        taken = {label: tuple(each) for label, each in other.ignore.items()}
+        ignored = {label: tuple(patterns) for label, patterns in other.ignore.items()}
         for label, limits in other.limits.items():
-            taken[label] = (*taken.get(label, ()), *limits)
-        if taken:
-            found[vital.name] = own._replace(ignore=taken)
-    return found
+            ignored[label] = (*ignored.get(label, ()), *limits)
+        if ignored:
+            followed[vital.name] = own._replace(ignore=ignored)
+    return followed
 
 
 def _with_restart(vital: Vital) -> Vital:
@@ -143,7 +146,7 @@ def _with_restart(vital: Vital) -> Vital:
 
 def _scoped(vital: Vital, override: Override) -> Iterator[Vital]:
     """Yield a vital without what is ignored or has limits of its own, then those."""
-    taken = {label: tuple(each) for label, each in override.ignore.items()}
+    ignored = {label: tuple(patterns) for label, patterns in override.ignore.items()}
     variants = []
     for label, limits in override.limits.items():
         for pattern, limit in limits.items():
@@ -152,11 +155,11 @@ def _scoped(vital: Vital, override: Override) -> Iterator[Vital]:
                 limit,
                 f"VITALS[{vital.name!r}]['limits'][{label!r}][{pattern!r}]",
             )
-            made = scopes.variant(vital, label, pattern, limit)
+            variant = scopes.variant(vital, label, pattern, limit)
             # The first pattern that matches decides.
-            variants.append(scopes.ignoring(made, taken))
-            taken[label] = (*taken.get(label, ()), pattern)
-    yield scopes.ignoring(vital, taken)
+            variants.append(scopes.ignoring(variant, ignored))
+            ignored[label] = (*ignored.get(label, ()), pattern)
+    yield scopes.ignoring(vital, ignored)
     yield from variants
 
 
@@ -227,11 +230,11 @@ def series_labels(own: Iterable[Metric] = ()) -> dict[str, frozenset[str]]:
 
 
 def _unchangeable(vital: Vital, key: str, field: str) -> ConfigError:
-    there = [key for key in ("limit", "window") if _uses(vital, f"${key}")]
+    changeable = [key for key in ("limit", "window") if _uses(vital, f"${key}")]
     return ConfigError(
         f"the vital {vital.name} has no {key} to change",
         field=field,
-        hint=f"what can be set: {', '.join([*there, 'for', 'severity'])}",
+        hint=f"what can be set: {', '.join([*changeable, 'for', 'severity'])}",
     )
 
 

@@ -184,8 +184,10 @@ def edges(metric: Metric, limits: Mapping[str, Iterable[float]]) -> tuple[float,
         metric: A histogram.
         limits: Limits by vital, in the metric's base unit; absent = default.
     """
-    wanted = set(metric.edges)
+    limits_and_edges = set(metric.edges)
     for vital, default in metric.limits:
-        wanted.add(default)
-        wanted.update(float(limit) for limit in limits.get(vital, ()) if limit > 0.0)
-    return tuple(sorted(wanted))
+        limits_and_edges.add(default)
+        limits_and_edges.update(
+            float(limit) for limit in limits.get(vital, ()) if limit > 0.0
+        )
+    return tuple(sorted(limits_and_edges))

@@ -65,7 +65,7 @@ def of(
         urls: ``exporter`` and ``monitor``.
     """
     window = parse_duration(vital.window)
-    found = {
+    values = {
         "window": vital.window,
         "window_seconds": number(window),
         "window_words": duration_words(window),
@@ -78,23 +78,23 @@ def of(
         **vital.parameters,
     }
     for count in _MULTIPLES:
-        found[f"windows{count}"] = format_duration(count * window)
-        found[f"windows{count}_words"] = duration_words(count * window)
+        values[f"windows{count}"] = format_duration(count * window)
+        values[f"windows{count}_words"] = duration_words(count * window)
     if vital.limit is not None:
-        found["limit"] = number(vital.limit)
-        found["limit_words"] = limit_words(vital.limit, vital.unit)
-        found["limit_le"] = edge_pattern(vital.limit)
-        found["limit_edge"] = edge(vital.limit)
-    hold = max(parse_duration(each.for_) for each in vital.alerts)
+        values["limit"] = number(vital.limit)
+        values["limit_words"] = limit_words(vital.limit, vital.unit)
+        values["limit_le"] = edge_pattern(vital.limit)
+        values["limit_edge"] = edge(vital.limit)
+    hold = max(parse_duration(alert.for_) for alert in vital.alerts)
     if alert is not None:
         hold = parse_duration(alert.for_)
-        found["for"] = alert.for_
-        found["for_words"] = duration_words(hold)
-    found["steps"] = str(math.ceil((hold + window + 300) / interval))
+        values["for"] = alert.for_
+        values["for_words"] = duration_words(hold)
+    values["steps"] = str(math.ceil((hold + window + 300) / interval))
     if vital.limit is not None:
-        found["above"] = number(math.floor(vital.limit) + 1)
-        found["rise"] = f"{found['above']}x{found['steps']}"
-    return found
+        values["above"] = number(math.floor(vital.limit) + 1)
+        values["rise"] = f"{values['above']}x{values['steps']}"
+    return values
 
 
 def fill(template: str, parameters: Mapping[str, str], where: str) -> str:
@@ -104,7 +104,7 @@ def fill(template: str, parameters: Mapping[str, str], where: str) -> str:
         ConfigError: It names one that there is not.
     """
 
-    def one(match: re.Match[str]) -> str:
+    def replace(match: re.Match[str]) -> str:
         name = match[1]
         if name in parameters:
             return parameters[name]
@@ -112,10 +112,10 @@ def fill(template: str, parameters: Mapping[str, str], where: str) -> str:
             return match[0]
         raise ConfigError(
             f"{where}: there is no parameter ${name}",
-            hint="there are " + ", ".join(f"${each}" for each in sorted(parameters)),
+            hint="there are " + ", ".join(f"${name}" for name in sorted(parameters)),
         )
 
-    return _NAME.sub(one, template)
+    return _NAME.sub(replace, template)
 
 
 def number(value: float) -> str:
@@ -154,10 +154,11 @@ def duration_words(seconds: float) -> str:
     return f"{seconds:g} seconds"
 
 
-def counted(one: str, many: str = "") -> str:
+def counted(singular: str, plural: str = "") -> str:
     """Return a template that says how many: 1 run, 2 runs.
 
     The value is rounded: an ``increase()`` is an estimate, what it counts is whole.
     """
-    said = f'{{{{ if eq (printf "%.0f" $value) "1" }}}}{one}{{{{ else }}}}'
-    return f'{{{{ $value | printf "%.0f" }}}} {said}{many or f"{one}s"}{{{{ end }}}}'
+    noun = f'{{{{ if eq (printf "%.0f" $value) "1" }}}}{singular}{{{{ else }}}}'
+    plural = plural or f"{singular}s"
+    return f'{{{{ $value | printf "%.0f" }}}} {noun}{plural}{{{{ end }}}}'

@@ -74,15 +74,15 @@ def variant(vital: Vital, label: str, pattern: str, limit: float) -> Vital:
 
     def moved(text: str) -> str:
         """Read the records of the variant, not the vital's own."""
-        for record in sorted(vital.records, key=lambda one: -len(one.name)):
+        for record in sorted(vital.records, key=lambda record: -len(record.name)):
             text = re.sub(
                 rf"(?<![\w:]){re.escape(record.name)}(?![\w:$])",
-                lambda found: f"{slug}:{found[0]}",
+                lambda match: f"{slug}:{match[0]}",
                 text,
             )
         return text
 
-    made = replace(
+    variant = replace(
         vital,
         title=f"{vital.title}: {pattern}",
         limit=limit,
@@ -96,7 +96,7 @@ def variant(vital: Vital, label: str, pattern: str, limit: float) -> Vital:
         charts=(),
         checklist=None,
     )
-    return saying(made, f" Only {_words((scope,))} counts here.")
+    return saying(variant, f" Only {_words((scope,))} counts here.")
 
 
 def matchers(vital: Vital, known: Mapping[str, Collection[str]]) -> dict[str, str]:
@@ -109,13 +109,13 @@ def matchers(vital: Vital, known: Mapping[str, Collection[str]]) -> dict[str, st
     Raises:
         ConfigError: None of the vital's series has a label of that name.
     """
-    found: dict[str, list[str]] = {}
+    by_metric: dict[str, list[str]] = {}
     for label, scopes in _by_label(vital, known).items():
         texts = [_matcher(label, scope) for scope in scopes]
         for name, labels in known.items():
             if label in labels and _of(vital, name):
-                found.setdefault(name, []).extend(texts)
-    return {name: ",".join(texts) for name, texts in found.items()}
+                by_metric.setdefault(name, []).extend(texts)
+    return {name: ",".join(texts) for name, texts in by_metric.items()}
 
 
 def drilled(vital: Vital, known: Mapping[str, Collection[str]]) -> Vital:
@@ -153,7 +153,7 @@ def _drill(vital: Vital, drill: Drill, label: str, scopes: list[Scope]) -> Drill
             for line in lines
         )
 
-    made = replace(
+    moved_drill = replace(
         drill,
         fault=moved(drill.fault),
         recovery=moved(drill.recovery),
@@ -163,8 +163,8 @@ def _drill(vital: Vital, drill: Drill, label: str, scopes: list[Scope]) -> Drill
             for name, each in drill.labels.items()
         },
     )
-    _check_drill(vital, label, made, scopes)
-    return made
+    _check_drill(vital, label, moved_drill, scopes)
+    return moved_drill
 
 
 def _reached(vital: Vital, label: str, value: str, scopes: list[Scope]) -> str:
@@ -188,8 +188,8 @@ def _reached(vital: Vital, label: str, value: str, scopes: list[Scope]) -> str:
 
 def _lets(scope: Scope, value: str) -> bool:
     """Return whether a scope lets a value of its label through."""
-    found = re.fullmatch("|".join(map(regex, scope.patterns)), value)
-    return (found is not None) is scope.inside
+    match = re.fullmatch("|".join(map(regex, scope.patterns)), value)
+    return (match is not None) is scope.inside
 
 
 def _values(lines: Iterable[str], label: str) -> Iterator[str]:
@@ -201,10 +201,10 @@ def _values(lines: Iterable[str], label: str) -> Iterator[str]:
 def _by_label(
     vital: Vital, known: Mapping[str, Collection[str]]
 ) -> dict[str, list[Scope]]:
-    found: dict[str, list[Scope]] = {}
+    by_label: dict[str, list[Scope]] = {}
     for scope in vital.scopes:
-        found.setdefault(_label(vital, scope.label, known), []).append(scope)
-    return found
+        by_label.setdefault(_label(vital, scope.label, known), []).append(scope)
+    return by_label
 
 
 def regex(pattern: str) -> str:
@@ -220,7 +220,7 @@ def _matcher(label: str, scope: Scope) -> str:
 
 
 def _label(vital: Vital, word: str, known: Mapping[str, Collection[str]]) -> str:
-    there = sorted(
+    labels = sorted(
         {
             label
             for name, labels in known.items()
@@ -230,10 +230,10 @@ def _label(vital: Vital, word: str, known: Mapping[str, Collection[str]]) -> str
         }
     )
     for label in (word, WORDS.get(word, word)):
-        if label in there:
+        if label in labels:
             return label
     words = {label: word for word, label in WORDS.items()}
-    names = ", ".join(words.get(label, label) for label in there)
+    names = ", ".join(words.get(label, label) for label in labels)
     raise ConfigError(
         f"what {vital.name} is made from has no label {word!r}",
         field=f"VITALS[{vital.name!r}]",
@@ -266,14 +266,16 @@ def _words(scopes: Iterable[Scope]) -> str:
     )
 
 
-def saying(vital: Vital, words: str) -> Vital:
-    """Return a vital whose runbooks, and so its tile, end with `words`."""
+def saying(vital: Vital, sentence: str) -> Vital:
+    """Return a vital whose runbooks, and so its tile, end with `sentence`."""
     return replace(
         vital,
         alerts=tuple(
             replace(
                 alert,
-                runbook=replace(alert.runbook, meaning=alert.runbook.meaning + words),
+                runbook=replace(
+                    alert.runbook, meaning=alert.runbook.meaning + sentence
+                ),
             )
             for alert in vital.alerts
         ),
@@ -285,13 +287,13 @@ def _record(record: Record, slug: str, moved: Moved) -> Record:
 
 
 def _alert(alert: Alert, name: str, scope: Scope, moved: Moved) -> Alert:
-    words = f" ({scope.label} {scope.patterns[0]})"
+    suffix = f" ({scope.label} {scope.patterns[0]})"
     top = alert.top
     return replace(
         alert,
         name=name,
         expr=moved(alert.expr),
-        summary=alert.summary + words,
+        summary=alert.summary + suffix,
         description=alert.description + f" Only {scope.label} {scope.patterns[0]}.",
         top=None if top is None else replace(top, expr=moved(top.expr)),
         runbook=_runbook(alert.runbook, moved),

@@ -42,21 +42,21 @@ def _hearing(site: Site) -> Iterator[str]:
             "RECEIVERS is empty: no alert notifies anybody. Add "
             "WATCHROOM['RECEIVERS'] = {'ops': {'secret': 'ops_webhook'}}"
         )
-    elif not any(routing.hears(one, "critical", "P1") for one in site.told):
+    elif not any(routing.hears(one, "critical", "P1") for one in site.active_receivers):
         yield (
             "no receiver accepts critical P1 alerts: they page nobody. Check "
             "'severity' and 'priority' in RECEIVERS"
         )
     for one in site.receivers:
-        if one not in site.told:
+        if one not in site.active_receivers:
             yield (
                 f"receiver {one.name} gets alerts only from "
                 f"{', '.join(one.environments)}, not from {site.environment}: see "
                 "its 'environments'"
             )
-    if len(site.told) == 1:
+    if len(site.active_receivers) == 1:
         yield (
-            f"{site.told[0].name} is the only receiver: if it fails, nobody is "
+            f"{site.active_receivers[0].name} is the only receiver: if it fails, nobody is "
             "notified of the failure. Add a second one"
         )
     if not site.heartbeat:
@@ -68,7 +68,7 @@ def _hearing(site: Site) -> Iterator[str]:
 
 
 def _secrets(site: Site, root: Path) -> Iterator[str]:
-    everybody = (*site.told, *site.heartbeat)
+    everybody = (*site.active_receivers, *site.heartbeat)
     for one in everybody:
         if one.secret and not (root / "secrets" / one.secret).is_file():
             yield (

@@ -112,25 +112,25 @@ def fallback(env: Mapping[str, str], raw: object = None) -> Settings:
         env: As for `load`.
         raw: As for `load`.
     """
-    given = raw if isinstance(raw, Mapping) else {}
+    settings = raw if isinstance(raw, Mapping) else {}
     keys = ("PROJECT", "ENVIRONMENT", "RUNTIME_DIR")
-    project, environment, place = (
-        value.strip() if isinstance(value := given.get(key), str) else ""
+    project, environment, directory_setting = (
+        value.strip() if isinstance(value := settings.get(key), str) else ""
         for key in keys
     )
     module = env.get("DJANGO_SETTINGS_MODULE", "")
     return Settings(
         project=project or module.partition(".")[0] or "django",
         environment=environment or directory.PRODUCTION,
-        runtime_dir=env.get("WATCHROOM_RUNTIME_DIR") or place or None,
+        runtime_dir=env.get("WATCHROOM_RUNTIME_DIR") or directory_setting or None,
         enabled=enabled(env),
     )
 
 
 def enabled(env: Mapping[str, str]) -> bool:
     """Return False when the environment switches every instrument off."""
-    said = env.get("WATCHROOM_ENABLED", "").strip().lower()
-    return said not in {"0", "false", "no", "off"}
+    value = env.get("WATCHROOM_ENABLED", "").strip().lower()
+    return value not in {"0", "false", "no", "off"}
 
 
 def runtime_dir(settings: Settings) -> Path:
@@ -154,10 +154,10 @@ def place() -> str:
 def release() -> str:
     """Return the release that this process runs; empty when nothing tells it."""
     try:
-        said = settings().release
+        declared = settings().release
     except Exception:  # noqa: BLE001 - the system check tells it to people
-        said = ""
-    return said or _release()
+        declared = ""
+    return declared or _release()
 
 
 @cache
@@ -177,7 +177,7 @@ def settings() -> Settings:
     from django.core.signals import setting_changed
 
     setting_changed.connect(_forget, dispatch_uid="watchroom.conf")
-    raw, env = _said()
+    raw, env = _sources()
     return load(raw, env)
 
 
@@ -186,11 +186,11 @@ def settings_or_names() -> Settings:
     try:
         return settings()
     except ConfigError:  # the system check tells it to people
-        raw, env = _said()
+        raw, env = _sources()
         return fallback(env, raw)
 
 
-def _said() -> tuple[object, dict[str, str]]:
+def _sources() -> tuple[object, dict[str, str]]:
     from django.conf import settings as django_settings
 
     module = getattr(django_settings, "SETTINGS_MODULE", None)

@@ -52,19 +52,19 @@ def health(value: object) -> Health:
     Raises:
         ConfigError: A key or value is wrong.
     """
-    given = mapping(value, "HEALTH")
-    check_keys(given, _KEYS, "HEALTH")
-    checks = mapping(given.get("checks"), "HEALTH.checks")
+    options = mapping(value, "HEALTH")
+    check_keys(options, _KEYS, "HEALTH")
+    checks = mapping(options.get("checks"), "HEALTH.checks")
     return Health(
-        url=_url(given),
-        drain=_seconds(given, "drain", "HEALTH.drain") or 0.0,
-        checks={str(name): _check(str(name), each) for name, each in checks.items()},
+        url=_url(options),
+        drain=_seconds(options, "drain", "HEALTH.drain") or 0.0,
+        checks={str(name): _check(str(name), check) for name, check in checks.items()},
     )
 
 
-def _url(given: Mapping[object, object]) -> str:
+def _url(options: Mapping[object, object]) -> str:
     field = "HEALTH.url"
-    url = text(given, "url", field).rstrip("/")
+    url = text(options, "url", field).rstrip("/")
     if not url:
         return ""
     if url.startswith(UNIX):
@@ -78,24 +78,24 @@ def _check(name: str, value: object) -> CheckSettings:
     field = f"HEALTH.checks.{name}"
     if value is False:
         return CheckSettings(on=False)
-    given = mapping(value, field)
-    check_keys(given, _CHECK_KEYS, field)
-    hard = given.get("hard")
+    options = mapping(value, field)
+    check_keys(options, _CHECK_KEYS, field)
+    hard = options.get("hard")
     if hard is not None and not isinstance(hard, bool):
         raise wrong(f"{field}.hard", "is neither True nor False")
-    timeout = _seconds(given, "timeout", f"{field}.timeout")
+    timeout = _seconds(options, "timeout", f"{field}.timeout")
     if timeout == 0:
         raise wrong(f"{field}.timeout", "leaves no time", "write 1s")
     return CheckSettings(
-        hard=hard, timeout=timeout, ttl=_seconds(given, "ttl", f"{field}.ttl")
+        hard=hard, timeout=timeout, ttl=_seconds(options, "ttl", f"{field}.ttl")
     )
 
 
-def _seconds(given: Mapping[object, object], key: str, field: str) -> float | None:
-    if key not in given:
+def _seconds(options: Mapping[object, object], key: str, field: str) -> float | None:
+    if key not in options:
         return None
     try:
-        seconds = parse_duration(text(given, key, field))
+        seconds = parse_duration(text(options, key, field))
     except ConfigError as error:
         raise wrong(field, error.what, error.hint) from None
     if seconds > LONGEST_SECONDS:

@@ -49,35 +49,35 @@ def read(raw: object, env: Mapping[str, str]) -> Settings:
     Raises:
         ConfigError: As `watchroom.conf.load`.
     """
-    given = mapping(raw, "WATCHROOM")
-    check_keys(given, KEYS, "WATCHROOM")
+    options = mapping(raw, "WATCHROOM")
+    check_keys(options, KEYS, "WATCHROOM")
     defaults = fallback(env)
-    max_series = given.get("MAX_SERIES", DEFAULT_MAX_SERIES)
+    max_series = options.get("MAX_SERIES", DEFAULT_MAX_SERIES)
     if isinstance(max_series, bool) or not isinstance(max_series, int):
         raise wrong("MAX_SERIES", "is not a whole number", "write 10000")
     if not 100 <= max_series <= 1_000_000:
         raise wrong("MAX_SERIES", "is not between 100 and 1000000", "write 10000")
     return Settings(
-        project=text(given, "PROJECT") or defaults.project,
-        environment=text(given, "ENVIRONMENT") or defaults.environment,
-        sites=tuple(_sites(given.get("SITES", ()))),
-        monitor_url=_monitor_url(given),
-        monitor_url_set="MONITOR_URL" in given,
-        exporter=_exporter(text(given, "EXPORTER") or DEFAULT_EXPORTER),
-        receivers=_receivers(given.get("RECEIVERS")),
-        heartbeat=_heartbeat(given.get("HEARTBEAT")),
-        vitals=_vitals(given.get("VITALS")),
-        runtime_dir=defaults.runtime_dir or _path(given),
-        disks=tuple(_disks(given.get("DISKS", ()))),
+        project=text(options, "PROJECT") or defaults.project,
+        environment=text(options, "ENVIRONMENT") or defaults.environment,
+        sites=tuple(_sites(options.get("SITES", ()))),
+        monitor_url=_monitor_url(options),
+        monitor_url_set="MONITOR_URL" in options,
+        exporter=_exporter(text(options, "EXPORTER") or DEFAULT_EXPORTER),
+        receivers=_receivers(options.get("RECEIVERS")),
+        heartbeat=_heartbeat(options.get("HEARTBEAT")),
+        vitals=_vitals(options.get("VITALS")),
+        runtime_dir=defaults.runtime_dir or _path(options),
+        disks=tuple(_disks(options.get("DISKS", ()))),
         max_series=max_series,
-        queues=tuple(_queues(given.get("QUEUES", ()))),
-        health=_health(given.get("HEALTH")),
+        queues=tuple(_queues(options.get("QUEUES", ()))),
+        health=_health(options.get("HEALTH")),
         enabled=defaults.enabled,
-        release=text(given, "RELEASE"),
-        redact=_redact(given.get("REDACT", ())),
-        logs_url=_template(given, "LOGS_URL"),
-        sentry_url=_template(given, "SENTRY_URL"),
-        objective=_objective(given.get("OBJECTIVE")),
+        release=text(options, "RELEASE"),
+        redact=_redact(options.get("REDACT", ())),
+        logs_url=_template(options, "LOGS_URL"),
+        sentry_url=_template(options, "SENTRY_URL"),
+        objective=_objective(options.get("OBJECTIVE")),
     )
 
 
@@ -86,11 +86,11 @@ def _objective(value: object) -> float:
     if value is None:
         return DEFAULT_OBJECTIVE
     hint = "write 99.9, for 99.9% of the requests"
-    said = value.strip().removesuffix("%") if isinstance(value, str) else value
-    if isinstance(said, bool) or not isinstance(said, str | int | float):
+    percentage = value.strip().removesuffix("%") if isinstance(value, str) else value
+    if isinstance(percentage, bool) or not isinstance(percentage, str | int | float):
         raise wrong("OBJECTIVE", "is not a percentage", hint)
     try:
-        number = float(said)
+        number = float(percentage)
     except ValueError:
         raise wrong("OBJECTIVE", "is not a percentage", hint) from None
     if number < 1 and not isinstance(value, str):
@@ -101,12 +101,12 @@ def _objective(value: object) -> float:
 
 
 def _receivers(value: object) -> dict[str, "Receiver"]:
-    named = mapping(value, "RECEIVERS")
-    if not named:  # a web process with nothing to read imports nothing for it
+    entries = mapping(value, "RECEIVERS")
+    if not entries:  # a web process with nothing to read imports nothing for it
         return {}
     from watchroom.conf.receivers import receiver
 
-    return {str(name): receiver(str(name), each) for name, each in named.items()}
+    return {str(name): receiver(str(name), entry) for name, entry in entries.items()}
 
 
 def _heartbeat(value: object) -> tuple["Receiver", ...]:
@@ -118,12 +118,12 @@ def _heartbeat(value: object) -> tuple["Receiver", ...]:
 
 
 def _vitals(value: object) -> dict[str, "Override"]:
-    named = mapping(value, "VITALS")
-    if not named:
+    entries = mapping(value, "VITALS")
+    if not entries:
         return {}
     from watchroom.conf.vitals import override
 
-    return {str(name): override(str(name), each) for name, each in named.items()}
+    return {str(name): override(str(name), entry) for name, entry in entries.items()}
 
 
 def _health(value: object) -> "Health | None":
@@ -142,20 +142,20 @@ def _redact(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _template(given: Mapping[object, object], key: str) -> str:
-    if not text(given, key):
+def _template(options: Mapping[object, object], key: str) -> str:
+    if not text(options, key):
         return ""
     from watchroom.messages import links
 
-    template = http_url(text(given, key), key)
+    template = http_url(text(options, key), key)
     unknown = links.unknown(template)
     if unknown:
         raise wrong(key, f"has no {unknown}", "it has " + ", ".join(links.PLACEHOLDERS))
     return template
 
 
-def _path(given: Mapping[object, object]) -> str | None:
-    value = given.get("RUNTIME_DIR")
+def _path(options: Mapping[object, object]) -> str | None:
+    value = options.get("RUNTIME_DIR")
     if value is None or value == "":
         return None
     if not isinstance(value, str | os.PathLike):
@@ -163,8 +163,8 @@ def _path(given: Mapping[object, object]) -> str | None:
     return os.fsdecode(value)
 
 
-def _monitor_url(given: Mapping[object, object]) -> str:
-    url = given.get("MONITOR_URL", DEFAULT_MONITOR_URL)
+def _monitor_url(options: Mapping[object, object]) -> str:
+    url = options.get("MONITOR_URL", DEFAULT_MONITOR_URL)
     return http_url(url, "MONITOR_URL").rstrip("/")
 
 

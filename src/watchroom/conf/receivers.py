@@ -75,28 +75,28 @@ def receiver(name: str, value: object) -> Receiver:
     field = f"RECEIVERS.{name}"
     if name in RESERVED:
         raise wrong(field, "is a name of our own", "choose another")
-    given = mapping(value, field)
-    kind = text(given, "kind", f"{field}.kind") or "webhook"
+    options = mapping(value, field)
+    kind = text(options, "kind", f"{field}.kind") or "webhook"
     if kind not in KINDS:
         raise wrong(f"{field}.kind", f"{kind!r} is no kind", one_of(KINDS))
-    check_keys(given, (*_COMMON, *_KEYS[kind]), field)
+    check_keys(options, (*_COMMON, *_KEYS[kind]), field)
     # PagerDuty wakes people: only what is critical, only in production.
     pager = kind == "pagerduty"
-    severity = given.get("severity", SEVERITIES[:1] if pager else SEVERITIES)
+    severity = options.get("severity", SEVERITIES[:1] if pager else SEVERITIES)
     severities = _texts(severity, f"{field}.severity", "a list of severities")
     # Of none: whoever hears only when contacts.yml calls them.
-    if any(one not in SEVERITIES for one in severities):
+    if any(word not in SEVERITIES for word in severities):
         raise wrong(
             f"{field}.severity", "is not a list of severities", one_of(SEVERITIES)
         )
-    priority = given.get("priority", ())
+    priority = options.get("priority", ())
     priorities = _texts(priority, f"{field}.priority", "a list of priorities")
-    if any(one not in PRIORITIES for one in priorities):
+    if any(word not in PRIORITIES for word in priorities):
         raise wrong(
             f"{field}.priority", "is not a list of priorities", one_of(PRIORITIES)
         )
-    where = given.get("environments", ("production",) if pager else ())
-    found = Receiver(
+    where = options.get("environments", ("production",) if pager else ())
+    configured = Receiver(
         name,
         kind,
         None,
@@ -106,12 +106,12 @@ def receiver(name: str, value: object) -> Receiver:
         _texts(where, f"{field}.environments", "a list of environments"),
     )
     if kind == "email":
-        return _email(found, given, field)
+        return _email(configured, options, field)
     if kind == "pagerduty":
-        return _pagerduty(found, given, field)
-    url, secret = _address(given, field)
-    channel = text(given, "channel", f"{field}.channel")
-    return found._replace(url=url, secret=secret, channel=channel)
+        return _pagerduty(configured, options, field)
+    url, secret = _address(options, field)
+    channel = text(options, "channel", f"{field}.channel")
+    return configured._replace(url=url, secret=secret, channel=channel)
 
 
 def heartbeat(value: object) -> Receiver:
@@ -123,74 +123,78 @@ def heartbeat(value: object) -> Receiver:
     field = "HEARTBEAT"
     if isinstance(value, str):
         value = {"url" if "://" in value else "secret": value}
-    given = mapping(value, field)
-    check_keys(given, ("url", "secret", "public"), field)
-    url, secret = _address(given, field)
+    options = mapping(value, field)
+    check_keys(options, ("url", "secret", "public"), field)
+    url, secret = _address(options, field)
     return Receiver("heartbeat", "webhook", url, secret, ())
 
 
-def _address(given: dict[object, object], field: str) -> tuple[str | None, str | None]:
+def _address(
+    options: dict[object, object], field: str
+) -> tuple[str | None, str | None]:
     """Return the URL or the name of the secret that holds it."""
-    url, secret = given.get("url"), given.get("secret")
+    url, secret = options.get("url"), options.get("secret")
     if (url is None) == (secret is None):
         raise wrong(field, "needs exactly one of 'url' and 'secret'")
     if secret is not None:
         return None, secret_name(secret, f"{field}.secret")
     url = http_url(url, f"{field}.url")
-    if not loopback(url) and given.get("public") is not True:
+    if not loopback(url) and options.get("public") is not True:
         raise wrong(f"{field}.url", "would stand in clear in generated files", _CLEAR)
     return url, None
 
 
-def _pagerduty(found: Receiver, given: dict[object, object], field: str) -> Receiver:
-    if given.get("secret") is None:
+def _pagerduty(
+    configured: Receiver, options: dict[object, object], field: str
+) -> Receiver:
+    if options.get("secret") is None:
         raise wrong(
             f"{field}.secret",
             "is missing",
             "name the file under secrets/ that holds the integration's routing key",
         )
-    url = given.get("url")
-    return found._replace(
+    url = options.get("url")
+    return configured._replace(
         url=None if url is None else http_url(url, f"{field}.url"),
-        secret=secret_name(given["secret"], f"{field}.secret"),
+        secret=secret_name(options["secret"], f"{field}.secret"),
     )
 
 
-def _email(found: Receiver, given: dict[object, object], field: str) -> Receiver:
-    to = _texts(given.get("to", ()), f"{field}.to", "a list of addresses")
-    sender = text(given, "from", f"{field}.from")
+def _email(configured: Receiver, options: dict[object, object], field: str) -> Receiver:
+    to = _texts(options.get("to", ()), f"{field}.to", "a list of addresses")
+    sender = text(options, "from", f"{field}.from")
     for key, addresses in (("to", to), ("from", (sender,))):
-        if not addresses or any("@" not in one for one in addresses):
+        if not addresses or any("@" not in address for address in addresses):
             raise wrong(
                 f"{field}.{key}", "is not an address", "write 'ops@example.com'"
             )
-    smarthost = text(given, "smarthost", f"{field}.smarthost")
+    smarthost = text(options, "smarthost", f"{field}.smarthost")
     host, colon, port = smarthost.rpartition(":")
     if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
         raise wrong(
             f"{field}.smarthost", "is not host:port", "write 'smtp.example.com:587'"
         )
-    username = text(given, "username", f"{field}.username")
-    secret = given.get("secret")
+    username = text(options, "username", f"{field}.username")
+    secret = options.get("secret")
     if bool(username) != (secret is not None):
         raise wrong(
             field,
             "'username' and 'secret' go together",
             "secret names the file under secrets/ that holds the password",
         )
-    tls = given.get("tls", not loopback(f"smtp://{smarthost}"))
+    tls = options.get("tls", not loopback(f"smtp://{smarthost}"))
     if not isinstance(tls, bool):
         raise wrong(f"{field}.tls", "is neither True nor False")
     if username and not tls and not loopback(f"smtp://{smarthost}"):
         raise wrong(f"{field}.tls", "is off: the password would go in clear")
-    return found._replace(
+    return configured._replace(
         secret=None if secret is None else secret_name(secret, f"{field}.secret"),
         to=to,
         sender=sender,
         smarthost=smarthost,
         username=username,
         tls=tls,
-        ca=text(given, "ca", f"{field}.ca") or None,
+        ca=text(options, "ca", f"{field}.ca") or None,
     )
 
 
@@ -199,7 +203,7 @@ def _texts(value: object, field: str, what: str) -> tuple[str, ...]:
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, list | tuple) or not all(
-        isinstance(one, str) for one in value
+        isinstance(item, str) for item in value
     ):
         raise wrong(field, f"is not {what}")
     return tuple(value)

@@ -49,10 +49,10 @@ def clean(text: str) -> str:
 
 def service() -> dict[str, str]:
     """Return whose a line is: project, environment and, if known, release."""
-    said = conf.settings_or_names()
-    found = {"project": said.project, "environment": said.environment}
+    settings = conf.settings_or_names()
+    names = {"project": settings.project, "environment": settings.environment}
     version = conf.release()
-    return {**found, "release": version} if version else found
+    return {**names, "release": version} if version else names
 
 
 def secrets(settings: Iterable[tuple[str, object]]) -> list[str]:
@@ -61,11 +61,13 @@ def secrets(settings: Iterable[tuple[str, object]]) -> list[str]:
     Args:
         settings: Names and values.
     """
-    found: list[str] = []
+    secrets: list[str] = []
     for name, value in settings:
         if name not in _NO_SECRET:
-            found += _within(name, value, _DEPTH)
-    return [one for one in dict.fromkeys(found) if one.lower() not in _WORDS][:_MOST]
+            secrets += _within(name, value, _DEPTH)
+    return [
+        secret for secret in dict.fromkeys(secrets) if secret.lower() not in _WORDS
+    ][:_MOST]
 
 
 @cache

@@ -21,13 +21,13 @@ def wrong(field: str, what: str, hint: str | None = None) -> ConfigError:
     return ConfigError(what, field=field, hint=hint)
 
 
-def check_keys(given: Iterable[object], known: tuple[str, ...], field: str) -> None:
+def check_keys(keys: Iterable[object], known: tuple[str, ...], field: str) -> None:
     """Refuse a key that nobody reads, naming the nearest that somebody does.
 
     Raises:
         ConfigError: A key is not in `known`.
     """
-    for key in given:
+    for key in keys:
         if key in known:
             continue
         from difflib import get_close_matches
@@ -56,13 +56,13 @@ def mapping(value: object, field: str) -> dict[object, object]:
     return value
 
 
-def text(given: Mapping[object, object], key: str, field: str | None = None) -> str:
+def text(options: Mapping[object, object], key: str, field: str | None = None) -> str:
     """Return the string under `key`, stripped; empty when there is none.
 
     Raises:
         ConfigError: It is something else.
     """
-    value = given.get(key, "")
+    value = options.get(key, "")
     if not isinstance(value, str):
         raise wrong(field or key, "is not a string")
     return value.strip()
@@ -107,9 +107,9 @@ def secret_name(value: object, field: str) -> str:
     return value
 
 
-def one_of(words: tuple[str, ...]) -> str:
+def one_of(choices: tuple[str, ...]) -> str:
     """Return the hint that lists what may be written."""
-    return "write one of " + ", ".join(words)
+    return "write one of " + ", ".join(choices)
 
 
 def loopback(url: str) -> bool:

@@ -37,9 +37,9 @@ def detect(env: Mapping[str, str], start: Path) -> str:
         start: Where to look for a git work tree, upwards.
     """
     for name in VARIABLES:
-        said = env.get(name, "").strip()
-        if said:
-            return "".join(filter(str.isprintable, said))[:_MOST]
+        value = env.get(name, "").strip()
+        if value:
+            return "".join(filter(str.isprintable, value))[:_MOST]
     try:
         return _git_head(start)
     except (OSError, ValueError):
@@ -61,15 +61,15 @@ def _git_head(start: Path) -> str:
 
 
 def _ref(git: Path, name: str) -> str:
-    places = [git]
+    directories = [git]
     if (git / "commondir").is_file():
-        places.append(git / (git / "commondir").read_text().strip())
-    for place in places:
-        if (place / name).is_file():
-            sha = (place / name).read_text().strip()
+        directories.append(git / (git / "commondir").read_text().strip())
+    for directory in directories:
+        if (directory / name).is_file():
+            sha = (directory / name).read_text().strip()
             return sha if _SHA.fullmatch(sha) else ""
-        if (place / "packed-refs").is_file():
-            for line in (place / "packed-refs").read_text().splitlines():
+        if (directory / "packed-refs").is_file():
+            for line in (directory / "packed-refs").read_text().splitlines():
                 sha, _, ref = line.partition(" ")
                 if ref == name and _SHA.fullmatch(sha):
                     return sha

@@ -34,8 +34,12 @@ class Override(NamedTuple):
     @property
     def every_limit(self) -> tuple[float, ...]:
         """All limits, for bucket edges."""
-        found = [limit for each in self.limits.values() for limit in each.values()]
-        return (*(() if self.limit is None else (self.limit,)), *found)
+        own_limits = [
+            limit
+            for by_pattern in self.limits.values()
+            for limit in by_pattern.values()
+        ]
+        return (*(() if self.limit is None else (self.limit,)), *own_limits)
 
 
 def override(name: str, value: object) -> Override:
@@ -45,25 +49,25 @@ def override(name: str, value: object) -> Override:
         ConfigError: A key or value is wrong.
     """
     field = f"VITALS.{name}"
-    given = mapping(value, field)
-    check_keys(given, _KEYS, field)
-    limit = given.get("limit")
+    options = mapping(value, field)
+    check_keys(options, _KEYS, field)
+    limit = options.get("limit")
     for key in ("window", "for"):
-        if key in given:
+        if key in options:
             try:
-                parse_duration(text(given, key))
+                parse_duration(text(options, key))
             except ConfigError as error:
                 raise wrong(f"{field}.{key}", error.what, error.hint) from None
-    severity = given.get("severity")
+    severity = options.get("severity")
     if severity is not None and severity not in SEVERITIES:
         raise wrong(f"{field}.severity", "is not a severity", one_of(SEVERITIES))
     return Override(
         None if limit is None else _limit(limit, f"{field}.limit"),
-        text(given, "window") or None,
-        text(given, "for") or None,
+        text(options, "window") or None,
+        text(options, "for") or None,
         severity,
-        _ignore(given.get("ignore"), f"{field}.ignore"),
-        _limits(given.get("limits"), f"{field}.limits"),
+        _ignore(options.get("ignore"), f"{field}.ignore"),
+        _limits(options.get("limits"), f"{field}.limits"),
     )
 
 
@@ -77,29 +81,29 @@ def _limit(value: object, field: str) -> float:
 
 
 def _ignore(value: object, field: str) -> dict[str, tuple[str, ...]]:
-    found = {}
+    ignored = {}
     for label, patterns in mapping(value, field).items():
         at = f"{field}.{label}"
         if isinstance(patterns, str) or not isinstance(patterns, list | tuple):
             raise wrong(at, "is not a list", 'write {"route": ["reports/*"]}')
         if len(patterns) > _MOST_PATTERNS:
             raise wrong(at, f"has more than {_MOST_PATTERNS} patterns")
-        found[str(label)] = tuple(_pattern(one, at) for one in patterns)
-    return found
+        ignored[str(label)] = tuple(_pattern(pattern, at) for pattern in patterns)
+    return ignored
 
 
 def _limits(value: object, field: str) -> dict[str, dict[str, float]]:
-    found = {}
+    parsed = {}
     for label, limits in mapping(value, field).items():
         at = f"{field}.{label}"
         by_pattern = mapping(limits, at)
         if len(by_pattern) > _MOST_PATTERNS:
             raise wrong(at, f"has more than {_MOST_PATTERNS} patterns")
-        found[str(label)] = {
+        parsed[str(label)] = {
             _pattern(pattern, at): _limit(limit, f"{at}[{pattern!r}]")
             for pattern, limit in by_pattern.items()
         }
-    return found
+    return parsed
 
 
 def _pattern(value: object, field: str) -> str:

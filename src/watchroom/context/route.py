@@ -25,10 +25,10 @@ def probe(path: str) -> bool:
     if path.rstrip("/").rpartition("/")[2] not in _PROBES:
         return False
     try:
-        found = resolve(path).func
+        view = resolve(path).func
     except Exception:  # noqa: BLE001 - no route, or URLs that are none
         return False
-    return type(found).__module__ == "watchroom.health.views"
+    return type(view).__module__ == "watchroom.health.views"
 
 
 def of(path: str) -> str | None:
@@ -43,9 +43,9 @@ def of(path: str) -> str | None:
     language = translation.get_language_from_path(path) if settings.USE_I18N else None
     with translation.override(language or settings.LANGUAGE_CODE):
         # CommonMiddleware redirects to the second.
-        for one in (path, f"{path}/"):
+        for candidate in (path, f"{path}/"):
             try:
-                return resolve(one).route
+                return resolve(candidate).route
             except Resolver404:
                 continue
             except Exception:  # noqa: BLE001 - URLs that are none
@@ -72,22 +72,22 @@ def written(route: str) -> str:
 
 
 def _without_pattern(route: str) -> str:
-    found, at = [], 0
+    pieces, at = [], 0
     while at < len(route):
         group = _GROUP.match(route, at)
         if route[at] == "\\" or group is None:
             size = 2 if route[at] == "\\" else _class(route, at) or 1
-            found.append(route[at : at + size])
+            pieces.append(route[at : at + size])
             at += size
             continue
         end = _closing(route, at)
         inner = route[group.end() : end]
         if group[1] or group[0] == "(":
-            found.append(f"<{group[1] or 'var'}>")
+            pieces.append(f"<{group[1] or 'var'}>")
         elif group[0] == "(?:":
-            found.append(_without_pattern(inner))
+            pieces.append(_without_pattern(inner))
         at = end + 1  # what looks around stands for nothing
-    plain = _MARKS.sub("", "".join(found))
+    plain = _MARKS.sub("", "".join(pieces))
     return re.sub(r"\\(.)", r"\1", plain)
 
 
@@ -101,16 +101,16 @@ def _class(route: str, at: int) -> int:
 
 def _closing(route: str, at: int) -> int:
     """Return where the group that begins at `at` ends."""
-    depth, here = 0, at
-    while here < len(route):
-        if route[here] == "\\":
-            here += 2
+    depth, position = 0, at
+    while position < len(route):
+        if route[position] == "\\":
+            position += 2
             continue
-        if size := _class(route, here):
-            here += size
+        if size := _class(route, position):
+            position += size
             continue
-        depth += {"(": 1, ")": -1}.get(route[here], 0)
+        depth += {"(": 1, ")": -1}.get(route[position], 0)
         if depth == 0:
-            return here
-        here += 1
+            return position
+        position += 1
     return len(route)

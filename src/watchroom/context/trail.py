@@ -77,33 +77,35 @@ def of_request(meta: Mapping[str, Any]) -> Trail:
     Args:
         meta: The request's META.
     """
-    made = urandom(16).hex()
-    given, parent = meta.get("HTTP_X_REQUEST_ID"), meta.get("HTTP_TRACEPARENT")
-    if given is None and parent is None:
-        return Trail(made, made)
-    return Trail(request_id(given) or made, trace_id(parent) or made)
+    new_id = urandom(16).hex()
+    header, parent = meta.get("HTTP_X_REQUEST_ID"), meta.get("HTTP_TRACEPARENT")
+    if header is None and parent is None:
+        return Trail(new_id, new_id)
+    return Trail(request_id(header) or new_id, trace_id(parent) or new_id)
 
 
-def of_task(task_id: str, given: Mapping[str, Any]) -> Trail:
+def of_task(task_id: str, parent: Mapping[str, Any]) -> Trail:
     """Return the trail of a task: that of its publisher, or one that begins with it.
 
     Args:
         task_id: Celery's.
-        given: The ids that came with the message, or nothing.
+        parent: The ids that came with the message, or nothing.
     """
-    trace = given.get("trace_id")
-    known = isinstance(trace, str) and re.fullmatch(r"[0-9a-f]{32}", trace)
+    trace = parent.get("trace_id")
+    valid = isinstance(trace, str) and re.fullmatch(r"[0-9a-f]{32}", trace)
     return Trail(
-        request_id(given.get("request_id")) or request_id(task_id) or urandom(16).hex(),
-        trace if known else urandom(16).hex(),  # type: ignore[arg-type]  # a str then
+        request_id(parent.get("request_id"))
+        or request_id(task_id)
+        or urandom(16).hex(),
+        trace if valid else urandom(16).hex(),  # type: ignore[arg-type]  # a str then
         task_id,
     )
 
 
-def request_id(given: object) -> str | None:
+def request_id(value: object) -> str | None:
     """Return an X-Request-ID from outside if it is a plain word."""
-    if isinstance(given, str) and _REQUEST_ID.fullmatch(given):
-        return given
+    if isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+        return value
     return None
 
 

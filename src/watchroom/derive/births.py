@@ -52,24 +52,24 @@ def whole(expr: str, where: str) -> str:
     Raises:
         ConfigError: `expr` does not parse.
     """
-    found = _CALL.sub(_written, expr)
+    rewritten = _CALL.sub(_written, expr)
     try:
-        wanted = Counter(_meant(call) for call in _calls(parse(expr)))
-        there = Counter(walk(parse(found)))
+        expected = Counter(_meant(call) for call in _calls(parse(expr)))
+        actual = Counter(walk(parse(rewritten)))
     except QueryError as error:
         raise ConfigError(f"{where}: {error}") from None
     # Where the pattern above and the parser disagree, as over a metric named inside its
     # braces, all stays as it was: a share must not count its two sides differently.
-    return found if wanted <= there else expr
+    return rewritten if expected <= actual else expr
 
 
-def _written(found: re.Match[str]) -> str:
-    if found["quoted"] or not _COUNTER.fullmatch(found["name"]):
-        return found[0]
-    text = _text(found["function"], found["series"].strip(), found["window"])
+def _written(match: re.Match[str]) -> str:
+    if match["quoted"] or not _COUNTER.fullmatch(match["name"]):
+        return match[0]
+    text = _text(match["function"], match["series"].strip(), match["window"])
     # As the whole argument of something it has its parentheses already.
-    before = found.string[: found.start()].rstrip()
-    after = found.string[found.end() :].lstrip()
+    before = match.string[: match.start()].rstrip()
+    after = match.string[match.end() :].lstrip()
     alone = before.endswith("(") and after.startswith(")")
     return text if alone else f"({text})"
 

@@ -46,7 +46,7 @@ def closed(vitals: Iterable[Vital]) -> dict[str, frozenset[str]]:
         ConfigError: A cause is no vital, or two would be each other's cause.
     """
     direct = {vital.name: frozenset(vital.symptom_of) for vital in vitals}
-    found: dict[str, frozenset[str]] = {}
+    closure: dict[str, frozenset[str]] = {}
     for name, causes in direct.items():
         for cause in sorted(causes - direct.keys()):
             near = difflib.get_close_matches(cause, sorted(direct), n=1)
@@ -66,8 +66,8 @@ def closed(vitals: Iterable[Vital]) -> dict[str, frozenset[str]]:
                 f"{', '.join(sorted(causes))}",
                 hint="take one of the two out of symptom_of",
             )
-        found[name] = frozenset(seen)
-    return found
+        closure[name] = frozenset(seen)
+    return closure
 
 
 class _Paging(NamedTuple):
@@ -79,13 +79,13 @@ class _Paging(NamedTuple):
 
     def near(self, name: str) -> list[str]:
         """Return what may share a cause with a vital without being its cause."""
-        mine = self.causes[name]
+        causes = self.causes[name]
         return [
             other
             for other in self.order
-            if other not in mine
+            if other not in causes
             and other != name
-            and (name in self.causes[other] or mine & self.causes[other])
+            and (name in self.causes[other] or causes & self.causes[other])
         ]
 
 
@@ -98,7 +98,9 @@ def _paging(plan: Plan) -> _Paging:
         and any(alert.labels["priority"] == _URGENT for alert in vital.alerts)
     ]
     # What follows from a symptom follows from its cause too, so this puts it first.
-    pages.sort(key=lambda vital: -sum(vital.name in found for found in causes.values()))
+    pages.sort(
+        key=lambda vital: -sum(vital.name in symptoms for symptoms in causes.values())
+    )
     return _Paging(
         tuple(vital.name for vital in pages),
         causes,
@@ -117,7 +119,7 @@ def _drained(vital: Vital, plan: Plan) -> float:
 def symptom_of(plan: Plan) -> dict[str, str]:
     """Return by vital what its alerts may follow from, as their annotation says it."""
     causes = closed(vital.vital for vital in plan.vitals)
-    return {name: " ".join(sorted(found)) for name, found in causes.items() if found}
+    return {name: " ".join(sorted(causes)) for name, causes in causes.items() if causes}
 
 
 def inhibitions(plan: Plan) -> list[InhibitRule]:
@@ -128,7 +130,7 @@ def inhibitions(plan: Plan) -> list[InhibitRule]:
     """
     paging = _paging(plan)
     same = ["env", "project", *plan.labels]
-    found = [
+    rules = [
         InhibitRule(
             source_matchers=[f'alertname="{INHIBITOR}"', NO_DRILLS],
             target_matchers=[f'priority="{_URGENT}"', NO_DRILLS],
@@ -146,7 +148,7 @@ def inhibitions(plan: Plan) -> list[InhibitRule]:
             vital.name for vital in plan.vitals if cause in paging.causes[vital.name]
         ]
         if symptoms:
-            found.append(
+            rules.append(
                 InhibitRule(
                     source_matchers=[
                         f'vital="{cause}"',
@@ -161,7 +163,7 @@ def inhibitions(plan: Plan) -> list[InhibitRule]:
                     equal=same,
                 )
             )
-    return found
+    return rules
 
 
 def page_wait(plan: Plan) -> str:
@@ -190,7 +192,7 @@ def rules(plan: Plan) -> list[Rule]:
     mutes. Of two that begin in one evaluation the cause leads.
     """
     paging = _paging(plan)
-    linked = [n for n in paging.order if paging.near(n) or _told(paging, n)]
+    linked = [n for n in paging.order if paging.near(n) or _caused(paging, n)]
     if not linked:
         return []
     return [
@@ -219,7 +221,7 @@ def rules(plan: Plan) -> list[Rule]:
     ]
 
 
-def _told(paging: _Paging, name: str) -> list[str]:
+def _caused(paging: _Paging, name: str) -> list[str]:
     """Return the causes of a vital that page themselves."""
     return [other for other in paging.order if other in paging.causes[name]]
 
@@ -253,9 +255,9 @@ def _leads(plan: Plan, names: Iterable[str]) -> str:
 
 def _explained(plan: Plan, paging: _Paging, name: str) -> str:
     """Return what holds while a page of `name` would be a second one of its fault."""
-    here = ", ".join(plan.labels)
+    join_labels = ", ".join(plan.labels)
     at = paging.order.index(name)
-    told, near = _told(paging, name), paging.near(name)
+    caused, near = _caused(paging, name), paging.near(name)
     first = [other for other in near if paging.order.index(other) < at]
     later = [other for other in near if paging.order.index(other) > at]
 
@@ -264,10 +266,13 @@ def _explained(plan: Plan, paging: _Paging, name: str) -> str:
 
     lately = f"> time() - {NEAR_SECONDS}"
     parts = []
-    if told:
-        parts.append(leads(told))
+    if caused:
+        parts.append(leads(caused))
         # A cause that is itself part of a fault, and may outlast what was paged for it.
-        each, vitals = ", ".join(["vital", *plan.labels]), f'vital=~"{"|".join(told)}"'
+        each, vitals = (
+            ", ".join(["vital", *plan.labels]),
+            f'vital=~"{"|".join(caused)}"',
+        )
         fires = _own(plan, _FIRES, NO_DRILLS, vitals)
         part = _own(plan, f'alertname="{INHIBITOR}"', 'alertstate="firing"', vitals)
         parts.append(f"max by ({each}) (ALERTS{fires}) and on ({each}) ALERTS{part}")
@@ -279,12 +284,12 @@ def _explained(plan: Plan, paging: _Paging, name: str) -> str:
     active = _own(plan, f'priority="{_URGENT}"', NO_DRILLS, vital=name)
     muted = _own(plan, f'alertname="{INHIBITOR}"', 'alertstate="firing"', vital=name)
     parts.append(
-        f"last_over_time({leads([*told, *near])}[{paging.hold[name]:.0f}s])"
-        f" and on ({here}) ALERTS{active} and on ({here}) ALERTS{muted}"
+        f"last_over_time({leads([*caused, *near])}[{paging.hold[name]:.0f}s])"
+        f" and on ({join_labels}) ALERTS{active} and on ({join_labels}) ALERTS{muted}"
     )
     by = ", ".join(["cause", *plan.labels])
     paged = f"{LEADS}{_own(plan, vital=name)} < time()"
     return (
         f"group by ({by}) (label_replace(({' or '.join(parts)})"
-        f' unless on ({here}) {paged}, "cause", "$1", "vital", "(.+)"))'
+        f' unless on ({join_labels}) {paged}, "cause", "$1", "vital", "(.+)"))'
     )

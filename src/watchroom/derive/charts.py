@@ -81,13 +81,13 @@ def datasource() -> Variable:
 
 
 def _rows(plan: Plan) -> dict[str, list[tuple[PlannedVital, PlannedChart]]]:
-    found: dict[str, list[tuple[PlannedVital, PlannedChart]]] = {
+    by_row: dict[str, list[tuple[PlannedVital, PlannedChart]]] = {
         row: [] for row in ROWS
     }
     for vital in plan.vitals:
         for chart in vital.charts if vital.applicable else ():
-            found.setdefault(chart.chart.row, []).append((vital, chart))
-    return {row: group for row, group in found.items() if group}
+            by_row.setdefault(chart.chart.row, []).append((vital, chart))
+    return {row: group for row, group in by_row.items() if group}
 
 
 def _variable(name: str) -> Variable:

@@ -51,19 +51,19 @@ def dashboard(plan: Plan) -> Dashboard:
     panels: list[Panel] = []
     table = {vital.name for vital in TABLE}
     for number, (title, nine) in enumerate(_ROWS):
-        shown = [
+        tiles = [
             (vital, vital.panel)
             for vital in plan.vitals
             if vital.panel is not None and (vital.name in table) is nine
         ]
-        if not shown:
+        if not tiles:
             continue
-        top = max((one.gridPos.y + one.gridPos.h for one in panels), default=0)
+        top = max((panel.gridPos.y + panel.gridPos.h for panel in panels), default=0)
         row = GridPos(1, _COLUMNS, 0, top)
         panels.append(Panel(_FIRST_ROW + number, title, "row", gridPos=row))
         panels += [
             _panel(vital, panel, at, top + 1, plan)
-            for at, (vital, panel) in enumerate(shown)
+            for at, (vital, panel) in enumerate(tiles)
         ]
     return Dashboard(
         uid=UID,
@@ -139,5 +139,5 @@ def _red_from(panel: PlannedPanel) -> float:
     A colour includes its step and an alert's ``>`` does not: more than 0 whole things
     is 1 or more.
     """
-    whole = panel.decimals == 0 and panel.limit == int(panel.limit)
-    return panel.limit + 1 if whole and panel.bad == "above" else panel.limit
+    integral = panel.decimals == 0 and panel.limit == int(panel.limit)
+    return panel.limit + 1 if integral and panel.bad == "above" else panel.limit

@@ -22,8 +22,8 @@ def runbooks(plan: Plan) -> dict[str, str]:
     pages: dict[str, str] = {}
     for vital in plan.vitals:
         for name in dict.fromkeys(alert.name for alert in vital.alerts):
-            found = [alert for alert in vital.alerts if alert.name == name]
-            pages[name] = _page(found, vital)
+            alerts = [alert for alert in vital.alerts if alert.name == name]
+            pages[name] = _page(alerts, vital)
     return pages
 
 
@@ -54,8 +54,8 @@ def _page(alerts: list[PlannedAlert], vital: PlannedVital) -> str:
 
 def _line(alert: PlannedAlert) -> str:
     severity = _SEVERITY[alert.alert.severity]
-    held = alert.alert.for_
-    when = "at once" if held == "0s" else f"after {held}"
+    hold = alert.alert.for_
+    when = "at once" if hold == "0s" else f"after {hold}"
     return f"{alert.alert.priority}, {severity}; fires {when}"
 
 

@@ -81,7 +81,7 @@ def drill_rules(plan: Plan) -> RuleFile | None:
 
 
 def _rule(copy: Copy) -> Rule:
-    held = copy.of.alert.for_
+    hold = copy.of.alert.for_
     return Rule(
         alert=copy.name,
         expr=copy.expr,
@@ -91,7 +91,7 @@ def _rule(copy: Copy) -> Rule:
             "summary": copy.of.summary,
             "description": (
                 f"A drill: the expression of {copy.of.name}, held for {copy.for_} "
-                f"instead of {held}."
+                f"instead of {hold}."
             ),
         },
     )

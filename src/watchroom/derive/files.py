@@ -62,7 +62,7 @@ def files(plan: Plan, version: str, fragments: Mapping[str, str]) -> dict[str, s
     if contacts.PATH in fragments:
         names = [receiver.name for receiver in routes.receivers]
         contacts.load(fragments[contacts.PATH], contacts.PATH, names)
-    found = {
+    generated = {
         "prometheus.yml": _HEAD + prometheus.dump(jobs),
         RULES: _HEAD + rulefile.dump(rules(plan)),
         **(
@@ -75,8 +75,8 @@ def files(plan: Plan, version: str, fragments: Mapping[str, str]) -> dict[str, s
         "grafana/watchroom-charts.json": grafana.dump(charts(plan)),
         **{f"runbooks/{name}.md": text for name, text in runbooks(plan).items()},
     }
-    hashes = {path: fingerprint(text) for path, text in found.items()}
-    return {**found, MANIFEST: manifest.dump(summary(plan, version, hashes))}
+    hashes = {path: fingerprint(text) for path, text in generated.items()}
+    return {**generated, MANIFEST: manifest.dump(summary(plan, version, hashes))}
 
 
 def fingerprint(text: str) -> str:

@@ -67,9 +67,9 @@ def with_jobs(
     if text is None:
         return config
     local, node = yamlfile.read(text, file, Jobs)
-    taken = [job.job_name for job in config.scrape_configs]
+    names_in_use = [job.job_name for job in config.scrape_configs]
     with yamlfile.placed(node, file):
-        prometheus.check_jobs(local.scrape_configs, config.global_, taken)
+        prometheus.check_jobs(local.scrape_configs, config.global_, names_in_use)
     return msgspec.structs.replace(
         config, scrape_configs=[*config.scrape_configs, *local.scrape_configs]
     )
@@ -86,11 +86,11 @@ def with_routes(
     if text is None:
         return config
     local, node = yamlfile.read(text, file, Routes)
-    taken = [receiver.name for receiver in config.receivers]
+    names_in_use = [receiver.name for receiver in config.receivers]
     with yamlfile.placed(node, file):
-        names = alertmanager.check_receivers(local.receivers, taken)
-        for i, one in enumerate(local.routes):
-            alertmanager.check_route(one, f"routes[{i}]", names)
+        names = alertmanager.check_receivers(local.receivers, names_in_use)
+        for i, local_route in enumerate(local.routes):
+            alertmanager.check_route(local_route, f"routes[{i}]", names)
         alertmanager.check_inhibitions(local.inhibit_rules)
     route = msgspec.structs.replace(
         config.route, routes=[*(config.route.routes or []), *local.routes]

@@ -92,7 +92,7 @@ def chart(
     """
     where = f"vital {vital.name}, chart {drawn.title}"
 
-    def one(expr: str) -> str:
+    def filled(expr: str) -> str:
         # Grafana fills the range in; until then a real one stands for it.
         real = parameters.fill(expr, {**values, "rate_interval": _RANGE}, where)
         return query(real, where).replace(
@@ -107,8 +107,8 @@ def chart(
             description=parameters.fill(drawn.description, values, where),
         ),
         tuple(
-            (one(each.expr), parameters.fill(each.legend, values, where))
-            for each in drawn.queries
+            (filled(query.expr), parameters.fill(query.legend, values, where))
+            for query in drawn.queries
         ),
         _number(limit, where) if limit else None,
     )

@@ -115,7 +115,7 @@ def plan(
     records = _record_names(chosen, site)
     labels = rule_labels(site.inputs)
     own = ",".join(f'{name}="{value}"' for name, value in labels.items())
-    ours = {*labels, *select_labels(site.inputs)}
+    own_labels = {*labels, *select_labels(site.inputs)}
     names = {*known, *known_series.BUILT_IN, *records}
 
     def query_of(vital: Vital) -> Callable[[str, str], str]:
@@ -131,7 +131,9 @@ def plan(
                 name = selectors.metric(selector)
                 known_series.check_name(name, names, where)
                 if name in known:
-                    known_series.check_labels(selector, {*known[name], *ours}, where)
+                    known_series.check_labels(
+                        selector, {*known[name], *own_labels}, where
+                    )
             return selectors.narrow(expr, extra, where)
 
         return query
@@ -144,9 +146,9 @@ def plan(
             judged,
         )
 
-    taken: dict[str, tuple[str, str]] = {}
+    recorded: dict[str, tuple[str, str]] = {}
     planned = tuple(
-        _vital(drilled, at, site, labels, queries_of(vital), taken)
+        _vital(drilled, at, site, labels, queries_of(vital), recorded)
         for at, vital in enumerate(chosen, 1)
         for drilled in [scopes.drilled(vital, known)]
     )
@@ -194,11 +196,11 @@ def _values(vital: Vital, alert: Alert | None, site: Site) -> dict[str, str]:
 
 
 def _record_names(vitals: Iterable[Vital], site: Site) -> set[str]:
-    found = set()
+    names = set()
     for vital in vitals:
         values = _values(vital, None, site)
-        found |= {parameters.fill(r.name, values, vital.name) for r in vital.records}
-    return found
+        names |= {parameters.fill(r.name, values, vital.name) for r in vital.records}
+    return names
 
 
 def _vital(
@@ -207,9 +209,9 @@ def _vital(
     site: Site,
     labels: Mapping[str, str],
     queries: _Queries,
-    taken: dict[str, tuple[str, str]],
+    recorded: dict[str, tuple[str, str]],
 ) -> PlannedVital:
-    """Fill one vital in; `taken` maps record names to (expression, vital)."""
+    """Fill one vital in; `recorded` maps record names to (expression, vital)."""
     values = _values(vital, None, site)
     interval = parse_duration(site.inputs.interval)
     window = parse_duration(vital.window)
@@ -224,7 +226,7 @@ def _vital(
         name = parameters.fill(record.name, values, vital.name)
         where = f"vital {vital.name}, record {name}"
         expr = queries.judged(parameters.fill(record.expr, values, where), where)
-        before = taken.get(name)
+        before = recorded.get(name)
         if before is not None and before[0] != expr:
             raise ConfigError(
                 f"the vitals {before[1]} and {vital.name} record {name} from "
@@ -232,7 +234,7 @@ def _vital(
                 hint="give one of the records another name",
             )
         if before is None:
-            taken[name] = expr, vital.name
+            recorded[name] = expr, vital.name
             records.append((name, expr))
     return PlannedVital(
         vital,

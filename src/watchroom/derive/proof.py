@@ -61,14 +61,14 @@ class _Proof:
     def check(self, records: Mapping[str, str]) -> None:
         try:
             self._record(records, self._alert.expr)
-            found = self._asked(self._alert.expr).series
+            series = self._query(self._alert.expr).series
         except QueryError as error:
             raise self._refused(
                 f"over the series of its drill the rule fails: {error}",
                 "correct the expression, or the drill's fault",
             ) from None
         jobs = {
-            {**dict(labels), **self._alert.labels}.get("job") for labels, _, _ in found
+            {**dict(labels), **self._alert.labels}.get("job") for labels, _, _ in series
         }
         if jobs - {JOB}:
             raise self._refused(
@@ -76,7 +76,7 @@ class _Proof:
                 "drill's job",
                 "keep job in every aggregation, as in sum by (job) (…), and set none",
             )
-        if not any(self._fires(times) for _, times, _ in found):
+        if not any(self._fires(times) for _, times, _ in series):
             raise self._refused(
                 "the fault of its drill does not make it fire within "
                 f"{format_duration(math.ceil(self._alert.budget_seconds))}",
@@ -93,11 +93,11 @@ class _Proof:
         for line in (up, *lines):
             # Past its end a line's last step stays.
             values = [line.values[min(at, len(line.values) - 1)] for at in self._steps]
-            there = [at for at, value in enumerate(values) if value is not None]
+            indices = [at for at, value in enumerate(values) if value is not None]
             yield Series(
                 tuple(sorted({**dict(line.labels), **target}.items())),
-                np.array([self._at(at) for at in there], np.int64),
-                np.array([values[at] for at in there], np.float64),
+                np.array([self._at(at) for at in indices], np.int64),
+                np.array([values[at] for at in indices], np.float64),
             )
 
     @property
@@ -118,10 +118,10 @@ class _Proof:
                     self._record(records, records[name])
                     self._series += [
                         Series(_named(labels, name, self._labels), times, values)
-                        for labels, times, values in self._asked(records[name]).series
+                        for labels, times, values in self._query(records[name]).series
                     ]
 
-    def _asked(self, expr: str) -> Matrix:
+    def _query(self, expr: str) -> Matrix:
         return self._engine.range(
             MemoryQueryable(self._series),
             expr,
@@ -132,9 +132,11 @@ class _Proof:
 
     def _fires(self, times: object) -> bool:
         """Return whether it holds at the last step and has for the alert's `for`."""
-        held = math.ceil(parse_duration(self._alert.alert.for_) * 1000 / self._step_ms)
+        hold_steps = math.ceil(
+            parse_duration(self._alert.alert.for_) * 1000 / self._step_ms
+        )
         present = set(np.asarray(times).tolist())
-        return all(self._at(self._last - at) in present for at in range(held + 1))
+        return all(self._at(self._last - at) in present for at in range(hold_steps + 1))
 
     def _refused(self, what: str, hint: str) -> ConfigError:
         return ConfigError(

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from watchroom.derive.plan import Plan
-    from watchroom.derive.site import Site
-    from watchroom.derive.site import SiteReceiver as Told
+    from watchroom.derive.site import Site, SiteReceiver
 
 DRILLS = 'job=~"drill-.+"'
 BLACKHOLE = "blackhole"
@@ -42,9 +41,9 @@ def routing(plan: Plan) -> Alertmanager:
     reaches someone.
     """
     site = plan.site
-    asked = [one for one in site.told if one.severities]
-    quiet = [one.name for one in asked if one.kind != "pagerduty"]
-    names = [*quiet, *(one.name for one in asked), BLACKHOLE]
+    notified = [receiver for receiver in site.active_receivers if receiver.severities]
+    quiet = [receiver.name for receiver in notified if receiver.kind != "pagerduty"]
+    names = [*quiet, *(receiver.name for receiver in notified), BLACKHOLE]
     return Alertmanager(
         route=Route(
             receiver=names[0],
@@ -52,18 +51,21 @@ def routing(plan: Plan) -> Alertmanager:
             group_wait="30s",
             group_interval="1m",
             repeat_interval="4h",
-            routes=_routes(plan, asked),
+            routes=_routes(plan, notified),
         ),
         inhibit_rules=causes.inhibitions(plan),
         receivers=[
             Receiver(name=BLACKHOLE),
             Receiver(name="drill", webhook_configs=[_receipt(plan)]),
-            *(_receiver(one) for one in (*site.told, *site.heartbeat)),
+            *(
+                _receiver(receiver)
+                for receiver in (*site.active_receivers, *site.heartbeat)
+            ),
         ],
     )
 
 
-def _routes(plan: Plan, asked: Sequence[Told]) -> list[Route]:
+def _routes(plan: Plan, notified: Sequence[SiteReceiver]) -> list[Route]:
     site = plan.site
     return [
         # Before all others: a drill must never page (measured: it does, otherwise).
@@ -79,38 +81,40 @@ def _routes(plan: Plan, asked: Sequence[Told]) -> list[Route]:
         # Whoever hears only warnings is told when the pager cannot be.
         *(
             Route(
-                receiver=one.name,
+                receiver=receiver.name,
                 matchers=[f'alertname="{FAILING}"'],
                 continue_=True,
                 group_wait="0s",
             )
-            for one in asked
-            if not hears(one, "critical", "P1")
+            for receiver in notified
+            if not hears(receiver, "critical", "P1")
         ),
         *(
-            _route(plan, one, severity)
+            _route(plan, receiver, severity)
             for severity in ("critical", "warning", "info")
-            for one in asked
-            if severity in one.severities
+            for receiver in notified
+            if severity in receiver.severities
         ),
         Route(receiver=BLACKHOLE, matchers=['severity=~"info|none"']),
     ]
 
 
-def hears(told: Told, severity: str, priority: str) -> bool:
+def hears(receiver: SiteReceiver, severity: str, priority: str) -> bool:
     """Return whether a receiver is told of alerts of a severity and priority."""
-    return severity in told.severities and priority in (told.priorities or (priority,))
+    return severity in receiver.severities and priority in (
+        receiver.priorities or (priority,)
+    )
 
 
-def _route(plan: Plan, told: Told, severity: str) -> Route:
+def _route(plan: Plan, receiver: SiteReceiver, severity: str) -> Route:
     critical = severity == "critical"
     matchers = [f'severity="{severity}"']
-    if told.priorities:
-        matchers.append(f'priority=~"{"|".join(told.priorities)}"')
+    if receiver.priorities:
+        matchers.append(f'priority=~"{"|".join(receiver.priorities)}"')
     soon, reach = causes.prompt(plan)
     sooner = Route(matchers=[f'vital=~"{"|".join(soon)}"'], group_wait=reach)
     return Route(
-        receiver=told.name,
+        receiver=receiver.name,
         matchers=matchers,
         continue_=True,
         routes=[sooner] if critical and soon else [],
@@ -140,30 +144,32 @@ def _watchdog(site: Site) -> Route:
     )
 
 
-def _receiver(told: Told) -> Receiver:
-    file = f"secrets/{told.secret}" if told.secret else ""
-    match told.kind:
+def _receiver(receiver: SiteReceiver) -> Receiver:
+    file = f"secrets/{receiver.secret}" if receiver.secret else ""
+    match receiver.kind:
         case "slack":
-            return Receiver(name=told.name, slack_configs=[_slack(told, file)])
+            return Receiver(name=receiver.name, slack_configs=[_slack(receiver, file)])
         case "pagerduty":
-            return Receiver(name=told.name, pagerduty_configs=[_pagerduty(told, file)])
+            return Receiver(
+                name=receiver.name, pagerduty_configs=[_pagerduty(receiver, file)]
+            )
         case "email":
-            return Receiver(name=told.name, email_configs=[_email(told, file)])
+            return Receiver(name=receiver.name, email_configs=[_email(receiver, file)])
         case _:
             hook = WebhookConfig(
-                url=told.url,
+                url=receiver.url,
                 url_file=file,
                 # A heartbeat that stops says all there is to say.
-                send_resolved=told.name != "heartbeat",
+                send_resolved=receiver.name != "heartbeat",
             )
-            return Receiver(name=told.name, webhook_configs=[hook])
+            return Receiver(name=receiver.name, webhook_configs=[hook])
 
 
-def _slack(told: Told, file: str) -> SlackConfig:
+def _slack(receiver: SiteReceiver, file: str) -> SlackConfig:
     return SlackConfig(
-        api_url=told.url,
+        api_url=receiver.url,
         api_url_file=file,
-        channel=told.channel,
+        channel=receiver.channel,
         send_resolved=True,  # false by default there
         color=texts.SLACK_COLOR,
         title=texts.SLACK_TITLE,
@@ -173,10 +179,10 @@ def _slack(told: Told, file: str) -> SlackConfig:
     )
 
 
-def _pagerduty(told: Told, file: str) -> PagerdutyConfig:
+def _pagerduty(receiver: SiteReceiver, file: str) -> PagerdutyConfig:
     return PagerdutyConfig(
         routing_key_file=file,
-        url=told.url or PAGERDUTY_URL,
+        url=receiver.url or PAGERDUTY_URL,
         client=texts.PAGERDUTY_CLIENT,
         client_url=texts.PAGERDUTY_CLIENT_URL,
         description=texts.PAGERDUTY_DESCRIPTION,
@@ -188,16 +194,16 @@ def _pagerduty(told: Told, file: str) -> PagerdutyConfig:
     )
 
 
-def _email(told: Told, file: str) -> EmailConfig:
+def _email(receiver: SiteReceiver, file: str) -> EmailConfig:
     return EmailConfig(
-        to=", ".join(told.to),
-        from_=told.sender,
-        smarthost=told.smarthost,
+        to=", ".join(receiver.to),
+        from_=receiver.sender,
+        smarthost=receiver.smarthost,
         send_resolved=True,  # false by default there
-        auth_username=told.username,
+        auth_username=receiver.username,
         auth_password_file=file,
-        require_tls=told.tls,
-        tls_config=TlsConfig(ca_file=told.ca) if told.ca else None,
+        require_tls=receiver.tls,
+        tls_config=TlsConfig(ca_file=receiver.ca) if receiver.ca else None,
         headers={"Subject": texts.MAIL_SUBJECT},
         text=texts.MAIL_TEXT,
         html="",

@@ -36,8 +36,8 @@ def rules(plan: Plan) -> RuleFile:
     groups.setdefault(causes.GROUP, []).extend(causes.rules(plan))
     return RuleFile(
         [
-            RuleGroup(name=f"watchroom.{name}", rules=found)
-            for name, found in groups.items()
+            RuleGroup(name=f"watchroom.{name}", rules=group_rules)
+            for name, group_rules in groups.items()
         ]
     )
 

@@ -62,16 +62,16 @@ def narrow(expr: str, extra: Callable[[str], str], where: str) -> str:
             is something to add.
     """
     before = names(expr, where)
-    wanted = []
+    expected = []
     for selector in before:
         more = extra(metric(selector))
         # With a name before it: a negative matcher alone is no selector.
         added = names(f"up{{{more}}}", where)[0].matchers if more else ()
-        mine = {matcher for matcher in added if matcher.name != "__name__"}
-        wanted.append({*selector.matchers, *mine})
+        new = {matcher for matcher in added if matcher.name != "__name__"}
+        expected.append({*selector.matchers, *new})
     narrowed = "".join(_rewritten(expr, extra))
     after = [set(selector.matchers) for selector in names(narrowed, where)]
-    if after != wanted:
+    if after != expected:
         # The scanner below and the parser disagree: better no file than a wrong one.
         raise ConfigError(
             f"{where}: cannot put matchers into {expr!r}",

@@ -82,12 +82,12 @@ class Site(NamedTuple):
     sentry_url: str = ""
 
     @property
-    def told(self) -> tuple[SiteReceiver, ...]:
+    def active_receivers(self) -> tuple[SiteReceiver, ...]:
         """The receivers that hear of this environment."""
         return tuple(
-            one
-            for one in self.receivers
-            if not one.environments or self.environment in one.environments
+            receiver
+            for receiver in self.receivers
+            if not receiver.environments or self.environment in receiver.environments
         )
 
     @property
@@ -116,17 +116,17 @@ def select_labels(inputs: Inputs) -> dict[str, str]:
     if not inputs.select:
         return {}
     try:
-        (found,) = selectors.names(f"up{{{inputs.select}}}", "--select")
+        (selector,) = selectors.names(f"up{{{inputs.select}}}", "--select")
     except ValueError:
-        found = None
+        selector = None
     except ConfigError as error:
         raise ConfigError(
             error.what, hint="write it as --select 'namespace=\"shop\"'"
         ) from None
-    if found is None:
+    if selector is None:
         raise ConfigError(f"--select {inputs.select!r} is not a list of matchers")
     labels = {}
-    for matcher in found.matchers:
+    for matcher in selector.matchers:
         if matcher.name in {"job", "instance"}:
             raise ConfigError(
                 f"--select cannot match {matcher.name}: the rules need it themselves",

@@ -63,7 +63,7 @@ def summary(plan: Plan, version: str, files: Mapping[str, str]) -> manifest.Mani
             for vital in plan.vitals
             if vital.vital.checklist is not None
         ],
-        receivers=[receiver.name for receiver in site.told],
+        receivers=[receiver.name for receiver in site.active_receivers],
         sites=list(site.sites),
         files=dict(sorted(files.items())),
         logs_url=site.logs_url,

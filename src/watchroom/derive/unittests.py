@@ -92,7 +92,7 @@ def _tests(alert: PlannedAlert, plan: Plan, interval: float) -> list[dict[str, A
     else:
         fault = series.parse_all(drill.fault)
         recovery = series.parse_all(drill.recovery)
-    made = not drill.exempt
+    synthetic = not drill.exempt
     tests = []
     if fault:
         tests.append(
@@ -100,7 +100,7 @@ def _tests(alert: PlannedAlert, plan: Plan, interval: float) -> list[dict[str, A
                 f"{alert.name} must fire, and resolve after the recovery",
                 _joined(fault, recovery, hold, 3) if recovery else fault,
                 plan,
-                made=made,
+                synthetic=synthetic,
                 expected=[(hold, 1), *([(hold + 3, 0)] if recovery else [])],
                 alert=alert,
             )
@@ -113,7 +113,7 @@ def _tests(alert: PlannedAlert, plan: Plan, interval: float) -> list[dict[str, A
                 f"{alert.name} must not fire",
                 calm,
                 plan,
-                made=made,
+                synthetic=synthetic,
                 expected=[(hold, 0)],
                 alert=alert,
             )
@@ -153,7 +153,7 @@ def _test(
     lines: Iterable[series.Line],
     plan: Plan,
     *,
-    made: bool,
+    synthetic: bool,
     expected: Sequence[tuple[int, int]],
     alert: PlannedAlert,
 ) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def _test(
     interval = parse_duration(plan.site.inputs.interval)
     more = dict(plan.target_labels)
     labels = {**alert.labels, **alert.drill.labels}
-    if made:
+    if synthetic:
         more |= {"job": JOB, "instance": INSTANCE}
         labels["job"] = JOB
     matchers = "".join(f',{k}="{v}"' for k, v in sorted(labels.items()))

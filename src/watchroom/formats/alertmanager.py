@@ -114,16 +114,16 @@ def load(text: str, file: str) -> Alertmanager:
 
 
 def check_receivers(
-    given: Sequence[Receiver], taken: Collection[str] = ()
+    new_receivers: Sequence[Receiver], names_in_use: Collection[str] = ()
 ) -> frozenset[str]:
-    """Refuse receivers that could not send; return all names, with those `taken`.
+    """Refuse receivers that could not send; return all names in use.
 
     Raises:
         ConfigError: With the field below ``receivers``.
         NotSupportedError: Likewise.
     """
-    names = set(taken)
-    for i, receiver in enumerate(given):
+    names = set(names_in_use)
+    for i, receiver in enumerate(new_receivers):
         receivers.check(receiver, f"receivers[{i}]")
         if receiver.name in names:
             raise ConfigError(

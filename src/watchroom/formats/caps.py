@@ -63,12 +63,12 @@ def json_within(text: str, file: object) -> None:
     """
     bytes_within(len(text), file)
     depth = 0
-    for found in _JSON_PART.finditer(text):
-        part = found[0]
+    for match in _JSON_PART.finditer(text):
+        part = match[0]
         if part in "[{":
             depth += 1
             if depth > MOST_LEVELS:
-                line = text.count("\n", 0, found.start()) + 1
+                line = text.count("\n", 0, match.start()) + 1
                 raise _too_deep(file, line)
         elif part in "]}":
             depth -= 1

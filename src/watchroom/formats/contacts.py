@@ -70,19 +70,21 @@ class Contacts(msgspec.Struct, **_STRICT):
 
     def named(self, name: str) -> Contact | None:
         """Return the contact of that name; case does not matter."""
-        wanted = name.strip().casefold()
+        folded = name.strip().casefold()
         for contact in self.contacts:
-            if contact.name.casefold() == wanted:
+            if contact.name.casefold() == folded:
                 return contact
         return None
 
     def behind(self) -> dict[str, str]:
         """Return receiver → the names of those it reaches; only of those with any."""
-        found: dict[str, list[str]] = {}
+        names_by_receiver: dict[str, list[str]] = {}
         for contact in self.contacts:
             for receiver in contact.receivers:
-                found.setdefault(receiver, []).append(contact.name)
-        return {receiver: ", ".join(names) for receiver, names in found.items()}
+                names_by_receiver.setdefault(receiver, []).append(contact.name)
+        return {
+            receiver: ", ".join(names) for receiver, names in names_by_receiver.items()
+        }
 
     def order(self, first: str = "") -> list[Contact]:
         """Return who is told of a P1, in order.
@@ -91,15 +93,15 @@ class Contacts(msgspec.Struct, **_STRICT):
             first: Who is told before all others, and after whom the order goes on;
                 nobody who has no receivers.
         """
-        named = map(self.named, self.escalation)
-        found = [contact for contact in named if contact is not None]
+        escalation = map(self.named, self.escalation)
+        order = [contact for contact in escalation if contact is not None]
         if not self.escalation:
-            found = [contact for contact in self.contacts if contact.receivers]
+            order = [contact for contact in self.contacts if contact.receivers]
         begin = self.named(first)
         if begin is None or not begin.receivers:
-            return found
-        at = found.index(begin) if begin in found else len(found)
-        return [begin, *found[at + 1 :], *found[:at]]
+            return order
+        at = order.index(begin) if begin in order else len(order)
+        return [begin, *order[at + 1 :], *order[:at]]
 
 
 def load(text: str, file: str, receivers: Collection[str]) -> Contacts:
@@ -114,21 +116,21 @@ def load(text: str, file: str, receivers: Collection[str]) -> Contacts:
         ConfigError: It is not YAML, a key is unknown, a name stands twice or is not
             known, a duration is none; with file, line and field.
     """
-    found, node = yamlfile.read(text, file, Contacts)
+    loaded, node = yamlfile.read(text, file, Contacts)
     with yamlfile.placed(node, file):
-        _check_contacts(found, receivers)
-        _check_escalation(found)
+        _check_contacts(loaded, receivers)
+        _check_escalation(loaded)
         for name in ("repeat", "escalate_after"):
             with yamlfile.within(name):
-                _check_duration(getattr(found, name))
+                _check_duration(getattr(loaded, name))
         with yamlfile.within("ack_timeout"):
-            parse_duration(found.ack_timeout)
-    return found
+            parse_duration(loaded.ack_timeout)
+    return loaded
 
 
-def _check_contacts(found: Contacts, receivers: Collection[str]) -> None:
+def _check_contacts(loaded: Contacts, receivers: Collection[str]) -> None:
     seen: set[str] = set()
-    for i, contact in enumerate(found.contacts):
+    for i, contact in enumerate(loaded.contacts):
         field = f"contacts[{i}]"
         name = contact.name.strip()
         if not name or name != contact.name or len(name) > _LONGEST_NAME:
@@ -149,10 +151,10 @@ def _check_contacts(found: Contacts, receivers: Collection[str]) -> None:
                 )
 
 
-def _check_escalation(found: Contacts) -> None:
-    names = ", ".join(contact.name for contact in found.contacts) or "none"
-    for i, name in enumerate(found.escalation):
-        contact = found.named(name)
+def _check_escalation(loaded: Contacts) -> None:
+    names = ", ".join(contact.name for contact in loaded.contacts) or "none"
+    for i, name in enumerate(loaded.escalation):
+        contact = loaded.named(name)
         field = f"escalation[{i}]"
         if contact is None:
             raise ConfigError(
@@ -164,7 +166,7 @@ def _check_escalation(found: Contacts) -> None:
                 field=field,
                 hint=f"give contacts an entry receivers: [NAME] for {name}",
             )
-        if name in found.escalation[:i]:
+        if name in loaded.escalation[:i]:
             raise ConfigError(f"{name!r} stands twice", field=field)
 
 

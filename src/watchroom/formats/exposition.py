@@ -109,8 +109,8 @@ def escape(value: str) -> str:
 
 def header(name: str, kind: str, text: str) -> str:
     """Return the HELP and TYPE lines of a metric."""
-    said = text.replace("\\", "\\\\").replace("\n", "\\n")
-    return f"# HELP {name} {said}\n# TYPE {name} {kind}\n"
+    escaped = text.replace("\\", "\\\\").replace("\n", "\\n")
+    return f"# HELP {name} {escaped}\n# TYPE {name} {kind}\n"
 
 
 def render(families: Iterable[Family]) -> str:
@@ -155,12 +155,12 @@ def split(text: str) -> Iterator[SampleLine]:
             if line.startswith("# TYPE "):
                 kind = line.split()[-1]
             continue
-        found = match(line)
-        if found is None:
+        fields = match(line)
+        if fields is None:
             if not line.strip() or line.lstrip()[0] == "#":
                 continue
             raise FormatError(f"line {at}: not a sample: {line[:80]!r}")
-        series_text, value, timestamp = found.groups()
+        series_text, value, timestamp = fields.groups()
         when = None if timestamp is None else int(timestamp)
         yield SampleLine(series_text, value, when, kind)
 
@@ -195,14 +195,14 @@ def series(text: str, edges: Iterable[str] = EDGES) -> Labels:
     inner = rest.rstrip()[:-1] if brace else ""
     at = 0
     while inner[at:].strip():
-        found = _LABEL.match(inner, at)
-        if found is None:
+        match = _LABEL.match(inner, at)
+        if match is None:
             raise FormatError(f"labels do not parse at {inner[at : at + 40]!r}")
-        key, value, _ = found.groups()
+        key, value, _ = match.groups()
         if key in labels:
             raise FormatError(f"label {key!r} stands twice in {text[:80]!r}")
         labels[key] = _unescape(value)
-        at = found.end()
+        at = match.end()
     for key in edges:
         if key in labels:
             labels[key] = normal_edge(labels[key])

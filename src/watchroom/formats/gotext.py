@@ -65,8 +65,8 @@ def float_text(value: float) -> str:
         return f"{sign}{text[0]}{rest}e{'-' if power < 0 else '+'}{abs(power):02d}"
     if point <= 0:
         return f"{sign}0.{'0' * -point}{text}"
-    whole = text[:point].ljust(point, "0")
-    return sign + whole + (f".{text[point:]}" if len(text) > point else "")
+    digits_before = text[:point].ljust(point, "0")
+    return sign + digits_before + (f".{text[point:]}" if len(text) > point else "")
 
 
 def type_name(value: Any) -> str:  # noqa: PLR0911 - one per type
@@ -187,7 +187,7 @@ def sprintf(template: str, values: Sequence[Any]) -> str:
     """Return what Go's `fmt.Sprintf` gives, for the verbs and types of templates."""
     used = 0
 
-    def one(match: re.Match[str]) -> str:
+    def directive(match: re.Match[str]) -> str:
         nonlocal used
         flags, width, precision, verb = match.groups()
         if verb == "%":
@@ -204,7 +204,7 @@ def sprintf(template: str, values: Sequence[Any]) -> str:
         text = _formatted(verb, value, digits, flags)
         return _padded(text, int(width or 0), flags, value)
 
-    text = _DIRECTIVE.sub(one, template)
+    text = _DIRECTIVE.sub(directive, template)
     if used < len(values):
         extra = ", ".join(f"{type_name(v)}={plain(v)}" for v in values[used:])
         text += f"%!(EXTRA {extra})"

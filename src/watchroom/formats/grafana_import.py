@@ -56,7 +56,7 @@ _BESIDE = {
 _CHANGES = ("transformations", "timeFrom", "timeShift", "repeat", "libraryPanel")
 
 
-class Sheet(NamedTuple):
+class ImportedDashboard(NamedTuple):
     """A dashboard to draw.
 
     Attributes:
@@ -72,7 +72,7 @@ class Sheet(NamedTuple):
     own: bool = False
 
 
-def read(text: str, file: str) -> Sheet:
+def read(text: str, file: str) -> ImportedDashboard:
     """Return the dashboard in `text`.
 
     Raises:
@@ -107,25 +107,25 @@ def read(text: str, file: str) -> Sheet:
                 field="templating.list",
                 hint=f"the monitor knows {', '.join(VARIABLES)}",
             )
-    return Sheet(dashboard, refused, file)
+    return ImportedDashboard(dashboard, refused, file)
 
 
 def _unfolded(panels: list[Any]) -> list[dict[str, Any]]:
     """Return the panels with those inside folded rows after their rows."""
-    found: list[dict[str, Any]] = []
+    flat: list[dict[str, Any]] = []
     for panel in panels:
         if isinstance(panel, dict):
-            found.append(panel)
+            flat.append(panel)
             inner = panel.get("panels")
-            found += [one for one in inner or () if isinstance(one, dict)]
-    return found
+            flat += [nested for nested in inner or () if isinstance(nested, dict)]
+    return flat
 
 
 def _panel(raw: dict[str, Any], number: int) -> tuple[dict[str, Any], str]:
     """Return what to convert, and why it is not drawn; then it is only a title."""
-    known = raw.get("id")
+    panel_id = raw.get("id")
     shell = {
-        "id": known if isinstance(known, int) else 1_000_000 + number,
+        "id": panel_id if isinstance(panel_id, int) else 1_000_000 + number,
         "title": str(raw.get("title") or ""),
         "type": str(raw.get("type") or ""),
     }
@@ -137,9 +137,9 @@ def _panel(raw: dict[str, Any], number: int) -> tuple[dict[str, Any], str]:
     plain = {**_without(raw, "panel"), **shell}
     plain["fieldConfig"] = _field_config(raw.get("fieldConfig"))
     plain["targets"] = [
-        _without(one, "target")
-        for one in raw.get("targets") or ()
-        if isinstance(one, dict)
+        _without(target, "target")
+        for target in raw.get("targets") or ()
+        if isinstance(target, dict)
     ]
     for change in _CHANGES:
         plain.pop(change, None)
@@ -159,14 +159,14 @@ def _refusal(raw: dict[str, Any]) -> str:
             return f"{change} is not done here"
     sources = [raw.get("datasource")]
     sources += [
-        one.get("datasource")
-        for one in raw.get("targets") or ()
-        if isinstance(one, dict)
+        target.get("datasource")
+        for target in raw.get("targets") or ()
+        if isinstance(target, dict)
     ]
     for source in sources:
-        named = source.get("type") if isinstance(source, dict) else None
-        if named not in {None, "", "prometheus", "datasource"}:
-            return f"its data source is of the type {named!r}"
+        kind_of_source = source.get("type") if isinstance(source, dict) else None
+        if kind_of_source not in {None, "", "prometheus", "datasource"}:
+            return f"its data source is of the type {kind_of_source!r}"
     return ""
 
 

@@ -136,33 +136,33 @@ def drills_by_name(manifest: Manifest) -> dict[str, Drill]:
     That is its alert's; a second rule of the same alert has its severity behind it:
     ``HealthCheckFailing/warning``.
     """
-    found: dict[str, Drill] = {}
+    by_name: dict[str, Drill] = {}
     for drill in manifest.drills:
         name, number = drill.alert, 1
-        while name in found:
+        while name in by_name:
             more = drill.labels.get("severity", "") if number == 1 else str(number)
             name, number = f"{drill.alert}/{more}", number + 1
-        found[name] = drill
-    return found
+        by_name[name] = drill
+    return by_name
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint for a name that is not known: the nearest one, or all there are."""
-    found = sorted(known)
-    folded = {each.lower(): each for each in found}
+    names = sorted(known)
+    folded = {name.lower(): name for name in names}
     near = difflib.get_close_matches(name.lower(), folded, 1)
     if near:
         return f"did you mean {folded[near[0]]}?"
-    return f"there are {', '.join(found) or 'none'}"
+    return f"there are {', '.join(names) or 'none'}"
 
 
 def alert_of(manifest: Manifest, drill: Drill) -> ManifestAlert | None:
     """Return the rule that a drill proves, as built."""
     alerts = [a for vital in manifest.vitals for a in vital.alerts]
-    named = [alert for alert in alerts if alert.name == drill.alert]
+    same_name = [alert for alert in alerts if alert.name == drill.alert]
     severity = drill.labels.get("severity")
-    same = [alert for alert in named if alert.severity == severity]
-    return next(iter(same or named), None)
+    same = [alert for alert in same_name if alert.severity == severity]
+    return next(iter(same or same_name), None)
 
 
 def load(text: str, file: str) -> Manifest:

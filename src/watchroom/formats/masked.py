@@ -39,8 +39,8 @@ def url(text: str) -> str:
     """Return an address, or a text with some, without what is secret of it."""
     text = _USER.sub(f"{MASK}@", text)
     return _PARAMETER.sub(
-        lambda found: (
-            f"{found[1]}={MASK}" if is_secret(unquote(found[1])) else found[0]
+        lambda match: (
+            f"{match[1]}={MASK}" if is_secret(unquote(match[1])) else match[0]
         ),
         text,
     )
@@ -48,17 +48,19 @@ def url(text: str) -> str:
 
 def secrets_of(text: str) -> tuple[str, ...]:
     """Return the secret parts of an address, as others may quote it."""
-    users = [found[0][:-1] for found in _USER.finditer(text)]
+    users = [match[0][:-1] for match in _USER.finditer(text)]
     parts = [part for user in users for part in (user, *user.split(":"))]
     parts += [f[2] for f in _PARAMETER.finditer(text) if is_secret(unquote(f[1]))]
-    return tuple({one for part in parts for one in (part, unquote(part)) if one})
+    return tuple(
+        {secret for part in parts for secret in (part, unquote(part)) if secret}
+    )
 
 
-def labels(found: Mapping[str, str]) -> dict[str, str]:
+def labels(pairs: Mapping[str, str]) -> dict[str, str]:
     """Return labels with ``__param_token`` and the like masked."""
     return {
         name: MASK if is_secret(name.removeprefix("__param_")) else url(value)
-        for name, value in found.items()
+        for name, value in pairs.items()
     }
 
 
@@ -68,14 +70,14 @@ def config(text: str) -> str:
         root = yaml.compose(text, Loader=caps.Loader)
     except (yaml.YAMLError, RecursionError):
         return MASK  # never in force: nothing that does not parse is
-    places: dict[tuple[int, int], str] = {}
+    replacements: dict[tuple[int, int], str] = {}
     if root is not None:
         for node, masked in _masked(root, ()):
             start, end = node.start_mark.index, node.end_mark.index
             if text[start] == "&":  # an anchor, which others name
                 start += len(text[start:end].split(maxsplit=1)[0]) + 1
-            places[start, end] = masked
-    for (start, end), masked in sorted(places.items(), reverse=True):
+            replacements[start, end] = masked
+    for (start, end), masked in sorted(replacements.items(), reverse=True):
         text = text[:start] + masked + text[end:]
     return text
 
@@ -99,11 +101,11 @@ def _masked(
         for value in node.value:
             yield from _masked(value, path, secret=secret)
     elif isinstance(node, yaml.ScalarNode) and node.value:
-        shown = MASK if secret else _url(node.value)
-        if shown != node.value:
-            quoted = node.style in {'"', "'"} or shown != MASK
+        visible = MASK if secret else _url(node.value)
+        if visible != node.value:
+            quoted = node.style in {'"', "'"} or visible != MASK
             line = "\n" if node.style in {"|", ">"} else ""
-            yield node, (_quoted(shown) if quoted else shown) + line
+            yield node, (_quoted(visible) if quoted else visible) + line
 
 
 def _url(text: str) -> str:

@@ -54,11 +54,11 @@ def parse(text: str) -> list[Matcher]:
     Raises:
         ConfigError: They do not parse, or a regex does not compile.
     """
-    found = _reading(text)
-    for matcher in found:
+    matchers = _reading(text)
+    for matcher in matchers:
         if "~" in matcher.op:
             regexp.check(matcher.value)
-    return found
+    return matchers
 
 
 def parse_one(text: str) -> Matcher:
@@ -68,15 +68,15 @@ def parse_one(text: str) -> Matcher:
         ConfigError: As `parse`.
     """
     try:
-        found = _old_one(text)
+        matcher = _old_one(text)
     except ValueError:
         several = _reading(text)
         if len(several) != 1:
             raise _bad(text) from None
-        (found,) = several
-    if "~" in found.op:
-        regexp.check(found.value)
-    return found
+        (matcher,) = several
+    if "~" in matcher.op:
+        regexp.check(matcher.value)
+    return matcher
 
 
 def _reading(text: str) -> list[Matcher]:
@@ -118,18 +118,18 @@ def _parts(text: str) -> list[str]:
 
 
 def _old_one(text: str) -> Matcher:
-    found = _OLD.fullmatch(text)
-    if found is None:
+    match = _OLD.fullmatch(text)
+    if match is None:
         raise ValueError(text)
-    name, op, raw = found.groups()
+    name, op, raw = match.groups()
     quoted = raw.startswith('"')
     raw = raw.removeprefix('"')
-    value, place, closed = "", 0, not quoted
-    while place < len(raw):
-        char, last = raw[place], place == len(raw) - 1
+    value, position, closed = "", 0, not quoted
+    while position < len(raw):
+        char, last = raw[position], position == len(raw) - 1
         if char == "\\" and not last:
-            place += 1
-            after = raw[place]
+            position += 1
+            after = raw[position]
             plain = {"n": "\n", '"': '"', "\\": "\\"}
             value += plain.get(after, "\\" + after)
         elif char == '"':
@@ -138,21 +138,21 @@ def _old_one(text: str) -> Matcher:
             closed = True
         else:
             value += char
-        place += 1
+        position += 1
     if not closed:
         raise ValueError(text)
     return Matcher(name, op, value)
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    place = 0
-    while place < len(text):
-        found = _TOKEN.match(text, place)
-        if found is None:
+    position = 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
             raise ValueError(text)
-        place = found.end()
-        if found.lastgroup is not None:
-            yield found.lastgroup, found[0]
+        position = match.end()
+        if match.lastgroup is not None:
+            yield match.lastgroup, match[0]
     yield "end", ""
 
 
@@ -161,19 +161,19 @@ def _utf8(text: str) -> list[Matcher]:
     braces = tokens[0] == ("mark", "{")
     if braces:
         tokens.pop(0)
-    found: list[Matcher] = []
+    matchers: list[Matcher] = []
     while tokens[0][0] in {"quoted", "bare"}:
         (_, name), (op_kind, op), (kind, value), after, *_ = [*tokens, *[("", "")] * 3]
         if op_kind != "op" or kind not in {"quoted", "bare"}:
             raise ValueError(text)
-        found.append(Matcher(_unquoted(name), op, _unquoted(value)))
+        matchers.append(Matcher(_unquoted(name), op, _unquoted(value)))
         del tokens[:3]
         if after != ("mark", ","):
             break
         del tokens[0]
     if tokens != [*([("mark", "}")] if braces else []), ("end", "")]:
         raise ValueError(text)
-    return found
+    return matchers
 
 
 def _unquoted(text: str) -> str:
@@ -181,8 +181,8 @@ def _unquoted(text: str) -> str:
     if not text.startswith('"'):
         return text
 
-    def replace(found: re.Match[str]) -> str:
-        byte, octal, short, long, simple, wrong = found.groups()
+    def replace(match: re.Match[str]) -> str:
+        byte, octal, short, long, simple, wrong = match.groups()
         if wrong or (byte and int(byte, 16) > 127) or (octal and int(octal, 8) > 127):
             raise ValueError(text)
         if simple:

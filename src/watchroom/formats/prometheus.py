@@ -173,20 +173,20 @@ def dump(config: Prometheus) -> str:
 
 
 def check_jobs(
-    jobs: Sequence[ScrapeConfig], defaults: Global, taken: Collection[str] = ()
+    jobs: Sequence[ScrapeConfig], defaults: Global, names_in_use: Collection[str] = ()
 ) -> None:
     """Refuse jobs that cannot work, and a name that another job has.
 
     Args:
         jobs: What a file has under ``scrape_configs``.
         defaults: Of the whole.
-        taken: The names of jobs elsewhere.
+        names_in_use: The names of jobs elsewhere.
 
     Raises:
         ConfigError: With the field in that file.
         NotSupportedError: Likewise.
     """
-    names = set(taken)
+    names = set(names_in_use)
     for i, job in enumerate(jobs):
         with yamlfile.within(f"scrape_configs[{i}]"):
             if job.job_name in names:
@@ -274,16 +274,16 @@ def _global(defaults: Global, name: str) -> float:
     return _seconds(getattr(defaults, name), name) or _DEFAULTS[name]
 
 
-def _check_global(given: Global) -> None:
-    every = _global(given, "scrape_interval")
-    if _seconds(given.scrape_timeout, "scrape_timeout") > every:
+def _check_global(section: Global) -> None:
+    every = _global(section, "scrape_interval")
+    if _seconds(section.scrape_timeout, "scrape_timeout") > every:
         raise ConfigError(
             "scrape_timeout is longer than scrape_interval", field="scrape_timeout"
         )
-    _global(given, "evaluation_interval")
+    _global(section, "evaluation_interval")
     with yamlfile.within("external_labels"):
-        relabel.check_labels(given.external_labels)
-        for name, value in given.external_labels.items():
+        relabel.check_labels(section.external_labels)
+        for name, value in section.external_labels.items():
             if "$" in value:
                 raise NotSupportedError(
                     f"{value!r} has a $",
@@ -316,27 +316,27 @@ def _check_alerting(alerting: Alerting) -> None:
                     _check_group(group, relabelled=False)
 
 
-def _check_http_discovery(given: HttpSdConfig) -> None:
-    if not given.url:
+def _check_http_discovery(section: HttpSdConfig) -> None:
+    if not section.url:
         raise ConfigError("must not be empty", field="url")
-    addresses.check_url(given.url, "url")
-    if given.authorization is not None:
+    addresses.check_url(section.url, "url")
+    if section.authorization is not None:
         with yamlfile.within("authorization"):
-            given.authorization.check()
-    _refresh(given.refresh_interval)
+            section.authorization.check()
+    _refresh(section.refresh_interval)
 
 
-def _check_file_discovery(given: FileSdConfig) -> None:
-    if not given.files:
+def _check_file_discovery(section: FileSdConfig) -> None:
+    if not section.files:
         raise ConfigError("names no file", field="files")
-    for i, name in enumerate(given.files):
+    for i, name in enumerate(section.files):
         if not _DISCOVERY_PATH.fullmatch(name):
             raise ConfigError(
                 f"{name!r} is not a path for file discovery",
                 field=f"files[{i}]",
                 hint="it ends with .json, .yml or .yaml; only its name may hold a *",
             )
-    _refresh(given.refresh_interval)
+    _refresh(section.refresh_interval)
 
 
 def _refresh(text: str) -> None:

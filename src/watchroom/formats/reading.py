@@ -25,10 +25,10 @@ def text_of(path: Path, hint: str = "make it with: watchroom build DIR") -> str:
             than `caps.MOST_BYTES`, not readable, or not UTF-8.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise ConfigError("is not a file", file=path)
-        caps.bytes_within(found.st_size, path)
+        caps.bytes_within(status.st_size, path)
         return path.read_text("utf-8")
     except FileNotFoundError as error:
         raise ConfigError("is missing", file=path, hint=hint) from error

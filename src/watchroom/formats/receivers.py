@@ -210,9 +210,9 @@ class Receiver(msgspec.Struct, **_STRICT):
             ("slack", self.slack_configs),
         )
         return {
-            f"{kind}[{place}]": config
+            f"{kind}[{index}]": config
             for kind, configs in kinds
-            for place, config in enumerate(configs)
+            for index, config in enumerate(configs)
         }
 
 
@@ -229,8 +229,8 @@ def check(receiver: Receiver, field: str) -> None:
     if not receiver.name:
         raise ConfigError("a receiver needs a name", field=f"{field}.name")
     for name, config in receiver.integrations().items():
-        kind, _, place = name.partition("[")
-        with yamlfile.within(f"{field}.{kind}_configs[{place}"):
+        kind, _, index = name.partition("[")
+        with yamlfile.within(f"{field}.{kind}_configs[{index}"):
             config.check()
 
 

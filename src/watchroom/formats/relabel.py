@@ -89,8 +89,8 @@ def check_labels(labels: Mapping[str, str]) -> None:
 
 def _only(step: RelabelConfig, names: tuple[str, ...]) -> None:
     for name in step.__struct_fields__:
-        given = getattr(step, name)
-        if name not in {"action", *names} and given != getattr(_DEFAULT, name):
+        value = getattr(step, name)
+        if name not in {"action", *names} and value != getattr(_DEFAULT, name):
             raise ConfigError(
                 f"{step.verb} takes only {' and '.join(names)}", field=name
             )

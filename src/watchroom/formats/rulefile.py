@@ -128,12 +128,12 @@ def _check(rule: Rule) -> None:
 
 
 def _check_record(rule: Rule) -> None:
-    for field, given in (
+    for field, present in (
         ("annotations", bool(rule.annotations)),
         ("for", parse_duration(rule.for_) > 0),
         ("keep_firing_for", parse_duration(rule.keep_firing_for) > 0),
     ):
-        if given:
+        if present:
             raise ConfigError(
                 "a recording rule has no 'for', 'keep_firing_for' and annotations",
                 field=field,

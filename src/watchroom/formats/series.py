@@ -86,7 +86,7 @@ def parse_all(lines: Iterable[str], *, most_steps: int = 1_000_000) -> list[Line
     Raises:
         FormatError: As :func:`parse`, a series stands twice, or there is too much.
     """
-    found: list[Line] = []
+    lines_read: list[Line] = []
     seen = set()
     steps = 0
     for text in lines:
@@ -97,8 +97,8 @@ def parse_all(lines: Iterable[str], *, most_steps: int = 1_000_000) -> list[Line
         if steps > most_steps:
             raise FormatError(f"the series have more than {most_steps} steps together")
         seen.add(line.labels)
-        found.append(line)
-    return found
+        lines_read.append(line)
+    return lines_read
 
 
 def text_of(labels: Iterable[tuple[str, str]]) -> str:

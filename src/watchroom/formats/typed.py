@@ -94,37 +94,42 @@ class _Shaper:
 
     def _struct(self, node: yaml.MappingNode, kind: Any, field: str) -> dict[str, Any]:
         fields = _fields(kind)
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for key, child in self._pairs(node, field):
             name = key.value
             below = f"{field}.{name}" if field else name
             if name not in fields or name == LINE:
                 raise self._unknown(key, kind, below)
             if not _is_null(child):
-                found[name] = self.value(child, fields[name], below)
+                values[name] = self.value(child, fields[name], below)
             elif not _means_default(kind, name):
                 raise self._empty(child, below, "write a value, or take the line out")
         if LINE in fields:
-            found[LINE] = node.start_mark.line + 1
-        missing = [name for name in _needed(kind) if name not in found]
+            values[LINE] = node.start_mark.line + 1
+        missing = [name for name in _needed(kind) if name not in values]
         if missing:
             raise self._error(node, field, f"{missing[0]!r} is missing")
-        return found
+        return values
 
     def _list(self, node: yaml.Node, of: Any, field: str) -> list[Any]:
         if not isinstance(node, yaml.SequenceNode):
             raise self._error(
-                node, field, f"must be a list, not {_said(node)}", "write it as [ … ]"
+                node,
+                field,
+                f"must be a list, not {_described(node)}",
+                "write it as [ … ]",
             )
         return [
-            self.value(child, of, f"{field}[{place}]")
-            for place, child in enumerate(node.value)
+            self.value(child, of, f"{field}[{index}]")
+            for index, child in enumerate(node.value)
         ]
 
     def _mapping(self, node: yaml.Node, field: str) -> yaml.MappingNode:
         if not isinstance(node, yaml.MappingNode):
             raise self._error(
-                node, field, f"must be a mapping of keys to values, not {_said(node)}"
+                node,
+                field,
+                f"must be a mapping of keys to values, not {_described(node)}",
             )
         return node
 
@@ -148,8 +153,10 @@ class _Shaper:
 
     def _scalar(self, node: yaml.Node, kind: Any, field: str) -> Any:
         if not isinstance(node, yaml.ScalarNode):
-            wanted = _KINDS.get(kind, "one value")
-            raise self._error(node, field, f"must be {wanted}, not {_said(node)}")
+            expected = _KINDS.get(kind, "one value")
+            raise self._error(
+                node, field, f"must be {expected}, not {_described(node)}"
+            )
         tag = node.tag.removeprefix(_TAG)
         if tag not in _SCALARS:
             raise NotSupportedError(
@@ -175,8 +182,8 @@ class _Shaper:
                 )
             if number is not None:
                 return kind(number)
-        wanted = _KINDS.get(kind, "one value")
-        raise self._error(node, field, f"must be {wanted}, not {_said(node)}")
+        expected = _KINDS.get(kind, "one value")
+        raise self._error(node, field, f"must be {expected}, not {_described(node)}")
 
     def _unknown(self, key: yaml.Node, kind: Any, field: str) -> ConfigError:
         name = key.value
@@ -216,7 +223,7 @@ class _Shaper:
 def _required(kind: Any) -> Any:
     """Return a type without its None."""
     if get_origin(kind) in {types.UnionType, Union}:
-        return next(one for one in get_args(kind) if one is not type(None))
+        return next(arm for arm in get_args(kind) if arm is not type(None))
     return kind
 
 
@@ -261,7 +268,7 @@ def _is_merge(key: yaml.Node) -> bool:
     return bool(key.tag == _TAG + "merge")
 
 
-def _said(node: yaml.Node) -> str:
+def _described(node: yaml.Node) -> str:
     if isinstance(node, yaml.MappingNode):
         return "a mapping"
     if isinstance(node, yaml.SequenceNode):

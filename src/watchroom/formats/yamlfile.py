@@ -96,7 +96,7 @@ def convert(data: Any, node: yaml.Node | None, file: str, kind: type[T]) -> T:
     try:
         return msgspec.convert(data, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise _said(str(error), node, file) from None
+        raise _with_position(str(error), node, file) from None
 
 
 @contextlib.contextmanager
@@ -186,9 +186,9 @@ def _child(
     return None
 
 
-def _said(message: str, node: yaml.Node | None, file: str) -> ConfigError:
-    found = _PATH.search(message)
-    path = steps(found[1]) if found else []
+def _with_position(message: str, node: yaml.Node | None, file: str) -> ConfigError:
+    match = _PATH.search(message)
+    path = steps(match[1]) if match else []
     what = _PATH.sub("", message).replace("`", "'")
     if unknown := _UNKNOWN.search(message):
         path = _locate(node, path, unknown[1])
@@ -204,12 +204,12 @@ def _said(message: str, node: yaml.Node | None, file: str) -> ConfigError:
 
 def steps(path: str) -> list[str | int]:
     """Return the steps of ``$.route.routes[1]``; ``[...]`` (any item) ends them."""
-    found: list[str | int] = []
+    path_steps: list[str | int] = []
     for name, index in _STEP.findall(path.removeprefix("$")):
         if not name and not index:
             break
-        found.append(name or int(index))
-    return found
+        path_steps.append(name or int(index))
+    return path_steps
 
 
 def _locate(node: yaml.Node | None, path: list[str | int], key: str) -> list[str | int]:

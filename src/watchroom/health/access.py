@@ -19,21 +19,21 @@ def may_see_details(request: HttpRequest) -> bool:
 
     Not whether it comes from this machine: behind a proxy every stranger does.
     """
-    scheme, _, said = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not said.strip():
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not credentials.strip():
         return False
     expected = _token()
     if not expected:
         return False
     return hmac.compare_digest(
-        said.strip().encode("utf-8", "replace"), expected.encode()
+        credentials.strip().encode("utf-8", "replace"), expected.encode()
     )
 
 
 def _token() -> str:
     try:
-        if given := token.from_environment(os.environ):
-            return given
+        if configured := token.from_environment(os.environ):
+            return configured
         directory = conf.runtime_dir(conf.settings())
         return token.read_private(directory / token.NAME)
     except (OSError, ConfigError):

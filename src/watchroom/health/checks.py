@@ -150,22 +150,29 @@ def checks() -> dict[str, Check]:
                 finally:
                     _DECLARED.finding = False
                     _DECLARED.found = True
-    said = settings().checks
+    overrides = settings().checks
     # Celery may be imported after the first answer; tests change settings.
-    wanted = (*_aliases(), tuple(_DECLARED.checks), said, bool(probes.celery_apps()))
-    if _DECLARED.chosen_for == wanted:
+    inputs = (
+        *_aliases(),
+        tuple(_DECLARED.checks),
+        overrides,
+        bool(probes.celery_apps()),
+    )
+    if _DECLARED.chosen_for == inputs:
         return _DECLARED.chosen
-    found = {check.name: check for check in (*_standard(), *_DECLARED.checks.values())}
+    available = {
+        check.name: check for check in (*_standard(), *_DECLARED.checks.values())
+    }
     chosen = {}
-    for name, check in found.items():
-        mine = said.get(name, CheckSettings())
-        if mine.on:
+    for name, check in available.items():
+        override = overrides.get(name, CheckSettings())
+        if override.on:
             chosen[name] = check._replace(
-                hard=check.hard if mine.hard is None else mine.hard,
-                timeout=mine.timeout or check.timeout,
-                ttl=check.ttl if mine.ttl is None else mine.ttl,
+                hard=check.hard if override.hard is None else override.hard,
+                timeout=override.timeout or check.timeout,
+                ttl=check.ttl if override.ttl is None else override.ttl,
             )
-    _DECLARED.chosen, _DECLARED.chosen_for = chosen, wanted
+    _DECLARED.chosen, _DECLARED.chosen_for = chosen, inputs
     return chosen
 
 

@@ -68,20 +68,20 @@ class Drain:
                 self._install()
             return 0
 
-        made = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
-        self._callback = made(call)  # kept alive until it is called
+        callback_type = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+        self._callback = callback_type(call)  # kept alive until it is called
         ctypes.pythonapi.Py_AddPendingCall(self._callback, None)
 
     def _on_signal(self, number: int, frame: Any) -> None:
-        mine = self._pid == os.getpid()  # not a child that inherited the handler
-        if mine and not self._asked:
+        own_process = self._pid == os.getpid()  # not a child that inherited the handler
+        if own_process and not self._asked:
             self._asked = True
             if (delay := self._delay()) > 0:
                 # Not threading's: it takes locks that this thread may hold right now.
                 _thread.start_new_thread(self._expire, (delay,))
                 return
             self._over = True
-        if not mine or self._over:
+        if not own_process or self._over:
             self._pass_on(number, frame)
 
     def _expire(self, delay: float) -> None:

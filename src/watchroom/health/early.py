@@ -31,18 +31,18 @@ def endpoint(request: HttpRequest) -> Endpoint | None:
     are found under a prefix too.
     """
     key = (get_urlconf(), request.path_info)
-    known = _FOUND.get(key)
-    if known is not None:
-        return known
+    cached = _FOUND.get(key)
+    if cached is not None:
+        return cached
     try:
-        found = resolve(request.path_info).func
+        view = resolve(request.path_info).func
     except Resolver404:
         return None
-    if not isinstance(found, Endpoint):
+    if not isinstance(view, Endpoint):
         return None
     if len(_FOUND) < _MOST:
-        _FOUND[key] = found
-    return found
+        _FOUND[key] = view
+    return view
 
 
 class HealthOnly:
@@ -69,8 +69,14 @@ class HealthOnly:
         self, request: HttpRequest
     ) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Answer probes, and nothing else."""
-        if request.path_info[-6:] in self.ends and (ours := endpoint(request)):
-            return ours.acall(request) if self.is_async else ours(request)
+        if request.path_info[-6:] in self.ends and (
+            health_endpoint := endpoint(request)
+        ):
+            return (
+                health_endpoint.acall(request)
+                if self.is_async
+                else health_endpoint(request)
+            )
         response: HttpResponseBase | Awaitable[HttpResponseBase]
         response = self.get_response(request)
         return response

@@ -98,14 +98,14 @@ def cache(alias: str, seconds: float) -> str | None:
 def broker(seconds: float) -> None:
     """Open a channel to the broker of each Celery app."""
     for app in celery_apps():
-        named = app.conf.broker_transport_options or {}
+        options = app.conf.broker_transport_options or {}
         url = app.conf.broker_write_url or app.conf.broker_url or ""
         if str(url).startswith(("redis", "sentinel")):
-            named = {"socket_connect_timeout": seconds, "socket_timeout": seconds} | {
-                **named
+            options = {"socket_connect_timeout": seconds, "socket_timeout": seconds} | {
+                **options
             }
         with app.connection_for_write(
-            connect_timeout=seconds, transport_options=named
+            connect_timeout=seconds, transport_options=options
         ) as connection:
             connection.connect()
             connection.channel().close()
@@ -166,13 +166,13 @@ def _backend(alias: str, seconds: float) -> BaseCache:
 
     backend = CacheHandler.create_connection(caches, alias)
     if _is_redis(backend):
-        named = getattr(backend, "_options", None)
-        if isinstance(named, dict):
+        options = getattr(backend, "_options", None)
+        if isinstance(options, dict):
             limits = {"socket_connect_timeout": seconds, "socket_timeout": seconds}
-            backend._options = {**limits, **named}  # type: ignore[attr-defined]  # Django's RedisCache  # noqa: SLF001
+            backend._options = {**limits, **options}  # type: ignore[attr-defined]  # Django's RedisCache  # noqa: SLF001
     return backend
 
 
 def _is_redis(backend: BaseCache) -> bool:
     """Return whether it is Django's own RedisCache, without importing it."""
-    return any(made.__name__ == "RedisCache" for made in type(backend).__mro__)
+    return any(parent.__name__ == "RedisCache" for parent in type(backend).__mro__)

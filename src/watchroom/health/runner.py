@@ -51,7 +51,7 @@ class Result(NamedTuple):
 
     check: Check
     ok: bool
-    word: str
+    status: str
     error: str
     seconds: float
     age: float
@@ -70,7 +70,7 @@ class _Run:
 class _End(NamedTuple):
     at: float
     seconds: float
-    word: str
+    status: str
     error: str
 
 
@@ -132,58 +132,58 @@ class CheckState:
         """Return what is known now."""
         with self._lock:
             run, end, now = self._run, self._end, self._now()
-        spent = 0.0 if run is None else now - run.begun
-        in_time = spent < self.check.timeout
+        elapsed = 0.0 if run is None else now - run.begun
+        in_time = elapsed < self.check.timeout
         if end is not None and in_time:
-            word = ERROR if end.error else end.word or OK
-            found = Result(
-                self.check, not end.error, word, end.error, end.seconds, now - end.at
+            status = ERROR if end.error else end.status or OK
+            outcome = Result(
+                self.check, not end.error, status, end.error, end.seconds, now - end.at
             )
         elif in_time and self.check.timeout > self._most:
-            return Result(self.check, False, PENDING, PENDING, spent, spent)
+            return Result(self.check, False, PENDING, PENDING, elapsed, elapsed)
         else:
-            late = spent > STUCK_AFTER * self.check.timeout
+            stuck = elapsed > STUCK_AFTER * self.check.timeout
             again = end is not None and end.error == STUCK
-            error = STUCK if late or again else TIMEOUT
-            found = Result(self.check, False, ERROR, error, spent, spent)
-        self._tell(found)
-        return found
+            error = STUCK if stuck or again else TIMEOUT
+            outcome = Result(self.check, False, ERROR, error, elapsed, elapsed)
+        self._tell(outcome)
+        return outcome
 
     def _work(self, run: _Run) -> None:
-        word, failed = "", ""
+        status, failed = "", ""
         try:
-            word = self.check.run(self.check.timeout) or ""
+            status = self.check.run(self.check.timeout) or ""
         except BaseException as error:  # noqa: BLE001 - whatever a check raises is its result
             failed = type(error).__name__
             _LOG.debug("The check %r failed.", self.check.name, exc_info=True)
         finally:
             _close_connections()
-            self._finish(run, word, failed)
+            self._finish(run, status, failed)
 
-    def _finish(self, run: _Run, word: str, failed: str) -> None:
+    def _finish(self, run: _Run, status: str, failed: str) -> None:
         with self._lock:
             if self._run is run:
                 now = self._now()
-                self._end = _End(now, now - run.begun, word, failed)
+                self._end = _End(now, now - run.begun, status, failed)
                 self._run = None
             else:  # what it found is of the past
                 self._given_up -= 1
         run.done.set_result(None)
 
-    def _tell(self, found: Result) -> None:
+    def _tell(self, result: Result) -> None:
         """Log a change once, not every probe."""
         with self._lock:
-            before, self._failing = self._failing, not found.ok
-        if not found.ok and not before:
+            before, self._failing = self._failing, not result.ok
+        if not result.ok and not before:
             # The class only: texts of database errors name hosts and users.
             _LOG.warning(
                 "The %s health check %r fails: %s.",
-                found.check.kind,
-                found.check.name,
-                found.error,
+                result.check.kind,
+                result.check.name,
+                result.error,
             )
-        elif found.ok and before:
-            _LOG.info("The health check %r passes again.", found.check.name)
+        elif result.ok and before:
+            _LOG.info("The health check %r passes again.", result.check.name)
 
 
 class Runner:
@@ -234,7 +234,7 @@ class Runner:
             # The parent's threads did not come along, and its locks may be held.
             self._pid, self._lines = os.getpid(), {}
         lines = self._lines
-        found = []
+        states = []
         for check in checks:
             # A project's own check may have the name of the one at the start.
             key = check.name, check.once
@@ -243,8 +243,8 @@ class Runner:
                 line = lines.setdefault(key, self._line(check))
                 if line.check != check:
                     line = lines[key] = self._line(check)
-            found.append(line)
-        return found
+            states.append(line)
+        return states
 
     def _line(self, check: Check) -> CheckState:
         return CheckState(check, self._now, self._most)

@@ -24,8 +24,8 @@ def messages() -> Iterator[django_checks.CheckMessage]:
     for name, check in declared.items():
         if name.endswith(f".{checks.MODULE}") or name == checks.MODULE:
             yield _broken(name, check)
-    for name, said in checks.settings().checks.items():
-        if said.on and name not in declared:
+    for name, override in checks.settings().checks.items():
+        if override.on and name not in declared:
             near = difflib.get_close_matches(name, declared, n=1)
             yield django_checks.Error(
                 f"HEALTH.checks: there is no check {name!r}.",

@@ -102,11 +102,11 @@ def _quiet(response: HttpResponse) -> HttpResponse:
 
 
 def _words(results: Iterable[Result]) -> dict[str, str]:
-    return {one.check.name: one.word for one in results}
+    return {result.check.name: result.status for result in results}
 
 
 def _works(results: Iterable[Result]) -> bool:
-    return all(one.ok for one in results if one.check.hard)
+    return all(result.ok for result in results if result.check.hard)
 
 
 def _all() -> Iterable[Check]:
@@ -122,17 +122,17 @@ def _say_live(_: HttpRequest, __: Sequence[Result]) -> HealthAnswer:
 
 
 def _say_health(request: HttpRequest, results: Sequence[Result]) -> HealthAnswer:
-    well = all(one.ok for one in results)
+    well = all(result.ok for result in results)
     body: Body = {"status": OK if well else DEGRADED, "checks": _words(results)}
     if may_see_details(request):
         body["details"] = {
-            one.check.name: {
-                "kind": one.check.kind,
-                "error": one.error,
-                "seconds": round(one.seconds, 6),
-                "age_seconds": round(one.age, 3),
+            result.check.name: {
+                "kind": result.check.kind,
+                "error": result.error,
+                "seconds": round(result.seconds, 6),
+                "age_seconds": round(result.age, 3),
             }
-            for one in results
+            for result in results
         }
     return HealthAnswer(_works(results), body)
 

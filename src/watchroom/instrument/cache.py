@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # Tells a stored None, 0 or "" from nothing stored.
 _MISSING = object()
 # Nothing that a back end answers: neither a hit nor a miss can be told.
-_UNTOLD = object()
+_UNKNOWN = object()
 _PLAIN = frozenset({"key", "default", "version"})
 _DJANGOS = "django.core.cache.backends."
 _TWIN = "_watchroom_twin"
@@ -56,17 +56,17 @@ class Counted:
     _watchroom_get: Callable[..., Any] | None
     _watchroom_aget: Callable[..., Any] | None
 
-    def get(self, *args: Any, **named: Any) -> Any:
+    def get(self, *args: Any, **kwargs: Any) -> Any:
         """Read one key."""
         default, absent = None, _MISSING
         try:
             real = self._watchroom_real
             djangos = type(real).get is self._watchroom_get
-            if djangos and len(args) == 1 and not named:  # nearly all reads
+            if djangos and len(args) == 1 and not kwargs:  # nearly all reads
                 value = real.get(args[0], _MISSING)
             else:
-                args, named, default, absent = _question(args, named, djangos)
-                value = real.get(*args, **named)
+                args, kwargs, default, absent = _question(args, kwargs, djangos)
+                value = real.get(*args, **kwargs)
         except BaseException:
             _failed(self)
             raise
@@ -75,7 +75,7 @@ class Counted:
             return default
         try:
             # `_read`, written out for a hit: amid cold caches a call costs half a µs.
-            if PROCESS.on and absent is not _UNTOLD:
+            if PROCESS.on and absent is not _UNKNOWN:
                 trail = current()
                 if trail is not None:
                     trail.hits += 1
@@ -90,72 +90,77 @@ class Counted:
             fault("cache")
         return value
 
-    async def aget(self, *args: Any, **named: Any) -> Any:
+    async def aget(self, *args: Any, **kwargs: Any) -> Any:
         """Read one key."""
         real = self._watchroom_real
-        made = type(real)
-        djangos = made.aget is self._watchroom_aget and made.get is self._watchroom_get
-        args, named, default, absent = _question(args, named, djangos)
+        backend_class = type(real)
+        djangos = (
+            backend_class.aget is self._watchroom_aget
+            and backend_class.get is self._watchroom_get
+        )
+        args, kwargs, default, absent = _question(args, kwargs, djangos)
         try:
-            value = await real.aget(*args, **named)
+            value = await real.aget(*args, **kwargs)
         except BaseException:
             _failed(self)
             raise
         if value is absent:
             _read(self, 0, 1)
             return default
-        if absent is not _UNTOLD:
+        if absent is not _UNKNOWN:
             _read(self, 1, 0)
         return value
 
-    def get_many(self, *args: Any, **named: Any) -> Any:
+    def get_many(self, *args: Any, **kwargs: Any) -> Any:
         """Read several keys."""
-        args, named, asked = _counted_keys(args, named)
+        args, kwargs, requested = _counted_keys(args, kwargs)
         try:
-            found = self._watchroom_real.get_many(*args, **named)
+            values = self._watchroom_real.get_many(*args, **kwargs)
         except BaseException:
             _failed(self)
             raise
-        _read_many(self, found, asked)
-        return found
+        _read_many(self, values, requested)
+        return values
 
-    async def aget_many(self, *args: Any, **named: Any) -> Any:
+    async def aget_many(self, *args: Any, **kwargs: Any) -> Any:
         """Read several keys."""
-        args, named, asked = _counted_keys(args, named)
+        args, kwargs, requested = _counted_keys(args, kwargs)
         try:
-            found = await self._watchroom_real.aget_many(*args, **named)
+            values = await self._watchroom_real.aget_many(*args, **kwargs)
         except BaseException:
             _failed(self)
             raise
-        _read_many(self, found, asked)
-        return found
+        _read_many(self, values, requested)
+        return values
 
-    def get_or_set(self, *args: Any, **named: Any) -> Any:
+    def get_or_set(self, *args: Any, **kwargs: Any) -> Any:
         """Read one key, or store it: one read, hit or miss."""
-        asked = _Asked(type(self._watchroom_real).get_or_set is BaseCache.get_or_set)
-        args, named = asked.instead(args, named)
+        lookup = _Lookup(type(self._watchroom_real).get_or_set is BaseCache.get_or_set)
+        args, kwargs = lookup.instead(args, kwargs)
         try:
-            value = self._watchroom_real.get_or_set(*args, **named)
+            value = self._watchroom_real.get_or_set(*args, **kwargs)
         except BaseException:
-            asked.failed(self)
+            lookup.failed(self)
             raise
-        asked.count(self)
+        lookup.count(self)
         return value
 
-    async def aget_or_set(self, *args: Any, **named: Any) -> Any:
+    async def aget_or_set(self, *args: Any, **kwargs: Any) -> Any:
         """Read one key, or store it: one read, hit or miss."""
-        asked = _Asked(type(self._watchroom_real).aget_or_set is BaseCache.aget_or_set)
-        args, named = asked.instead(args, named)
+        lookup = _Lookup(
+            type(self._watchroom_real).aget_or_set is BaseCache.aget_or_set
+        )
+        args, kwargs = lookup.instead(args, kwargs)
         try:
-            value = await self._watchroom_real.aget_or_set(*args, **named)
+            value = await self._watchroom_real.aget_or_set(*args, **kwargs)
         except BaseException:
-            asked.failed(self)
+            lookup.failed(self)
             raise
-        asked.count(self)
+        lookup.count(self)
         return value
 
 
-class _Asked:
+class _Lookup:
     """Learns from whether the default was wanted that the key was missing."""
 
     def __init__(self, known: bool) -> None:  # noqa: FBT001 - private
@@ -164,17 +169,17 @@ class _Asked:
         self._raised = False
 
     def instead(
-        self, args: tuple[Any, ...], named: dict[str, Any]
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if not self._known:
-            return args, named
+            return args, kwargs
         if len(args) > 1:
-            return (args[0], self._asker(args[1]), *args[2:]), named
-        if "default" in named:
-            return args, {**named, "default": self._asker(named["default"])}
-        return args, named
+            return (args[0], self._default(args[1]), *args[2:]), kwargs
+        if "default" in kwargs:
+            return args, {**kwargs, "default": self._default(kwargs["default"])}
+        return args, kwargs
 
-    def _asker(self, default: Any) -> Callable[[], Any]:
+    def _default(self, default: Any) -> Callable[[], Any]:
         def ask() -> Any:
             self._wanted = True
             if not callable(default):
@@ -218,9 +223,9 @@ def wrap(backend: BaseCache, alias: str) -> BaseCache:
     """Return a counted twin of a back end; both share all their state."""
     if isinstance(backend, Counted):
         return backend
-    made = type(backend)
+    backend_class = type(backend)
     # With the class and not in a table of ours, which would keep classes for ever.
-    twin_class = vars(made).get(_TWIN) or _twin_class(made)
+    twin_class = vars(backend_class).get(_TWIN) or _twin_class(backend_class)
     twin: Any = object.__new__(twin_class)
     twin.__dict__ = backend.__dict__
     twin._watchroom_real = backend  # noqa: SLF001 - ours
@@ -228,72 +233,76 @@ def wrap(backend: BaseCache, alias: str) -> BaseCache:
     return cast("BaseCache", twin)
 
 
-def _twin_class(made: type[BaseCache]) -> type[BaseCache]:
+def _twin_class(backend_class: type[BaseCache]) -> type[BaseCache]:
     twin_class = type(
-        made.__name__,
-        (Counted, made),
+        backend_class.__name__,
+        (Counted, backend_class),
         {
-            "__module__": made.__module__,
-            "__qualname__": made.__qualname__,
-            "__doc__": made.__doc__,
-            "_watchroom_get": _djangos(made, "get"),
-            "_watchroom_aget": _djangos(made, "aget"),
-            **{name: _hand_on(made, name) for name in _HANDED_ON},
+            "__module__": backend_class.__module__,
+            "__qualname__": backend_class.__qualname__,
+            "__doc__": backend_class.__doc__,
+            "_watchroom_get": _djangos(backend_class, "get"),
+            "_watchroom_aget": _djangos(backend_class, "aget"),
+            **{name: _hand_on(backend_class, name) for name in _HANDED_ON},
         },
     )
-    setattr(made, _TWIN, twin_class)
+    setattr(backend_class, _TWIN, twin_class)
     return twin_class
 
 
-def _djangos(made: type[BaseCache], name: str) -> staticmethod[..., Any] | None:
+def _djangos(
+    backend_class: type[BaseCache], name: str
+) -> staticmethod[..., Any] | None:
     """Return the method if it is Django's own: it hands a default back untouched."""
-    method = getattr(made, name)
-    ours = method.__module__.startswith(_DJANGOS) and not hasattr(method, "__wrapped__")
-    return staticmethod(method) if ours else None
+    method = getattr(backend_class, name)
+    is_django = method.__module__.startswith(_DJANGOS) and not hasattr(
+        method, "__wrapped__"
+    )
+    return staticmethod(method) if is_django else None
 
 
-def _hand_on(made: type[BaseCache], name: str) -> Callable[..., Any]:
-    def call(self: Counted, *args: Any, **named: Any) -> Any:
-        return getattr(self._watchroom_real, name)(*args, **named)
+def _hand_on(backend_class: type[BaseCache], name: str) -> Callable[..., Any]:
+    def call(self: Counted, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self._watchroom_real, name)(*args, **kwargs)
 
     call.__name__ = name
-    if iscoroutinefunction(getattr(made, name)):
+    if iscoroutinefunction(getattr(backend_class, name)):
         markcoroutinefunction(call)
     return call
 
 
 def _question(
     args: tuple[Any, ...],
-    named: dict[str, Any],
+    kwargs: dict[str, Any],
     djangos: bool,  # noqa: FBT001 - private
 ) -> tuple[tuple[Any, ...], dict[str, Any], Any, Any]:
     """Return how to ask, the default, and what is answered when nothing is stored."""
-    if len(args) > len(_PLAIN) or not named.keys() <= _PLAIN:
-        return args, named, None, _UNTOLD  # who knows what is asked for
-    default = args[1] if len(args) > 1 else named.get("default")
+    if len(args) > len(_PLAIN) or not kwargs.keys() <= _PLAIN:
+        return args, kwargs, None, _UNKNOWN  # who knows what is asked for
+    default = args[1] if len(args) > 1 else kwargs.get("default")
     if not djangos:
-        return args, named, default, default
+        return args, kwargs, default, default
     if len(args) > 1:
-        return (args[0], _MISSING, *args[2:]), named, default, _MISSING
-    return args, {**named, "default": _MISSING}, default, _MISSING
+        return (args[0], _MISSING, *args[2:]), kwargs, default, _MISSING
+    return args, {**kwargs, "default": _MISSING}, default, _MISSING
 
 
 def _counted_keys(
-    args: tuple[Any, ...], named: dict[str, Any]
+    args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
-    keys = args[0] if args else named.get("keys", ())
+    keys = args[0] if args else kwargs.get("keys", ())
     if hasattr(keys, "__len__"):
-        return args, named, keys
-    asked: list[Any] = []  # a generator can be counted only while it is read
-    keys = _noted(keys, asked)
+        return args, kwargs, keys
+    requested: list[Any] = []  # a generator can be counted only while it is read
+    keys = _noted(keys, requested)
     if args:
-        return (keys, *args[1:]), named, asked
-    return args, {**named, "keys": keys}, asked
+        return (keys, *args[1:]), kwargs, requested
+    return args, {**kwargs, "keys": keys}, requested
 
 
-def _noted(keys: Iterable[Any], asked: list[Any]) -> Iterator[Any]:
+def _noted(keys: Iterable[Any], requested: list[Any]) -> Iterator[Any]:
     for key in keys:
-        asked.append(key)
+        requested.append(key)
         yield key
 
 
@@ -316,9 +325,9 @@ def _read(cache: Counted, hits: int, misses: int) -> None:
 
 
 @guarded("cache")
-def _read_many(cache: Counted, found: Any, asked: Any) -> None:
+def _read_many(cache: Counted, values: Any, requested: Any) -> None:
     if PROCESS.on:
-        _read(cache, len(found), max(0, len(set(asked)) - len(found)))
+        _read(cache, len(values), max(0, len(set(requested)) - len(values)))
 
 
 @guarded("cache")

@@ -49,11 +49,11 @@ class TaskRun:
         again: Whether Celery put its message back, or published another.
     """
 
-    __slots__ = ("again", "cell", "told")
+    __slots__ = ("again", "cell", "counted")
 
     def __init__(self) -> None:
         self.cell: Cell | None = None
-        self.told = self.again = False
+        self.counted = self.again = False
 
 
 # Whose end the main process hears of just now.
@@ -61,12 +61,12 @@ ENDING: ContextVar[TaskRun | None] = ContextVar("watchroom_run", default=None)
 
 
 @guarded("celery")
-def follow(request: Any, lost: Callable[[str], None]) -> None:
+def follow(request: Any, on_lost: Callable[[str], None]) -> None:
     """Follow the runs of a request's task.
 
     Args:
         request: Celery's, of a message that the worker received.
-        lost: Called with the task's name for a loss that no signal tells.
+        on_lost: Called with the task's name for a loss that no signal tells.
     """
     kind = type(request)
     if _FOLLOWED in vars(kind):
@@ -77,9 +77,9 @@ def follow(request: Any, lost: Callable[[str], None]) -> None:
         ("reject", _rejected),
     ):
         setattr(kind, name, wrapped(getattr(kind, name)))
-    kind.on_success = _returned(kind.on_success, lost)
-    kind.on_timeout = _timed_out(kind.on_timeout, lost)
-    kind.on_failure = _failed(kind.on_failure, lost)
+    kind.on_success = _returned(kind.on_success, on_lost)
+    kind.on_timeout = _timed_out(kind.on_timeout, on_lost)
+    kind.on_failure = _failed(kind.on_failure, on_lost)
 
 
 def _accepted(method: Method) -> Method:
@@ -91,17 +91,17 @@ def _accepted(method: Method) -> Method:
     return on_accepted
 
 
-def _returned(method: Method, lost: Callable[[str], None]) -> Method:
+def _returned(method: Method, on_lost: Callable[[str], None]) -> Method:
     @wraps(method)
     def on_success(request: Any, result: Any, *args: Any, **more: Any) -> Any:
         with _settling(request) as run:
             # The task's own process counted this, but for what is told to us alone.
-            run.told = isinstance(result, tuple) and not _refused(result)
+            run.counted = isinstance(result, tuple) and not _refused(result)
             try:
                 return method(request, result, *args, **more)
             finally:
                 if not isinstance(result, tuple):  # it left by an exit, with no result
-                    _tell(request, run, lost)
+                    _count_lost(request, run, on_lost)
 
     return on_success
 
@@ -117,7 +117,7 @@ def _rejected(method: Method) -> Method:
     return reject
 
 
-def _timed_out(method: Method, lost: Callable[[str], None]) -> Method:
+def _timed_out(method: Method, on_lost: Callable[[str], None]) -> Method:
     @wraps(method)
     def on_timeout(request: Any, soft: Any, *args: Any, **more: Any) -> Any:
         if soft:
@@ -126,12 +126,12 @@ def _timed_out(method: Method, lost: Callable[[str], None]) -> Method:
             try:
                 return method(request, soft, *args, **more)
             finally:
-                _tell(request, run, lost)
+                _count_lost(request, run, on_lost)
 
     return on_timeout
 
 
-def _failed(method: Method, lost: Callable[[str], None]) -> Method:
+def _failed(method: Method, on_lost: Callable[[str], None]) -> Method:
     @wraps(method)
     def on_failure(request: Any, info: Any, *args: Any, **more: Any) -> Any:
         with _settling(request) as run:
@@ -143,7 +143,7 @@ def _failed(method: Method, lost: Callable[[str], None]) -> Method:
             finally:
                 # Not where Celery finds that the task had stored a result before.
                 if run.again and _lost(info):
-                    _tell(request, run, lost)
+                    _count_lost(request, run, on_lost)
 
     return on_failure
 
@@ -190,11 +190,11 @@ def _land(run: TaskRun) -> None:
 
 
 @guarded("celery")
-def _tell(request: Any, run: TaskRun, lost: Callable[[str], None]) -> None:
-    if not run.told:
-        run.told = True
+def _count_lost(request: Any, run: TaskRun, on_lost: Callable[[str], None]) -> None:
+    if not run.counted:
+        run.counted = True
         if PROCESS.on:
-            lost(str(request.name))
+            on_lost(str(request.name))
 
 
 def _lost(info: Any) -> bool:

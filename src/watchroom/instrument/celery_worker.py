@@ -34,7 +34,7 @@ UNREGISTERED, UNREADABLE = "unregistered", "unreadable"
 _OWN = "celery."
 _BEGUN = "_watchroom_begun"
 # Whose end was counted last in this context.
-_told: ContextVar[str] = ContextVar("watchroom_task_told", default="")
+_counted_id: ContextVar[str] = ContextVar("watchroom_task_told", default="")
 
 
 def install() -> None:
@@ -72,88 +72,88 @@ def _names(consumer: Any) -> Iterator[str]:
 
 
 def _guarded(receiver: Callable[..., None]) -> Callable[..., None]:
-    def call(sender: Any = None, **said: Any) -> None:
+    def call(sender: Any = None, **kwargs: Any) -> None:
         try:
             if PROCESS.on:
-                receiver(sender, said)
+                receiver(sender, kwargs)
         except Exception:  # noqa: BLE001 - the task's result comes first
             fault("celery")
 
     return call
 
 
-def _on_prerun(task: Any, said: dict[str, Any]) -> None:
-    del said
+def _on_prerun(task: Any, kwargs: dict[str, Any]) -> None:
+    del kwargs
     now = perf_counter()
     if now >= PROCESS.next_check:
         PROCESS.check(now)
     PROCESS.served = True
-    _told.set("")
+    _counted_id.set("")
     request = task.request
     setattr(request, _BEGUN, now)
     celery_beat.begun(request)
 
 
-def _on_postrun(task: Any, said: dict[str, Any]) -> None:
-    del said
+def _on_postrun(task: Any, kwargs: dict[str, Any]) -> None:
+    del kwargs
     begun = getattr(task.request, _BEGUN, None)
     if begun is None or task.name.startswith(_OWN):
         return
-    found = PROCESS.cells.get((TASK_RUNTIME, task.name))
-    if found is None:
+    cells = PROCESS.cells.get((TASK_RUNTIME, task.name))
+    if cells is None:
         view, at = PROCESS.cell(TASK_RUNTIME, (task.name,))
-        found = (view, at, PROCESS.edges(TASK_RUNTIME))
-        PROCESS.remember((TASK_RUNTIME, task.name), found)
-    view, at, edges = found
+        cells = (view, at, PROCESS.edges(TASK_RUNTIME))
+        PROCESS.remember((TASK_RUNTIME, task.name), cells)
+    view, at, edges = cells
     observe(view, at, edges, perf_counter() - begun)
 
 
-def _on_success(task: Any, said: dict[str, Any]) -> None:
-    del said
-    _told.set(str(task.request.id))
+def _on_success(task: Any, kwargs: dict[str, Any]) -> None:
+    del kwargs
+    _counted_id.set(str(task.request.id))
     _count(TASKS_SUCCEEDED, task.name)
 
 
-def _on_failure(task: Any, said: dict[str, Any]) -> None:
+def _on_failure(task: Any, kwargs: dict[str, Any]) -> None:
     # Also of what Celery itself fails at, such as storing the result; then it says so
     # twice, and perhaps after it has told of a success.
-    told = str(said.get("task_id"))
+    task_id = str(kwargs.get("task_id"))
     run = celery_runs.ENDING.get()
     if run is not None:
-        if run.told:
+        if run.counted:
             return
-        run.told = True
-    elif told == _told.get():
+        run.counted = True
+    elif task_id == _counted_id.get():
         return
-    _told.set(told)
+    _counted_id.set(task_id)
     _count(TASKS_FAILED, task.name)
 
 
-def _on_received(consumer: Any, said: dict[str, Any]) -> None:
+def _on_received(consumer: Any, kwargs: dict[str, Any]) -> None:
     del consumer
-    celery_runs.follow(said["request"], _on_lost)
+    celery_runs.follow(kwargs["request"], _on_lost)
 
 
 def _on_lost(name: str) -> None:
     _count(TASKS_FAILED, name)
 
 
-def _on_retry(task: Any, said: dict[str, Any]) -> None:
-    del said
+def _on_retry(task: Any, kwargs: dict[str, Any]) -> None:
+    del kwargs
     run = celery_runs.ENDING.get()
     if run is not None:  # the main process publishes it again: its process was lost
         run.again = True
-    _told.set(str(task.request.id))
+    _counted_id.set(str(task.request.id))
     _count(TASKS_RETRIED, task.name)
 
 
-def _on_unknown(consumer: Any, said: dict[str, Any]) -> None:
-    del consumer, said
+def _on_unknown(consumer: Any, kwargs: dict[str, Any]) -> None:
+    del consumer, kwargs
     _count(TASKS_FAILED, UNREGISTERED)
 
 
-def _on_rejected(consumer: Any, said: dict[str, Any]) -> None:
-    del consumer, said
+def _on_rejected(consumer: Any, kwargs: dict[str, Any]) -> None:
+    del consumer, kwargs
     _count(TASKS_FAILED, UNREADABLE)
 
 

@@ -29,10 +29,10 @@ def _own(root: str) -> bool:
         return False
     if spec is None:
         return False
-    places = [spec.origin or "", *(spec.submodule_search_locations or ())]
+    locations = [spec.origin or "", *(spec.submodule_search_locations or ())]
     installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     return not any(
-        place.startswith(tuple(installed))
-        or any(f"/{one}/" in place for one in _PACKAGES)
-        for place in places
+        location.startswith(tuple(installed))
+        or any(f"/{directory}/" in location for directory in _PACKAGES)
+        for location in locations
     )

@@ -47,7 +47,7 @@ def logging(
     if form is not None:
         console["form"] = form
     to_console = {"handlers": ["console"], "propagate": False}
-    known: dict[str, dict[str, Any]] = {
+    configured: dict[str, dict[str, Any]] = {
         "django": {**to_console, "level": "INFO"},
         # Told by one line per request, which leaves the query out: those do not.
         "django.server": {**to_console, "level": "CRITICAL"},
@@ -59,15 +59,15 @@ def logging(
         "celery.worker.strategy": {"level": "WARNING"},
         "watchroom": {**to_console, "level": "INFO"},
     }
-    for name, said in (loggers or {}).items():
-        _one_of(f"loggers[{name!r}]", said, LEVELS)
-        known[name] = {**known.get(name, {}), "level": said}
+    for name, own_level in (loggers or {}).items():
+        _one_of(f"loggers[{name!r}]", own_level, LEVELS)
+        configured[name] = {**configured.get(name, {}), "level": own_level}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "handlers": {"console": console},
         "root": {"handlers": ["console"], "level": level},
-        "loggers": known,
+        "loggers": configured,
     }
 
 

@@ -105,7 +105,7 @@ class Console(logging.Handler):
     def _told(record: logging.LogRecord) -> bool:
         """Return whether another line tells the same; twice is better than lost."""
         try:
-            return _told_elsewhere(record)
+            return _logged_elsewhere(record)
         except Exception:  # noqa: BLE001 - the app's answer comes first
             from watchroom.registry.guard import fault
 
@@ -140,27 +140,27 @@ def own_apps_to_debug() -> None:
             logging.getLogger(root).setLevel(logging.DEBUG)
 
 
-def _told_elsewhere(record: logging.LogRecord) -> bool:
+def _logged_elsewhere(record: logging.LogRecord) -> bool:
     """Return whether a line of its request or task tells it, exception and all."""
     if not _TOLD[record.name].isEnabledFor(record.levelno):
         return False
     trail = current()
     if record.name == "django.request":
         # Also after the middleware: then the line stands already.
-        told = getattr(getattr(record, "request", None), "_watchroom_told", False)
+        logged = getattr(getattr(record, "request", None), "_watchroom_told", False)
     else:
         data = getattr(record, "data", None)
-        told = (
+        logged = (
             trail is not None
             and trail.told
             and isinstance(data, dict)
             and data.get("id") == trail.task_id
         )
-    if told and record.exc_info:
+    if logged and record.exc_info:
         if trail is None:  # raised outside the middleware, so the line lacks it
             return False
         trail.exc_info = record.exc_info
-    return bool(told)
+    return bool(logged)
 
 
 def _routed(record: logging.LogRecord) -> logging.LogRecord:
@@ -172,13 +172,13 @@ def _routed(record: logging.LogRecord) -> logging.LogRecord:
     from watchroom.context import route
 
     match = request.resolver_match
-    found = route.of(request.path_info) if match is None else match.route
-    told = shapes.path(path, REDACTED) if found is None else route.written(found)
-    if told == path:
+    pattern = route.of(request.path_info) if match is None else match.route
+    written = shapes.path(path, REDACTED) if pattern is None else route.written(pattern)
+    if written == path:
         return record
     clean = copy(record)
-    clean.msg, clean.args = record.getMessage().replace(path, told), None
-    clean.__dict__["request"] = str(request).replace(path, told)
+    clean.msg, clean.args = record.getMessage().replace(path, written), None
+    clean.__dict__["request"] = str(request).replace(path, written)
     return clean
 
 

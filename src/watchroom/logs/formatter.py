@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 from watchroom.context.trail import current
 from watchroom.logs.schemas import LINE, OWN, SCHEMAS
 from watchroom.redact import Redactor
-from watchroom.redact.walk import LEAST_CARD, REDACTED, Limits, clip, speakable, told
+from watchroom.redact.walk import (
+    LEAST_CARD,
+    REDACTED,
+    Limits,
+    clip,
+    safe_text,
+    speakable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,13 +68,13 @@ class Formatter(logging.Formatter):
         self._dumps = encoder()
         names = self.schema.names
         self._time, self._logger, self._level, self._message = (
-            names.get(ours, ours) for ours in ("time", "logger", "level", "message")
+            names.get(field, field) for field in ("time", "logger", "level", "message")
         )
         self._second = (0, "")
         self._redactor: Redactor | None = None
         # Which extras, in which order, go out under their own names.
         self._shapes: set[tuple[str, ...]] = set()
-        self._reserved = frozenset(names.get(ours, ours) for ours in OWN)
+        self._reserved = frozenset(names.get(field, field) for field in OWN)
         self._constants: dict[str, str] = dict(self.schema.constants)
 
     def format(self, record: logging.LogRecord) -> str:
@@ -94,7 +101,7 @@ class Formatter(logging.Formatter):
         Shape: one flat dict, but for values of the project's own.
         """
         names, redactor = self.schema.names, self.redactor()
-        found: dict[str, Any] = {
+        line: dict[str, Any] = {
             self._time: self.time(record.created),
             self._logger: redactor.plain(record.name),
             self._level: redactor.plain(record.levelname),
@@ -109,34 +116,34 @@ class Formatter(logging.Formatter):
         plain = redactor.plain(extras, Limits(chars=MAX_LINE))
         for key, value in plain.items():
             if key == LINE:
-                self._own(found, value)
+                self._own(line, value)
             else:
-                self._other(found, key, value)
+                self._other(line, key, value)
         if record.exc_info:
-            for ours, text in _error(record).items():
-                found[names.get(ours, ours)] = self._text(redactor, text, MAX_STACK)
+            for field, text in _error(record).items():
+                line[names.get(field, field)] = self._text(redactor, text, MAX_STACK)
         if record.stack_info:
-            stack = told(record.stack_info)
-            found[names.get("stack", "stack")] = self._text(redactor, stack, MAX_STACK)
+            stack = safe_text(record.stack_info)
+            line[names.get("stack", "stack")] = self._text(redactor, stack, MAX_STACK)
         trail = current()
         if trail is not None:
-            for ours, value in _ids(trail).items():
-                found[names.get(ours, ours)] = value
-        return found
+            for field, value in _ids(trail).items():
+                line[names.get(field, field)] = value
+        return line
 
     def redactor(self) -> Redactor:
         """Return what knows the project's secrets, once its settings can be read."""
         if self._redactor is None:
             from watchroom.conf import redaction
 
-            found = redaction.redactor()
-            if found is None:  # a line while the settings are still being read
+            loaded = redaction.redactor()
+            if loaded is None:  # a line while the settings are still being read
                 return Redactor()
-            self._redactor = found
+            self._redactor = loaded
             if self.schema.service:
                 names = self.schema.names
-                for ours, value in redaction.service().items():
-                    self._constants[names.get(ours, ours)] = value
+                for field, value in redaction.service().items():
+                    self._constants[names.get(field, field)] = value
         return self._redactor
 
     def time(self, created: float) -> str:
@@ -173,7 +180,7 @@ class Formatter(logging.Formatter):
             strings += _texts(extra.values())
             own = extra.get(LINE)
             if type(own) is dict:
-                strings += [one for one in own.values() if type(one) is str]
+                strings += [text for text in own.values() if type(text) is str]
         if redactor.suspects_any(strings):
             return None
         raw = self._dumps(line)
@@ -203,9 +210,9 @@ class Formatter(logging.Formatter):
     def _own(self, line: dict[str, Any], fields: Any) -> None:
         """Write what a line of watchroom's own tells."""
         names, units = self.schema.names, self.schema.units
-        for ours, value in fields.items():
-            unit = units.get(ours)
-            line[names.get(ours, ours)] = value if unit is None else unit(value)
+        for field, value in fields.items():
+            unit = units.get(field)
+            line[names.get(field, field)] = value if unit is None else unit(value)
 
     def _other(self, line: dict[str, Any], key: str, value: Any) -> None:
         """Write a field of the project's own; what is ours stays ours."""
@@ -224,7 +231,9 @@ class Formatter(logging.Formatter):
         tail = trail.tail
         if tail is None or tail[0] != self.schema.name:
             names = self.schema.names
-            ids = {names.get(ours, ours): value for ours, value in _ids(trail).items()}
+            ids = {
+                names.get(field, field): value for field, value in _ids(trail).items()
+            }
             tail = trail.tail = (self.schema.name, b"," + self._dumps(ids)[1:])
         return tail[1]
 
@@ -237,60 +246,60 @@ class Formatter(logging.Formatter):
 
         if PROCESS.on:
             PROCESS.failed("logs")
-        said = {
+        line = {
             self._time: self.time(record.created),
             self._logger: str(record.name)[:256],
             self._level: str(record.levelname)[:64],
             # Its arguments are left out: one of them is the reason.
-            self._message: Redactor().text(clip(told(record.msg), 4096)),
+            self._message: Redactor().text(clip(safe_text(record.msg), 4096)),
             "log_error": type(error).__name__,
         }
-        return json.dumps(said).encode()
+        return json.dumps(line).encode()
 
 
 def _texts(values: Iterable[object]) -> list[str]:
     """Return the texts among scalars, and the numbers that may be a card's."""
     return [
-        one if type(one) is str else f"{one:.0f}"
-        for one in values
-        if type(one) is str
-        or ((type(one) is int or type(one) is float) and one >= LEAST_CARD)
+        value if type(value) is str else f"{value:.0f}"
+        for value in values
+        if type(value) is str
+        or ((type(value) is int or type(value) is float) and value >= LEAST_CARD)
     ]
 
 
 def _ids(trail: Trail) -> dict[str, str]:
-    found = {"request_id": trail.request_id, "trace_id": trail.trace_id}
+    ids = {"request_id": trail.request_id, "trace_id": trail.trace_id}
     if trail.task_id:
-        found["task_id"] = trail.task_id
-    return found
+        ids["task_id"] = trail.task_id
+    return ids
 
 
 def _message(record: logging.LogRecord) -> str:
     try:
         return str(record.getMessage())
     except Exception:  # noqa: BLE001 - arguments that do not fit, or cannot be told
-        return f"{told(record.msg)} % {_arguments(record.args)}"
+        return f"{safe_text(record.msg)} % {_arguments(record.args)}"
 
 
 def _arguments(args: object) -> str:
-    many = args if isinstance(args, tuple) else (args,)
-    return "(" + ", ".join(clip(told(one), 1024) for one in many[:20]) + ")"
+    values = args if isinstance(args, tuple) else (args,)
+    return "(" + ", ".join(clip(safe_text(arg), 1024) for arg in values[:20]) + ")"
 
 
 def _error(record: logging.LogRecord) -> dict[str, str]:
     import traceback
 
-    given: Any = record.exc_info
-    error = given[1] if isinstance(given, tuple) else given
+    exc_info: Any = record.exc_info
+    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
     if not isinstance(error, BaseException):
         return {}
     kind = type(error)
     name = kind.__qualname__
     if kind.__module__ not in {"builtins", "__main__"}:
         name = f"{kind.__module__}.{name}"
-    found = {"error_type": name, "error_message": told(error)}
+    fields = {"error_type": name, "error_message": safe_text(error)}
     try:
         lines = traceback.format_exception(kind, error, error.__traceback__)
     except Exception:  # noqa: BLE001 - an exception that cannot be told
         lines = traceback.format_tb(error.__traceback__)
-    return {**found, "error_stack": "".join(lines).rstrip("\n")}
+    return {**fields, "error_stack": "".join(lines).rstrip("\n")}

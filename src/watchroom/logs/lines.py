@@ -51,8 +51,8 @@ def request(trail: Trail, request: HttpRequest, status: int) -> None:
     user = _user_id(request)
     if user is not None:
         fields["user_id"] = user
-    said = name if match is None else route.written(name)
-    _tell(REQUESTS, level, f"{method} {said} {status}", fields, trail)
+    shown_route = name if match is None else route.written(name)
+    _tell(REQUESTS, level, f"{method} {shown_route} {status}", fields, trail)
 
 
 def task(trail: Trail, name: str, state: str, **more: object) -> None:
@@ -74,10 +74,10 @@ def task(trail: Trail, name: str, state: str, **more: object) -> None:
 def _path(path: str, status: int) -> str:
     """Return the path of a request that was answered before its view was looked for."""
     # After a 404 it was looked for, and not found.
-    found = None if status == 404 else route.of(path)
-    if found is None:
+    pattern = None if status == 404 else route.of(path)
+    if pattern is None:
         return shapes.path(path[:512], REDACTED)
-    return route.written(found)
+    return route.written(pattern)
 
 
 def _with_tallies(fields: dict[str, Any], trail: Trail) -> None:

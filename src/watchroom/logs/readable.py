@@ -46,32 +46,34 @@ class Readable(logging.Formatter):
         """Return the text; nothing in a record can end a line or move the cursor."""
         fields = self._formatter.fields(record)
         time = fields["asctime"][11:23]
-        level = _shown(fields["levelname"])
+        level = _printable(fields["levelname"])
         parts = [
             self._in(time, "2"),
             self._in(f"{level:<8}", _COLOURS.get(level, "1")),
-            self._in(_shown(fields["name"]), "36"),
-            _shown(fields["message"]),
+            self._in(_printable(fields["name"]), "36"),
+            _printable(fields["message"]),
             *(
-                self._in(f"{_shown(key)}={_shown(value)}", "2")
+                self._in(f"{_printable(key)}={_printable(value)}", "2")
                 for key, value in fields.items()
                 if key not in _LEFT_OUT
             ),
         ]
         lines = [" ".join(parts)]
         for name in _BLOCKS:
-            lines += (f"    {_shown(one)}" for one in fields.get(name, "").split("\n"))
+            lines += (
+                f"    {_printable(text)}" for text in fields.get(name, "").split("\n")
+            )
         return "\n".join(line for line in lines if line.strip())
 
     def _in(self, text: str, colour: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self.colours else text
 
 
-def _shown(value: Any) -> str:
+def _printable(value: Any) -> str:
     text = value if isinstance(value, str) else str(value)
     if text.isprintable():
         return text
     return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode()
-        for one in text
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in text
     )

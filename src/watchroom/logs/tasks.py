@@ -60,31 +60,31 @@ def _publish(headers: Any) -> None:
 
 @guarded("logs")
 def _begin(task_id: Any, task: Any) -> None:
-    asked = vars(task.request)
-    given = {"request_id": asked.get(REQUEST_ID), "trace_id": asked.get(TRACE_ID)}
+    request = vars(task.request)
+    ids = {"request_id": request.get(REQUEST_ID), "trace_id": request.get(TRACE_ID)}
     above = current()
-    if above is not None and given["request_id"] is None:  # run on the spot
-        given = {"request_id": above.request_id, "trace_id": above.trace_id}
-    trail = of_task(str(task_id), given)
+    if above is not None and ids["request_id"] is None:  # run on the spot
+        ids = {"request_id": above.request_id, "trace_id": above.trace_id}
+    trail = of_task(str(task_id), ids)
     trail.told = console.active()
     tracking = sys.modules.get("watchroom.tracking")
     if tracking is not None and tracking.active():
         tracking.mark(trail)
-    asked[_TRAIL] = (trail, CURRENT.set(trail))
+    request[_TRAIL] = (trail, CURRENT.set(trail))
 
 
 @guarded("logs")
 def _end(task: Any, state: Any) -> None:
-    asked = vars(task.request)
-    found = asked.pop(_TRAIL, None)
-    if found is None:
+    request = vars(task.request)
+    entry = request.pop(_TRAIL, None)
+    if entry is None:
         return
-    trail, token = found
+    trail, token = entry
     try:
         if trail.told:
-            queue = (asked.get("delivery_info") or {}).get("routing_key")
+            queue = (request.get("delivery_info") or {}).get("routing_key")
             more = {"queue": queue} if queue else {}
-            retries = asked.get("retries")
+            retries = request.get("retries")
             more |= {"task_retries": retries} if retries else {}
             lines.task(trail, str(task.name), str(state), **more)
     finally:

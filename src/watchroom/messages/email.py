@@ -41,11 +41,11 @@ def message(
         at: When, epoch seconds.
         headers: More of them, or other values.
     """
-    made = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=SMTP)
     domain = (addresses(sender) or ["watchroom@localhost"])[0].rpartition("@")[2]
     root = hashlib.sha256(thread.encode()).hexdigest()[:32]
     unique = hashlib.sha256(f"{thread}\0{at}\0{text}".encode()).hexdigest()[:32]
-    given = {
+    fields = {
         "From": sender,
         "To": to,
         "Subject": subject,
@@ -56,11 +56,11 @@ def message(
         "Auto-Submitted": "auto-generated",  # no vacation notice comes back
     }
     for name, value in (headers or {}).items():
-        given[_canonical(name)] = value
-    for name, value in given.items():
-        made[name] = _line(value, LONGEST_SUBJECT if name == "Subject" else 2000)
-    made.set_content(text[:LONGEST])
-    return made
+        fields[_canonical(name)] = value
+    for name, value in fields.items():
+        mail[name] = _line(value, LONGEST_SUBJECT if name == "Subject" else 2000)
+    mail.set_content(text[:LONGEST])
+    return mail
 
 
 def _canonical(name: str) -> str:

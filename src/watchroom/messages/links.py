@@ -66,10 +66,12 @@ def window(begun: float, ended: float | None, now: float) -> tuple[float, float]
 
 
 def _times(start: float, end: float) -> dict[str, str]:
-    found = {}
+    parameters = {}
     for name, moment in (("from", start), ("to", end)):
-        found[name] = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        found[f"{name}_s"] = str(int(moment))
-        found[f"{name}_ms"] = str(int(moment * 1e3))
-        found[f"{name}_ns"] = f"{int(moment * 1e3)}000000"
-    return found
+        parameters[name] = datetime.fromtimestamp(moment, UTC).strftime(
+            "%Y-%m-%dT%H:%M:%SZ"
+        )
+        parameters[f"{name}_s"] = str(int(moment))
+        parameters[f"{name}_ms"] = str(int(moment * 1e3))
+        parameters[f"{name}_ns"] = f"{int(moment * 1e3)}000000"
+    return parameters

@@ -71,9 +71,9 @@ def event(
     if client:
         message["client"] = client
         message["client_url"] = client_url
-    found = [{"href": href, "text": text} for text, href in links if href]
-    if found:
-        message["links"] = found
+    entries = [{"href": href, "text": text} for text, href in links if href]
+    if entries:
+        message["links"] = entries
     message["payload"] = body
     if details:
         body["custom_details"] = dict(details)

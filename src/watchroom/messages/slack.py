@@ -56,9 +56,9 @@ def payload(
         # The title is escaped already, so not through `link`.
         where = title_link.replace("&", "&amp;").translate(_IN_LINKS)
         head = f"*<{where}|{title}>*"
-    row = " · ".join(link(*each) for each in links if each[1])
-    room = LONGEST - len(head) - len(row)
-    sections = list(_sections(_cut(text.strip(), room)))[: MOST_BLOCKS - 1]
+    row = " · ".join(link(*text_and_url) for text_and_url in links if text_and_url[1])
+    space = LONGEST - len(head) - len(row)
+    sections = list(_sections(_cut(text.strip(), space)))[: MOST_BLOCKS - 1]
     if row:
         sections.append(row[:LONGEST_SECTION])
     blocks = [

@@ -149,8 +149,8 @@ def _private(talk: smtplib.SMTP, host: str) -> bool:
 
 def _outcome(error: OSError) -> Outcome:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        code, said = next(iter(error.recipients.values()))
-        return Outcome(f"refused every address: {code} {_text(said)}", code < 500)
+        code, answer = next(iter(error.recipients.values()))
+        return Outcome(f"refused every address: {code} {_text(answer)}", code < 500)
     if isinstance(error, smtplib.SMTPResponseException):
         # 5xx is for good; what is below 400 is no answer of SMTP's.
         why = f"answered {error.smtp_code} {_text(error.smtp_error)}"
@@ -172,5 +172,5 @@ def _network(error: OSError) -> str:
             return getattr(error, "strerror", None) or type(error).__name__
 
 
-def _text(said: bytes | str) -> str:
-    return said.decode(errors="replace") if isinstance(said, bytes) else said
+def _text(answer: bytes | str) -> str:
+    return answer.decode(errors="replace") if isinstance(answer, bytes) else answer

@@ -20,7 +20,7 @@ from watchroom.formats import (
     rulefile,
     yamlfile,
 )
-from watchroom.formats.grafana_import import Sheet
+from watchroom.formats.grafana_import import ImportedDashboard
 from watchroom.formats.reading import matching, text_of
 from watchroom.monitor.notify.integrations import integrations
 from watchroom.monitor.routing.inhibit import compile_rules as compile_inhibitions
@@ -57,7 +57,7 @@ class Loaded(NamedTuple):
     rules: Mapping[str, rulefile.RuleFile]
     alertmanager: alertmanager.Alertmanager
     dashboard: grafana.Dashboard | None
-    sheets: Mapping[str, Sheet]
+    sheets: Mapping[str, ImportedDashboard]
     refused_sheets: tuple[str, ...]
     manifest: manifest.Manifest | None
     evaluation_seconds: float
@@ -176,12 +176,12 @@ def load(root: Path) -> Loaded:
     )
 
 
-def _sheets(reader: _Reader) -> tuple[dict[str, Sheet], tuple[str, ...]]:
+def _sheets(reader: _Reader) -> tuple[dict[str, ImportedDashboard], tuple[str, ...]]:
     """Return the dashboards by uid, and why some of the team's are not among them."""
-    found: dict[str, Sheet] = {}
+    found: dict[str, ImportedDashboard] = {}
     for path in sorted((reader.root / "grafana").glob("*.json")):
         board = grafana.load(reader.text(path), str(path))
-        found[board.uid] = Sheet(board, {}, path.name, own=True)
+        found[board.uid] = ImportedDashboard(board, {}, path.name, own=True)
     refused: list[str] = []
     paths = sorted((reader.root / "local" / "grafana").glob("*.json"))
     for path in paths[:_MOST_SHEETS]:

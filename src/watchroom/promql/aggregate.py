@@ -64,12 +64,12 @@ def _blocks(node: Aggregate, frame: Frame) -> Blocks:
     return Blocks(ordered, np.cumsum(sizes) - sizes, list(groups))
 
 
-def _held(frame: Frame, missing: float) -> Floats:
+def _filled(frame: Frame, missing: float) -> Floats:
     return np.where(frame.present, frame.values, missing)
 
 
 def _sum(blocks: Blocks) -> Floats:
-    return sums.sum_groups(_held(blocks.frame, 0.0), blocks.starts)
+    return sums.sum_groups(_filled(blocks.frame, 0.0), blocks.starts)
 
 
 def _count(blocks: Blocks) -> Floats:
@@ -80,26 +80,26 @@ def _count(blocks: Blocks) -> Floats:
 def _avg(blocks: Blocks) -> Floats:
     counts = np.maximum(_count(blocks), 1.0)
     means = _sum(blocks) / counts
-    held = _held(blocks.frame, 0.0)
+    values = _filled(blocks.frame, 0.0)
     for group, (start, end) in enumerate(blocks.spans()):
         bad = np.flatnonzero(~np.isfinite(means[group]))
         if len(bad):
-            rows, there = held[start:end, bad], blocks.frame.present[start:end, bad]
-            means[group, bad] = sums.mean_in_order(rows, there)
+            rows, present = values[start:end, bad], blocks.frame.present[start:end, bad]
+            means[group, bad] = sums.mean_in_order(rows, present)
     return means
 
 
 def _variance(blocks: Blocks) -> Floats:
-    held = _held(blocks.frame, np.nan)
+    values = _filled(blocks.frame, np.nan)
     counts = np.maximum(_count(blocks), 1.0)
-    sizes = np.diff(np.append(blocks.starts, len(held)))
+    sizes = np.diff(np.append(blocks.starts, len(values)))
     group = np.repeat(np.arange(len(sizes)), sizes)
     # Deviations from the first value: exactly 0 when all are the same.
     first = np.empty_like(counts)
     for index, (start, end) in enumerate(blocks.spans()):
         row = blocks.frame.present[start:end].argmax(axis=0)
-        first[index] = np.take_along_axis(held[start:end], row[None, :], axis=0)[0]
-    shifted = np.where(blocks.frame.present, held - first[group], 0.0)
+        first[index] = np.take_along_axis(values[start:end], row[None, :], axis=0)[0]
+    shifted = np.where(blocks.frame.present, values - first[group], 0.0)
     mean = sums.sum_groups(shifted, blocks.starts) / counts
     spread = np.where(blocks.frame.present, (shifted - mean[group]) ** 2, 0.0)
     return sums.sum_groups(spread, blocks.starts) / counts
@@ -109,8 +109,12 @@ _REDUCTIONS: Mapping[str, Callable[[Blocks], Floats]] = {
     "avg": _avg,
     "count": _count,
     "group": lambda blocks: np.ones((len(blocks.starts), blocks.frame.values.shape[1])),
-    "max": lambda blocks: np.fmax.reduceat(_held(blocks.frame, np.nan), blocks.starts),
-    "min": lambda blocks: np.fmin.reduceat(_held(blocks.frame, np.nan), blocks.starts),
+    "max": lambda blocks: np.fmax.reduceat(
+        _filled(blocks.frame, np.nan), blocks.starts
+    ),
+    "min": lambda blocks: np.fmin.reduceat(
+        _filled(blocks.frame, np.nan), blocks.starts
+    ),
     "stddev": lambda blocks: np.sqrt(_variance(blocks)),
     "stdvar": _variance,
     "sum": _sum,
@@ -118,31 +122,31 @@ _REDUCTIONS: Mapping[str, Callable[[Blocks], Floats]] = {
 
 
 def _quantile(blocks: Blocks, share: Floats) -> Floats:
-    made = np.empty((len(blocks.starts), blocks.frame.values.shape[1]))
+    result = np.empty((len(blocks.starts), blocks.frame.values.shape[1]))
     for group, (start, end) in enumerate(blocks.spans()):
         values = blocks.frame.values[start:end].T
-        made[group] = quantile(share, values, blocks.frame.present[start:end].T)
-    return made
+        result[group] = quantile(share, values, blocks.frame.present[start:end].T)
+    return result
 
 
-def _limit(given: Floats) -> Floats:
+def _limit(limits: Floats) -> Floats:
     """Return the operator's parameter at each step, checked as Prometheus does.
 
     It fails even over no series at all.
     """
-    if np.isnan(given).any():
+    if np.isnan(limits).any():
         raise QueryError("Parameter value is NaN")
-    if given.max() < 1:
-        return np.zeros_like(given)
-    if given.min() <= -_INT64:
+    if limits.max() < 1:
+        return np.zeros_like(limits)
+    if limits.min() <= -_INT64:
         raise QueryError(
-            f"Scalar value {format_general(float(given.min()))} underflows int64"
+            f"Scalar value {format_general(float(limits.min()))} underflows int64"
         )
-    if given.max() >= _INT64:
+    if limits.max() >= _INT64:
         raise QueryError(
-            f"Scalar value {format_general(float(given.max()))} overflows int64"
+            f"Scalar value {format_general(float(limits.max()))} overflows int64"
         )
-    return np.trunc(given)
+    return np.trunc(limits)
 
 
 def _ranks(values: Floats, present: Mask, *, largest: bool) -> NDArray[np.intp]:
@@ -165,10 +169,10 @@ def _top(node: Aggregate, blocks: Blocks, most: Floats, context: Context) -> Fra
         ranks = _ranks(frame.values[start:end], present, largest=largest)
         keep[start:end] = present & (ranks < most)
         order += (start + np.argsort(ranks[:, 0], kind="stable")).tolist()
-    kept = Frame(frame.labels, frame.values, keep, frame.nameless)
+    top = Frame(frame.labels, frame.values, keep, frame.nameless)
     if context.steps.size == 1:
-        kept = kept.take(np.array(order, np.intp))
-    return kept.occupied()
+        top = top.take(np.array(order, np.intp))
+    return top.occupied()
 
 
 def _count_values(node: Aggregate, frame: Frame, context: Context) -> Frame:
@@ -181,16 +185,16 @@ def _count_values(node: Aggregate, frame: Frame, context: Context) -> Frame:
         node = node._replace(labels=(*node.labels, label))
     counts: dict[Labels, Floats] = defaultdict(lambda: np.zeros(steps))
     for row, labels in enumerate(frame.labels):
-        there = np.flatnonzero(frame.present[row])
+        present = np.flatnonzero(frame.present[row])
         # Bits, not values: 0 and -0 count apart, NaN with NaN.
-        bits = frame.values[row, there].view(np.int64)
+        bits = frame.values[row, present].view(np.int64)
         for value in np.unique(bits):
             text = format_plain(float(value.view(np.float64)))
             full = labels_of({**dict(labels), label: text})
             group = grouping(node, full)
             if group not in counts:
                 context.budget.spend(steps)
-            counts[group][there[bits == value]] += 1
+            counts[group][present[bits == value]] += 1
     values = np.array(list(counts.values())).reshape(len(counts), steps)
     return Frame(list(counts), values, values > 0, np.zeros(len(counts), bool))
 
@@ -210,21 +214,21 @@ def aggregate(
         QueryError: The parameter does not fit the operator.
     """
     steps = context.steps.size
-    given = np.zeros(steps) if param is None else param
+    parameter = np.zeros(steps) if param is None else param
     context.budget.spend(frame.present.size)
     if node.op == "count_values":
         return _count_values(node, frame, context)
     if node.op in _LIMITS:
-        given = _limit(given)
+        parameter = _limit(parameter)
     if node.op == "quantile":
-        context.notes.quantiles(np.array([given.max(), given.min()]))
+        context.notes.quantiles(np.array([parameter.max(), parameter.min()]))
     if not frame.labels:
         return empty(steps)
     blocks = _blocks(node, frame)
     if node.op in _LIMITS:
-        return _top(node, blocks, given, context)
+        return _top(node, blocks, parameter, context)
     if node.op == "quantile":
-        values = _quantile(blocks, given)
+        values = _quantile(blocks, parameter)
     else:
         values = _REDUCTIONS[node.op](blocks)
     present = np.logical_or.reduceat(blocks.frame.present, blocks.starts, axis=0)

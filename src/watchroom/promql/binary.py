@@ -65,10 +65,10 @@ def with_scalar(
     left, right = (scalar, frame.values) if swapped else (frame.values, scalar)
     values, passed = _apply(node, left, right, frame.values)
     present = frame.present if passed is None else frame.present & passed
-    made = Frame(frame.labels, values, present, frame.nameless).occupied()
+    result = Frame(frame.labels, values, present, frame.nameless).occupied()
     if node.op in ARITHMETIC or node.as_bool:
-        made = context.without_name(made)
-    return context.finish(made)
+        result = context.without_name(result)
+    return context.finish(result)
 
 
 def signature(matching: Matching, labels: Labels) -> Labels:
@@ -107,9 +107,9 @@ def _sides(matching: Matching, left: Frame, right: Frame) -> _Sides:
 
 def _any_by(keys: NDArray[np.intp], present: Mask, count: int) -> Mask:
     """Return where any of the rows with each key is there, (count, N)."""
-    found = np.zeros((count, present.shape[1]), bool)
-    np.logical_or.at(found, keys, present)
-    return found
+    any_present = np.zeros((count, present.shape[1]), bool)
+    np.logical_or.at(any_present, keys, present)
+    return any_present
 
 
 def set_operation(node: Binary, left: Frame, right: Frame, context: Context) -> Frame:
@@ -153,8 +153,8 @@ def _refuse_twins(
         if not crowded.any():
             continue
         step = int(crowded.argmax())
-        there = [one.labels[row] for row in members if one.present[row, step]]
-        first, second = sorted(_text(labels) for labels in there[:2])
+        duplicates = [one.labels[row] for row in members if one.present[row, step]]
+        first, second = sorted(_text(labels) for labels in duplicates[:2])
         side = "left" if matching.cardinality == "one-to-many" else "right"
         raise QueryError(
             f"found duplicate series for the match group {_text(names[key])} on the "
@@ -172,10 +172,10 @@ def _result_labels(node: Binary, many: Labels, one: Labels, *, drop: bool) -> La
         return tuple(pair for pair in many if (pair[0] in listed) == matching.on)
     if not matching.include:
         return many
-    given = dict(one)
+    one_pairs = dict(one)
     pairs = dict(many)
     for name in matching.include:
-        pairs[name] = given.get(name, "")
+        pairs[name] = one_pairs.get(name, "")
     return labels_of(pairs)
 
 
@@ -210,11 +210,11 @@ def _refuse_repeats(node: Binary, pairs: _Pairs, labels: Sequence[Labels]) -> No
     explicit = node.matching.cardinality != "one-to-one"
     seen: dict[tuple[int, Labels | None], Mask] = {}
     for row, key in enumerate(pairs.key.tolist()):
-        place = (key, labels[row] if explicit else None)
-        before = seen.get(place)
+        group = (key, labels[row] if explicit else None)
+        before = seen.get(group)
         now = pairs.present[row]
         if before is None:
-            seen[place] = now
+            seen[group] = now
             continue
         if (before & now).any():
             reason = (
@@ -223,7 +223,7 @@ def _refuse_repeats(node: Binary, pairs: _Pairs, labels: Sequence[Labels]) -> No
                 else "many-to-one matching must be explicit (group_left/group_right)"
             )
             raise QueryError(f"multiple matches for labels: {reason}")
-        seen[place] = before | now
+        seen[group] = before | now
 
 
 def vectors(node: Binary, left: Frame, right: Frame, context: Context) -> Frame:

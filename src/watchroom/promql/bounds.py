@@ -73,28 +73,28 @@ def _levels(text: str) -> Iterator[tuple[int, int]]:
     """Yield depth and operators so far, at each token."""
     depth, operators, operand, brackets = _Depth(), 0, False, ""
     for token in _TOKEN.finditer(text):
-        kind, found = token.lastgroup, token.group()
+        kind, value = token.lastgroup, token.group()
         if kind == "skip":
             continue
         if kind == "word":
-            kind = "operator" if found.lower() in _OPERATORS else "operand"
+            kind = "operator" if value.lower() in _OPERATORS else "operand"
         if kind == "sign" and operand:
             kind = "operator"
-        if kind == "operator" and found == "!=" and brackets[-1:] == "{":
+        if kind == "operator" and value == "!=" and brackets[-1:] == "{":
             kind = "matcher"
         operators += kind in {"operator", "sign", "power"}
         if kind in {"sign", "power"}:
             depth.hold()
         elif kind == "open":
             depth.open()
-            brackets += found
+            brackets += value
         elif kind == "close":
             depth.close()
             brackets = brackets[:-1]
-        elif kind == "operator" or found == ",":
+        elif kind == "operator" or value == ",":
             depth.release()
         operand = kind == "close" or (
-            kind == "operand" and found.lower() not in _PREFIXES
+            kind == "operand" and value.lower() not in _PREFIXES
         )
         yield depth.total, operators
 

@@ -52,23 +52,25 @@ def _bound(text: str) -> float | None:
 
 def _histograms(frame: Frame, context: Context) -> list[_Histogram]:
     """Return the rows of `frame` by histogram, each by rising bound."""
-    found: dict[Labels, list[tuple[float, int]]] = defaultdict(list)
+    by_labels: dict[Labels, list[tuple[float, int]]] = defaultdict(list)
     for row, labels in enumerate(frame.labels):
         pairs = dict(labels)
         text = pairs.pop("le", "")
         bound = _bound(text)
         if bound is not None:
-            found[labels_of(pairs)].append((bound, row))
+            by_labels[labels_of(pairs)].append((bound, row))
         elif frame.present[row].any():
             name = pairs.get("__name__", "") if context.delayed_names else ""
             context.notes.bucket(text, name)
-    made = []
-    for labels, members in found.items():
+    histograms = []
+    for labels, members in by_labels.items():
         members.sort()
         rows = tuple(row for _, row in members)
         bounds = tuple(bound for bound, _ in members)
-        made.append(_Histogram(labels, rows, bounds, bool(frame.nameless[rows[0]])))
-    return made
+        histograms.append(
+            _Histogram(labels, rows, bounds, bool(frame.nameless[rows[0]]))
+        )
+    return histograms
 
 
 def _coalesced(bounds: Floats, counts: Floats) -> tuple[Floats, Floats]:
@@ -79,9 +81,9 @@ def _coalesced(bounds: Floats, counts: Floats) -> tuple[Floats, Floats]:
     return unique, np.add.reduceat(counts, starts, axis=0)
 
 
-def _nearly_equal(one: Floats, other: Floats) -> Mask:
-    total, difference = np.abs(one) + np.abs(other), np.abs(one - other)
-    tiny = (one == 0) | (other == 0) | (total < _SMALLEST_NORMAL)
+def _nearly_equal(left: Floats, right: Floats) -> Mask:
+    total, difference = np.abs(left) + np.abs(right), np.abs(left - right)
+    tiny = (left == 0) | (right == 0) | (total < _SMALLEST_NORMAL)
     relative: Mask = difference / np.minimum(total, np.finfo(float).max) < _SMALL
     return np.where(tiny, difference < _SMALL * _SMALLEST_NORMAL, relative)
 
@@ -89,12 +91,12 @@ def _nearly_equal(one: Floats, other: Floats) -> Mask:
 def _monotonic(counts: Floats) -> Floats:
     """Return `counts` (B, C) without falls and without negligible rises."""
     steady = counts.copy()
-    held = counts[0]
+    highest = counts[0]
     for row in range(1, len(counts)):
         now = counts[row]
-        keep = (now == held) | _nearly_equal(held, now) | (now < held)
-        held = np.where(keep, held, now)
-        steady[row] = held
+        keep = (now == highest) | _nearly_equal(highest, now) | (now < highest)
+        highest = np.where(keep, highest, now)
+        steady[row] = highest
     return steady
 
 
@@ -140,22 +142,24 @@ def _rank_at(bounds: Floats, counts: Floats, value: Floats) -> Floats:
     """Return how many observations lie below `value` (C,), interpolated."""
     total = counts[-1]
     lowest = 0.0 if bounds[0] > 0 else -np.inf
-    rank, found = total.copy(), np.zeros(value.shape, bool)
+    rank, located = total.copy(), np.zeros(value.shape, bool)
     for index, upper in enumerate(bounds):
         lower = lowest if index == 0 else bounds[index - 1]
         before = np.zeros_like(total) if index == 0 else counts[index - 1]
-        at_edge = ~found & (lower >= value)
+        at_edge = ~located & (lower >= value)
         rank = np.where(at_edge, before, rank)
-        found |= at_edge
-        inside = ~found & (upper > value)
+        located |= at_edge
+        inside = ~located & (upper > value)
         if np.isneginf(lower):
-            here = counts[index]
+            estimate = counts[index]
         else:
-            here = before + (counts[index] - before) * (value - lower) / (upper - lower)
-        rank = np.where(inside, here, rank)
-        found |= inside
-    found_rank: Floats = np.minimum(rank, total)
-    return found_rank
+            estimate = before + (counts[index] - before) * (value - lower) / (
+                upper - lower
+            )
+        rank = np.where(inside, estimate, rank)
+        located |= inside
+    capped: Floats = np.minimum(rank, total)
+    return capped
 
 
 def fraction_kernel(
@@ -192,25 +196,25 @@ def apply(
     for bounds, members in alike.items():
         context.budget.check()
         rows = np.array([histograms[index].rows for index in members])
-        there = frame.present[rows]  # (H, B, N)
-        present[members] = there.any(axis=1)
-        whole = there.all(axis=1)
+        present_rows = frame.present[rows]  # (H, B, N)
+        present[members] = present_rows.any(axis=1)
+        complete = present_rows.all(axis=1)
         every = (frame, np.array(bounds), rows)
-        _fill(kernel, values, every, members, whole, scalars, context)
-        partly = np.argwhere(present[members] & ~whole)
+        _fill(kernel, values, every, members, complete, scalars, context)
+        partly = np.argwhere(present[members] & ~complete)
         patterns: dict[bytes, list[int]] = defaultdict(list)
         for cell, (member, step) in enumerate(partly.tolist()):
-            patterns[there[member, :, step].tobytes()].append(cell)
+            patterns[present_rows[member, :, step].tobytes()].append(cell)
         for pattern, cells in patterns.items():
             chosen = np.flatnonzero(np.frombuffer(pattern, bool))
-            mask = np.zeros_like(whole)
+            mask = np.zeros_like(complete)
             mask[tuple(partly[cells].T)] = True
             part = (frame, np.array(bounds)[chosen], rows[:, chosen])
             _fill(kernel, values, part, members, mask, scalars, context)
     labels = [histogram.labels for histogram in histograms]
     nameless = np.array([histogram.nameless for histogram in histograms], bool)
-    made = Frame(labels, values, present, nameless).occupied()
-    return context.without_name(made)
+    result = Frame(labels, values, present, nameless).occupied()
+    return context.without_name(result)
 
 
 def _fill(

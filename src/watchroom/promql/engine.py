@@ -109,7 +109,7 @@ class Engine:
         queryable: Queryable,
         expr: str | Node,
         at_ms: int,
-        asked: Query | None = None,
+        query: Query | None = None,
     ) -> Value:
         """Return the value of `expr`, a text or its nodes, at one time.
 
@@ -121,7 +121,7 @@ class Engine:
         """
         node = parse(expr) if isinstance(expr, str) else expr
         steps = Steps(at_ms, at_ms, 1)
-        with self._evaluating(queryable, steps, asked) as context:
+        with self._evaluating(queryable, steps, query) as context:
             return _instant(node, context)
 
     def range(
@@ -131,7 +131,7 @@ class Engine:
         start_ms: int,
         end_ms: int,
         step_ms: int,
-        asked: Query | None = None,
+        query: Query | None = None,
     ) -> Matrix:
         """Return the values of `expr` at every step from `start_ms` to `end_ms`.
 
@@ -155,27 +155,27 @@ class Engine:
         if step_ms <= 0:
             raise QuerySyntaxError("the step of a range query must be greater than 0")
         steps = Steps(start_ms, end_ms, step_ms)
-        with self._evaluating(queryable, steps, asked) as context:
+        with self._evaluating(queryable, steps, query) as context:
             return _range(node, context) if steps.size else Matrix([])
 
     @contextlib.contextmanager
     def _evaluating(
-        self, queryable: Queryable, steps: Steps, asked: Query | None
+        self, queryable: Queryable, steps: Steps, query: Query | None
     ) -> Iterator[Context]:
         with contextlib.ExitStack() as stack:
-            if asked is None:
-                asked = stack.enter_context(self.ask())
+            if query is None:
+                query = stack.enter_context(self.ask())
             stack.enter_context(np.errstate(all="ignore"))
             try:
                 yield Context(
                     queryable,
                     steps,
                     steps,
-                    asked.lookback_ms,
+                    query.lookback_ms,
                     self._subquery_step_ms,
                     self._delayed_names,
-                    asked.budget,
-                    asked.notes,
+                    query.budget,
+                    query.notes,
                 )
             except RecursionError as error:
                 raise QueryLimitError(
@@ -205,8 +205,8 @@ def _range(node: Node, context: Context) -> Matrix:
     context.budget.reserve(2 * frame.present.size)
     times = context.steps.times()
     return _sorted(
-        (labels, times[there], values[there])
-        for labels, values, there in zip(
+        (labels, times[present], values[present])
+        for labels, values, present in zip(
             frame.labels, frame.values, frame.present, strict=True
         )
     )
@@ -220,8 +220,10 @@ def _named(frame: Frame) -> Frame:
     """
     if frame.nameless.any():
         labels = [
-            drop_name(each) if gone else each
-            for each, gone in zip(frame.labels, frame.nameless.tolist(), strict=True)
+            drop_name(row_labels) if nameless else row_labels
+            for row_labels, nameless in zip(
+                frame.labels, frame.nameless.tolist(), strict=True
+            )
         ]
         frame = Frame(labels, frame.values, frame.present, frame.nameless)
     return merge_equal(frame)
@@ -233,7 +235,7 @@ def _sorted(series: Iterable[Series]) -> Matrix:
 
 def _range_matrix(node: RangeSelector, context: Context) -> list[Series]:
     series = []
-    for windows in select.windows(node, context, each=False):
+    for windows in select.windows(node, context, per_step=False):
         for row, labels in enumerate(windows.labels):
             edge = 0 if windows.left.shape[0] == 1 else row
             part = slice(windows.left[edge, 0], windows.right[edge, 0])
@@ -248,8 +250,8 @@ def _subquery_matrix(node: Subquery, context: Context) -> list[Series]:
     frame = _named(frame).occupied()
     context.budget.reserve(2 * frame.present.size)
     return [
-        (labels, times[there], values[there])
-        for labels, values, there in zip(
+        (labels, times[present], values[present])
+        for labels, values, present in zip(
             frame.labels, frame.values, frame.present, strict=True
         )
     ]

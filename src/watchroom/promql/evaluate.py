@@ -163,15 +163,15 @@ def _absent(node: Node, frame: Frame, context: Context) -> Frame:
     return one_row(_absent_labels(node), ones, missing).occupied()
 
 
-def _windows(node: Node, context: Context, *, each: bool) -> list[Windows]:
-    """Return the windows of a range vector; `each`: one per step even if all agree."""
+def _windows(node: Node, context: Context, *, per_step: bool) -> list[Windows]:
+    """Return the windows of a range vector; with `per_step` one per step."""
     if isinstance(node, RangeSelector):
-        return select.windows(node, context, each=each)
+        return select.windows(node, context, per_step=per_step)
     if not isinstance(node, Subquery):
         raise QuerySyntaxError("expected a range vector")
     at = select.moments(node.at, node.offset_ms, context)
     frame, times = subquery(node, context)
-    if each:
+    if per_step:
         at = np.broadcast_to(at, (context.steps.size,))
     state = np.where(frame.present, VALUE, ABSENT).astype(np.uint8)
     group = SeriesGroup(frame.labels, times, frame.values, state)
@@ -195,23 +195,23 @@ def subquery(node: Subquery, context: Context) -> tuple[Frame, Times]:
 
 
 def _range_call(node: Call, context: Context) -> Frame:
-    place = next(
+    position = next(
         index
         for index, argument in enumerate(node.args)
         if isinstance(argument, RangeSelector | Subquery)
     )
-    source = node.args[place]
+    source = node.args[position]
     scalars = [
         _scalar(argument, context)
         for index, argument in enumerate(node.args)
-        if index != place
+        if index != position
     ]
     steps = context.steps.size
     name = "present_over_time" if node.name == "absent_over_time" else node.name
     function = RANGE_FUNCTIONS[name]
     times = context.steps.times()
     frames = []
-    for windows in _windows(source, context, each=bool(scalars)):
+    for windows in _windows(source, context, per_step=bool(scalars)):
         context.budget.reserve(len(windows.labels) * steps)
         values, valid = function(windows, scalars, times)
         frames.append(windows.frame(values, valid, steps).occupied())

@@ -51,7 +51,7 @@ class MemoryQueryable:
         reserve: Reserve | None = None,
     ) -> Sequence[SeriesGroup]:
         """Return the matching series, cut to ``start_ms < t <= end_ms``."""
-        found: list[SeriesGroup] = []
+        groups: list[SeriesGroup] = []
         for group in self._groups:
             rows = [
                 row
@@ -66,7 +66,7 @@ class MemoryQueryable:
                 if reserve is not None:
                     reserve(len(rows) * int(high - low))
                 state = None if group.state is None else group.state[rows, part]
-                found.append(
+                groups.append(
                     SeriesGroup(
                         [group.labels[row] for row in rows],
                         group.timestamps[part],
@@ -74,7 +74,7 @@ class MemoryQueryable:
                         state,
                     )
                 )
-        return found
+        return groups
 
 
 def _states(values: Floats) -> States | None:

@@ -44,8 +44,8 @@ VALUE, ABSENT, STALE_CELL = 0, 1, 2
 def is_stale(values: Floats) -> Mask:
     """Return which of `values` are stale markers, by their bits."""
     bits = np.ascontiguousarray(values, np.float64).view(np.uint64)
-    found: Mask = bits == np.uint64(STALE_BITS)
-    return found
+    stale: Mask = bits == np.uint64(STALE_BITS)
+    return stale
 
 
 def labels_of(pairs: dict[str, str]) -> Labels:
@@ -100,8 +100,8 @@ class Matcher(NamedTuple):
             return value == self.value
         if self.op == "!=":
             return value != self.value
-        found = compile_regexp(self.value).fullmatch(value) is not None
-        return found if self.op == "=~" else not found
+        matched = compile_regexp(self.value).fullmatch(value) is not None
+        return matched if self.op == "=~" else not matched
 
     def __str__(self) -> str:
         return f'{self.name}{self.op}"{self.value}"'

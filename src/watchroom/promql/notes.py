@@ -45,10 +45,10 @@ class Notes:
     @property
     def infos(self) -> list[str]:
         """The infos, the tenth followed by how many were left out."""
-        found = list(self._infos)
+        texts = list(self._infos)
         if self._falls is not None:
-            found.append(f"PromQL info: {self._falls}")
-        return _shown(found, "info")
+            texts.append(f"PromQL info: {self._falls}")
+        return _shown(texts, "info")
 
     def quantiles(self, shares: Floats) -> None:
         """Warn of each quantile that is none."""

@@ -72,37 +72,37 @@ def _extreme(pick: np.ufunc, windows: Windows) -> Answer:
     # fmax and fmin pass over NaN, which also stands outside of a window.
     return _reduce(
         windows,
-        lambda found: pick.reduce(np.where(found.valid, found.values, np.nan), axis=-1),
+        lambda block: pick.reduce(np.where(block.valid, block.values, np.nan), axis=-1),
     )
 
 
-def _held(found: Gathered) -> Floats:
-    return np.where(found.valid, found.values, 0.0)
+def _filled(block: Gathered) -> Floats:
+    return np.where(block.valid, block.values, 0.0)
 
 
 def _sum(windows: Windows) -> Answer:
-    return _reduce(windows, lambda found: sums.sum_last(_held(found)))
+    return _reduce(windows, lambda block: sums.sum_last(_filled(block)))
 
 
-def _mean(found: Gathered) -> Floats:
+def _mean(block: Gathered) -> Floats:
     """Return the means; where the sum of finite values overflows, in order."""
-    held = _held(found)
-    counts = np.maximum(found.valid.sum(axis=-1), 1)
-    means: Floats = sums.sum_last(held) / counts
-    overflown = ~np.isfinite(means) & np.isfinite(held).all(axis=-1)
+    filled = _filled(block)
+    counts = np.maximum(block.valid.sum(axis=-1), 1)
+    means: Floats = sums.sum_last(filled) / counts
+    overflown = ~np.isfinite(means) & np.isfinite(filled).all(axis=-1)
     if overflown.any():
-        values, valid = held[overflown].T, found.valid[overflown].T
+        values, valid = filled[overflown].T, block.valid[overflown].T
         means[overflown] = sums.mean_in_order(values, valid)
     return means
 
 
 def _variance(windows: Windows, *, root: bool) -> Answer:
-    def answer(found: Gathered) -> Floats:
+    def answer(block: Gathered) -> Floats:
         # Deviations from the first value: exactly 0 when all are the same.
-        shifted = np.where(found.valid, found.values - found.values[..., :1], 0.0)
-        counts = np.maximum(found.valid.sum(axis=-1), 1)
+        shifted = np.where(block.valid, block.values - block.values[..., :1], 0.0)
+        counts = np.maximum(block.valid.sum(axis=-1), 1)
         mean = sums.sum_last(shifted) / counts
-        spread = np.where(found.valid, (shifted - mean[..., None]) ** 2, 0.0)
+        spread = np.where(block.valid, (shifted - mean[..., None]) ** 2, 0.0)
         variance: Floats = sums.sum_last(spread) / counts
         return variance
 
@@ -118,12 +118,12 @@ def _between(windows: Windows, differs: Mask) -> Answer:
     top = before.shape[1] - 1
     left, right = np.minimum(left, top), np.minimum(right, top)
     if left.shape[0] == 1:
-        found = before[:, right[0]] - before[:, left[0]]
+        counts = before[:, right[0]] - before[:, left[0]]
     else:
-        found = np.take_along_axis(before, right, axis=1) - np.take_along_axis(
+        counts = np.take_along_axis(before, right, axis=1) - np.take_along_axis(
             before, left, axis=1
         )
-    return found.astype(float), _some(windows)
+    return counts.astype(float), _some(windows)
 
 
 def _changes(windows: Windows) -> Answer:
@@ -138,22 +138,22 @@ def _resets(windows: Windows) -> Answer:
 def _regression(windows: Windows, origin: Times) -> tuple[Floats, Floats]:
     """Return slope per second, and value at `origin` (ms), of least squares."""
     slopes, intercepts = np.empty(windows.shape), np.empty(windows.shape)
-    for found in windows.gather():
-        begin = origin if origin.shape[0] == 1 else origin[found.rows]
-        begin = begin if begin.shape[1] == 1 else begin[:, found.columns]
-        x = np.where(found.valid, (found.times - begin[..., None]) / 1000, 0.0)
-        y = _held(found)
-        count = np.maximum(found.valid.sum(axis=-1), 1)
-        first = found.values[..., 0]
-        constant = (~found.valid | (found.values == first[..., None])).all(axis=-1)
+    for block in windows.gather():
+        begin = origin if origin.shape[0] == 1 else origin[block.rows]
+        begin = begin if begin.shape[1] == 1 else begin[:, block.columns]
+        x = np.where(block.valid, (block.times - begin[..., None]) / 1000, 0.0)
+        y = _filled(block)
+        count = np.maximum(block.valid.sum(axis=-1), 1)
+        first = block.values[..., 0]
+        constant = (~block.valid | (block.values == first[..., None])).all(axis=-1)
         x_sum, y_sum = sums.sum_last(x), sums.sum_last(y)
         covariance = sums.sum_last(x * y) - x_sum * y_sum / count
         variance = sums.sum_last(x * x) - x_sum * x_sum / count
         slope = covariance / variance
         flat = np.where(np.isinf(first), np.nan, 0.0)
-        place = found.rows, found.columns
-        slopes[place] = np.where(constant, flat, slope)
-        intercepts[place] = np.where(
+        cells = block.rows, block.columns
+        slopes[cells] = np.where(constant, flat, slope)
+        intercepts[cells] = np.where(
             constant, first + flat, y_sum / count - slope * x_sum / count
         )
     return slopes, intercepts
@@ -174,7 +174,7 @@ def _quantile(windows: Windows, scalars: Sequence[Floats], times: Times) -> Answ
     (share,) = scalars
     return _reduce(
         windows,
-        lambda found: quantile(share[found.columns], found.values, found.valid),
+        lambda block: quantile(share[block.columns], block.values, block.valid),
     )
 
 

@@ -64,10 +64,10 @@ MATHEMATICS: Mapping[str, Callable[[Floats], Floats]] = {
 
 def _seconds(values: Floats) -> Moments:
     """Return whole seconds since the epoch; what is no time becomes NaT."""
-    known = np.isfinite(values) & (np.abs(values) < 2.0**63)
-    whole = np.trunc(np.where(known, values, 0.0)).astype(np.int64)
-    moments = whole.astype("datetime64[s]")
-    moments[~known] = np.datetime64("NaT")
+    in_range = np.isfinite(values) & (np.abs(values) < 2.0**63)
+    seconds = np.trunc(np.where(in_range, values, 0.0)).astype(np.int64)
+    moments = seconds.astype("datetime64[s]")
+    moments[~in_range] = np.datetime64("NaT")
     return moments
 
 
@@ -117,16 +117,16 @@ DATES: Mapping[str, Callable[[Moments], Floats]] = {
 }
 
 
-def go_min(one: Floats, other: Floats) -> Floats:
+def go_min(left: Floats, right: Floats) -> Floats:
     """Return the smaller; -Inf wins over NaN, NaN over all else, as in Go."""
-    lowest = np.isneginf(one) | np.isneginf(other)
-    return np.where(lowest, -np.inf, np.minimum(one, other))
+    lowest = np.isneginf(left) | np.isneginf(right)
+    return np.where(lowest, -np.inf, np.minimum(left, right))
 
 
-def go_max(one: Floats, other: Floats) -> Floats:
+def go_max(left: Floats, right: Floats) -> Floats:
     """Return the larger; +Inf wins over NaN, NaN over all else, as in Go."""
-    highest = np.isposinf(one) | np.isposinf(other)
-    return np.where(highest, np.inf, np.maximum(one, other))
+    highest = np.isposinf(left) | np.isposinf(right)
+    return np.where(highest, np.inf, np.maximum(left, right))
 
 
 def replace_values(frame: Frame, values: Floats, context: Context) -> Frame:
@@ -156,8 +156,8 @@ def clamp(name: str, args: Sequence[Result], context: Context) -> Frame:
     high = limits[-1] if name != "clamp_min" else np.array(np.inf)
     values = go_max(low, go_min(high, frame.values))
     crossed = high < low
-    held = Frame(frame.labels, values, frame.present & ~crossed, frame.nameless)
-    return context.finish(context.without_name(held.occupied()))
+    clamped = Frame(frame.labels, values, frame.present & ~crossed, frame.nameless)
+    return context.finish(context.without_name(clamped.occupied()))
 
 
 def rounded(args: Sequence[Result], context: Context) -> Frame:

@@ -28,14 +28,14 @@ def _add_resets(windows: Windows, change: Floats) -> None:
         windows.budget.check()
         rows = np.flatnonzero(falls[:, column])
         later = low + column + 1
-        held = values[rows, later - 1]
+        before = values[rows, later - 1]
         if shared:
             hit = np.flatnonzero((windows.left[0] < later) & (windows.right[0] > later))
             if len(hit):
-                change[np.ix_(rows, hit)] += held[:, None]
+                change[np.ix_(rows, hit)] += before[:, None]
         else:
             inside = (windows.left[rows] < later) & (windows.right[rows] > later)
-            change[rows] += np.where(inside, held[:, None], 0.0)
+            change[rows] += np.where(inside, before[:, None], 0.0)
 
 
 def _reach(gap: Floats, average: Floats) -> Floats:

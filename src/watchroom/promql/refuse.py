@@ -38,45 +38,45 @@ def refusal(
     tokens = bounds.tokens(query)
     if any(_below_zero(length) for length in _lengths(tokens)):
         return QuerySyntaxError("duration must be greater than 0")
-    plain, found = _without(tokens)
-    if found and reads(" ".join(plain)):
-        return UnsupportedError(found)
+    plain, feature = _without(tokens)
+    if feature and reads(" ".join(plain)):
+        return UnsupportedError(feature)
     return QuerySyntaxError(f"{reason} in {query[:200]!r}")
 
 
 def _without(tokens: Sequence[str]) -> tuple[list[str], str]:
     """Return `tokens` with what is not supported taken out, and what it was."""
     plain: list[str] = []
-    found, at = "", 0
+    feature, at = "", 0
     while at < len(tokens):
         text = tokens[at]
         pair = text + tokens[at + 1] if at + 1 < len(tokens) else ""
         if text in _MODIFIERS and plain:
-            found = _MODIFIERS[text]
+            feature = _MODIFIERS[text]
             plain += ["+"] if text.startswith("trim") else []
             at += 1
         elif pair in _MODIFIERS:
-            found = _MODIFIERS[pair]
+            feature = _MODIFIERS[pair]
             plain.append("+")
             at += 2
         elif text == "[":
             end = _end(tokens, at)
             inside = tokens[at + 1 : end - 1]
             if any(each in _COMPUTES for each in inside):
-                found = _ARITHMETIC
+                feature = _ARITHMETIC
                 steps = any(each.startswith(":") for each in inside)
                 plain += ["[", "5m", ":" if steps else "", "]"]
             else:
                 plain += tokens[at:end]
             at = end
         elif text.lower() == "offset" and _computed(tokens[at + 1 : at + 4]):
-            found = _ARITHMETIC
+            feature = _ARITHMETIC
             plain += ["offset", "5m"]
             at = _end(tokens, tokens.index("(", at))
         else:
             plain.append(text)
             at += 1
-    return plain, found
+    return plain, feature
 
 
 def _end(tokens: Sequence[str], start: int) -> int:
@@ -101,14 +101,14 @@ def _below_zero(length: Sequence[str]) -> bool:
 
 def _lengths(tokens: Sequence[str]) -> list[list[str]]:
     """Return what stands in each pair of square brackets, by the colons in it."""
-    found: list[list[str]] = []
+    lengths: list[list[str]] = []
     inside = False
     for text in tokens:
         if text == "[":
-            found.append([])
+            lengths.append([])
         elif inside and text.startswith(":"):
-            found.append([text[1:]] if len(text) > 1 else [])
+            lengths.append([text[1:]] if len(text) > 1 else [])
         elif inside and text != "]":
-            found[-1].append(text)
+            lengths[-1].append(text)
         inside = text == "[" or (inside and text != "]")
-    return [length for length in found if length]
+    return [length for length in lengths if length]

@@ -86,8 +86,8 @@ def unescape(quoted: str) -> str:
     if quoted[0] == "`":
         return body
 
-    def replace(found: re.Match[str]) -> str:
-        two, three, four, eight, simple = found.groups()
+    def replace(match: re.Match[str]) -> str:
+        two, three, four, eight, simple = match.groups()
         if two or three:
             code = int(two, 16) if two else int(three, 8)
             # Latin-1 stands for the byte until all bytes are joined below.

@@ -56,7 +56,7 @@ def _parts(
     broken = state.any(axis=1)
     if not broken.any():
         return [(SeriesGroup(labels, times, values), list(range(len(labels))))]
-    made = []
+    parts = []
     for mask in (~broken, broken):
         rows = np.flatnonzero(mask)
         if len(rows):
@@ -67,25 +67,25 @@ def _parts(
                 values[rows],
                 None if whole else state[rows],
             )
-            made.append((part, rows.tolist()))
-    return made
+            parts.append((part, rows.tolist()))
+    return parts
 
 
 def _latest(group: SeriesGroup, at: Times) -> tuple[Mask, Floats, Times]:
     """Return validity, values and times (S, M) of the last sample up to `at` (M,)."""
     index = np.searchsorted(group.timestamps, at, side="right") - 1
-    found = index >= 0
+    exists = index >= 0
     index = np.maximum(index, 0)
     count = len(group.labels)
     if group.state is None:
         shape = (count, len(at))
         times = np.broadcast_to(group.timestamps[index], shape)
-        return np.broadcast_to(found, shape), group.values[:, index], times
+        return np.broadcast_to(exists, shape), group.values[:, index], times
     columns = np.arange(len(group.timestamps))
     last = np.maximum.accumulate(np.where(group.state != ABSENT, columns, -1), axis=1)[
         :, index
     ]
-    valid = found & (last >= 0)
+    valid = exists & (last >= 0)
     last = np.maximum(last, 0)
     values = np.take_along_axis(group.values, last, axis=1)
     stale = np.take_along_axis(group.state, last, axis=1) == STALE_CELL
@@ -102,8 +102,10 @@ def instant(selector: Selector, context: Context, *, timed: bool = False) -> Cel
     frames: list[Frame] = []
     times: list[Times] = []
     start, end = int(at[0]) - lookback, int(at[-1])
-    found = context.select(selector.matchers, start, end)
-    for group in (part for each in found for part, _ in _parts(each, start, end)):
+    groups = context.select(selector.matchers, start, end)
+    for group in (
+        part for selected in groups for part, _ in _parts(selected, start, end)
+    ):
         cells = len(group.labels) * len(at)
         context.budget.spend(cells)
         # Masks, and without whole rows the place and time of each cell.
@@ -129,24 +131,24 @@ def instant(selector: Selector, context: Context, *, timed: bool = False) -> Cel
     return Cells(stack(frames, count), whens / 1000)
 
 
-def windows(node: RangeSelector, context: Context, *, each: bool) -> list[Windows]:
+def windows(node: RangeSelector, context: Context, *, per_step: bool) -> list[Windows]:
     """Return the samples of each series in ``(t - range, t]`` for every step.
 
-    With `each` there is a window per step even where ``@`` makes them all the same.
+    With `per_step` there is a window per step even where ``@`` makes them all the same.
     """
     selector = node.selector
     at = moments(selector.at, selector.offset_ms, context)
-    if each:
+    if per_step:
         at = np.broadcast_to(at, (context.steps.size,))
     start, end = int(at[0]) - node.range_ms, int(at[-1])
     groups = context.select(selector.matchers, start, end)
-    made: list[Windows] = []
+    result: list[Windows] = []
     for group in groups:
-        made += from_group(group, at, node.range_ms, context)
-    for found in made:
-        shared = len(found.labels) if found.left.shape[0] == 1 else 1
-        context.budget.loaded += int(found.counts.sum()) * shared
-    return made
+        result += from_group(group, at, node.range_ms, context)
+    for block in result:
+        shared = len(block.labels) if block.left.shape[0] == 1 else 1
+        context.budget.loaded += int(block.counts.sum()) * shared
+    return result
 
 
 def from_group(
@@ -159,11 +161,11 @@ def from_group(
     """Return the windows of one group that end at `at` (M,)."""
     if nameless is None:
         nameless = np.zeros(len(group.labels), bool)
-    made = []
+    result = []
     for part, rows in _parts(group, int(at[0]) - range_ms, int(at[-1])):
         context.budget.spend(part.values.size)
-        made.append(_slices(part, at, range_ms, nameless[rows], context.budget))
-    return made
+        result.append(_slices(part, at, range_ms, nameless[rows], context.budget))
+    return result
 
 
 def _slices(
@@ -185,11 +187,11 @@ def _slices(
             nameless,
             budget,
         )
-    held = group.state == VALUE
+    has_value = group.state == VALUE
     # Each row's values move to its left end, so that a window is again a slice.
-    order = np.argsort(~held, axis=1, kind="stable")
+    order = np.argsort(~has_value, axis=1, kind="stable")
     before = np.zeros((len(labels), len(times) + 1), np.int64)
-    np.cumsum(held, axis=1, out=before[:, 1:])
+    np.cumsum(has_value, axis=1, out=before[:, 1:])
     return Windows(
         labels,
         times[order],

@@ -16,24 +16,28 @@ class Compensated(NamedTuple):
     """A running sum and what its rounding has lost so far."""
 
     total: Floats
-    lost: Floats
+    compensation: Floats
 
     def value(self) -> Floats:
         """Return the sum; the loss of an infinite sum is meaningless."""
-        return np.where(np.isinf(self.total), self.total, self.total + self.lost)
+        return np.where(
+            np.isinf(self.total), self.total, self.total + self.compensation
+        )
 
 
 def add(sums: Compensated, terms: Floats, where: Mask | None = None) -> Compensated:
     """Return `sums` with `terms` added by Neumaier's variant of Kahan's method."""
-    total, lost = sums
+    total, compensation = sums
     new = total + terms
     loss = np.where(
         np.abs(total) >= np.abs(terms), (total - new) + terms, (terms - new) + total
     )
-    new_lost = np.where(np.isinf(new), 0.0, lost + loss)
+    new_compensation = np.where(np.isinf(new), 0.0, compensation + loss)
     if where is None:
-        return Compensated(new, new_lost)
-    return Compensated(np.where(where, new, total), np.where(where, new_lost, lost))
+        return Compensated(new, new_compensation)
+    return Compensated(
+        np.where(where, new, total), np.where(where, new_compensation, compensation)
+    )
 
 
 def zeros(shape: tuple[int, ...]) -> Compensated:
@@ -55,7 +59,7 @@ class RunningMean(NamedTuple):
     def of(cls, first: Floats) -> RunningMean:
         """Return the mean of one term each."""
         nothing = zeros(first.shape)
-        start = Compensated(first, nothing.lost)
+        start = Compensated(first, nothing.compensation)
         return cls(start, nothing, np.zeros(first.shape, bool))
 
     def add(self, terms: Floats, count: Floats, where: Mask) -> RunningMean:
@@ -66,10 +70,12 @@ class RunningMean(NamedTuple):
         before = np.maximum(count - 1, 1.0)
         base = Compensated(
             np.where(overflow, self.sums.total / before, self.mean.total),
-            np.where(overflow, self.sums.lost / before, self.mean.lost),
+            np.where(overflow, self.sums.compensation / before, self.mean.compensation),
         )
         share = before / count
-        moved = add(Compensated(share * base.total, share * base.lost), terms / count)
+        moved = add(
+            Compensated(share * base.total, share * base.compensation), terms / count
+        )
         step = overflow | (where & self.carried)
         return RunningMean(
             _choose(plain, grown, self.sums),
@@ -79,13 +85,14 @@ class RunningMean(NamedTuple):
 
     def value(self, count: Floats) -> Floats:
         """Return the means of `count` terms each."""
-        plain = self.sums.total / count + self.sums.lost / count
-        return np.where(self.carried, self.mean.total + self.mean.lost, plain)
+        plain = self.sums.total / count + self.sums.compensation / count
+        return np.where(self.carried, self.mean.total + self.mean.compensation, plain)
 
 
-def _choose(where: Mask, one: Compensated, other: Compensated) -> Compensated:
+def _choose(where: Mask, if_true: Compensated, if_false: Compensated) -> Compensated:
     return Compensated(
-        np.where(where, one.total, other.total), np.where(where, one.lost, other.lost)
+        np.where(where, if_true.total, if_false.total),
+        np.where(where, if_true.compensation, if_false.compensation),
     )
 
 
@@ -93,29 +100,37 @@ def mean_in_order(values: Floats, present: Mask) -> Floats:
     """Return the means of the columns, row by row: for sums that overflow."""
     mean = RunningMean.of(np.zeros(values.shape[1]))
     count = np.zeros(values.shape[1])
-    for row, there in zip(values, present, strict=True):
-        first = there & (count == 0)
-        count += there
-        later = mean.add(row, np.maximum(count, 1.0), there & ~first)
-        begun = Compensated(np.where(first, row, later.sums.total), later.sums.lost)
+    for row, valid in zip(values, present, strict=True):
+        first = valid & (count == 0)
+        count += valid
+        later = mean.add(row, np.maximum(count, 1.0), valid & ~first)
+        begun = Compensated(
+            np.where(first, row, later.sums.total), later.sums.compensation
+        )
         mean = RunningMean(begun, later.mean, later.carried)
     return mean.value(np.maximum(count, 1.0))
 
 
 def sum_last(values: Floats) -> Floats:
     """Return the sums along the last axis, halves added to halves as in a tree."""
-    total, lost = values, np.zeros_like(values)
+    total, compensation = values, np.zeros_like(values)
     while total.shape[-1] > 1:
         half = total.shape[-1] // 2
         left, right = slice(0, half), slice(half, 2 * half)
-        pairs = add(Compensated(total[..., left], lost[..., left]), total[..., right])
-        pairs_lost = np.where(np.isinf(pairs.total), 0.0, pairs.lost + lost[..., right])
+        pairs = add(
+            Compensated(total[..., left], compensation[..., left]), total[..., right]
+        )
+        pairs_compensation = np.where(
+            np.isinf(pairs.total), 0.0, pairs.compensation + compensation[..., right]
+        )
         rest = slice(2 * half, None)
         total = np.concatenate([pairs.total, total[..., rest]], axis=-1)
-        lost = np.concatenate([pairs_lost, lost[..., rest]], axis=-1)
+        compensation = np.concatenate(
+            [pairs_compensation, compensation[..., rest]], axis=-1
+        )
     if not total.shape[-1]:
         return np.zeros(total.shape[:-1])
-    return Compensated(total[..., 0], lost[..., 0]).value()
+    return Compensated(total[..., 0], compensation[..., 0]).value()
 
 
 def sum_groups(values: Floats, starts: NDArray[np.intp]) -> Floats:
@@ -126,7 +141,7 @@ def sum_groups(values: Floats, starts: NDArray[np.intp]) -> Floats:
     matrices where that needs one pass per row.
     """
     sizes = np.diff(np.append(starts, len(values)))
-    total, lost = values, np.zeros_like(values)
+    total, compensation = values, np.zeros_like(values)
     while sizes.size and int(sizes.max()) > 1:
         heads = np.cumsum(sizes) - sizes
         halves = (sizes + 1) // 2
@@ -137,11 +152,11 @@ def sum_groups(values: Floats, starts: NDArray[np.intp]) -> Floats:
         left = heads[block] + 2 * within
         paired = 2 * within + 1 < sizes[block]
         right = left[paired] + 1
-        new, new_lost = total[left], lost[left]
-        pairs = add(Compensated(new[paired], new_lost[paired]), total[right])
+        new, new_compensation = total[left], compensation[left]
+        pairs = add(Compensated(new[paired], new_compensation[paired]), total[right])
         new[paired] = pairs.total
-        new_lost[paired] = np.where(
-            np.isinf(pairs.total), 0.0, pairs.lost + lost[right]
+        new_compensation[paired] = np.where(
+            np.isinf(pairs.total), 0.0, pairs.compensation + compensation[right]
         )
-        total, lost, sizes = new, new_lost, halves
-    return Compensated(total, lost).value()
+        total, compensation, sizes = new, new_compensation, halves
+    return Compensated(total, compensation).value()

@@ -133,6 +133,6 @@ def walk(node: Node) -> Iterator[Node]:
     """Yield `node` and all below it, parents first."""
     waiting = [node]
     while waiting:
-        found = waiting.pop()
-        yield found
-        waiting += reversed(children(found))
+        current = waiting.pop()
+        yield current
+        waiting += reversed(children(current))

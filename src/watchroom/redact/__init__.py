@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from watchroom.redact import errors, numbers, sentences, shapes, suspicion, vendors
 from watchroom.redact.names import Rank, flat, hides, rank
 from watchroom.redact.patterns import compiled
-from watchroom.redact.walk import MAX_TEXT, REDACTED, Limits, Walk, told
+from watchroom.redact.walk import MAX_TEXT, REDACTED, Limits, Walk, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,7 +108,7 @@ class Redactor:
         if isinstance(value, bool):
             return rank is Rank.OWN
         if isinstance(value, str | int):
-            return hides(flatted, rank, told(value))
+            return hides(flatted, rank, safe_text(value))
         return True
 
     def text(self, text: str) -> str:
@@ -170,7 +170,7 @@ class Redactor:
         addresses come again but for their digits (measured).
         """
         clean = self._clean
-        new = [one for one in texts if one not in clean]
+        new = [text for text in texts if text not in clean]
         if not new:
             return False
         joined = "\n".join(new)
@@ -178,7 +178,7 @@ class Redactor:
             return True
         if len(clean) >= _KNOWN_CLEAN:  # what comes again is soon back
             clean.clear()
-        clean.update([one for one in new if len(one) <= _LONGEST_CLEAN])
+        clean.update([text for text in new if len(text) <= _LONGEST_CLEAN])
         return False
 
     def _odd(self, text: str) -> bool:
@@ -228,7 +228,7 @@ class Redactor:
                 continue
             if start == name.end():  # without quotes
                 phrase = flat(name[1]) in _PHRASES
-                if self._told(name[1], text, start, end, phrase=phrase):
+                if self._phrase_tells(name[1], text, start, end, phrase=phrase):
                     continue
                 end = sentences.number(text, start, end)
                 if phrase:
@@ -237,7 +237,7 @@ class Redactor:
             done = end
         return "".join((*parts, text[done:])) if parts else text
 
-    def _told(
+    def _phrase_tells(
         self, name: str, text: str, start: int, end: int, *, phrase: bool
     ) -> bool:
         """Return whether a value without quotes only tells of one, as code does."""
@@ -278,16 +278,16 @@ def _value(text: str, at: int) -> tuple[int, int]:
         if ends:
             return begins, ends
         at = begins
-    called = sentences.call(text, at)
-    if called is not None:
-        end = _closed(text, called.end() - 1, _LONGEST_CALL)
+    call = sentences.call(text, at)
+    if call is not None:
+        end = _closed(text, call.end() - 1, _LONGEST_CALL)
         if end is not None:
             return at, end
     if text[at : at + 1] in _OPENING:
         end = _closed(text, at, MAX_TEXT)
         return at, len(text) if end is None else end
-    found = _VALUE.match(text, at)
-    return (at, at) if found is None else found.span(found.lastgroup or 0)
+    match = _VALUE.match(text, at)
+    return (at, at) if match is None else match.span(match.lastgroup or 0)
 
 
 def _closed(text: str, at: int, most: int) -> int | None:
@@ -302,10 +302,10 @@ def _closed(text: str, at: int, most: int) -> int | None:
 
 def _without_values(query: re.Match[str]) -> str:
     before = query.string[max(0, query.start() - 512) : query.start()].split()
-    words = query[1]
-    if "=" in words:
-        return "?" + _QUERY_VALUE.sub(f"={REDACTED}", words)
-    if len(words) >= _SHORTEST_MIXED and before and "/" in before[-1]:
+    query_text = query[1]
+    if "=" in query_text:
+        return "?" + _QUERY_VALUE.sub(f"={REDACTED}", query_text)
+    if len(query_text) >= _SHORTEST_MIXED and before and "/" in before[-1]:
         return f"?{REDACTED}"
     return query[0]
 

@@ -108,8 +108,10 @@ def _trivial(value: str) -> bool:
     )
 
 
-def _unless(kept: Callable[[str], bool], mark: str) -> Callable[[re.Match[str]], str]:
-    return lambda at: at[0] if kept(at["v"]) else replaced(at, mark)
+def _unless(
+    harmless: Callable[[str], bool], mark: str
+) -> Callable[[re.Match[str]], str]:
+    return lambda at: at[0] if harmless(at["v"]) else replaced(at, mark)
 
 
 @cache
@@ -135,7 +137,7 @@ def _contained() -> re.Pattern[str]:
 
 @cache
 def _bare() -> re.Pattern[str]:
-    before = "|".join(one.replace("()", "") for one in _BEFORE_BARE)
+    before = "|".join(opening.replace("()", "") for opening in _BEFORE_BARE)
     return re.compile(rf"(?P<open>{before})(?P<q>)(?P<v>[^\s\"',;)\]]{{1,1024}})")
 
 

@@ -130,22 +130,22 @@ def rank(name: str) -> Rank:
     return Rank.STRONG if strong else Rank.WEAK
 
 
-def hides(name: str, found: Rank, value: str) -> bool:
+def hides(name: str, rank: Rank, value: str) -> bool:
     """Return whether a value is to be hidden, given its name and the name's rank.
 
     Args:
         name: As `flat` has it.
-        found: The rank of the name.
+        rank: The rank of the name.
         value: What is called so, as text, without its quotes.
     """
-    if found in {Rank.NONE, Rank.OWN}:
-        return found is Rank.OWN
+    if rank in {Rank.NONE, Rank.OWN}:
+        return rank is Rank.OWN
     if value.casefold() in _TELLING or _MASKED.fullmatch(value):
         return False
     if _counts(name, value) or tells(value):
         return False
     everyday = _EVERYDAY.fullmatch(value) or _DATE.fullmatch(value)
-    return found is Rank.STRONG or not everyday
+    return rank is Rank.STRONG or not everyday
 
 
 def tells(value: str) -> bool:

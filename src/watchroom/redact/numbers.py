@@ -58,7 +58,7 @@ def _ibans() -> tuple[re.Pattern[str], dict[str, int]]:
     start = re.compile(
         rf"(?:(?<!\w)|(?<=IBAN))[A-Za-z]{{2}}\d\d(?=[{_PARTS}]?[A-Za-z0-9])"
     )
-    return start, {word[:2]: int(word[2:]) for word in _IBANS.split()}
+    return start, {country[:2]: int(country[2:]) for country in _IBANS.split()}
 
 
 @cache
@@ -74,13 +74,13 @@ def card(digits: str) -> bool:
     Args:
         digits: Other signs are passed over.
     """
-    numbers = [int(one) for one in digits if one.isdecimal()]
+    numbers = [int(digit) for digit in digits if digit.isdecimal()]
     plain = "".join(map(str, numbers))
     if not any(
         len(numbers) in lengths and first.match(plain) for first, lengths in _issuers()
     ):
         return False
-    twice = [2 * one - 9 * (one > 4) for one in numbers[-2::-2]]
+    twice = [2 * digit - 9 * (digit > 4) for digit in numbers[-2::-2]]
     return (sum(numbers[::-2]) + sum(twice)) % 10 == 0
 
 
@@ -107,20 +107,20 @@ def _without_ibans(text: str, mark: str) -> str:
 
 def _end(text: str, at: int, length: int) -> int:
     """Return where so many letters and digits end, or 0 when others come before."""
-    left = length
-    for place in range(at, min(len(text), at + _IBAN_MOST)):
-        sign = text[place]
+    remaining = length
+    for position in range(at, min(len(text), at + _IBAN_MOST)):
+        sign = text[position]
         if sign.isascii() and sign.isalnum():
-            left -= 1
-            if not left:
-                after = text[place + 1 : place + 2]
-                return 0 if after.isalnum() else place + 1
+            remaining -= 1
+            if not remaining:
+                after = text[position + 1 : position + 2]
+                return 0 if after.isalnum() else position + 1
         elif sign not in _PARTS:
             return 0
     return 0
 
 
 def _remainder(account: str) -> int:
-    plain = "".join(one for one in account if one.isalnum()).upper()
+    plain = "".join(char for char in account if char.isalnum()).upper()
     turned = plain[4:] + plain[:4]
-    return int("".join(str(int(one, 36)) for one in turned)) % 97
+    return int("".join(str(int(char, 36)) for char in turned)) % 97

@@ -18,7 +18,7 @@ class _Lazy:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        found = getattr(re.compile(self._source, self._flags), name)
+        attribute = getattr(re.compile(self._source, self._flags), name)
         # From now on found without this method.
-        setattr(self, name, found)
-        return found
+        setattr(self, name, attribute)
+        return attribute

@@ -51,7 +51,7 @@ _WORD = compiled(r"[ \t]{1,2}([^\s,;&)}\]\"'<>|=:\[]{1,64})(?=[\s,;.&)}\]\"'<>|]
 def hide(text: str, hides: Hides, mark: str) -> str:
     """Return `text` without the secrets that it tells in words: "the password is x"."""
 
-    def told(at: re.Match[str]) -> str:
+    def in_words(at: re.Match[str]) -> str:
         value = at["v"] if at["v"] is not None else at["bare"].rstrip(".!?")
         if _short(at["name"]):
             if not re.fullmatch(r"[\d-]{3,10}", value):
@@ -78,14 +78,14 @@ def hide(text: str, hides: Hides, mark: str) -> str:
 
     def directive(at: re.Match[str]) -> str:
         name = at["name"]
-        named = "_" in name or "-" in name or name.lower().endswith("epass")
+        looks_secret = "_" in name or "-" in name or name.lower().endswith("epass")
         value = at["v"] if at["v"] is not None else at["bare"]
-        if not (named and unlike_words(value) and hides(at["name"], value)):
+        if not (looks_secret and unlike_words(value) and hides(at["name"], value)):
             return at[0]
         return replaced(at, mark)
 
-    said, near, directives = _sentences()
-    text = near.sub(beside, said.sub(told, text))
+    spoken, near, directives = _sentences()
+    text = near.sub(beside, spoken.sub(in_words, text))
     return directives.sub(directive, text)
 
 
@@ -185,9 +185,9 @@ def code(value: str) -> bool:
     if len(value) > _LONGEST_CALL or _call().match(value) is None:
         return False
     return not any(
-        unlike_words(one.strip("'\"bfr"))
-        or not re.fullmatch(r"b?[\"'][\w. :*[\]-]{0,64}[\"']|\w{1,64}", one)
-        for one in _WORDS_OF_CODE.findall(value)
+        unlike_words(argument.strip("'\"bfr"))
+        or not re.fullmatch(r"b?[\"'][\w. :*[\]-]{0,64}[\"']|\w{1,64}", argument)
+        for argument in _WORDS_OF_CODE.findall(value)
     )
 
 

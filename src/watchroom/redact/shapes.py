@@ -132,8 +132,8 @@ def pairs(text: str, hides: Hides, mark: str) -> str:
     """Return `text` without the values of ``("name", "value")`` and its like."""
 
     def value(at: re.Match[str]) -> str:
-        said = at["v"] if at["v"] is not None else at["bare"]
-        if not hides(at["name"], said) or _listed(at, said, hides):
+        quoted = at["v"] if at["v"] is not None else at["bare"]
+        if not hides(at["name"], quoted) or _listed(at, quoted, hides):
             return at[0]
         return at["open"] + mark + (at["q"] or "")
 
@@ -151,16 +151,16 @@ def _listed(at: re.Match[str], value: str, hides: Hides) -> bool:
 
 @cache
 def _pairs() -> tuple[re.Pattern[str], ...]:
-    named = r"b?(?P<n>\\{0,3}[\"'])(?P<name>-{0,2}[A-Za-z_][\w .-]{0,63})(?P=n)"
+    name_pattern = r"b?(?P<n>\\{0,3}[\"'])(?P<name>-{0,2}[A-Za-z_][\w .-]{0,63})(?P=n)"
     colon = r"\\{0,3}[\"']\s{0,2}:\s{0,2}\\{0,3}"
     kinds = (
-        rf"(?P<open>[(\[]\s{{0,4}}{named}\s{{0,2}},\s{{0,4}}",
-        rf"(?P<open>,\s{{0,4}}(?=b?[\"']--?\w){named}\s{{0,2}},\s{{0,4}}",
-        rf"(?P<open>\b(?:name|key)\s?=\s?{named}\s{{1,4}}value\s?=\s?",
+        rf"(?P<open>[(\[]\s{{0,4}}{name_pattern}\s{{0,2}},\s{{0,4}}",
+        rf"(?P<open>,\s{{0,4}}(?=b?[\"']--?\w){name_pattern}\s{{0,2}},\s{{0,4}}",
+        rf"(?P<open>\b(?:name|key)\s?=\s?{name_pattern}\s{{1,4}}value\s?=\s?",
         # Between the name and the value there may be a type.
         (
             rf"(?P<open>[\"'](?i:name|key|field|header|variable){colon}"
-            rf"{named}\s{{0,2}},\s{{0,4}}(?:\\{{0,3}}[\"']\w{{1,32}}{colon}"
+            rf"{name_pattern}\s{{0,2}},\s{{0,4}}(?:\\{{0,3}}[\"']\w{{1,32}}{colon}"
             r"[\"']?[\w./ -]{0,64}\\{0,3}[\"']?\s?,\s{0,4})"
             rf"{{0,2}}\\{{0,3}}[\"'](?i:value){colon}"
         ),
@@ -185,8 +185,8 @@ def _pairs() -> tuple[re.Pattern[str], ...]:
         r"{0,4096})(?P=q)(?P<bare>)(?=\s?,\s{0,4}[\"'](?:name|key)[\"']\s?:\s?"
         r"[\"'](?P<name>[\w.-]{1,64}))"
     )
-    found = [re.compile(kind + rest) for kind in kinds for rest in (quoted, bare)]
-    return (*found[:-1], re.compile(first, re.IGNORECASE))
+    patterns = [re.compile(kind + rest) for kind in kinds for rest in (quoted, bare)]
+    return (*patterns[:-1], re.compile(first, re.IGNORECASE))
 
 
 def commands(text: str, hides: Hides, mark: str) -> str:
@@ -194,15 +194,17 @@ def commands(text: str, hides: Hides, mark: str) -> str:
 
     def option(at: re.Match[str]) -> str:
         value = at["v"] if at["v"] is not None else at["bare"]
-        said = at["open"].startswith("set ") and EVERYDAY.fullmatch(value)
-        if said or not hides(at["name"], value):
+        plain_set = at["open"].startswith("set ") and EVERYDAY.fullmatch(value)
+        if plain_set or not hides(at["name"], value):
             return at[0]
         return replaced(at, mark)
 
-    long, known = _commands()
+    long, command_patterns = _commands()
     text = long.sub(option, text)
-    for one in known:
-        text = one.sub(lambda at: at[0] if at["v"][:1] == "$" else at[1] + mark, text)
+    for command in command_patterns:
+        text = command.sub(
+            lambda at: at[0] if at["v"][:1] == "$" else at[1] + mark, text
+        )
     return text
 
 

@@ -166,9 +166,9 @@ def _keyed(form: bytes) -> bool:
 @cache
 def _sentences() -> re.Pattern[str]:
     # Bytes of UTF-8 stand for letters that are not ASCII.
-    named = spoken().replace("ñ", "\xc3\xb1")
+    names = spoken().replace("ñ", "\xc3\xb1")
     return re.compile(
-        rf"(?<![a-z])(?:{named}|session)(?![a-z])"
+        rf"(?<![a-z])(?:{names}|session)(?![a-z])"
         r"|[_-]\w{0,64}(?:pass|pwd|secret|key|credential)"
         r"|(?:pass|pwd|secret|key|credential)\w{0,64}[_-]|epass"
     )

@@ -83,7 +83,7 @@ def speakable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def told(value: object) -> str:
+def safe_text(value: object) -> str:
     """Return ``str(value)``, or what stands for it when that raises."""
     try:
         return str(value)
@@ -129,7 +129,7 @@ class Walk:
             )
         if isinstance(value, dict | list | tuple | set | frozenset):
             return self._container(value, depth)
-        return self._text(told(value))
+        return self._text(safe_text(value))
 
     def _text(self, text: str) -> str:
         if self._chars <= 0:
@@ -157,25 +157,25 @@ class Walk:
             self._above.discard(id(value))
 
     def _dict(self, pairs: list[tuple[Any, Any]], depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        named = self._named(pairs[: self._limits.items])
+        hidden: dict[str, Any] = {}
+        secret_keys = self._named(pairs[: self._limits.items])
         for key, value in pairs[: self._limits.items]:
-            name = self._text(key if type(key) is str else told(key))[:256]
+            name = self._text(key if type(key) is str else safe_text(key))[:256]
             if self._left <= 0:
                 break
             if name in self._limits.keep and type(value) in _SCALARS:
-                found[name] = value
+                hidden[name] = value
             elif self._redactor.hides(name, value) or (
-                value is not None and name.lower() in named
+                value is not None and name.lower() in secret_keys
             ):
-                found[name] = REDACTED
+                hidden[name] = REDACTED
             elif name.lower().endswith(_HEADERS):
-                found[name] = self.plain(_known_headers(value), depth + 1)
+                hidden[name] = self.plain(_known_headers(value), depth + 1)
             else:
-                found[name] = self.plain(value, depth + 1)
-        if len(pairs) > len(found):
-            found["[left out]"] = len(pairs) - len(found)
-        return found
+                hidden[name] = self.plain(value, depth + 1)
+        if len(pairs) > len(hidden):
+            hidden["[left out]"] = len(pairs) - len(hidden)
+        return hidden
 
     def _named(self, pairs: list[tuple[Any, Any]]) -> tuple[str, ...]:
         """Return which entry holds what the others call a secret.
@@ -185,24 +185,24 @@ class Walk:
         """
         entries = {k.lower(): v for k, v in pairs if type(k) is str}
         if "value" in entries:
-            names = (entries.get(one) for one in ("name", "key", "field"))
-            if any(type(one) is str and self._redactor.secret(one) for one in names):
+            names = (entries.get(key) for key in ("name", "key", "field"))
+            if any(type(key) is str and self._redactor.secret(key) for key in names):
                 return ("value",)
         elif "input" in entries and "loc" in entries and "type" in entries:
             return ("input",)
         return ()
 
     def _list(self, values: list[Any], depth: int) -> list[Any]:
-        found: list[Any] = []
+        items: list[Any] = []
         for value in values[: self._limits.items]:
             if self._left <= 0:
                 break
             if _paired(value) and self._redactor.hides(_header(value[0]), value[1]):
                 value = value[0], REDACTED  # noqa: PLW2901 - what is left of it
-            found.append(self.plain(value, depth + 1))
-        if len(values) > len(found):
-            found.append(f"[{len(values) - len(found)} left out]")
-        return found
+            items.append(self.plain(value, depth + 1))
+        if len(values) > len(items):
+            items.append(f"[{len(values) - len(items)} left out]")
+        return items
 
 
 def telling(header: object) -> bool:
@@ -215,7 +215,9 @@ def _known_headers(headers: Any) -> Any:
     if isinstance(headers, dict):
         return dict(map(_known_header, list(headers.items())[:MAX_ITEMS]))
     if isinstance(headers, list | tuple):
-        return [_known_header(one) if _paired(one) else one for one in headers]
+        return [
+            _known_header(header) if _paired(header) else header for header in headers
+        ]
     return headers
 
 
@@ -231,7 +233,7 @@ def _paired(value: Any) -> bool:
 
 
 def _header(name: object) -> str:
-    return name.decode("latin-1") if isinstance(name, bytes) else told(name)
+    return name.decode("latin-1") if isinstance(name, bytes) else safe_text(name)
 
 
 def _digits(number: int) -> str:

@@ -110,16 +110,16 @@ def counter(name: str, labels: tuple[str, ...] = (), help: str = "") -> Counter:
             hint=f"write {name}_total",
         )
     metric = Metric(name, "counter", help, tuple(labels), open_labels=tuple(labels))
-    known = _DECLARED.counters.get(name)
-    if known is not None and known.metric == metric:
-        return known
-    if known is not None or name in _DECLARED.gauges:
+    previous = _DECLARED.counters.get(name)
+    if previous is not None and previous.metric == metric:
+        return previous
+    if previous is not None or name in _DECLARED.gauges:
         raise ConfigError(f"{name!r} is declared twice, differently", field="counter")
-    made = _DECLARED.counters[name] = Counter(metric)
+    declared = _DECLARED.counters[name] = Counter(metric)
     if not labels:
         # A counter's first rise is an increase only after a 0.
         PROCESS.seed(lambda: _zero(metric))
-    return made
+    return declared
 
 
 def gauge(
@@ -143,13 +143,13 @@ def gauge(
     seconds = parse_duration(every)
 
     def declare(function: F) -> F:
-        said = help or (function.__doc__ or "").strip().partition("\n")[0]
-        made = Gauge(name, max(1.0, seconds), tuple(labels), said, function)
-        known = _DECLARED.gauges.get(name)
-        again = known is not None and known[:4] == made[:4]
-        if name in _DECLARED.counters or (known is not None and not again):
+        description = help or (function.__doc__ or "").strip().partition("\n")[0]
+        declared = Gauge(name, max(1.0, seconds), tuple(labels), description, function)
+        previous = _DECLARED.gauges.get(name)
+        again = previous is not None and previous[:4] == declared[:4]
+        if name in _DECLARED.counters or (previous is not None and not again):
             raise ConfigError(f"{name!r} is declared twice, differently", field="gauge")
-        _DECLARED.gauges[name] = made
+        _DECLARED.gauges[name] = declared
         return function
 
     return declare
@@ -162,7 +162,7 @@ def gauges() -> tuple[Gauge, ...]:
 
 def counters() -> tuple[Metric, ...]:
     """Return the counters declared so far, for selectors to be checked against."""
-    return tuple(one.metric for one in _DECLARED.counters.values())
+    return tuple(declared.metric for declared in _DECLARED.counters.values())
 
 
 @guarded("counter")

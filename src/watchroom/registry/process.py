@@ -258,9 +258,9 @@ class Process:
     def cell(self, metric: Metric, values: tuple[str, ...]) -> Cell:
         """Return where the slots of a series begin; made when it is new."""
         with self._lock:
-            found = self._series.get((metric.name, values))
-            if found is not None:
-                return found.cell
+            series = self._series.get((metric.name, values))
+            if series is not None:
+                return series.cell
             if self._arena is None:
                 self._open()
                 return self.cell(metric, values)
@@ -288,16 +288,16 @@ class Process:
         add(view, at, 1.0)
 
     def _define(self, metric: Metric) -> Definition:
-        made = self._definitions.get(metric)
-        if made is None:
+        definition = self._definitions.get(metric)
+        if definition is None:
             edges: tuple[float, ...] = ()
             if metric.kind == "histogram":
                 edges = metrics.edges(metric, self.settings().limits)
-            made = Definition(
+            definition = Definition(
                 metric.name, metric.kind, metric.help, metric.labels, edges
             )
-            self._definitions[metric] = made
-        return made
+            self._definitions[metric] = definition
+        return definition
 
     def _make(self, metric: Metric, values: tuple[str, ...]) -> Cell:
         arena = self._arena or self._overflow
@@ -308,9 +308,9 @@ class Process:
                 OVERFLOW if label in metric.open_labels else value
                 for label, value in zip(metric.labels, values, strict=True)
             )
-            found = self._series.get((metric.name, values))
-            if found is not None:
-                return found.cell
+            series = self._series.get((metric.name, values))
+            if series is not None:
+                return series.cell
         try:
             cell = arena.series(definition, values)
         except OSError:

@@ -80,13 +80,13 @@ def job() -> Iterator[None]:
         >>> with watchroom.job():
         ...     send_reminders()
     """
-    mine = not PROCESS.on and conf.enabled(os.environ) and not in_tests()
-    if mine:
+    counting = not PROCESS.on and conf.enabled(os.environ) and not in_tests()
+    if counting:
         _begin_job()
     try:
         yield
     finally:
-        if mine:
+        if counting:
             PROCESS.on = False
 
 

@@ -55,11 +55,11 @@ def prepare(path: Path) -> None:
     try:
         path.mkdir(parents=True)
     except FileExistsError:
-        found = path.lstat()
-        ours = path.parent != MEMORY or (
-            stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+        status = path.lstat()
+        trusted = path.parent != MEMORY or (
+            stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
         )
-        if not ours:
+        if not trusted:
             raise ConfigError(
                 "the runtime directory belongs to another user",
                 file=path,

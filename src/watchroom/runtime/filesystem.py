@@ -46,14 +46,14 @@ def mounts() -> list[Mount]:
         text = MOUNTINFO.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    found = []
+    table = []
     for line in text.splitlines():
         fields, _, rest = line.partition(" - ")
         _, _, number, _, point, *_ = fields.split(" ")
         fstype, _, device = rest.partition(" ")
         source = _plain(device.split(" ")[0])
-        found.append(Mount(number, _plain(point), fstype, source))
-    return found
+        table.append(Mount(number, _plain(point), fstype, source))
+    return table
 
 
 def network_filesystem(path: Path) -> str:
@@ -64,7 +64,7 @@ def network_filesystem(path: Path) -> str:
     """
     device = path.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
-    kind = next((one.fstype for one in mounts() if one.number == number), "")
+    kind = next((mount.fstype for mount in mounts() if mount.number == number), "")
     return kind if kind in _NETWORK else ""
 
 

@@ -224,10 +224,10 @@ class Reader:
         try:
             content = json.loads(payload)
             if kind == METRIC:
-                made = _definition(*content)
-                place = self._place(at, 1)
-                self.definitions.append(made)
-                self.drops.append(SlotRow(made, (), place))
+                definition = _definition(*content)
+                slot = self._place(at, 1)
+                self.definitions.append(definition)
+                self.drops.append(SlotRow(definition, (), slot))
             elif kind == SERIES:
                 of = self.definitions[content[0]]
                 values = tuple(map(text_of, content[1]))
@@ -277,8 +277,8 @@ class Reader:
         values = self.read()
         if sane(values):
             return
-        kept = [value if sane((value,)) else 0.0 for value in values]
-        self._raw = struct.pack(f"@{len(kept)}d", *kept)
+        counts = [value if sane((value,)) else 0.0 for value in values]
+        self._raw = struct.pack(f"@{len(counts)}d", *counts)
         self.freeze("a count is no number")
 
     def close(self) -> None:
@@ -307,8 +307,8 @@ def sane(values: tuple[float, ...] | list[float]) -> bool:
     """Return whether these can be counts: finite, and not absurd."""
     if not values:
         return True
-    whole = math.isfinite(sum(values))
-    return whole and max(values) <= LARGEST and min(values) >= -LARGEST
+    finite = math.isfinite(sum(values))
+    return finite and max(values) <= LARGEST and min(values) >= -LARGEST
 
 
 def text_of(value: object) -> str:
@@ -332,7 +332,7 @@ def definition_of(
         and isinstance(text, str)
         and kind in KINDS
         and bool(_NAME.fullmatch(name))
-        and all(isinstance(one, str) and _LABEL.fullmatch(one) for one in names)
+        and all(isinstance(label, str) and _LABEL.fullmatch(label) for label in names)
         and all(map(math.isfinite, ups))
         and all(low < high for low, high in pairwise(ups))
         and (kind == "histogram" or not ups)

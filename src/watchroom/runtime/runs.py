@@ -94,15 +94,15 @@ def prune(where: Path, entries: Iterable[str], most: int = MOST_FILES) -> int:
         most: How many files there may be.
     """
     try:
-        found = sorted(where.iterdir(), key=_changed)
+        files = sorted(where.iterdir(), key=_changed)
     except OSError:
         return 0
-    removed, excess = 0, len(found) - most
-    kept = {_digest(entry) for entry in entries} if excess > 0 else set()
-    for path in found:
+    removed, excess = 0, len(files) - most
+    scheduled = {_digest(entry) for entry in entries} if excess > 0 else set()
+    for path in files:
         if removed >= excess:
             break
-        if path.name.partition(".")[0] not in kept:
+        if path.name.partition(".")[0] not in scheduled:
             with suppress(OSError):
                 path.unlink()
                 removed += 1

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 _SYSTEM = Path("/var/lib")  # where systemd puts StateDirectory=
 
 
-def state_path(given: str | None, name: str, env: Mapping[str, str]) -> Path:
+def state_path(directory: str | None, name: str, env: Mapping[str, str]) -> Path:
     """Return the state directory: as given, from systemd, or of the XDG kind."""
-    if given:
-        return Path(given)
+    if directory:
+        return Path(directory)
     if env.get("STATE_DIRECTORY"):
         return Path(env["STATE_DIRECTORY"].split(":")[0])
     home = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME", "~")) / ".local/state")
@@ -36,8 +36,8 @@ def states_of(name: str, env: Mapping[str, str]) -> list[Path]:
     homes = own.parent, _SYSTEM / "watchroom"
     if name:
         return [home / name for home in homes]
-    found = []
+    directories = []
     for home in homes:
         with suppress(OSError):
-            found += sorted(home.iterdir())
-    return found
+            directories += sorted(home.iterdir())
+    return directories

@@ -80,9 +80,9 @@ def sentry(**options: Any) -> None:
     if _unseen(sentry_sdk.VERSION):
         return
     rate = options.pop("traces_sample_rate", _rate(os.environ))
-    theirs = options.get("traces_sampler")
+    project_sampler = options.get("traces_sampler")
     environment = os.environ.get("SENTRY_ENVIRONMENT")
-    given = {
+    init_options = {
         "dsn": dsn,
         "environment": environment or "production",
         "release": detect(os.environ, Path.cwd()) or None,
@@ -90,16 +90,19 @@ def sentry(**options: Any) -> None:
         "include_local_variables": False,
         "include_source_context": False,
         **options,
-        "traces_sampler": sampler(float(rate or 0.0), theirs),
+        "traces_sampler": sampler(float(rate or 0.0), project_sampler),
     }
     for name in _HOOKS:
         # The SDK warns of this one where spans are not sent one by one.
-        if name != "before_send_span" or given.get("trace_lifecycle") == "stream":
-            given[name] = _around(options.get(name))
-    sentry_sdk.init(**_known(given, options))
+        if (
+            name != "before_send_span"
+            or init_options.get("trace_lifecycle") == "stream"
+        ):
+            init_options[name] = _around(options.get(name))
+    sentry_sdk.init(**_supported(init_options, options))
     _State.active = True
-    said = {*options, *(("environment",) if environment else ())}
-    _State.unnamed = frozenset(("environment", "release")) - said
+    explicit = {*options, *(("environment",) if environment else ())}
+    _State.unnamed = frozenset(("environment", "release")) - explicit
     introduce()
     # The launch checklist asks whether every process does.
     PROCESS.sentry = True
@@ -120,9 +123,9 @@ def introduce() -> None:
 
     from watchroom.conf import redaction
 
-    ours = redaction.service()
+    service = redaction.service()
     sentry_sdk.get_client().options.update(
-        {key: ours[key] for key in _State.unnamed & ours.keys()}
+        {key: service[key] for key in _State.unnamed & service.keys()}
     )
 
 
@@ -152,13 +155,13 @@ def mark(trail: Trail) -> None:
 
 
 def sampler(
-    rate: float, theirs: Callable[[Any], Any] | None = None
+    rate: float, project_sampler: Callable[[Any], Any] | None = None
 ) -> Callable[[Any], Any]:
     """Return the SDK's ``traces_sampler``: a share of all, none of what machines ask.
 
     Args:
         rate: The share, 0 to 1, of what nobody upstream has decided about.
-        theirs: The project's own, asked about all but health, metrics and static files.
+        project_sampler: The project's own, asked about the rest.
     """
 
     def sample(context: Any) -> Any:
@@ -169,8 +172,8 @@ def sampler(
             return 0.0
         if route.probe(path):
             return 0.0
-        if theirs is not None:
-            return theirs(context)
+        if project_sampler is not None:
+            return project_sampler(context)
         parent = context.get("parent_sampled")
         return rate if parent is None else float(parent)
 
@@ -190,8 +193,10 @@ def _unseen(version: str) -> bool:
     return True
 
 
-def _known(given: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the SDK knows of `given`; it raises TypeError for other options."""
+def _supported(
+    init_options: dict[str, Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the options the SDK knows; it raises TypeError for others."""
     from sentry_sdk import VERSION
     from sentry_sdk.consts import DEFAULT_OPTIONS
 
@@ -201,7 +206,7 @@ def _known(given: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
             f"watchroom.sentry() leaves out {', '.join(unknown)}: sentry-sdk {VERSION} "
             "has no such option. Correct its name, or update sentry-sdk."
         )
-    return {key: value for key, value in given.items() if key not in unknown}
+    return {key: value for key, value in init_options.items() if key not in unknown}
 
 
 def _report_problem() -> None:
@@ -211,12 +216,14 @@ def _report_problem() -> None:
         _State.problem = ""
 
 
-def _around(theirs: Callable[[Any, Any], Any] | None) -> Callable[[Any, Any], Any]:
+def _around(
+    project_hook: Callable[[Any, Any], Any] | None,
+) -> Callable[[Any, Any], Any]:
     def hook(event: Any, hint: Any) -> Any:
         clean = scrub(event)
-        if theirs is None:
+        if project_hook is None:
             return clean
-        answer = theirs(clean, hint)
+        answer = project_hook(clean, hint)
         return None if answer is None else scrub(answer)
 
     return hook
@@ -232,11 +239,11 @@ def _path(context: Any) -> str:
 
 
 def _rate(env: Mapping[str, str]) -> float:
-    said = env.get("SENTRY_TRACES_SAMPLE_RATE", "").strip()
-    if not said:
+    text = env.get("SENTRY_TRACES_SAMPLE_RATE", "").strip()
+    if not text:
         return RATE
     try:
-        rate = float(said)
+        rate = float(text)
     except ValueError:
         rate = -1.0
     if not 0.0 <= rate <= 1.0:

@@ -44,11 +44,11 @@ def scrub(event: Any) -> Any:
     """
     if not isinstance(event, dict):
         return None
-    kept = {key: event[key] for key in _AS_IT_IS & event.keys()}
+    unchanged = {key: event[key] for key in _AS_IT_IS & event.keys()}
     rest = {key: value for key, value in event.items() if key not in _AS_IT_IS}
     rest = _without_keys(_without_arguments(rest))
     limits = Limits(**_MOST, keep=_IDS, first=_routing(rest))
-    return {**_redactor().plain(rest, limits), **kept}
+    return {**_redactor().plain(rest, limits), **unchanged}
 
 
 def _redactor() -> Redactor:
@@ -59,33 +59,33 @@ def _redactor() -> Redactor:
 
 def _without_arguments(event: dict[str, Any]) -> dict[str, Any]:
     """Leave out values that came without a name: nothing says which are secret."""
-    found = dict(event)
+    cleaned = dict(event)
     for part, names in (
         ("logentry", ("params",)),
         ("extra", ("celery-job", "rq-job", "sys.argv")),
     ):
-        if isinstance(found.get(part), dict):
-            found[part] = {k: v for k, v in found[part].items() if k not in names}
-    if isinstance(found.get("attributes"), dict):
-        found["attributes"] = {
+        if isinstance(cleaned.get(part), dict):
+            cleaned[part] = {k: v for k, v in cleaned[part].items() if k not in names}
+    if isinstance(cleaned.get("attributes"), dict):
+        cleaned["attributes"] = {
             key: value
-            for key, value in found["attributes"].items()
+            for key, value in cleaned["attributes"].items()
             if not key.startswith("sentry.message.parameter")
             and (not key.startswith(_HEADER) or telling(key.removeprefix(_HEADER)))
         }
-    return found
+    return cleaned
 
 
 def _without_keys(event: dict[str, Any]) -> dict[str, Any]:
     """Leave of what was asked of caches the command."""
-    found: dict[str, Any] = _keyless(event)
-    if isinstance(found.get("spans"), list):
-        found["spans"] = [_keyless(span) for span in found["spans"]]
-    crumbs = found.get("breadcrumbs")
+    cleaned: dict[str, Any] = _keyless(event)
+    if isinstance(cleaned.get("spans"), list):
+        cleaned["spans"] = [_keyless(span) for span in cleaned["spans"]]
+    crumbs = cleaned.get("breadcrumbs")
     if isinstance(crumbs, dict) and isinstance(crumbs.get("values"), list):
         values = [_keyless(crumb) for crumb in crumbs["values"]]
-        found["breadcrumbs"] = {**crumbs, "values": values}
-    return found
+        cleaned["breadcrumbs"] = {**crumbs, "values": values}
+    return cleaned
 
 
 def _keyless(part: Any) -> Any:
@@ -96,17 +96,19 @@ def _keyless(part: Any) -> Any:
     kind = str(kind or part.get("type") or "")
     if not kind.startswith(_KEYED):
         return _without_literals(part, kind or str(part.get("category") or ""))
-    found = dict(part)
+    cleaned = dict(part)
     for name in ("description", "message", "name"):
-        if isinstance(found.get(name), str):
-            found[name] = kind if kind.startswith("cache.") else _command(found[name])
+        if isinstance(cleaned.get(name), str):
+            cleaned[name] = (
+                kind if kind.startswith("cache.") else _command(cleaned[name])
+            )
     for name, bag in bags.items():
         if bag:
-            found[name] = {k: v for k, v in bag.items() if k not in _KEYS}
-    if asked := _dict(bags["data"], "redis.commands"):
-        first = [_command(one) for one in asked.get("first_ten", ())]
-        found["data"]["redis.commands"] = {**asked, "first_ten": first}
-    return found
+            cleaned[name] = {k: v for k, v in bag.items() if k not in _KEYS}
+    if commands := _dict(bags["data"], "redis.commands"):
+        first = [_command(command) for command in commands.get("first_ten", ())]
+        cleaned["data"]["redis.commands"] = {**commands, "first_ten": first}
+    return cleaned
 
 
 def _without_literals(part: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -127,20 +129,20 @@ def _command(text: object) -> str:
 
 def _routing(event: dict[str, Any]) -> Callable[[str], str] | None:
     """Return what puts routes in the place of the paths that a request came with."""
-    found = dict(_routes(event))
-    if not found:
+    routes = dict(_routes(event))
+    if not routes:
         return None
-    texts = "|".join(map(re.escape, sorted(found, key=len, reverse=True)))
+    texts = "|".join(map(re.escape, sorted(routes, key=len, reverse=True)))
     # To compile it costs more than all else here; most texts are whole addresses.
     pattern = rf"(?<![\w/])(\w{{1,16}}://[^\s/?#]{{1,256}})?({texts})(?![\w/])"
 
     def routed(text: str) -> str:
-        whole = found.get(text)
-        if whole is not None:
-            return whole
-        for one in found:
-            if one in text:
-                return re.sub(pattern, lambda at: (at[1] or "") + found[at[2]], text)
+        route = routes.get(text)
+        if route is not None:
+            return route
+        for path in routes:
+            if path in text:
+                return re.sub(pattern, lambda at: (at[1] or "") + routes[at[2]], text)
         return text
 
     return routed
@@ -149,10 +151,10 @@ def _routing(event: dict[str, Any]) -> Callable[[str], str] | None:
 def _routes(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the paths that are named where addresses stand, each with its route."""
     request, attributes = _dict(event, "request"), _dict(event, "attributes")
-    named = attributes.get("http.route")
+    route = attributes.get("http.route")
     if _dict(event, "transaction_info").get("source") == "route":
-        named = event.get("transaction")
-    yield from _route(request.get("url") or attributes.get("url.full"), named)
+        route = event.get("transaction")
+    yield from _route(request.get("url") or attributes.get("url.full"), route)
     for name in ("transaction", "name"):
         yield from _route(event.get(name), None)
     for name, value in {**_dict(request, "headers"), **attributes}.items():
@@ -170,16 +172,16 @@ def _route(url: object, named: object) -> Iterator[tuple[str, str]]:
     try:
         parts = urlsplit(url)
         inner = _inner(parts.path)
-        told = named if isinstance(named, str) else route.of(inner)
-        if told is None:
-            told = shapes.path(inner, REDACTED)
+        written = named if isinstance(named, str) else route.of(inner)
+        if written is None:
+            written = shapes.path(inner, REDACTED)
     except Exception:  # noqa: BLE001 - no URL, or no project of Django's
         return
-    told = "/" + told.removeprefix("^").lstrip("/")
-    spellings = {parts.path, unquote(parts.path), inner} - {told, "", "/"}
+    written = "/" + written.removeprefix("^").lstrip("/")
+    spellings = {parts.path, unquote(parts.path), inner} - {written, "", "/"}
     if spellings:
-        yield url, parts._replace(path=told).geturl()
-    yield from ((one, told) for one in spellings)
+        yield url, parts._replace(path=written).geturl()
+    yield from ((spelling, written) for spelling in spellings)
 
 
 def _inner(path: str) -> str:
@@ -189,5 +191,5 @@ def _inner(path: str) -> str:
 
 
 def _dict(inside: dict[str, Any], name: str) -> dict[str, Any]:
-    found = inside.get(name)
-    return found if isinstance(found, dict) else {}
+    value = inside.get(name)
+    return value if isinstance(value, dict) else {}

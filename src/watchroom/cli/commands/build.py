@@ -257,7 +257,7 @@ def _write(
 ) -> None:
     changed = tree.write(root, built, last)
     site = planned.site
-    if any(one.secret for one in (*site.told, *site.heartbeat)):
+    if any(one.secret for one in (*site.active_receivers, *site.heartbeat)):
         tree.guard_secrets(root)
     click.echo(
         f"{len(built)} files in {root}, {len(changed)} changed; interval "

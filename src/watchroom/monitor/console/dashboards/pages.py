@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from multidict import MultiMapping
 
     from watchroom.formats.grafana import Panel
-    from watchroom.formats.grafana_import import Sheet
+    from watchroom.formats.grafana_import import ImportedDashboard
     from watchroom.monitor.console.dashboards.annotations import Mark
     from watchroom.monitor.console.dashboards.ranges import TimeRange
     from watchroom.monitor.console.render import Renderer
@@ -91,14 +91,18 @@ class Dashboards:
             refused=config.refused_sheets,
         )
 
-    def _sheet(self, request: web.Request) -> Sheet:
+    def _sheet(self, request: web.Request) -> ImportedDashboard:
         sheet = self._services.config.sheets.get(request.match_info["uid"])
         if sheet is None:
             raise web.HTTPNotFound(text="there is no such dashboard\n")
         return sheet
 
     def _span(
-        self, request: web.Request, sheet: Sheet, query: Any, most: int = POINTS
+        self,
+        request: web.Request,
+        sheet: ImportedDashboard,
+        query: Any,
+        most: int = POINTS,
     ) -> TimeRange:
         points = request.query.get("points", "")
         return parse(
@@ -125,7 +129,7 @@ class Dashboards:
         return await self._page(request, sheet, tables=tables, happened=found)
 
     async def _tables(
-        self, request: web.Request, sheet: Sheet
+        self, request: web.Request, sheet: ImportedDashboard
     ) -> dict[int, table.PanelTable]:
         """Return the values of every panel, as far as there is time for them."""
         span = self._span(request, sheet, request.query, table.POINTS)
@@ -145,7 +149,11 @@ class Dashboards:
         return found
 
     async def _table(
-        self, request: web.Request, sheet: Sheet, panel: Panel, span: TimeRange
+        self,
+        request: web.Request,
+        sheet: ImportedDashboard,
+        panel: Panel,
+        span: TimeRange,
     ) -> table.PanelTable:
         asked = _asked(request, sheet, panel, span)
         if panel.type in _NUMBERS:
@@ -159,7 +167,7 @@ class Dashboards:
     async def _page(
         self,
         request: web.Request,
-        sheet: Sheet,
+        sheet: ImportedDashboard,
         tables: Mapping[int, table.PanelTable] | None = None,
         happened: Sequence[Mark] = (),
     ) -> web.Response:
@@ -251,7 +259,9 @@ class Dashboards:
             return _json({"error": _said(error)}, _status(error))
         return _json({"marks": [mark._asdict() for mark in found]})
 
-    async def _marks(self, request: web.Request, sheet: Sheet) -> list[Mark]:
+    async def _marks(
+        self, request: web.Request, sheet: ImportedDashboard
+    ) -> list[Mark]:
         services = self._services
         gap_ms = round(services.config.evaluation_seconds * 3000) + 1000
         span = self._span(request, sheet, request.query)
@@ -266,7 +276,7 @@ class Dashboards:
 
 
 def _asked(
-    request: web.Request, sheet: Sheet, panel: Panel, span: TimeRange
+    request: web.Request, sheet: ImportedDashboard, panel: Panel, span: TimeRange
 ) -> list[charting.PanelQuery]:
     """Return a panel's queries with the variables that the URL chooses."""
     values = variables.chosen(sheet.dashboard, request.query)
@@ -287,7 +297,7 @@ def scrape_seconds(services: Services) -> float:
     return max([services.config.evaluation_seconds, *intervals])
 
 
-def cell(panel: Panel, sheet: Sheet) -> Cell:
+def cell(panel: Panel, sheet: ImportedDashboard) -> Cell:
     """Return what of a panel is known without its data."""
     limit, above = charting.limit_of(panel)
     html: Any = ""
