@@ -138,16 +138,16 @@ class Reception:
         finally:
             self._stopped.set()
 
-    def _look_at(self, what: Callable[[], None] | _Peer) -> None:
+    def _look_at(self, work: Callable[[], None] | _Peer) -> None:
         try:
-            if not isinstance(what, _Peer):
-                what()
-            elif what in self._peers[what.state]:  # not cut a moment ago
-                self._go_on(what)
+            if not isinstance(work, _Peer):
+                work()
+            elif work in self._peers[work.state]:  # not cut a moment ago
+                self._go_on(work)
         except Exception as error:  # noqa: BLE001 - one connection must not end them all
             self._failed(error)
-            if isinstance(what, _Peer):
-                self._drop(what)
+            if isinstance(work, _Peer):
+                self._drop(work)
 
     def shutdown(self) -> None:
         """Make `serve_forever` return, and wait for it."""
@@ -201,9 +201,9 @@ class Reception:
             for peer in self._peers[state]:
                 self._refuse(peer)
                 return True
-        late = time.monotonic() + ANSWERING_SECONDS - LEAVING_SECONDS
+        deadline = time.monotonic() + ANSWERING_SECONDS - LEAVING_SECONDS
         for peer in self._peers[_WRITING]:
-            if peer.until < late:  # it does not read its answer
+            if peer.until < deadline:  # it does not read its answer
                 self._refuse(peer)
                 return True
         return False
@@ -244,16 +244,18 @@ class Reception:
         elif len(peer.data) > LARGEST_HEAD and not peer.wanted:
             self._reply(peer, _TOO_LONG)
         elif self._held > MOST_BYTES:
-            self._refuse(max(self._peers[_READING], key=lambda one: len(one.data)))
+            self._refuse(
+                max(self._peers[_READING], key=lambda candidate: len(candidate.data))
+            )
 
     def _complete(self, peer: _Peer) -> bool:
         if not peer.wanted:
-            found = _HEAD_ENDS.search(peer.data, max(0, peer.seen - 2))
+            head_end = _HEAD_ENDS.search(peer.data, max(0, peer.seen - 2))
             peer.seen = len(peer.data)
-            if found is None or found.end() > LARGEST_HEAD:
+            if head_end is None or head_end.end() > LARGEST_HEAD:
                 return False
-            peer.wanted = found.end()
-            head = bytes(peer.data[: found.end()])
+            peer.wanted = head_end.end()
+            head = bytes(peer.data[: head_end.end()])
             length = _LENGTH.search(head)
             if head.startswith(b"POST ") and length and int(length[1]) <= LARGEST_BODY:
                 peer.wanted += int(length[1])
@@ -371,7 +373,7 @@ def _received(sock: socket.socket) -> bytes:
 def more_descriptors() -> None:
     """Raise this process' soft limit on open files, as far as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    target = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
+    if soft != resource.RLIM_INFINITY and soft < target:
         with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))

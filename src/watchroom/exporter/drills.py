@@ -205,28 +205,32 @@ class Drills:
         alerts = body.get("alerts") if isinstance(body, dict) else None
         if not isinstance(alerts, list):
             raise ConfigError("no Alertmanager webhook: `alerts` is missing")
-        found: dict[str, list[dict[str, Any]]] = {}
+        by_nonce: dict[str, list[dict[str, Any]]] = {}
         for alert in alerts:
             labels = alert.get("labels") if isinstance(alert, dict) else None
             job = labels.get("job") if isinstance(labels, dict) else None
             if isinstance(job, str) and job.startswith(JOB):
                 nonce = job.removeprefix(JOB).removeprefix(FAST)
-                found.setdefault(nonce, []).append(alert)
+                by_nonce.setdefault(nonce, []).append(alert)
         status = "resolved" if body.get("status") == "resolved" else "firing"
-        kept = 0
+        count = 0
         with self._lock:
-            for nonce, mine in found.items():
+            for nonce, run_alerts in by_nonce.items():
                 run = self._runs.get(nonce)
                 if run is None:
                     continue
                 if len(run.receipts) == RECEIPTS:
                     self.dropped_receipts += 1
                 run.receipts.append(
-                    {"at": self._wall(), "status": status, "alerts": mine[:ALERTS]}
+                    {
+                        "at": self._wall(),
+                        "status": status,
+                        "alerts": run_alerts[:ALERTS],
+                    }
                 )
-                kept += len(mine[:ALERTS])
-                self.dropped_receipts += len(mine[ALERTS:])
-        return kept
+                count += len(run_alerts[:ALERTS])
+                self.dropped_receipts += len(run_alerts[ALERTS:])
+        return count
 
     def receipts(self, nonce: str) -> list[dict[str, Any]]:
         """Return what arrived for a drill, running or lately ended, oldest first.

@@ -273,10 +273,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _parameter(self, name: str, default: str | None = None) -> str:
         query = parse_qs(urlsplit(self.path).query, max_num_fields=20)
-        found = query.get(name, [default] if default is not None else [])
-        if len(found) != 1 or found[0] is None:
+        values = query.get(name, [default] if default is not None else [])
+        if len(values) != 1 or values[0] is None:
             raise _Refusal(400, f"say ?{name}=…, once")
-        return found[0]
+        return values[0]
 
     def _body(self) -> Any:
         text = self.headers.get("Content-Length", "")

@@ -40,7 +40,7 @@ class Sources:
 
     def families(self) -> list[Family]:
         """Return the families of all; samples of the same name in one of them."""
-        found: dict[str, Family] = {}
+        by_name: dict[str, Family] = {}
         for source in self._sources:
             try:
                 families = source.families()
@@ -48,9 +48,9 @@ class Sources:
                 self._faults.count(source.name, error)
                 continue
             for family in families:
-                before = found.get(family.name)
+                before = by_name.get(family.name)
                 if before is not None:
                     both = [*before.samples, *family.samples]
                     family = before._replace(samples=both)  # noqa: PLW2901 - merged
-                found[family.name] = family
-        return list(found.values())
+                by_name[family.name] = family
+        return list(by_name.values())

@@ -70,10 +70,12 @@ class Token:
         Raises:
             ConfigError: There is no token to compare with.
         """
-        scheme, _, said = authorization.partition(" ")
+        scheme, _, credentials = authorization.partition(" ")
         expected = self.current().encode()
         # Compared in constant time, the scheme apart: it is no secret.
-        same = hmac.compare_digest(said.strip().encode("utf-8", "replace"), expected)
+        same = hmac.compare_digest(
+            credentials.strip().encode("utf-8", "replace"), expected
+        )
         return scheme.lower() == "bearer" and same
 
 
@@ -131,21 +133,21 @@ class Gate:
         return None
 
     def _bears(self, headers: Message, caller: Caller) -> bool:
-        said = headers.get("Authorization", "")
-        if not said.lower().startswith("bearer "):
+        header = headers.get("Authorization", "")
+        if not header.lower().startswith("bearer "):
             return False
         try:
-            right = self._token.allows(said)
+            right = self._token.allows(header)
         except ConfigError:  # there is none
             return False
         if right and self._attempts.quiet():
             return True
-        who = sender(caller.peer, caller.ours, headers.get("X-Forwarded-For", ""))
+        address = sender(caller.peer, caller.ours, headers.get("X-Forwarded-For", ""))
         # Users of this machine that cannot be told apart must not lock each other out.
-        if who not in LOCAL and self._attempts.wait(who):
+        if address not in LOCAL and self._attempts.wait(address):
             return False
         if not right:
-            self._attempts.wrong(who)
+            self._attempts.wrong(address)
         return right
 
 
@@ -172,14 +174,14 @@ def _read_or_make(path: Path, known: str) -> str:
     """
     for _ in range(2):
         try:
-            made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
-            found = tokenfile.read_private(path)
-            if len(found) >= tokenfile.SHORTEST:
-                return found
+            stored = tokenfile.read_private(path)
+            if len(stored) >= tokenfile.SHORTEST:
+                return stored
             path.unlink(missing_ok=True)
             continue
-        with os.fdopen(made, "w") as file:
+        with os.fdopen(descriptor, "w") as file:
             token = known or secrets.token_urlsafe(32)
             file.write(token + "\n")
         return token

@@ -11,7 +11,7 @@ from tests.support.celery_project import Shop
 from tests.support.redis_server import redis_server
 
 from watchroom.exporter.collect.celery_app import schedule, unseen
-from watchroom.exporter.collect.celery_queues import Broker, Waiting, configured
+from watchroom.exporter.collect.celery_queues import Broker, QueueState, configured
 from watchroom.exporter.collect.groups import GROUPS
 from watchroom.exporter.collect.supervisor import Child
 from watchroom.exporter.faults import Faults
@@ -72,8 +72,8 @@ def test_lengths_and_ages_are_those_of_the_broker_with_no_worker_alive(redis):
     app = made(redis, broker_transport_options={"global_keyprefix": "shop:"})
     broker = Broker(app, ("celery", "nobody-declared"))
     assert broker.ask() == {
-        "celery": Waiting(0, 0.0),
-        "nobody-declared": Waiting(0, 0.0),
+        "celery": QueueState(0, 0.0),
+        "nobody-declared": QueueState(0, 0.0),
     }
     hour_ago = time.time() - 3600
     app.send_task("t", headers={instrument.PUBLISHED: hour_ago})
@@ -83,7 +83,7 @@ def test_lengths_and_ages_are_those_of_the_broker_with_no_worker_alive(redis):
     assert found.oldest == pytest.approx(3600, abs=60)
     with app.connection_for_write() as connection:
         app.amqp.queues["celery"](connection).purge()
-    assert broker.ask()["celery"] == Waiting(0, 0.0)
+    assert broker.ask()["celery"] == QueueState(0, 0.0)
 
 
 def test_a_message_that_says_no_time_waits_since_it_was_first_seen(redis):
@@ -91,9 +91,9 @@ def test_a_message_that_says_no_time_waits_since_it_was_first_seen(redis):
     clock = [now]
     broker = Broker(app, ("unstamped",), lambda: clock[0])
     app.send_task("t", queue="unstamped")
-    assert broker.ask()["unstamped"] == Waiting(1, 0.0)
+    assert broker.ask()["unstamped"] == QueueState(1, 0.0)
     clock[0] += 400
-    assert broker.ask()["unstamped"] == Waiting(1, 400.0)
+    assert broker.ask()["unstamped"] == QueueState(1, 400.0)
 
 
 def test_a_folder_of_messages_is_as_old_as_its_oldest_file(tmp_path):
@@ -114,7 +114,7 @@ def test_a_folder_of_messages_is_as_old_as_its_oldest_file(tmp_path):
     assert found["celery"].length == 3
     assert found["celery"].oldest == pytest.approx(600, abs=30)
     assert found["other"].oldest < 30
-    assert found["empty"] == Waiting(0, 0.0)
+    assert found["empty"] == QueueState(0, 0.0)
 
 
 def test_a_broker_that_is_gone_answers_nothing_and_its_password_is_not_said(capsys):

@@ -13,7 +13,7 @@ import pytest
 from tests.support.postgres import Server, server
 
 from watchroom.exporter.collect import database as module
-from watchroom.exporter.collect.database import SQLite, Taken, nearest
+from watchroom.exporter.collect.database import ConnectionCount, SQLite, nearest
 from watchroom.exporter.collect.groups import GROUPS, databases
 from watchroom.exporter.collect.supervisor import Child
 from watchroom.exporter.faults import Faults
@@ -185,10 +185,10 @@ def test_which_databases_are_asked():
 @pytest.mark.parametrize(
     ("row", "taken"),
     [
-        ((50, 97, 50, -1, 50, -1), Taken(50, 97)),
-        ((50, 97, 20, 25, 10, -1), Taken(20, 25)),
-        ((50, 97, 20, 100, 9, 10), Taken(9, 10)),
-        ((50, 97, 0, 0, 9, -1), Taken(50, 97)),
+        ((50, 97, 50, -1, 50, -1), ConnectionCount(50, 97)),
+        ((50, 97, 20, 25, 10, -1), ConnectionCount(20, 25)),
+        ((50, 97, 20, 100, 9, 10), ConnectionCount(9, 10)),
+        ((50, 97, 0, 0, 9, -1), ConnectionCount(50, 97)),
     ],
 )
 def test_the_nearest_limit_counts(row, taken):

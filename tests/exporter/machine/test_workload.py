@@ -9,7 +9,7 @@ import time
 import pytest
 
 from watchroom.exporter.machine.cgroup import Cgroups, Use
-from watchroom.exporter.machine.workload import Live, Workload
+from watchroom.exporter.machine.workload import LiveProcess, Workload
 from watchroom.exporter.processes.merge import Merger
 from watchroom.runtime.slots import ProcessFile
 
@@ -132,7 +132,7 @@ def test_a_use_near_its_limit_is_what_a_scrape_tells(tree, tmp_path):
     tree(f"0::/{path}\n", v2(path, 450 * MIB, 512 * MIB))
     (tmp_path / "proc" / "42" / "stat").write_text(stat)
     workload = Workload(
-        lambda: [Live(42, "web"), Live(43, "web")],
+        lambda: [LiveProcess(42, "web"), LiveProcess(43, "web")],
         tmp_path / "proc",
         tmp_path / "cgroup",
     )
@@ -172,7 +172,7 @@ def test_without_a_limit_the_machine_is_what_memory_runs_out_of(
         found = values(Workload(lambda: live, proc, tmp_path / "cgroup"))
         return {key: each for key, each in found.items() if "node_memory" in key[0]}
 
-    assert machine([Live(42, "web")]) == (
+    assert machine([LiveProcess(42, "web")]) == (
         {
             ("node_memory_MemTotal_bytes", "machine"): MACHINE,
             ("node_memory_MemAvailable_bytes", "machine"): 4 * MIB,

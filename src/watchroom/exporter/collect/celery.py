@@ -40,25 +40,25 @@ def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
     except Exception as error:  # noqa: BLE001 - the project's own code
         broken("a task module", f"does not import: {type(error).__name__}: {error}")
     settings = conf.settings()
-    found = []
+    result = []
     entries, table = celery_app.schedule(app), None
     try:
         if (model := celery_beat_table.model(app)) is not None:
             table = celery_beat_table.BeatTable(model)
     except Exception as error:  # noqa: BLE001 - the project's own code
         broken("beat's scheduler", f"does not import: {type(error).__name__}: {error}")
-    why = celery_app.unseen(app)
-    if why:
-        log.warning("the queues cannot be watched: %s", why)
+    reason = celery_app.unseen(app)
+    if reason:
+        log.warning("the queues cannot be watched: %s", reason)
     else:
         queues = configured(app, settings.queues)
         more = (lambda: table.queues) if table is not None else tuple
-        found.append(_broker(Broker(app, queues, more=more)))
+        result.append(_broker(Broker(app, queues, more=more)))
     if entries or table is not None:
         notes = runs.directory(conf.runtime_dir(settings), settings.name)
         read = table.read if table is not None else None
-        found.append(_schedule(Schedule(app, entries, notes, table=read)))
-    return found
+        result.append(_schedule(Schedule(app, entries, notes, table=read)))
+    return result
 
 
 def _broker(broker: Broker) -> Collector:
@@ -87,18 +87,18 @@ def _broker(broker: Broker) -> Collector:
 
 def _schedule(schedule: Schedule) -> Collector:
     def ask() -> Mapping[str, Any]:
-        found = schedule.look()
+        states = schedule.look()
         return {
-            collected.BEAT_OVERDUE.name: {n: s.overdue for n, s in found.items()},
+            collected.BEAT_OVERDUE.name: {n: s.overdue for n, s in states.items()},
             collected.BEAT_LAST_RUN.name: {
-                n: s.last_run for n, s in found.items() if s.last_run is not None
+                n: s.last_run for n, s in states.items() if s.last_run is not None
             },
             collected.BEAT_LAST_PUBLISHED.name: {
                 n: s.last_published
-                for n, s in found.items()
+                for n, s in states.items()
                 if s.last_published is not None
             },
-            collected.BEAT_ENTRIES.name: len(found),
+            collected.BEAT_ENTRIES.name: len(states),
             collected.BEAT_UNWATCHED.name: schedule.unwatched,
         }
 

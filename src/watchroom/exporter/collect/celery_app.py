@@ -26,9 +26,9 @@ def find(settings_module: str) -> Any:
     """
     if find_spec("celery") is None:
         return None
-    made = _made()
-    if made is not None:
-        return made
+    app = _current_app()
+    if app is not None:
+        return app
     root = settings_module.partition(".")[0]
     try:
         spec = find_spec(f"{root}.celery")
@@ -37,7 +37,7 @@ def find(settings_module: str) -> Any:
     if spec is None:
         return None
     import_module(f"{root}.celery")
-    return _made()
+    return _current_app()
 
 
 def load_tasks(app: Any) -> None:
@@ -84,7 +84,7 @@ def unseen(app: Any) -> str:
     return ""
 
 
-def _made() -> Any:
+def _current_app() -> Any:
     # Asking for the current app would make one where there is none.
     state = sys.modules.get("celery._state")
     if state is None:

@@ -55,11 +55,11 @@ class BeatTable:
                     : runs.MOST_ENTRIES + 1
                 ]
             )
-            left = 0
+            excess = 0
             if len(rows) > runs.MOST_ENTRIES:
-                left = enabled.count() - runs.MOST_ENTRIES
-            known = every.filter(name__in=list(names)).values_list("name", flat=True)
-            there = frozenset(known[: runs.MOST_ENTRIES])
+                excess = enabled.count() - runs.MOST_ENTRIES
+            named = every.filter(name__in=list(names)).values_list("name", flat=True)
+            existing = frozenset(named[: runs.MOST_ENTRIES])
         self.queues = tuple(dict.fromkeys(row.queue for row in rows if row.queue))
         entries, unreadable = {}, {}
         for row in rows[: runs.MOST_ENTRIES]:
@@ -68,7 +68,7 @@ class BeatTable:
                     entries[str(row.name)] = _entry(row)
             except Exception as error:  # noqa: BLE001 - one row, and whatever it names
                 unreadable[str(row.name)] = error
-        return Rows(entries, there, unreadable, left)
+        return Rows(entries, existing, unreadable, excess)
 
     def _owes(self, row: Any) -> bool:
         """Return whether beat would still publish it; it disables the others itself."""
@@ -93,10 +93,10 @@ def model(app: Any) -> Any:
 
     if not apps.is_installed(APP):
         return None
-    named = app.conf.beat_scheduler
-    if named and named != "celery.beat:PersistentScheduler":
+    scheduler = app.conf.beat_scheduler
+    if scheduler and scheduler != "celery.beat:PersistentScheduler":
         aliases = dict(load_extension_class_names("celery.beat_schedulers"))
-        return getattr(symbol_by_name(named, aliases=aliases), "Model", None)
+        return getattr(symbol_by_name(scheduler, aliases=aliases), "Model", None)
     return apps.get_model(APP, "PeriodicTask")
 
 

@@ -23,7 +23,7 @@ PUBLISHED = "watchroom_published"
 MOST_QUEUES = 500
 
 
-class Waiting(NamedTuple):
+class QueueState(NamedTuple):
     """What waits in a queue.
 
     Attributes:
@@ -43,11 +43,11 @@ def configured(app: Any, more: Iterable[str] = ()) -> tuple[str, ...]:
         app: A Celery app, its tasks loaded.
         more: Names that only the project knows, such as those of dynamic routes.
     """
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for name in (*_named(app), *more):
-        if name and len(found) < MOST_QUEUES:
-            found.setdefault(str(name))
-    return tuple(found)
+        if name and len(names) < MOST_QUEUES:
+            names.setdefault(str(name))
+    return tuple(names)
 
 
 def _named(app: Any) -> Iterator[Any]:
@@ -112,7 +112,7 @@ class Broker:
         # Who stands first in a list and does not say since when: first seen.
         self._seen: dict[str, tuple[str, float]] = {}
 
-    def ask(self) -> dict[str, Waiting] | None:
+    def ask(self) -> dict[str, QueueState] | None:
         """Return what waits by queue, or None when the broker does not answer."""
         connection = self._app.connection_for_read()
         try:
@@ -121,7 +121,7 @@ class Broker:
                 max_retries=1, interval_start=0, interval_step=0
             )
             queues = dict.fromkeys((*self._queues, *self._more()))
-            found = {
+            waiting = {
                 queue: self._look(connection, queue)
                 for queue in list(queues)[:MOST_QUEUES]
             }
@@ -133,9 +133,9 @@ class Broker:
             with suppress(Exception):
                 connection.release()
         self._say("")
-        return found
+        return waiting
 
-    def _look(self, connection: Any, queue: str) -> Waiting:
+    def _look(self, connection: Any, queue: str) -> QueueState:
         errors = connection.channel_errors
         channel = connection.channel()
         try:
@@ -154,22 +154,22 @@ class Broker:
                 channel.close()
         if not length:
             self._seen = {k: v for k, v in self._seen.items() if _queue(k) != queue}
-            return Waiting(0, 0.0 if _peeker(connection) else None)
+            return QueueState(0, 0.0 if _peeker(connection) else None)
         age = None if since is None else max(0.0, self._now() - since)
-        return Waiting(length, age)
+        return QueueState(length, age)
 
     def _since(self, connection: Any, channel: Any, queue: str) -> float | None:
         peek = _peeker(connection)
         if peek is None:
             return None
-        found = []
+        times = []
         for key, message in peek(channel, queue):
             if isinstance(message, float):
-                found.append(message)
+                times.append(message)
                 continue
             with suppress(ValueError, TypeError, AttributeError):
-                found.append(self._published(key, json.loads(message)))
-        return min(found, default=None)
+                times.append(self._published(key, json.loads(message)))
+        return min(times, default=None)
 
     def _published(self, key: str, message: Mapping[str, Any]) -> float:
         stamp = (message.get("headers") or {}).get(PUBLISHED)

@@ -128,14 +128,14 @@ class Schedule:
         """
         entries = self._entries()
         self._forget(entries)
-        found = {}
+        states = {}
         for name, entry in entries.items():
             try:
-                found[name] = self._stand(name, entry)
+                states[name] = self._stand(name, entry)
             except Exception as error:  # noqa: BLE001 - a day that never comes, say
                 self._leave_out(name, error)
         self._looked = True
-        return found
+        return states
 
     def _leave_out(self, name: str, error: Exception) -> None:
         self.unwatched += 1
@@ -148,27 +148,27 @@ class Schedule:
         self.unwatched = self._excess
         if self._table is None:
             return self._configured
-        read = self._table(self._configured)
+        table = self._table(self._configured)
         unknown = {
             name: entry
             for name, entry in self._configured.items()
             # Beat writes them all when it starts; what was there and is not any more
             # somebody has removed.
-            if name not in read.known and not self._was_in_the_table(name)
+            if name not in table.known and not self._was_in_the_table(name)
         }
-        mine = {
+        from_table = {
             name: entry._replace(
-                schedule=self._made(entry.schedule, with_our_clock=True),
+                schedule=self._with_own_clock(entry.schedule, with_our_clock=True),
                 waits_under=f"{_TABLE}{entry.waits_under}",
             )
-            for name, entry in read.entries.items()
+            for name, entry in table.entries.items()
         }
-        every = [*mine.items(), *unknown.items()]
-        kept = dict(every[: runs.MOST_ENTRIES])
-        self.unwatched += read.excess + len(every) - len(kept)
-        for name, error in read.unreadable.items():
+        every = [*from_table.items(), *unknown.items()]
+        watched = dict(every[: runs.MOST_ENTRIES])
+        self.unwatched += table.excess + len(every) - len(watched)
+        for name, error in table.unreadable.items():
             self._leave_out(name, error)
-        return kept
+        return watched
 
     def _forget(self, entries: Mapping[str, ScheduleEntry]) -> None:
         """Wait no more for what has been disabled or removed since the last look."""
@@ -223,18 +223,20 @@ class Schedule:
     def _entry(self, entry: Any) -> ScheduleEntry:
         from celery.schedules import maybe_schedule
 
-        given = entry["schedule"] if isinstance(entry, dict) else entry.schedule
+        schedule = entry["schedule"] if isinstance(entry, dict) else entry.schedule
         relative = bool(entry.get("relative")) if isinstance(entry, dict) else False
-        made = self._made(maybe_schedule(given, relative, app=self._app))
-        return ScheduleEntry(made, repr(made))
+        own_schedule = self._with_own_clock(
+            maybe_schedule(schedule, relative, app=self._app)
+        )
+        return ScheduleEntry(own_schedule, repr(own_schedule))
 
-    def _made(self, schedule: Any, *, with_our_clock: bool = False) -> Any:
+    def _with_own_clock(self, schedule: Any, *, with_our_clock: bool = False) -> Any:
         # A copy, whose clock is ours; it forgets whose time zone it is in.
-        made = copy(schedule)
-        made.app = self._app
-        if with_our_clock or made.nowfun is None:
-            made.nowfun = lambda: datetime.fromtimestamp(self._now(), UTC)
-        return made
+        copied = copy(schedule)
+        copied.app = self._app
+        if with_our_clock or copied.nowfun is None:
+            copied.nowfun = lambda: datetime.fromtimestamp(self._now(), UTC)
+        return copied
 
     def _waits_since(self, name: str, under: str) -> float:
         """Return since when this entry is awaited under this very schedule."""

@@ -43,23 +43,23 @@ _LONGEST_TEXT = 300
 def main(module: str) -> None:
     """Make a group's collectors and ask them for ever."""
     die_with_parent(signal.SIGKILL)  # whatever it hangs in
-    told = os.fdopen(os.dup(1), "w", buffering=1)
+    output = os.fdopen(os.dup(1), "w", buffering=1)
     # What the project prints must not get between our lines.
     os.dup2(2, 1)
     orders = json.loads(sys.stdin.readline() or "{}")
     threading.Thread(target=_watch_for_the_end, daemon=True).start()
 
     def broken(name: str, text: str) -> None:
-        _say(told, broken=name, text=_cut(text))
+        _say(output, broken=name, text=_cut(text))
 
     try:
-        found = import_module(module).collectors(broken)
+        collectors = import_module(module).collectors(broken)
     except Exception as error:  # noqa: BLE001 - the project's own code
-        _say(told, failed=_text(error))
+        _say(output, failed=_text(error))
         return
-    _say(told, ready=[_introduced(collector) for collector in found])
-    if found:
-        _ask_for_ever(told, found, orders.get("wait", {}))
+    _say(output, ready=[_introduced(collector) for collector in collectors])
+    if collectors:
+        _ask_for_ever(output, collectors, orders.get("wait", {}))
 
 
 def samples(metric: Metric, value: Any) -> list[list[Any]]:
@@ -78,13 +78,13 @@ def samples(metric: Metric, value: Any) -> list[list[Any]]:
         )
     if len(value) > MOST_SAMPLES:
         raise ValueError(f"{len(value)} label values, {MOST_SAMPLES} may be")
-    found = []
+    pairs = []
     for key, number in value.items():
         keys = list(key) if isinstance(key, tuple) else [key]
         if len(keys) != len(metric.labels):
             raise TypeError(f"{key!r} does not fit the labels {metric.labels}")
-        found.append([[str(one) for one in keys], _number(metric, number)])
-    return found
+        pairs.append([[str(part) for part in keys], _number(metric, number)])
+    return pairs
 
 
 def _number(metric: Metric, value: Any) -> float:
@@ -95,9 +95,9 @@ def _number(metric: Metric, value: Any) -> float:
     return float(value)
 
 
-def _answer(collector: Collector, found: Mapping[str, Any]) -> dict[str, Any]:
+def _answer(collector: Collector, values: Mapping[str, Any]) -> dict[str, Any]:
     by_name = {metric.name: metric for metric in collector.metrics}
-    return {name: samples(by_name[name], value) for name, value in found.items()}
+    return {name: samples(by_name[name], value) for name, value in values.items()}
 
 
 def _introduced(collector: Collector) -> dict[str, Any]:
@@ -120,25 +120,25 @@ def _introduced(collector: Collector) -> dict[str, Any]:
 
 
 def _ask_for_ever(
-    told: TextIO, collectors: Iterable[Collector], wait: dict[str, float]
+    output: TextIO, collectors: Iterable[Collector], wait: dict[str, float]
 ) -> NoReturn:
     begun = time.monotonic()
-    known = {collector.name: collector for collector in collectors}
+    by_name = {collector.name: collector for collector in collectors}
     # Of those due at once the first is asked first, and who is new before all.
-    order = [*(name for name in known if name not in wait), *wait]
-    due = {name: begun + wait.get(name, 0.0) for name in order if name in known}
+    order = [*(name for name in by_name if name not in wait), *wait]
+    due = {name: begun + wait.get(name, 0.0) for name in order if name in by_name}
     while True:
         name = min(due, key=due.__getitem__)
-        collector = known[name]
+        collector = by_name[name]
         time.sleep(max(0.0, due[name] - time.monotonic()))
         due[name] = time.monotonic() + collector.every_seconds
-        _say(told, begin=name)
+        _say(output, begin=name)
         try:
-            found = _answer(collector, collector.function())
+            answer = _answer(collector, collector.function())
         except Exception as error:  # noqa: BLE001 - the project's own code
-            _say(told, error=name, text=_text(error))
+            _say(output, error=name, text=_text(error))
         else:
-            _say(told, value=name, samples=found)
+            _say(output, value=name, samples=answer)
 
 
 def _text(error: Exception) -> str:
@@ -150,8 +150,8 @@ def _cut(text: str) -> str:
     return redaction.clean(text)[:_LONGEST_TEXT]
 
 
-def _say(told: TextIO, **message: Any) -> None:
-    told.write(json.dumps(message) + "\n")
+def _say(output: TextIO, **message: Any) -> None:
+    output.write(json.dumps(message) + "\n")
 
 
 def _watch_for_the_end() -> None:

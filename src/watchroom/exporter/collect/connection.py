@@ -69,13 +69,13 @@ def reading(alias: str) -> Iterator[None]:
     from django.db import connections, transaction
 
     project = connections[alias]
-    connections[alias] = mine = wrapper(alias)
+    connections[alias] = own = wrapper(alias)
     try:
         with transaction.atomic(using=alias):
-            with mine.cursor() as cursor:
-                for statement in _BOUNDS.get(mine.vendor, ()):
+            with own.cursor() as cursor:
+                for statement in _BOUNDS.get(own.vendor, ()):
                     cursor.execute(statement)
             yield
     finally:
         connections[alias] = project
-        mine.close()
+        own.close()

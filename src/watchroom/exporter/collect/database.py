@@ -53,7 +53,7 @@ WHERE d.datname = current_database() AND r.rolname = session_user
 """
 
 
-class Taken(NamedTuple):
+class ConnectionCount(NamedTuple):
     """Connections in use, and the limit that they count against."""
 
     used: int
@@ -138,8 +138,10 @@ class SQLite:
                 opened.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.Error as error:
             # A write-ahead log needs a writable directory, even to be read.
-            ours = os.access(self._file.parent, os.W_OK)
-            if self._file.exists() and not (ours and os.access(self._file, os.R_OK)):
+            writable = os.access(self._file.parent, os.W_OK)
+            if self._file.exists() and not (
+                writable and os.access(self._file, os.R_OK)
+            ):
                 raise
             self._reasons.say(self._alias, error)
             return {DB_UP.name: {self._alias: 0}}
@@ -163,7 +165,7 @@ class PostgreSQL:
     def ask(self) -> dict[str, Any]:
         """Return whether it takes a connection, and how many others it has."""
         try:
-            taken = self._taken()
+            connections = self._count()
         except Exception as error:  # noqa: BLE001 - any driver's own classes
             self._reasons.say(self._alias, error)
             if _sqlstate(error) != _TOO_MANY:
@@ -171,17 +173,17 @@ class PostgreSQL:
             # It lives, and has just said that all are taken.
             if self._limit is None:
                 return {DB_UP.name: {self._alias: 1}}
-            taken = Taken(self._limit, self._limit)
+            connections = ConnectionCount(self._limit, self._limit)
         else:
             self._reasons.forget(self._alias)
-        self._limit = taken.limit
+        self._limit = connections.limit
         return {
             DB_UP.name: {self._alias: 1},
-            DB_CONNECTIONS.name: {self._alias: taken.used},
-            DB_CONNECTIONS_LIMIT.name: {self._alias: taken.limit},
+            DB_CONNECTIONS.name: {self._alias: connections.used},
+            DB_CONNECTIONS_LIMIT.name: {self._alias: connections.limit},
         }
 
-    def _taken(self) -> Taken:
+    def _count(self) -> ConnectionCount:
         connection = reading.wrapper(self._alias)
         try:
             with connection.cursor() as cursor:
@@ -197,14 +199,14 @@ class PostgreSQL:
         return nearest(row)
 
 
-def nearest(row: Sequence[int]) -> Taken:
+def nearest(row: Sequence[int]) -> ConnectionCount:
     """Return the use and limit that are nearest to each other.
 
     Args:
         row: Sessions and limit of the server, of the database, and of the role; a limit
             below 0 is none.
     """
-    pairs = [Taken(*row[at : at + 2]) for at in (0, 2, 4)]
+    pairs = [ConnectionCount(*row[at : at + 2]) for at in (0, 2, 4)]
     limited = [pair for pair in pairs if pair.limit > 0]
     return max(limited, key=lambda pair: pair.used / pair.limit)
 
@@ -212,9 +214,9 @@ def nearest(row: Sequence[int]) -> Taken:
 def _sqlstate(error: BaseException | None) -> str:
     """Return the server's code, of psycopg or psycopg2 below Django's exception."""
     while error is not None:
-        found = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-        if found:
-            return str(found)
+        code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        if code:
+            return str(code)
         if _FULL.search(str(error)):  # refused before a result could carry a code
             return _TOO_MANY
         error = error.__cause__

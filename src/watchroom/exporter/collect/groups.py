@@ -54,12 +54,12 @@ def databases(settings: object) -> Iterator[tuple[str, str]]:
     is its process' own.
     """
     configured = getattr(settings, "DATABASES", None)
-    for alias, one in (configured if isinstance(configured, dict) else {}).items():
-        engine = str(one.get("ENGINE", "")).lower()
+    for alias, options in (configured if isinstance(configured, dict) else {}).items():
+        engine = str(options.get("ENGINE", "")).lower()
         if "postg" in engine:
             yield alias, POSTGRESQL
         elif ("sqlite" in engine or "spatialite" in engine) and sqlite_file(
-            one.get("NAME")
+            options.get("NAME")
         ):
             yield alias, SQLITE
 

@@ -112,7 +112,7 @@ class Child:
     def families(self) -> list[Family]:
         """Return the fresh values, and the failures by collector."""
         now = time.monotonic()
-        found: dict[str, Family] = {}
+        by_name: dict[str, Family] = {}
         with self._lock:
             for collector in self._collectors.values():
                 value = self._values.get(collector.name)
@@ -123,16 +123,16 @@ class Child:
                     continue
                 for name, samples in value.samples.items():
                     metric = collector.metrics[name]
-                    before = found[name].samples if name in found else ()
+                    before = by_name[name].samples if name in by_name else ()
                     every = [*before, *samples]
-                    found[name] = Family(name, metric.kind, metric.help, every)
+                    by_name[name] = Family(name, metric.kind, metric.help, every)
             restarts = float(self._restarts)
         name = "watchroom_exporter_child_restarts_total"
         text = "Restarts of a process that asks for the exporter, by group."
         labels = (("group", self.name),)
         restarted = Family(name, "counter", text, [Sample(name, labels, restarts)])
         errors = self._errors.family()
-        return [*found.values(), restarted, *([errors] if errors.samples else [])]
+        return [*by_name.values(), restarted, *([errors] if errors.samples else [])]
 
     def _supervise(self) -> None:
         pause = _BACKOFF[0]
@@ -203,16 +203,18 @@ class Child:
             if len(pending) > _LONGEST_LINE:
                 raise FormatError("the process speaks without end")
             for line in lines:
-                asking = self._heard(_message(line), asking)
+                asking = self._receive(_message(line), asking)
                 deadline = time.monotonic() + asking.limit if asking else None
 
-    def _heard(
+    def _receive(
         self, message: dict[str, Any], asking: _Collector | None
     ) -> _Collector | None:
         """Take one message in; return what is being asked now."""
         now = time.monotonic()
         if "ready" in message:
-            self._introduce([_collector(one) for one in message["ready"]])
+            self._introduce(
+                [_collector(description) for description in message["ready"]]
+            )
         elif "broken" in message:
             self._broken = True
             self._faults.count(self.name, f"{message['broken']} {message['text']}")
@@ -234,7 +236,7 @@ class Child:
 
     def _introduce(self, collectors: Sequence[_Collector]) -> None:
         with self._lock:
-            self._collectors = {one.name: one for one in collectors}
+            self._collectors = {collector.name: collector for collector in collectors}
             self._setup = time.monotonic() - self._spawned
         self._ready = bool(collectors)
         for collector in collectors:
@@ -243,11 +245,11 @@ class Child:
             self._faults.clear(self.name)
 
     def _keep(
-        self, collector: _Collector, found: Mapping[str, list[Any]], now: float
+        self, collector: _Collector, values: Mapping[str, list[Any]], now: float
     ) -> None:
         samples = {
             name: _samples(collector.metrics[name], numbers)
-            for name, numbers in found.items()
+            for name, numbers in values.items()
         }
         with self._lock:
             self._values[collector.name] = _Value(now, samples)
@@ -272,13 +274,17 @@ class Child:
         now = time.monotonic()
         waits = {}
         order = sorted(
-            self._begun.items(), key=lambda one: (one[0] in self._hung, one[1])
+            self._begun.items(), key=lambda item: (item[0] in self._hung, item[1])
         )
         for name, begun in order:
-            known = self._collectors.get(name)
-            every = known.every if known else 0.0
+            collector = self._collectors.get(name)
+            every = collector.every if collector else 0.0
             # What a hang means is worth knowing to the second: no longer wait for it.
-            hung = 0 if known and known.hung is not None else self._hung.get(name, 0)
+            hung = (
+                0
+                if collector and collector.hung is not None
+                else self._hung.get(name, 0)
+            )
             penalty = min(every * 2**hung, _LONGEST_PENALTY)
             waits[name] = max(0.0, begun + max(every, penalty) - now)
         return waits
@@ -288,25 +294,25 @@ class Child:
             select.select([self._wake], [], [], seconds)
 
 
-def _collector(said: Mapping[str, Any]) -> _Collector:
+def _collector(description: Mapping[str, Any]) -> _Collector:
     metrics = {
-        one["name"]: _Metric(
-            one["name"], one["kind"], one["help"], tuple(one["labels"])
+        metric["name"]: _Metric(
+            metric["name"], metric["kind"], metric["help"], tuple(metric["labels"])
         )
-        for one in said["metrics"]
+        for metric in description["metrics"]
     }
-    every, limit = said["every"], said["limit"]
-    return _Collector(said["name"], every, limit, metrics, said["hung"])
+    every, limit = description["every"], description["limit"]
+    return _Collector(description["name"], every, limit, metrics, description["hung"])
 
 
-def _samples(metric: _Metric, found: Sequence[Any]) -> list[Sample]:
+def _samples(metric: _Metric, numbers: Sequence[Any]) -> list[Sample]:
     return [
         Sample(
             metric.name,
             tuple(sorted(zip(metric.labels, values, strict=True))),
             float(number),
         )
-        for values, number in found
+        for values, number in numbers
     ]
 
 

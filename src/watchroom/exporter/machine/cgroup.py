@@ -91,21 +91,21 @@ class Cgroups:
     def machine(self) -> Machine:
         """Return the memory of the machine. Source: proc(5), /proc/meminfo."""
         text = _read(self._proc / "meminfo") or ""
-        found = {name: float(kib) * 1024 for name, kib in _MEMORY.findall(text)}
-        return Machine(found.get("MemTotal"), found.get("MemAvailable"))
+        sizes = {name: float(kib) * 1024 for name, kib in _MEMORY.findall(text)}
+        return Machine(sizes.get("MemTotal"), sizes.get("MemAvailable"))
 
     def _paths(self, pid: int | str) -> dict[str, str] | None:
         """Return the group's path by controller; v2's controller is ""."""
         text = _read(self._proc / str(pid) / "cgroup")
         if text is None:
             return None
-        found = {}
+        paths = {}
         for line in text.splitlines():
             _, _, rest = line.partition(":")
             controllers, _, path = rest.partition(":")
             for controller in controllers.split(","):
-                found[controller] = path
-        return found
+                paths[controller] = path
+        return paths
 
     def _directories(self, controller: str, path: str) -> list[Path]:
         for name in (controller, "cpu,cpuacct"):
@@ -176,40 +176,40 @@ class _Memory1(_Memory2):
 
 
 def _cpu2(levels: list[Path]) -> float | None:
-    spent = _entry(levels[0] / "cpu.stat", "usage_usec")
-    return spent / 1e6 if spent else None
+    microseconds = _entry(levels[0] / "cpu.stat", "usage_usec")
+    return microseconds / 1e6 if microseconds else None
 
 
 def _cores2(levels: list[Path]) -> float | None:
-    found = []
+    cores = []
     for level in levels:
         quota, _, period = (_read(level / "cpu.max") or "max 1").strip().partition(" ")
         if quota.isdigit() and period.isdigit() and int(period):
-            found.append(int(quota) / int(period))
-    return min(found, default=None)
+            cores.append(int(quota) / int(period))
+    return min(cores, default=None)
 
 
 def _cpu1(levels: list[Path]) -> float | None:
-    spent = _number(levels[0] / "cpuacct.usage") if levels else None
-    return None if spent is None else spent / 1e9
+    nanoseconds = _number(levels[0] / "cpuacct.usage") if levels else None
+    return None if nanoseconds is None else nanoseconds / 1e9
 
 
 def _cores1(levels: list[Path]) -> float | None:
-    found = []
+    cores = []
     for level in levels:
         quota = _number(level / "cpu.cfs_quota_us")
         period = _number(level / "cpu.cfs_period_us")
         if quota is not None and period and quota > 0:
-            found.append(quota / period)
-    return min(found, default=None)
+            cores.append(quota / period)
+    return min(cores, default=None)
 
 
 def _name(path: str) -> str:
     last = path.rstrip("/").rpartition("/")[2]
     if last in {"", ".."}:
         return "container"
-    found = _CONTAINER.fullmatch(last)
-    return found[1][:12] if found else last[:100]
+    match = _CONTAINER.fullmatch(last)
+    return match[1][:12] if match else last[:100]
 
 
 def _read(path: Path) -> str | None:

@@ -41,7 +41,7 @@ class Mount(NamedTuple):
     device: str
 
 
-class _Room(NamedTuple):
+class _DiskSpace(NamedTuple):
     device: str  # its number, the same under every bind mount
     mount: Mount
     available: float
@@ -49,12 +49,12 @@ class _Room(NamedTuple):
     read_only: bool
 
 
-class _Watched:
+class _WatchedPath:
     """A path, what it said last, and whether it is being asked."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.room: _Room | None = None
+        self.room: _DiskSpace | None = None
         self.error = ""
         self.asked = 0.0
         self.done = threading.Event()
@@ -79,7 +79,7 @@ class Disks:
         statvfs: Callable[[Path], os.statvfs_result] = os.statvfs,
     ) -> None:
         unique = list(dict.fromkeys(paths))
-        self._watched = [_Watched(path) for path in unique[:MOST_PATHS]]
+        self._watched = [_WatchedPath(path) for path in unique[:MOST_PATHS]]
         self._faults = faults
         self._statvfs = statvfs
         self._lock = threading.Lock()
@@ -99,9 +99,9 @@ class Disks:
         end = now + _PATIENCE
         for watched in waiting:
             watched.done.wait(max(0.0, end - time.monotonic()))
-        return self._told()
+        return self._measured()
 
-    def _ask(self, watched: _Watched) -> None:
+    def _ask(self, watched: _WatchedPath) -> None:
         def work() -> None:
             try:
                 watched.room = self._look(watched.path)
@@ -117,13 +117,13 @@ class Disks:
             watched.error = f"{watched.path}: no thread to ask it with"
             watched.done.set()
 
-    def _look(self, path: Path) -> _Room:
+    def _look(self, path: Path) -> _DiskSpace:
         real = Path(os.path.realpath(path))
         while not real.exists() and real != real.parent:
             real = real.parent
         stat = self._statvfs(real)
         mount, device = _mounted(str(real))
-        return _Room(
+        return _DiskSpace(
             # The mount's own number: files of one overlayfs or btrfs mount have others.
             device=device or str(os.stat(real).st_dev),  # noqa: PTH116 - as its neighbours
             mount=mount,
@@ -132,30 +132,30 @@ class Disks:
             read_only=bool(stat.f_flag & os.ST_RDONLY),
         )
 
-    def _told(self) -> list[Family]:
+    def _measured(self) -> list[Family]:
         now = time.monotonic()
-        rooms: dict[str, _Room] = {}
+        by_device: dict[str, _DiskSpace] = {}
         errors: dict[Mount, float] = {}
         for watched in self._watched:
             hung = not watched.done.is_set() and now - watched.asked > HANGS_AFTER
             error = f"{watched.path} does not answer" if hung else watched.error
-            room = watched.room
+            space = watched.room
             if error:
                 # The table of mounts is the kernel's own and hangs on no file system.
-                errors[room.mount if room else mount_of(str(watched.path))] = 1.0
+                errors[space.mount if space else mount_of(str(watched.path))] = 1.0
                 self._faults.count(self.name, error)
-            elif room is not None:
-                rooms.setdefault(room.device, room)
+            elif space is not None:
+                by_device.setdefault(space.device, space)
         # Mounted anew between two looks: one mount point, two numbers, one series.
-        found = {room.mount: room for room in rooms.values()}.values()
-        for room in found:
-            errors.setdefault(room.mount, 0.0)
+        unique = {space.mount: space for space in by_device.values()}.values()
+        for space in unique:
+            errors.setdefault(space.mount, 0.0)
         if 1.0 not in errors.values() and errors:
             self._faults.clear(self.name)
         return [
-            _family(DISK_AVAILABLE, [(r.mount, r.available) for r in found]),
-            _family(DISK_SIZE, [(r.mount, r.size) for r in found]),
-            _family(DISK_READ_ONLY, [(r.mount, float(r.read_only)) for r in found]),
+            _family(DISK_AVAILABLE, [(r.mount, r.available) for r in unique]),
+            _family(DISK_SIZE, [(r.mount, r.size) for r in unique]),
+            _family(DISK_READ_ONLY, [(r.mount, float(r.read_only)) for r in unique]),
             _family(DISK_ERROR, list(errors.items())),
         ]
 
@@ -167,14 +167,14 @@ def mount_of(path: str) -> Mount:
 
 def _mounted(path: str) -> tuple[Mount, str]:
     """Return the mount that holds a path, and its device's ``major:minor`` or ""."""
-    found, number = Mount("/", "", ""), ""
-    for one in mounts():
-        point = one.mountpoint
+    best, number = Mount("/", "", ""), ""
+    for mount in mounts():
+        point = mount.mountpoint
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         # A later mount on the same directory hides the earlier one.
-        if inside and len(point) >= len(found.mountpoint):
-            found, number = Mount(point, one.fstype, one.device), one.number
-    return found, number
+        if inside and len(point) >= len(best.mountpoint):
+            best, number = Mount(point, mount.fstype, mount.device), mount.number
+    return best, number
 
 
 def _family(metric: Metric, values: Sequence[tuple[Mount, float]]) -> Family:

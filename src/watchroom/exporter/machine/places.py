@@ -62,9 +62,9 @@ def _handlers(django_settings: object) -> object:
     return logging.get("handlers") if isinstance(logging, dict) else None
 
 
-def _values(named: object) -> Iterator[Mapping[str, Any]]:
-    if isinstance(named, dict):
-        yield from (each for each in named.values() if isinstance(each, dict))
+def _values(setting: object) -> Iterator[Mapping[str, Any]]:
+    if isinstance(setting, dict):
+        yield from (value for value in setting.values() if isinstance(value, dict))
 
 
 def _path(value: object) -> Iterator[Path]:

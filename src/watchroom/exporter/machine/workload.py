@@ -36,7 +36,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-class Live(NamedTuple):
+class LiveProcess(NamedTuple):
     """A live process of the app.
 
     Attributes:
@@ -67,7 +67,7 @@ class Workload:
 
     def __init__(
         self,
-        live: Callable[[], Iterable[Live]],
+        live: Callable[[], Iterable[LiveProcess]],
         proc: Path = Path("/proc"),
         mount: Path = Path("/sys/fs/cgroup"),
     ) -> None:
@@ -100,13 +100,15 @@ class Workload:
                     uses.setdefault(use.name, use)
                 bounded = bounded and use is not None and use.limit is not None
             self._known = now
-            spent = dict(self._spent)
+            cpu_by_role = dict(self._spent)
         return [
             *_families(uses),
             *([] if bounded else self._machine()),
-            _family(PROCESS_MEMORY, {r: sum(each) for r, each in resident.items()}),
-            _family(PROCESS_MEMORY_MAX, {r: max(each) for r, each in resident.items()}),
-            _family(PROCESS_CPU, spent),
+            _family(PROCESS_MEMORY, {r: sum(sizes) for r, sizes in resident.items()}),
+            _family(
+                PROCESS_MEMORY_MAX, {r: max(sizes) for r, sizes in resident.items()}
+            ),
+            _family(PROCESS_CPU, cpu_by_role),
         ]
 
     def _machine(self) -> Iterable[Family]:

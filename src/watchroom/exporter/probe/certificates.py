@@ -56,7 +56,7 @@ def validity(der: bytes) -> Validity:
 def earliest(peer: ssl.SSLSocket) -> Validity | None:
     """Return the validity that ends first among the certificates that a peer sent."""
     sent = _certificates(_chain(peer, "get_unverified_chain"))
-    return min((one.validity for one in sent), default=None)
+    return min((certificate.validity for certificate in sent), default=None)
 
 
 def last_chain(peer: ssl.SSLSocket, context: ssl.SSLContext) -> Validity | None:
@@ -67,16 +67,16 @@ def last_chain(peer: ssl.SSLSocket, context: ssl.SSLContext) -> Validity | None:
     verified = _certificates(_chain(peer, "get_verified_chain"))
     if not verified:
         return None
-    ends = min(one.validity for one in verified)
+    ends = min(certificate.validity for certificate in verified)
     if ends == verified[0].validity:
         return ends  # the leaf's, which is in every chain
     roots = _certificates(context.get_ca_certs(binary_form=True))
     sent = _certificates(_chain(peer, "get_unverified_chain"))
-    others = _Others(verified, [*sent, *roots], {verified[-1], *roots})
+    others = _ChainSearch(verified, [*sent, *roots], {verified[-1], *roots})
     return max(ends, others.best(verified[0]) or ends)
 
 
-class _Others:
+class _ChainSearch:
     """Looks for chains beside the one that OpenSSL found: it stops at its first.
 
     A certificate stands in for another of the same subject and key, whose signature was
@@ -90,43 +90,57 @@ class _Others:
         trusted: set[_Certificate],
     ) -> None:
         now = time.time()
-        good = (one for one in known if one.validity.start <= now < one.validity.end)
+        good = (
+            certificate
+            for certificate in known
+            if certificate.validity.start <= now < certificate.validity.end
+        )
         self._known = list(dict.fromkeys([*verified, *good]))
-        self._proven = {(one.subject, one.key) for one in verified[1:]}
+        self._proven = {
+            (certificate.subject, certificate.key) for certificate in verified[1:]
+        }
         self._verified = frozenset(verified)
         self._trusted = trusted
 
     def best(
-        self, one: _Certificate, below: frozenset[_Certificate] = frozenset()
+        self, certificate: _Certificate, below: frozenset[_Certificate] = frozenset()
     ) -> Validity | None:
-        if one in self._trusted:
-            return one.validity
+        if certificate in self._trusted:
+            return certificate.validity
         if len(below) >= _LONGEST_CHAIN:
             return None
-        found = [
-            min(one.validity, end)
+        ends = [
+            min(certificate.validity, end)
             for issuer in self._known
-            if issuer not in below and issuer is not one and self._fits(one, issuer)
-            if (end := self.best(issuer, below | {one})) is not None
+            if issuer not in below
+            and issuer is not certificate
+            and self._fits(certificate, issuer)
+            if (end := self.best(issuer, below | {certificate})) is not None
         ]
-        return max(found, default=None)
+        return max(ends, default=None)
 
-    def _fits(self, one: _Certificate, issuer: _Certificate) -> bool:
-        if issuer.subject != one.issuer:
+    def _fits(self, certificate: _Certificate, issuer: _Certificate) -> bool:
+        if issuer.subject != certificate.issuer:
             return False
-        if one in self._verified and (issuer.subject, issuer.key) in self._proven:
+        if (
+            certificate in self._verified
+            and (issuer.subject, issuer.key) in self._proven
+        ):
             return True
-        return bool(one.issuer_key_id) and issuer.key_id == one.issuer_key_id
+        return (
+            bool(certificate.issuer_key_id)
+            and issuer.key_id == certificate.issuer_key_id
+        )
 
 
 def _certificates(ders: Iterable[bytes]) -> list[_Certificate]:
-    found = []
+    certificates = []
     for der in ders:
         try:
-            found.append(_read(der))
+            certificates.append(_read(der))
         except FormatError:
             continue
-    return found
+    return certificates
 
 
 def _chain(peer: ssl.SSLSocket, which: str) -> list[bytes]:
@@ -136,7 +150,10 @@ def _chain(peer: ssl.SSLSocket, which: str) -> list[bytes]:
         return [bytes(der) for der in tell()]
     inner = getattr(getattr(peer, "_sslobj", None), which, None)
     if inner is not None:
-        return [ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in inner() or ()]
+        return [
+            ssl.PEM_cert_to_DER_cert(certificate.public_bytes())
+            for certificate in inner() or ()
+        ]
     leaf = peer.getpeercert(binary_form=True)
     return [leaf] if leaf else []
 

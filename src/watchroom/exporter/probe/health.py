@@ -43,10 +43,10 @@ _GUESSED = (
     "the app does not know the exporter's token, so kinds of checks are guessed and "
     "durations unknown: give both the same WATCHROOM_TOKEN_FILE"
 )
-_WORDS = {"ok": 1.0, "error": 0.0}
+_STATUS_VALUES = {"ok": 1.0, "error": 0.0}
 
 
-class Seen(NamedTuple):
+class CheckReading(NamedTuple):
     """What one check says.
 
     Attributes:
@@ -58,14 +58,14 @@ class Seen(NamedTuple):
 
     name: str
     kind: str
-    word: str
+    status: str
     seconds: float | None
 
 
 class _Answer(NamedTuple):
     at: float
     live: bool | None  # None: whoever answers, it is not /livez
-    checks: tuple[Seen, ...]
+    checks: tuple[CheckReading, ...]
     checks_at: float  # before `at` when it lives and /health/ came too late
 
 
@@ -146,12 +146,12 @@ class AppHealth:
                 self._gap = now - self._asked
             self._asked = now
             free = self._began == 0.0 and now >= self._not_before
-            late = self._began > 0.0 and now - self._began > 2 * ASK_SECONDS
+            hung = self._began > 0.0 and now - self._began > 2 * ASK_SECONDS
             if free:
                 self._began = now
         if free:
             self._start()
-        elif late:
+        elif hung:
             self._cut()
             answer = _Answer(now, False, (), now)
         return [] if answer is None else list(self._families(answer))
@@ -165,34 +165,37 @@ class AppHealth:
             raise
 
     def _families(self, answer: _Answer) -> Sequence[Family]:
-        found = []
+        families = []
         if answer.live is not None and self._address.own:
-            found.append(_family(HEALTH_LIVEZ, [((), float(answer.live))]))
-        found.append(
+            families.append(_family(HEALTH_LIVEZ, [((), float(answer.live))]))
+        families.append(
             _family(
                 HEALTH_STATUS,
                 [
-                    ((("check", one.name), ("kind", one.kind)), _WORDS[one.word])
-                    for one in answer.checks
-                    if one.word in _WORDS
+                    (
+                        (("check", check.name), ("kind", check.kind)),
+                        _STATUS_VALUES[check.status],
+                    )
+                    for check in answer.checks
+                    if check.status in _STATUS_VALUES
                 ],
             )
         )
-        found.append(
+        families.append(
             _family(
                 HEALTH_DURATION,
                 [
-                    ((("check", one.name),), one.seconds)
-                    for one in answer.checks
-                    if one.seconds is not None
+                    ((("check", check.name),), check.seconds)
+                    for check in answer.checks
+                    if check.seconds is not None
                 ],
             )
         )
-        return [family for family in found if family.samples]
+        return [family for family in families if family.samples]
 
     def _ask(self) -> None:
         live: bool | None = False
-        checks: tuple[Seen, ...] | None = None
+        checks: tuple[CheckReading, ...] | None = None
         fault: object = None
         try:
             status, _ = self._get("/livez")
@@ -221,31 +224,39 @@ class AppHealth:
             foreign = live is None and not self._address.own
             self._not_before = now + FOREIGN_SECONDS if foreign else 0.0
 
-    def _read(self, status: int, body: bytes) -> tuple[tuple[Seen, ...], str | None]:
+    def _read(
+        self, status: int, body: bytes
+    ) -> tuple[tuple[CheckReading, ...], str | None]:
         """Return the checks in an answer, and what is wrong with it."""
         try:
-            found = json.loads(body)
-            words: Mapping[str, Any] = found["checks"]
-            details: Mapping[str, Any] = found.get("details") or {}
-            checks = tuple(self._seen(name, words[name], details) for name in words)
+            document = json.loads(body)
+            statuses: Mapping[str, Any] = document["checks"]
+            details: Mapping[str, Any] = document.get("details") or {}
+            checks = tuple(
+                self._parsed(name, statuses[name], details) for name in statuses
+            )
         except (ValueError, KeyError, TypeError, AttributeError):
             raise FormatError(
                 f"{self._address.url}/health/ answers {status}, and not as it should: "
                 f"{_INCLUDE}"
             ) from None
-        guessed = any(one.seconds is None for one in checks)
+        guessed = any(check.seconds is None for check in checks)
         return checks[:MOST_CHECKS], _GUESSED if guessed else None
 
-    def _seen(self, name: str, word: Any, details: Mapping[str, Any]) -> Seen:
-        one = details.get(name)
-        if one is not None:
-            kind = "soft" if one["kind"] == "soft" else "hard"
-            return Seen(str(name), kind, str(word), float(one["seconds"]))
-        said = self._settings.checks.get(name, CheckSettings()).hard
+    def _parsed(
+        self, name: str, status: Any, details: Mapping[str, Any]
+    ) -> CheckReading:
+        detail = details.get(name)
+        if detail is not None:
+            kind = "soft" if detail["kind"] == "soft" else "hard"
+            return CheckReading(str(name), kind, str(status), float(detail["seconds"]))
+        hard_setting = self._settings.checks.get(name, CheckSettings()).hard
         soft = (
-            name.partition("_")[0] in {"cache", "broker"} if said is None else not said
+            name.partition("_")[0] in {"cache", "broker"}
+            if hard_setting is None
+            else not hard_setting
         )
-        return Seen(str(name), "soft" if soft else "hard", str(word), None)
+        return CheckReading(str(name), "soft" if soft else "hard", str(status), None)
 
     def _get(self, path: str) -> tuple[int, bytes]:
         """Return the status and the body of an answer."""
@@ -278,19 +289,21 @@ class AppHealth:
             return plain, "", "localhost"
         # As the probe of the sites, so that both see one site.
         at = parse(url)
-        found = socket.getaddrinfo(at.lookup, at.port, type=socket.SOCK_STREAM)
-        taken = connect(found, within(ASK_SECONDS))
-        made = http.client.HTTPConnection(at.certified, at.port, timeout=ASK_SECONDS)
-        made.sock = taken
-        taken.settimeout(ASK_SECONDS)
+        addresses = socket.getaddrinfo(at.lookup, at.port, type=socket.SOCK_STREAM)
+        sock = connect(addresses, within(ASK_SECONDS))
+        connection = http.client.HTTPConnection(
+            at.certified, at.port, timeout=ASK_SECONDS
+        )
+        connection.sock = sock
+        sock.settimeout(ASK_SECONDS)
         if at.secure:
             try:
-                secured = trusting().wrap_socket(taken, server_hostname=at.certified)
+                secured = trusting().wrap_socket(sock, server_hostname=at.certified)
             except (OSError, ValueError):
-                taken.close()
+                sock.close()
                 raise
-            made.sock = secured
-        return made, at.target.rstrip("/"), at.authority
+            connection.sock = secured
+        return connection, at.target.rstrip("/"), at.authority
 
     def _cut(self) -> None:
         """End an answer that comes byte by byte."""
@@ -301,7 +314,7 @@ class AppHealth:
 
 
 def _family(
-    metric: Metric, found: Sequence[tuple[tuple[tuple[str, str], ...], float]]
+    metric: Metric, labelled_values: Sequence[tuple[tuple[tuple[str, str], ...], float]]
 ) -> Family:
-    samples = [Sample(metric.name, labels, value) for labels, value in found]
+    samples = [Sample(metric.name, labels, value) for labels, value in labelled_values]
     return Family(metric.name, metric.kind, metric.help, samples)

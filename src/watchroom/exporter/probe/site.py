@@ -155,12 +155,12 @@ def patience(scrape_timeout: str | None) -> float:
     X-Prometheus-Scrape-Timeout-Seconds; without one, under 5 s, the default interval.
     """
     try:
-        given = float(scrape_timeout or 5.0)
+        seconds = float(scrape_timeout or 5.0)
     except ValueError:
-        given = 5.0
-    if not 0.0 < given < LONGEST_SECONDS:
-        given = 5.0 if given <= 0.0 or given != given else LONGEST_SECONDS  # noqa: PLR0124 - NaN
-    return max(given - 0.5, given / 2)
+        seconds = 5.0
+    if not 0.0 < seconds < LONGEST_SECONDS:
+        seconds = 5.0 if seconds <= 0.0 or seconds != seconds else LONGEST_SECONDS  # noqa: PLR0124 - NaN
+    return max(seconds - 0.5, seconds / 2)
 
 
 class Probe:
@@ -244,15 +244,15 @@ class Probe:
             values = dict(self._values)
             phases = dict(self._phases)
         values["probe_duration_seconds"] = time.monotonic() - self._begun
-        found = [
+        result = [
             Family(name, "gauge", _HELP[name], [Sample(name, (), value)])
             for name, value in sorted(values.items())
         ]
         name = "probe_http_duration_seconds"
-        spent: Sequence[Sample] = [
+        phase_samples: Sequence[Sample] = [
             Sample(name, (("phase", phase),), phases[phase]) for phase in PHASES
         ]
-        return [*found, Family(name, "gauge", _HELP[name], spent)]
+        return [*result, Family(name, "gauge", _HELP[name], phase_samples)]
 
     def _visit(self, at: Address) -> tuple[int, str]:
         """Return the status of one hop, and where it redirects to, or ""."""
@@ -284,10 +284,10 @@ class Probe:
 
     def _connect(self, at: Address) -> socket.socket:
         began = time.monotonic()
-        found = socket.getaddrinfo(at.lookup, at.port, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(at.lookup, at.port, type=socket.SOCK_STREAM)
         self._spent("resolve", began)
         began = time.monotonic()
-        connected = connect(found, self._left)
+        connected = connect(addresses, self._left)
         self._spent("connect", began)
         return connected
 
@@ -314,9 +314,9 @@ class Probe:
             raise
         finally:
             self._spent("tls", began)
-        if found := last_chain(secured, context):
-            self._date("probe_ssl_last_chain_expiry_timestamp_seconds", found)
-            self._date("probe_ssl_earliest_cert_expiry", found)
+        if validity := last_chain(secured, context):
+            self._date("probe_ssl_last_chain_expiry_timestamp_seconds", validity)
+            self._date("probe_ssl_earliest_cert_expiry", validity)
         return secured
 
     def _date_unverified(self, at: Address) -> None:
@@ -327,14 +327,14 @@ class Probe:
         with suppress(OSError), self._connect(at) as plain:  # noqa: SIM117 - the socket first
             with context.wrap_socket(plain, server_hostname=at.certified) as secured:
                 self._hold(secured)
-                if found := earliest(secured):
-                    self._date("probe_ssl_earliest_cert_expiry", found)
+                if validity := earliest(secured):
+                    self._date("probe_ssl_earliest_cert_expiry", validity)
 
-    def _date(self, name: str, found: Validity) -> None:
+    def _date(self, name: str, validity: Validity) -> None:
         # Visitors pass every hop: a redirect's own certificate is needed too.
-        if found.end < self._values.get(name, math.inf):
-            self._set(name, found.end)
-            lifetime = found.end - found.start
+        if validity.end < self._values.get(name, math.inf):
+            self._set(name, validity.end)
+            lifetime = validity.end - validity.start
             self._set("probe_ssl_earliest_cert_lifetime_seconds", lifetime)
 
     def _set(self, name: str, value: float) -> None:

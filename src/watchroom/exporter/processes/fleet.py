@@ -63,14 +63,14 @@ class Fleet:
     def scan(self) -> None:
         """Find the living, fold the dead. Never raises for what a directory holds."""
         try:
-            with self._locked() as ours:
+            with self._locked() as locked:
                 # Without the lock another may fold a file meanwhile. Who is met before
                 # the totals are read is in one of both, and `take` counts nobody twice.
                 names = self._meet()
                 self._reload()
                 self._forget(names)
                 self._bury()
-                if ours:
+                if locked:
                     self._save(names)
         except FileNotFoundError:
             # The directory is gone. Who lives still counts into a file without a name.
@@ -100,11 +100,11 @@ class Fleet:
             yield False
             return
         try:
-            ours = self._wait_for(handle)
-            if not ours:
-                what = f"another process has held {self._lock.name} for too long"
-                self._fault("the files of dead processes stay: %s", FormatError(what))
-            yield ours
+            acquired = self._wait_for(handle)
+            if not acquired:
+                reason = f"another process has held {self._lock.name} for too long"
+                self._fault("the files of dead processes stay: %s", FormatError(reason))
+            yield acquired
         finally:
             os.close(handle)
 
@@ -122,13 +122,13 @@ class Fleet:
 
     def _reload(self) -> None:
         try:
-            found = self._totals.lstat()
+            status = self._totals.lstat()
         except FileNotFoundError:
             # Somebody removed it: what is in memory is written again.
             self._seen = None
             return
-        seen = (found.st_ino, found.st_mtime_ns, found.st_size)
-        if seen == self._seen:
+        identity = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if identity == self._seen:
             return
         try:
             self._saved = load(self._totals)
@@ -138,7 +138,7 @@ class Fleet:
             self._saved.resets = self.folded.resets + 1.0
             with suppress(OSError):
                 self._totals.rename(self._totals.with_name(f"{self._totals.name}.bad"))
-        self._seen = seen
+        self._seen = identity
         self.folded = self._saved.copy()
         self.version += 1
         for reader in self._unsaved:
@@ -161,8 +161,8 @@ class Fleet:
             ):
                 continue
             if len(self.live) >= MOST_FILES:
-                what = f"there are more than {MOST_FILES}"
-                self._fault("cannot read a process file: %s", FormatError(what))
+                reason = f"there are more than {MOST_FILES}"
+                self._fault("cannot read a process file: %s", FormatError(reason))
                 continue
             try:
                 self.live[entry.name] = Reader(self._dir / entry.name)
@@ -207,11 +207,13 @@ class Fleet:
 
     def freeze_odd(self) -> bool:
         """Freeze the living whose counts are no numbers; return whether any is."""
-        found = [one for one in self.live.values() if not sane(one.read())]
-        for reader in found:
+        broken = [
+            candidate for candidate in self.live.values() if not sane(candidate.read())
+        ]
+        for reader in broken:
             reader.check()
             self._notice(reader)
-        return bool(found)
+        return bool(broken)
 
     def _save(self, names: set[str]) -> None:
         if self._unsaved or (self._seen is None and self.folded.series):
@@ -221,8 +223,8 @@ class Fleet:
                 # The dead stay as they are, and are counted from memory until then.
                 self._fault("cannot fold the files of dead processes: %s", error)
                 return
-            found = self._totals.stat()
-            self._seen = (found.st_ino, found.st_mtime_ns, found.st_size)
+            status = self._totals.stat()
+            self._seen = (status.st_ino, status.st_mtime_ns, status.st_size)
             self._saved = self.folded.copy()
             for reader in self._unsaved:
                 reader.close()
@@ -230,7 +232,7 @@ class Fleet:
         for name in names & self._saved.names.keys():
             (self._dir / name).unlink(missing_ok=True)
 
-    def _fault(self, what: str, error: Exception) -> None:
+    def _fault(self, message: str, error: Exception) -> None:
         self.errors += 1
         if self.errors == 1 or self.errors % 1000 == 0:
-            _LOG.warning(what, error)
+            _LOG.warning(message, error)

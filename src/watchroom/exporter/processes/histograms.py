@@ -23,29 +23,29 @@ _GRAIN = 4096
 Step = tuple[int, int, float]
 
 
-def steps(own: Sequence[float], shown: Iterable[float]) -> list[Step]:
-    """Return how to read cumulative counts at `shown` edges off a part's `own`.
+def steps(own: Sequence[float], edges: Iterable[float]) -> list[Step]:
+    """Return how to read cumulative counts at `edges` edges off a part's `own`.
 
     Args:
         own: The part's edges, rising, without +Inf.
-        shown: The edges to show.
+        edges: The edges to show.
 
     Returns:
         Per shown edge the places of the counts before and after it in the list that
         begins with 0 and goes on with the cumulative counts, and the share between.
     """
-    found = []
-    for edge in shown:
+    readings = []
+    for edge in edges:
         at = bisect_left(own, edge)
         if at < len(own) and own[at] == edge:
-            found.append((at + 1, at + 1, 0.0))
+            readings.append((at + 1, at + 1, 0.0))
         elif at == len(own):
-            found.append((at, at, 0.0))
+            readings.append((at, at, 0.0))
         else:
             low = own[at - 1] if at else min(0.0, own[0])
             share = (edge - low) / (own[at] - low) if own[at] > low else 1.0
-            found.append((at, at + 1, round(share * _GRAIN) / _GRAIN))
-    return found
+            readings.append((at, at + 1, round(share * _GRAIN) / _GRAIN))
+    return readings
 
 
 def read(buckets: Iterable[float], along: Sequence[Step]) -> list[float]:

@@ -16,7 +16,7 @@ from watchroom.catalogue.metrics import (
     RELEASE_INFO,
     SENTRY_PROCESSES,
 )
-from watchroom.exporter.machine.workload import Live
+from watchroom.exporter.machine.workload import LiveProcess
 from watchroom.exporter.processes.fleet import Fleet
 from watchroom.exporter.processes.origins import Origins
 from watchroom.exporter.processes.table import Column, Page, Table, page
@@ -68,25 +68,25 @@ class Merger:
         self._page: Page | None = None
         self._page_for: object = None
         # Series that an alert needs stand before the first process does.
-        self._table.place((REQUESTS, ("GET", "unresolved", "500")), 1)
+        self._table.offset((REQUESTS, ("GET", "unresolved", "500")), 1)
         under_way = SeriesOfMetric(
             HTTP_IN_FLIGHT.name, "inflight", ("method", "route"), ()
         )
-        self._table.place((under_way, ("GET", "unresolved")), 1)
+        self._table.offset((under_way, ("GET", "unresolved")), 1)
         self._errors = SeriesOfMetric(
             INSTRUMENT_ERRORS.name, "counter", INSTRUMENT_ERRORS.labels, ()
         )
         for instrument in INSTRUMENTS:
-            self._table.place((self._errors, (instrument,)), 1)
+            self._table.offset((self._errors, (instrument,)), 1)
 
     def render(self) -> str:
         """Return the exposition text of all metrics of the project's processes."""
         with self._lock:
             self._scan()
             row = self._added()
-            shown = self._current_page()
-            text = shown.fill(row)
-            resets = self._fleet.folded.resets + len(shown.ignored)
+            current = self._current_page()
+            text = current.fill(row)
+            resets = self._fleet.folded.resets + len(current.ignored)
             return text + self._own(resets)
 
     def processes(self) -> dict[str, int]:
@@ -101,14 +101,14 @@ class Merger:
             self._scan()
             return self._origins.mixed(self._now())
 
-    def live(self) -> list[Live]:
+    def live(self) -> list[LiveProcess]:
         """Return the processes that lived at the last scan and can be seen from here.
 
         Those of another container count, but their pids mean nothing here.
         """
         with self._lock:
             return [
-                Live(reader.pid, reader.role)
+                LiveProcess(reader.pid, reader.role)
                 for reader in self._fleet.live.values()
                 if reader.namespace in {0, self._namespace}
             ]
@@ -122,7 +122,9 @@ class Merger:
     def _scan(self) -> None:
         self._fleet.scan()
         # Not commands: a long one ends in the release that it was begun in.
-        serving = (one for one in self._fleet.live.values() if one.role in ROLES)
+        serving = (
+            reader for reader in self._fleet.live.values() if reader.role in ROLES
+        )
         self._origins.see(serving, self._now())
 
     def _added(self) -> list[float]:
@@ -139,7 +141,7 @@ class Merger:
         row = self._summed()
         if not sane(row) and fleet.freeze_odd():
             row = self._summed()
-        row[self._table.places[self._errors, ("exporter",)]] += fleet.errors
+        row[self._table.offsets[self._errors, ("exporter",)]] += fleet.errors
         return row
 
     def _summed(self) -> list[float]:
@@ -157,7 +159,7 @@ class Merger:
         needed = (
             self._table.size,
             fleet.version,
-            [(name, len(one.definitions)) for name, one in fleet.live.items()],
+            [(name, len(process.definitions)) for name, process in fleet.live.items()],
         )
         if self._page is not None and needed == self._page_for:
             return self._page
@@ -165,13 +167,13 @@ class Merger:
         helps = {metric.name: metric.help for metric in METRICS}
         helps |= fleet.folded.helps
         live = set()
-        for reader in sorted(fleet.live.values(), key=lambda one: one.started):
+        for reader in sorted(fleet.live.values(), key=lambda process: process.started):
             for definition in reader.definitions:
-                found = group(definition)
-                live.add(found)
-                started[found] = max(reader.started, started.get(found, 0.0))
+                series = group(definition)
+                live.add(series)
+                started[series] = max(reader.started, started.get(series, 0.0))
                 helps[definition.name] = definition.help
-        self._page = page(self._table.places, started, frozenset(live), helps)
+        self._page = page(self._table.offsets, started, frozenset(live), helps)
         self._page_for = needed
         return self._page
 
@@ -201,7 +203,9 @@ class Merger:
             header(COUNTER_RESETS.name, COUNTER_RESETS.kind, COUNTER_RESETS.help)
         )
         lines.append(f"{COUNTER_RESETS.name} {number(resets)}\n")
-        running = {(one.release, one.role) for one in self._fleet.live.values()}
+        running = {
+            (reader.release, reader.role) for reader in self._fleet.live.values()
+        }
         lines.append(header(RELEASE_INFO.name, RELEASE_INFO.kind, RELEASE_INFO.help))
         for release, role in sorted(running):
             if release:

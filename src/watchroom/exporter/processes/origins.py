@@ -33,7 +33,7 @@ class Origins:
         self._own = (own, now)
         self._since: dict[str, float] = {}
         self._counts: dict[str, int] = {}
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     def see(self, living: Iterable[Reader], now: float) -> None:
         """Take note of who lives, and log it once when they do not belong together."""
@@ -47,17 +47,20 @@ class Origins:
                     reader.started, first.get(reader.place, reader.started)
                 )
         # What is known stays: all processes of a place may be young again and again.
-        self._since = {place: self._since.get(place, first[place]) for place in first}
+        self._since = {
+            directory: self._since.get(directory, first[directory])
+            for directory in first
+        }
         self._counts = counts
-        mixed = {one["directory"] for one in self.mixed(now)}
-        if mixed and mixed != self._told:
+        mixed = {entry["directory"] for entry in self.mixed(now)}
+        if mixed and mixed != self._logged:
             _LOG.warning(
                 "counts of code in several places are added up: %s. Two deployments? "
                 "Give each its own PROJECT or ENVIRONMENT. An old release? Stop it, "
                 "and restart this exporter after a deploy.",
                 ", ".join(sorted(mixed)),
             )
-        self._told = mixed
+        self._logged = mixed
 
     def mixed(self, now: float | None = None) -> list[dict[str, Any]]:
         """Return the places and their processes when there are several for long."""
@@ -65,6 +68,10 @@ class Origins:
         if len(self._since) < 2 or now - max(self._since.values()) < OVERLAP_SECONDS:
             return []
         return [
-            {"directory": place, "processes": count, "exporter": place == self._own[0]}
-            for place, count in sorted(self._counts.items())
+            {
+                "directory": directory,
+                "processes": count,
+                "exporter": directory == self._own[0],
+            }
+            for directory, count in sorted(self._counts.items())
         ]

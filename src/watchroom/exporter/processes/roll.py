@@ -37,23 +37,25 @@ def roll(directory: Path, settings: Settings) -> dict[str, Any]:
         settings: Which deployment.
     """
     name = settings.name
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "directory": str(directory),
         "processes": _living(directory, name),
         "elsewhere": [],
         "namesakes": [],
     }
     for other, _ in _others(directory, name):
-        if (seen := _living(other, name)) or not os.access(other, os.R_OK):
-            found["elsewhere"].append({"directory": str(other), "processes": seen})
-    if not found["processes"]:
+        if (processes := _living(other, name)) or not os.access(other, os.R_OK):
+            report["elsewhere"].append(
+                {"directory": str(other), "processes": processes}
+            )
+    if not report["processes"]:
         project = rundir.deployment(settings.project, rundir.PRODUCTION)
-        found["namesakes"] = [
-            {"name": other, "directory": str(where), "processes": seen}
+        report["namesakes"] = [
+            {"name": other, "directory": str(where), "processes": processes}
             for where, other in _namesakes(directory, project)
-            if other != name and (seen := _living(where, other))
+            if other != name and (processes := _living(where, other))
         ]
-    return found
+    return report
 
 
 def _others(directory: Path, name: str) -> Iterator[tuple[Path, str]]:
@@ -63,11 +65,11 @@ def _others(directory: Path, name: str) -> Iterator[tuple[Path, str]]:
         (path, path.name.split("-", 2)[2])
         for path in sorted(rundir.MEMORY.glob(f"watchroom-*-{name}"))
     ]
-    for path, found in system + memory:
+    for path, deployment in system + memory:
         with suppress(OSError):
-            here = directory.exists() and path.samefile(directory)
-            if fnmatchcase(found, name) and path.is_dir() and not here:
-                yield path, found
+            own = directory.exists() and path.samefile(directory)
+            if fnmatchcase(deployment, name) and path.is_dir() and not own:
+                yield path, deployment
 
 
 def _namesakes(directory: Path, project: str) -> Iterator[tuple[Path, str]]:

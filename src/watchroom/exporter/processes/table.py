@@ -30,14 +30,14 @@ class Table:
     """
 
     def __init__(self) -> None:
-        self.places: dict[Key, int] = {}
+        self.offsets: dict[Key, int] = {}
         self.size = 2  # itemgetter of one place returns no tuple
 
-    def place(self, key: Key, slots: int) -> int:
+    def offset(self, key: Key, slots: int) -> int:
         """Return the place of a series, made when it is new."""
-        at = self.places.get(key)
+        at = self.offsets.get(key)
         if at is None:
-            at = self.places[key] = self.size
+            at = self.offsets[key] = self.size
             self.size += slots
         return at
 
@@ -69,13 +69,13 @@ class Column:
         return tuple(slots)
 
     def _put(self, at: int, slots: int, key: Key) -> None:
-        to = self._table.place(key, slots)
+        to = self._table.offset(key, slots)
         if len(self._order) < self._table.size:
             self._order += [-1] * (self._table.size - len(self._order))
         self._order[to : to + slots] = range(at, at + slots)
-        if (lost := loss(key)) is not None:
+        if (loss_key := loss(key)) is not None:
             # A loss is an increase only if its series stood at 0 before.
-            self._table.place(lost, 1)
+            self._table.offset(loss_key, 1)
         self._stale = True
 
     def permuted(self, slots: tuple[float, ...]) -> Sequence[float]:
@@ -114,13 +114,13 @@ class Page(NamedTuple):
         out: list[str] = []
         for head, singles, histograms in self.families:
             out.append(head)
-            for prefix, places in singles:
-                value = row[places[0]]
-                if len(places) > 1:
-                    value = sum(row[place] for place in places)
+            for prefix, offsets in singles:
+                value = row[offsets[0]]
+                if len(offsets) > 1:
+                    value = sum(row[offset] for offset in offsets)
                 # Nearly all are whole, and `number` costs more than the line.
-                whole = value.is_integer() and value < 1e15
-                out.append(f"{prefix}{int(value) if whole else number(value)}\n")
+                integral = value.is_integer() and value < 1e15
+                out.append(f"{prefix}{int(value) if integral else number(value)}\n")
             for histogram in histograms:
                 _fill_histogram(histogram, row, out)
         return "".join(out)
@@ -131,12 +131,14 @@ def _fill_histogram(
 ) -> None:
     counts: list[float] = []
     total = 0.0
-    for place, edges, along in histogram.parts:
-        found = read(row[place : place + edges + 1], along)
+    for offset, edges, along in histogram.parts:
+        cumulative = read(row[offset : offset + edges + 1], along)
         counts = (
-            [a + b for a, b in zip(counts, found, strict=True)] if counts else found
+            [a + b for a, b in zip(counts, cumulative, strict=True)]
+            if counts
+            else cumulative
         )
-        total += row[place + edges + 1]
+        total += row[offset + edges + 1]
     out += [
         f"{prefix}{int(count) if count.is_integer() else number(count)}\n"
         for prefix, count in zip(histogram.buckets, counts, strict=True)
@@ -160,8 +162,8 @@ def page(
         helps: By metric.
     """
     names: dict[str, dict[Key, int]] = {}
-    for key, place in keys.items():
-        names.setdefault(key[0].name, {})[key] = place
+    for key, offset in keys.items():
+        names.setdefault(key[0].name, {})[key] = offset
 
     def age(group: SeriesOfMetric) -> tuple[float, SeriesOfMetric]:
         return started.get(group, 0.0), group
@@ -169,52 +171,54 @@ def page(
     families: list[_Family] = []
     ignored: set[SeriesOfMetric] = set()
     for name in sorted(names):
-        mine = names[name]
+        own_keys = names[name]
         groups = sorted(
-            {key[0] for key in mine}, key=lambda g: (started.get(g, 0.0), g)
+            {key[0] for key in own_keys}, key=lambda g: (started.get(g, 0.0), g)
         )
         kind = groups[-1].kind
         ignored |= {group for group in groups if group.kind != kind}
-        kept = {key: place for key, place in mine.items() if key[0].kind == kind}
-        shown = "gauge" if kind == "inflight" else kind
-        head = header(name, shown, helps.get(name, ""))
+        same_kind = {
+            key: offset for key, offset in own_keys.items() if key[0].kind == kind
+        }
+        exposed_kind = "gauge" if kind == "inflight" else kind
+        head = header(name, exposed_kind, helps.get(name, ""))
         if kind == "inflight":
-            families.append((head, [(f"{name} ", list(kept.values()))], []))
+            families.append((head, [(f"{name} ", list(same_kind.values()))], []))
         elif kind == "histogram":
             speaking = [g for g in groups if g in live] or groups[-1:]
             edges = sorted({edge for group in speaking for edge in group.edges})
-            families.append((head, [], _histograms(name, kept, edges)))
+            families.append((head, [], _histograms(name, same_kind, edges)))
         else:
-            families.append((head, _singles(name, kept), []))
+            families.append((head, _singles(name, same_kind), []))
     return Page(families, frozenset(ignored))
 
 
 def _by_labels(
     keys: Mapping[Key, int],
 ) -> list[tuple[tuple[tuple[str, str], ...], list[tuple[SeriesOfMetric, int]]]]:
-    found: dict[tuple[tuple[str, str], ...], list[tuple[SeriesOfMetric, int]]] = {}
-    for (group, values), place in keys.items():
+    by_labels: dict[tuple[tuple[str, str], ...], list[tuple[SeriesOfMetric, int]]] = {}
+    for (group, values), offset in keys.items():
         labels = tuple(sorted(zip(group.labels, values, strict=True)))
-        found.setdefault(labels, []).append((group, place))
-    return sorted(found.items())
+        by_labels.setdefault(labels, []).append((group, offset))
+    return sorted(by_labels.items())
 
 
 def _singles(name: str, keys: Mapping[Key, int]) -> list[tuple[str, list[int]]]:
     return [
-        (f"{name}{label_text(labels)} ", [place for _, place in places])
-        for labels, places in _by_labels(keys)
+        (f"{name}{label_text(labels)} ", [offset for _, offset in offsets])
+        for labels, offsets in _by_labels(keys)
     ]
 
 
 def _histograms(
     name: str, keys: Mapping[Key, int], edges: Iterable[float]
 ) -> list[_Histogram]:
-    shown = list(edges)
-    made = []
-    for labels, places in _by_labels(keys):
+    edge_list = list(edges)
+    histograms = []
+    for labels, offsets in _by_labels(keys):
         # `le` as Prometheus 3 stores it, so that older servers hold the same series.
-        texts = [*map(normal_edge, map(repr, shown)), "+Inf"]
-        made.append(
+        texts = [*map(normal_edge, map(repr, edge_list)), "+Inf"]
+        histograms.append(
             _Histogram(
                 [
                     f"{name}_bucket{label_text((*labels, ('le', text)))} "
@@ -223,9 +227,9 @@ def _histograms(
                 f"{name}_sum{label_text(labels)} ",
                 f"{name}_count{label_text(labels)} ",
                 [
-                    (place, len(group.edges), steps(group.edges, shown))
-                    for group, place in places
+                    (offset, len(group.edges), steps(group.edges, edge_list))
+                    for group, offset in offsets
                 ],
             )
         )
-    return made
+    return histograms

@@ -107,13 +107,13 @@ class Folded:
 
     def copy(self) -> Folded:
         """Return totals that change apart from these."""
-        made = Folded()
-        made.series = {key: list(slots) for key, slots in self.series.items()}
-        made.names = dict(self.names)
-        made.started = dict(self.started)
-        made.helps = dict(self.helps)
-        made.resets = self.resets
-        return made
+        copied = Folded()
+        copied.series = {key: list(slots) for key, slots in self.series.items()}
+        copied.names = dict(self.names)
+        copied.started = dict(self.started)
+        copied.helps = dict(self.helps)
+        copied.resets = self.resets
+        return copied
 
     def take(self, reader: Reader, now: float) -> None:
         """Add what a dead process has counted; what it held under way is lost."""
@@ -123,16 +123,16 @@ class Folded:
         values = reader.read()
         for at, slots, to in parts(reader.rows, reader.drops):
             part = values[at : at + slots]
-            if (lost := loss(to)) is not None:
+            if (loss_key := loss(to)) is not None:
                 part = (max(0.0, part[0]),)
-                to = lost  # noqa: PLW2901 - the same part
+                to = loss_key  # noqa: PLW2901 - the same part
             total = self.series.setdefault(to, [0.0] * slots)
             for step in range(slots):
                 total[step] += part[step]
         for definition in reader.definitions:
-            found = group(definition)
-            if reader.started >= self.started.get(found, 0.0):
-                self.started[found] = reader.started
+            metric = group(definition)
+            if reader.started >= self.started.get(metric, 0.0):
+                self.started[metric] = reader.started
                 self.helps[definition.name] = definition.help
         self.names[reader.name] = now
         if reader.replaces is not None:
@@ -149,19 +149,21 @@ class Folded:
             for name, at in self.names.items()
             if now - at < REMEMBER_SECONDS or (path.parent / name).exists()
         }
-        groups = {found: number for number, found in enumerate(self.started)}
-        for found, _ in self.series:
-            groups.setdefault(found, len(groups))
+        groups = {metric: number for number, metric in enumerate(self.started)}
+        for metric, _ in self.series:
+            groups.setdefault(metric, len(groups))
         text = json.dumps(
             {
                 "format": FORMAT,
                 "names": known,
                 "resets": self.resets,
                 "helps": self.helps,
-                "groups": [[*found, self.started.get(found, 0.0)] for found in groups],
+                "groups": [
+                    [*metric, self.started.get(metric, 0.0)] for metric in groups
+                ],
                 "series": [
-                    [groups[found], values, slots]
-                    for (found, values), slots in self.series.items()
+                    [groups[metric], values, slots]
+                    for (metric, values), slots in self.series.items()
                 ],
             }
         )
@@ -187,7 +189,7 @@ def load(path: Path) -> Folded:
         FormatError: It is none, or of another format.
         OSError: It cannot be read.
     """
-    made = Folded()
+    totals = Folded()
     try:
         with os.fdopen(open_regular(path), "rb") as file:
             text = file.read(LARGEST_BYTES + 1)
@@ -201,19 +203,19 @@ def load(path: Path) -> Folded:
             definition = definition_of(name, kind, labels, edges)
             definitions.append(definition)
             if started:
-                made.started[group(definition)] = _finite(started)
+                totals.started[group(definition)] = _finite(started)
         for number, values, slots in content["series"]:
             of, counts = definitions[number], [float(x) for x in slots]
             fits = len(counts) == of.slots and len(values) == len(of.labels)
             if not fits or not sane(counts):
                 raise FormatError(f"{path}: a series does not fit its metric")
-            made.series[group(of), tuple(map(text_of, values))] = counts
-        made.names = {str(k): _finite(v) for k, v in content["names"].items()}
-        made.helps = {text_of(k): text_of(v) for k, v in content["helps"].items()}
-        made.resets = _finite(content["resets"])
+            totals.series[group(of), tuple(map(text_of, values))] = counts
+        totals.names = {str(k): _finite(v) for k, v in content["names"].items()}
+        totals.helps = {text_of(k): text_of(v) for k, v in content["helps"].items()}
+        totals.resets = _finite(content["resets"])
     except _BAD as error:
         raise FormatError(f"{path} holds no totals") from error
-    return made
+    return totals
 
 
 def _finite(value: float) -> float:

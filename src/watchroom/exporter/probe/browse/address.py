@@ -95,37 +95,37 @@ def parse(text: str, base: Address | None = None) -> Address:
     before = before.replace("\\", "/")
     query = mark + quote(_raw(query), safe=_IN_QUERY)
     scheme, rest = "", before
-    if found := _SCHEME.fullmatch(before):
-        scheme, rest = found[1].lower(), found[2]
+    if scheme_match := _SCHEME.fullmatch(before):
+        scheme, rest = scheme_match[1].lower(), scheme_match[2]
         if scheme not in _PORTS:
             raise ValueError(f"{scheme}: is no http or https address")
     if base is None or (scheme and scheme != base.scheme) or rest[:2] == "//":
         if not scheme and base is None:
             raise ValueError("no http or https address")
         authority, slash, path = rest.lstrip("/").partition("/")
-        made = _authority(scheme or getattr(base, "scheme", ""), authority)
-        return made._replace(target=_path(slash + path) + query)
+        address = _authority(scheme or getattr(base, "scheme", ""), authority)
+        return address._replace(target=_path(slash + path) + query)
     if not rest:
-        old, _, asked = base.target.partition("?")
-        return base._replace(target=old + (query or (asked and f"?{asked}")))
+        old, _, old_query = base.target.partition("?")
+        return base._replace(target=old + (query or (old_query and f"?{old_query}")))
     if not rest.startswith("/"):
         rest = base.target.partition("?")[0].rpartition("/")[0] + "/" + rest
     return base._replace(target=_path(rest) + query)
 
 
 def _authority(scheme: str, text: str) -> Address:
-    found = _AUTHORITY.fullmatch(text)
-    port = int(found[3] or _PORTS[scheme]) if found and len(found[3] or "") < 9 else -1
-    if found is None or not 0 <= port <= 65535:
+    match = _AUTHORITY.fullmatch(text)
+    port = int(match[3] or _PORTS[scheme]) if match and len(match[3] or "") < 9 else -1
+    if match is None or not 0 <= port <= 65535:
         raise ValueError(f"{_shown(text)!r} is no host and port")
-    user = unquote(found[1] or "")
-    if not found[2].startswith("["):
-        return Address(scheme, ascii_host(found[2]), port, "", user)
-    inside, _, zone = unquote(found[2][1:-1]).partition("%")
+    user = unquote(match[1] or "")
+    if not match[2].startswith("["):
+        return Address(scheme, ascii_host(match[2]), port, "", user)
+    inside, _, zone = unquote(match[2][1:-1]).partition("%")
     try:
         host = f"[{ipaddress.IPv6Address(inside).compressed}]"
     except ValueError:
-        raise ValueError(f"{_shown(found[2])} is no IPv6 address") from None
+        raise ValueError(f"{_shown(match[2])} is no IPv6 address") from None
     return Address(scheme, host, port, "", user, zone)
 
 
@@ -143,10 +143,15 @@ def ascii_host(text: str) -> str:
         name = _folded(_LEFT_OUT.sub("", name))
     labels = [_label(label.lower()) for label in _DOTS.split(name)]
     host = ".".join(labels)
-    named = labels if labels[-1] else labels[:-1]  # a trailing dot
-    if not named or "" in named or len(host) > 254 or _FORBIDDEN.search(host):
+    name_labels = labels if labels[-1] else labels[:-1]  # a trailing dot
+    if (
+        not name_labels
+        or "" in name_labels
+        or len(host) > 254
+        or _FORBIDDEN.search(host)
+    ):
         raise ValueError(f"{_shown(text)!r} is no host name")
-    if _NUMBER.fullmatch(named[-1]):
+    if _NUMBER.fullmatch(name_labels[-1]):
         # 127.1 and 0x7f000001 are addresses to everybody, in their usual form.
         try:
             return socket.inet_ntoa(socket.inet_aton(host.removesuffix(".")))
@@ -157,34 +162,36 @@ def ascii_host(text: str) -> str:
 
 def _folded(name: str) -> str:
     name = unicodedata.normalize("NFKC", name).replace("ẞ", "ß")
-    name = "".join(one if one in _KEPT else one.casefold() for one in name)
+    name = "".join(char if char in _KEPT else char.casefold() for char in name)
     return unicodedata.normalize("NFKC", name)
 
 
 def _label(label: str) -> str:
     try:
-        made = label if label.isascii() else f"xn--{label.encode('punycode').decode()}"
+        ascii_label = (
+            label if label.isascii() else f"xn--{label.encode('punycode').decode()}"
+        )
     except UnicodeError:
         raise ValueError(f"{_shown(label)!r} is no host name") from None
-    if len(made) > 63:
+    if len(ascii_label) > 63:
         raise ValueError(f"{_shown(label)!r} is longer than a name may be")
-    return made
+    return ascii_label
 
 
 def _path(text: str) -> str:
     """Return a path percent-encoded, its ``.`` and ``..`` gone."""
-    kept: list[str] = []
+    segments: list[str] = []
     parts = text.removeprefix("/").split("/")
     for at, part in enumerate(parts):
         dots = re.sub("%2e", ".", part, flags=re.IGNORECASE)
         if dots == "..":
-            kept = kept[:-1]
+            segments = segments[:-1]
         elif dots != ".":
-            kept.append(part)
+            segments.append(part)
             continue
         if at == len(parts) - 1:
-            kept.append("")
-    return "/" + quote(_raw("/".join(kept)), safe=_IN_PATH)
+            segments.append("")
+    return "/" + quote(_raw("/".join(segments)), safe=_IN_PATH)
 
 
 def _raw(text: str) -> bytes:

@@ -52,31 +52,35 @@ def head(stream: BinaryIO) -> Answer:
         BrokenError: It is no HTTP/1 answer.
         OSError: The connection broke, or was too slow.
     """
-    left = LARGEST_HEAD
+    remaining = LARGEST_HEAD
     while True:
-        lines = _lines(stream, left)
-        left -= sum(map(len, lines))
-        found = _STATUS.fullmatch(lines[0].strip())
-        if found is None:
+        lines = _lines(stream, remaining)
+        remaining -= sum(map(len, lines))
+        status_line = _STATUS.fullmatch(lines[0].strip())
+        if status_line is None:
             raise BrokenError(f"no HTTP: {lines[0][:60]!r}")
-        status = int(found[3])
+        status = int(status_line[3])
         if status == 101:
             raise BrokenError("101: it changes the protocol unasked")
         if status >= 200:
-            version = float(f"{found[1].decode()}.{(found[2] or b'0').decode()}")
+            version = float(
+                f"{status_line[1].decode()}.{(status_line[2] or b'0').decode()}"
+            )
             return Answer(status, version, _fields(lines[1:]))
 
 
-def _lines(stream: BinaryIO, left: int) -> list[bytes]:
+def _lines(stream: BinaryIO, remaining: int) -> list[bytes]:
     lines: list[bytes] = []
     while True:
-        line = stream.readline(left + 1)
-        left -= len(line)
-        if left < 0:
+        line = stream.readline(remaining + 1)
+        remaining -= len(line)
+        if remaining < 0:
             raise BrokenError(f"more than {LARGEST_HEAD} bytes before the body")
         if not line.endswith(b"\n"):
-            what = "it ends within its header" if lines or line else "an empty answer"
-            raise BrokenError(what)
+            problem = (
+                "it ends within its header" if lines or line else "an empty answer"
+            )
+            raise BrokenError(problem)
         if line in {b"\r\n", b"\n"}:
             if lines:
                 return lines
@@ -91,9 +95,9 @@ def _fields(lines: list[bytes]) -> list[tuple[str, bytes]]:
             name, value = fields[-1]
             fields[-1] = name, value + b" " + line.strip()
             continue
-        named, colon, value = line.partition(b":")
+        field_name, colon, value = line.partition(b":")
         if colon:
-            fields.append((named.strip().lower().decode("latin-1"), value.strip()))
+            fields.append((field_name.strip().lower().decode("latin-1"), value.strip()))
     return fields
 
 
@@ -117,16 +121,16 @@ def read_body(stream: BinaryIO, answer: Answer) -> None:
 
 
 def _length(answer: Answer) -> int | None:
-    given = {
-        one.strip()
+    declared = {
+        item.strip()
         for value in answer.all("content-length")
-        for one in value.split(b",")
+        for item in value.split(b",")
     }
-    numbers = {int(one) for one in given if re.fullmatch(rb"[0-9]{1,18}", one)}
+    numbers = {int(item) for item in declared if re.fullmatch(rb"[0-9]{1,18}", item)}
     if len(numbers) > 1:
         raise BrokenError("two lengths of one body")
     # As in browsers: without a number the body ends with the connection.
-    return numbers.pop() if len(given) == len(numbers) == 1 else None
+    return numbers.pop() if len(declared) == len(numbers) == 1 else None
 
 
 def _skip(stream: BinaryIO, count: int) -> int:
@@ -137,21 +141,21 @@ def _skip(stream: BinaryIO, count: int) -> int:
 
 
 def _read_chunks(stream: BinaryIO) -> None:
-    left = LARGEST_BODY
-    while left > 0:
+    remaining = LARGEST_BODY
+    while remaining > 0:
         line = stream.readline(4096)
-        found = _SIZE.fullmatch(line.rstrip(b"\r\n"))
-        if found is None or not line.endswith(b"\n"):
+        size_line = _SIZE.fullmatch(line.rstrip(b"\r\n"))
+        if size_line is None or not line.endswith(b"\n"):
             raise BrokenError("the body ends within its chunks" if not line else
                               f"no chunk begins with {line[:40]!r}")  # fmt: skip
-        size = int(found[1], 16)
+        size = int(size_line[1], 16)
         if size == 0:
             _trailers(stream)
             return
-        if _skip(stream, min(size, left)) < min(size, left):
+        if _skip(stream, min(size, remaining)) < min(size, remaining):
             raise BrokenError("the body ends within a chunk")
-        left -= size
-        if left > 0 and stream.readline(3).strip(b"\r\n"):
+        remaining -= size
+        if remaining > 0 and stream.readline(3).strip(b"\r\n"):
             raise BrokenError("a chunk is longer than it says")
 
 

@@ -34,7 +34,7 @@ class Cookies:
     """Takes cookies from answers and says what the next request sends."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, str, str], _Cookie] = {}
+        self._cookies: dict[tuple[str, str, str], _Cookie] = {}
 
     def take(self, at: Address, header: str) -> None:
         """Keep what a Set-Cookie header of an answer says, if it may say it."""
@@ -43,14 +43,14 @@ class Cookies:
         if not equals:
             name, value = "", name
         name, value = name.strip(), value.strip()
-        told = {}
+        values = {}
         for attribute in attributes:
-            key, _, said = attribute.partition("=")
-            told[key.strip().lower()] = said.strip()
-        host, everywhere = _domain(at, told.get("domain", ""))
-        path = told.get("path", "")
+            key, _, attribute_value = attribute.partition("=")
+            values[key.strip().lower()] = attribute_value.strip()
+        host, everywhere = _domain(at, values.get("domain", ""))
+        path = values.get("path", "")
         path = path if path.startswith("/") else _directory(at)
-        secure = "secure" in told
+        secure = "secure" in values
         bad = (
             not (name or value)
             or len(name) + len(value) > _LONGEST
@@ -62,35 +62,35 @@ class Cookies:
         )
         if bad:
             return
-        place = host, path, name
-        self._kept.pop(place, None)
-        if not _past(told) and len(self._kept) < MOST:
-            self._kept[place] = _Cookie(value, everywhere, secure)
+        cookie_key = host, path, name
+        self._cookies.pop(cookie_key, None)
+        if not _past(values) and len(self._cookies) < MOST:
+            self._cookies[cookie_key] = _Cookie(value, everywhere, secure)
 
     def header(self, at: Address) -> str:
         """Return the Cookie header of a request, or "" for none."""
         path = at.target.partition("?")[0]
-        found = [
+        matching = [
             (key, cookie)
-            for key, cookie in self._kept.items()
+            for key, cookie in self._cookies.items()
             if (at.host == key[0] or (cookie.everywhere and _under(at.host, key[0])))
             and (path == key[1] or path.startswith(key[1].rstrip("/") + "/"))
             and (_safe(at) or not cookie.secure)
         ]
-        found.sort(key=lambda one: -len(one[0][1]))
+        matching.sort(key=lambda entry: -len(entry[0][1]))
         return "; ".join(
             f"{name}={cookie.value}" if name else cookie.value
-            for (_, _, name), cookie in found
+            for (_, _, name), cookie in matching
         )
 
 
-def _domain(at: Address, given: str) -> tuple[str, bool]:
+def _domain(at: Address, requested: str) -> tuple[str, bool]:
     """Return whose a cookie is and whether subdomains' too; "" if it may not be."""
-    given = given.removeprefix(".")
-    if not given:
+    requested = requested.removeprefix(".")
+    if not requested:
         return at.host, False
     try:
-        domain = ascii_host(given)
+        domain = ascii_host(requested)
     except ValueError:
         return "", False
     if domain == at.host:
@@ -111,11 +111,11 @@ def _safe(at: Address) -> bool:
     return at.secure or _LOOPBACK.fullmatch(at.host) is not None
 
 
-def _past(told: dict[str, str]) -> bool:
-    age = told.get("max-age", "")
+def _past(attributes: dict[str, str]) -> bool:
+    age = attributes.get("max-age", "")
     if re.fullmatch(r"-?[0-9]+", age):
         return age.startswith("-") or not age.strip("0")
-    when = parsedate_tz(told.get("expires", "").replace("-", " "))
+    when = parsedate_tz(attributes.get("expires", "").replace("-", " "))
     try:
         return when is not None and mktime_tz(when) <= time.time()
     except (ValueError, OverflowError):

@@ -22,15 +22,17 @@ STAGGER_SECONDS = 0.25
 MOST_ADDRESSES = 16
 _UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 
-Found = tuple[int, int, int, str, Any]
+AddressInfo = tuple[int, int, int, str, Any]
 
 
-def connect(addresses: Iterable[Found], left: Callable[[], float]) -> socket.socket:
+def connect(
+    addresses: Iterable[AddressInfo], time_left: Callable[[], float]
+) -> socket.socket:
     """Return a connected socket, its time-out what is left.
 
     Args:
         addresses: As `socket.getaddrinfo` returns them.
-        left: Returns how many seconds are left, or raises TimeoutError.
+        time_left: Returns how many seconds are left, or raises TimeoutError.
 
     Raises:
         OSError: No address took the connection; the last one's reason.
@@ -49,21 +51,21 @@ def connect(addresses: Iterable[Found], left: Callable[[], float]) -> socket.soc
                     except OSError as error:
                         failed = error
                         continue
-                patience = min(STAGGER_SECONDS, left()) if waiting else left()
+                patience = min(STAGGER_SECONDS, time_left()) if waiting else time_left()
                 for key, _ in under_way.select(patience):
                     done: Any = key.fileobj
                     under_way.unregister(done)
                     number = done.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                     if number == 0:
-                        done.settimeout(left())
+                        done.settimeout(time_left())
                         connected: socket.socket = done
                         return connected
                     done.close()
                     failed = OSError(number, os.strerror(number))
         finally:
             for key in list(under_way.get_map().values()):
-                late: Any = key.fileobj
-                late.close()
+                unfinished: Any = key.fileobj
+                unfinished.close()
     raise failed
 
 
@@ -72,28 +74,28 @@ def within(seconds: float) -> Callable[[], float]:
     end = time.monotonic() + seconds
 
     def left() -> float:
-        found = end - time.monotonic()
-        if found <= 0:
+        remaining = end - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError("out of time")
-        return found
+        return remaining
 
     return left
 
 
-def _begin(found: Found) -> socket.socket:
-    family, kind, protocol, _, address = found
-    made = socket.socket(family, kind, protocol)
-    made.setblocking(False)
-    number = made.connect_ex(address)
+def _begin(info: AddressInfo) -> socket.socket:
+    family, kind, protocol, _, address = info
+    sock = socket.socket(family, kind, protocol)
+    sock.setblocking(False)
+    number = sock.connect_ex(address)
     if number in _UNDER_WAY:
-        return made
-    made.close()
+        return sock
+    sock.close()
     raise OSError(number, os.strerror(number))
 
 
-def _in_turns(addresses: Iterable[Found]) -> list[Found]:
-    by_family: dict[int, list[Found]] = {}
-    for found in addresses:
-        by_family.setdefault(found[0], []).append(found)
+def _in_turns(addresses: Iterable[AddressInfo]) -> list[AddressInfo]:
+    by_family: dict[int, list[AddressInfo]] = {}
+    for info in addresses:
+        by_family.setdefault(info[0], []).append(info)
     turns = chain.from_iterable(zip_longest(*by_family.values()))
-    return [found for found in turns if found is not None]
+    return [info for info in turns if info is not None]
