@@ -56,8 +56,8 @@ def _hearing(site: Site) -> Iterator[str]:
             )
     if len(site.active_receivers) == 1:
         yield (
-            f"{site.active_receivers[0].name} is the only receiver: if it fails, nobody is "
-            "notified of the failure. Add a second one"
+            f"{site.active_receivers[0].name} is the only receiver: if it fails, "
+            "nobody is notified of the failure. Add a second one"
         )
     if not site.heartbeat:
         yield (
