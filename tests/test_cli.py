@@ -16,8 +16,7 @@ from tests.support.plans import built, planned, put
 
 from watchroom.cli import COMMANDS, watchroom
 from watchroom.cli.ask import AskError, HttpAnswer, ask, exporter_token, refusal, url_of
-from watchroom.errors import ConfigError, MissingExtraError
-from watchroom.formats.manifest import nearest
+from watchroom.errors import ConfigError, MissingExtraError, nearest
 from watchroom.prove import client
 from watchroom.runtime import directory
 

@@ -58,9 +58,7 @@ def test_every_link_inside_the_repository_leads_somewhere(path: Path) -> None:
 
 
 def known_options(name: str) -> set[str]:
-    command = getattr(
-        import_module(f"watchroom.cli.commands.{COMMANDS[name][0]}"), name
-    )
+    command = getattr(import_module(f"watchroom.cli.commands.{name}"), name)
     params = command.params
     return {option for one in params for option in (*one.opts, *one.secondary_opts)}
 

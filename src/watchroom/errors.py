@@ -14,6 +14,11 @@ WatchroomError
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class WatchroomError(Exception):
     """The root: catch it to catch all that watchroom raises on purpose."""
@@ -100,3 +105,15 @@ class MissingExtraError(WatchroomError):
             f"`{said}` needs the module {module!r}: pip install 'watchroom[{extra}]'"
         )
         self.extra = extra
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint for a name that is not known: the nearest one, or all there are."""
+    import difflib
+
+    names = sorted(known)
+    folded = {each.lower(): each for each in names}
+    near = difflib.get_close_matches(name.lower(), folded, 1)
+    if near:
+        return f"did you mean {folded[near[0]]}?"
+    return f"there are {', '.join(names) or 'none'}"

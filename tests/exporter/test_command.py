@@ -133,7 +133,7 @@ def test_a_taken_port_is_one_line_and_exit_code_2(running, shop, environ):
     second = once(shop, environ, port=port)
     assert second.returncode == 2
     assert second.stderr.count("\n") == 1
-    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in second.stderr
+    assert f"can't listen on 127.0.0.1:{port}: Address already in use" in second.stderr
     assert answers(port)
 
 

@@ -58,7 +58,7 @@ def test_nobody_there_is_one_line_and_exit_code_2():
 
 def test_the_monitor_imports_neither_django_nor_the_app_side():
     code = (
-        "import sys, watchroom.cli.commands.run; "
+        "import sys, watchroom.monitor.main; "
         "print([m for m in sys.modules if m.split('.')[0] == 'django' "
         "or m.startswith(('watchroom.catalogue', 'watchroom.conf'))])"
     )

@@ -9,7 +9,7 @@ import pytest
 from tests.support.peer import Peer
 from tests.support.plans import built, planned, put
 
-from watchroom.cli.commands.drill import read_built
+from watchroom.cli.servers import read_built
 from watchroom.prove.chain import Chain
 from watchroom.prove.checklist.world import World
 from watchroom.prove.drills.results import rule_marks

@@ -5,27 +5,37 @@ from __future__ import annotations
 import difflib
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
 from watchroom.errors import MissingExtraError, WatchroomError
 
-# command: (module in cli.commands, the extra its imports need, one line of help).
+# command, which is a module in cli.commands too: one line of help.
 # The line is here so that `watchroom --help` imports no command.
 COMMANDS = {
-    "ack": ("ack", "monitor", "Acknowledge an incident, or list the open ones."),
-    "build": ("build", "monitor", "Write the monitoring files of a project."),
-    "check": ("check", "monitor", "Verify the launch checklist, with evidence."),
-    "demo": ("demo", "monitor", "Watch a sample app fail and be paged for it."),
-    "deploy": ("deploy", "monitor", "Mark a deployment."),
-    "drill": ("drill", "monitor", "Test an alert end to end, from fault to page."),
-    "exporter": ("exporter", None, "Serve the app's metrics, probes and drills."),
-    "login": ("login", "monitor", "Print a one-time link that logs a browser in."),
-    "query": ("query", "monitor", "Run a PromQL query."),
-    "reload": ("reload", "monitor", "Reload a running monitor's configuration."),
-    "silence": ("silence", "monitor", "Silence alerts for a limited time."),
-    "run": ("run", "monitor", "Run the monitor on the built files."),
+    "ack": "Acknowledge an incident, or list the open ones.",
+    "build": "Write the monitoring files of a project.",
+    "check": "Verify the launch checklist, with evidence.",
+    "demo": "Watch a sample app fail and be paged for it.",
+    "deploy": "Mark a deployment.",
+    "drill": "Test an alert end to end, from fault to page.",
+    "exporter": "Serve the app's metrics, probes and drills.",
+    "login": "Print a one-time link that logs a browser in.",
+    "query": "Run a PromQL query.",
+    "reload": "Reload a running monitor's configuration.",
+    "silence": "Silence alerts for a limited time.",
+    "run": "Run the monitor on the built files.",
 }
+
+# What a command may find missing once it runs; `--help` needs none of it.
+EXTRAS = dict.fromkeys(
+    (
+        *("aiohttp", "jinja2", "markdown_it", "msgspec", "numpy", "promql_parser"),
+        *("re2", "rich", "segno", "yaml", "zstandard"),
+    ),
+    "monitor",
+)
 
 
 class _Group(click.Group):
@@ -45,24 +55,26 @@ class _Group(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module, extra, _ = COMMANDS[cmd_name]
-        try:
-            found = import_module(f"watchroom.cli.commands.{module}")
-        except ModuleNotFoundError as error:
-            if extra is None or (error.name or "").startswith("watchroom"):
-                raise
-            raise click.ClickException(
-                str(MissingExtraError(cmd_name, extra, error.name or "?"))
-            ) from error
-        command: click.Command = getattr(found, cmd_name)
+        module = import_module(f"watchroom.cli.commands.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package not in EXTRAS:
+                raise
+            command = ctx.invoked_subcommand or ""
+            raise MissingExtraError(command, EXTRAS[package], package) from error
 
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
         del ctx
         with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][2]) for name in sorted(COMMANDS)])
+            formatter.write_dl([(name, COMMANDS[name]) for name in sorted(COMMANDS)])
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -95,4 +107,4 @@ def main() -> None:
         sys.exit(2)
 
 
-__all__ = ["COMMANDS", "main", "watchroom"]
+__all__ = ["COMMANDS", "EXTRAS", "main", "watchroom"]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import shlex
 import sys
-import urllib.error
 import urllib.parse
-import urllib.request
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -62,6 +59,11 @@ def ask(
         AskError: Nobody answers there.
         ConfigError: `url` is not HTTP.
     """
+    # Here, because `--help` needs neither them nor TLS.
+    import http.client
+    import urllib.error
+    import urllib.request
+
     base = url.rstrip("/")
     if urllib.parse.urlsplit(base).scheme not in {"http", "https"}:
         raise ConfigError(

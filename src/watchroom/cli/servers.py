@@ -12,8 +12,12 @@ from urllib.parse import urlsplit
 from watchroom.cli.ask import exporter_token, token_for, url_of
 from watchroom.cli.options import MONITORING
 from watchroom.errors import ConfigError
+from watchroom.formats import alertmanager as alertmanager_file
+from watchroom.formats import manifest as manifest_file
+from watchroom.formats.reading import text_of
 from watchroom.prove.chain import find_chain
 from watchroom.prove.checklist.world import PLACES, Given
+from watchroom.prove.drills.drill import Built
 from watchroom.prove.records import FileRecords, MonitorRecords
 from watchroom.runtime.state import state_path
 
@@ -21,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from watchroom.prove.chain import Chain
-    from watchroom.prove.drills.drill import Built
     from watchroom.prove.records import Records
 
     Command = Callable[..., Any]
@@ -29,6 +32,24 @@ if TYPE_CHECKING:
 
 # As commands call it; --prometheus still holds.
 _OPTIONS = {"prometheus": "--url"}
+
+
+def read_built(directory: Path) -> Built:
+    """Return what was built into a directory.
+
+    Raises:
+        ConfigError: Nothing was, or it is damaged.
+    """
+    manifest, config = directory / "watchroom.json", directory / "alertmanager.yml"
+    hint = (
+        "give the directory that `watchroom build` wrote, or build it: watchroom "
+        f"build {directory}"
+    )
+    return Built(
+        directory,
+        manifest_file.load(text_of(manifest, hint), str(manifest)),
+        alertmanager_file.load(text_of(config, hint), str(config)),
+    )
 
 
 def given(directory: Path, prometheus: str, alertmanager: str, exporter: str) -> Given:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from watchroom.errors import ConfigError
 from watchroom.formats import caps
 from watchroom.runtime import directory
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 FORMAT = 1
 _STRICT: dict[str, Any] = {"frozen": True, "forbid_unknown_fields": True}
@@ -144,16 +140,6 @@ def drills_by_name(manifest: Manifest) -> dict[str, Drill]:
             name, number = f"{drill.alert}/{more}", number + 1
         by_name[name] = drill
     return by_name
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a name that is not known: the nearest one, or all there are."""
-    names = sorted(known)
-    folded = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(name.lower(), folded, 1)
-    if near:
-        return f"did you mean {folded[near[0]]}?"
-    return f"there are {', '.join(names) or 'none'}"
 
 
 def alert_of(manifest: Manifest, drill: Drill) -> ManifestAlert | None:

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from watchroom.formats import caps
+from watchroom.formats import yamlcaps
 from watchroom.redact import Redactor
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def labels(pairs: Mapping[str, str]) -> dict[str, str]:
 def config(text: str) -> str:
     """Return a prometheus.yml or alertmanager.yml as it stands, secrets masked."""
     try:
-        root = yaml.compose(text, Loader=caps.Loader)
+        root = yaml.compose(text, Loader=yamlcaps.Loader)
     except (yaml.YAMLError, RecursionError):
         return MASK  # never in force: nothing that does not parse is
     replacements: dict[tuple[int, int], str] = {}

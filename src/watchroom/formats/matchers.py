@@ -11,7 +11,6 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.errors import ConfigError
-from watchroom.formats import regexp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,8 +55,7 @@ def parse(text: str) -> list[Matcher]:
     """
     matchers = _reading(text)
     for matcher in matchers:
-        if "~" in matcher.op:
-            regexp.check(matcher.value)
+        _check(matcher)
     return matchers
 
 
@@ -67,6 +65,17 @@ def parse_one(text: str) -> Matcher:
     Raises:
         ConfigError: As `parse`.
     """
+    matcher = read_one(text)
+    _check(matcher)
+    return matcher
+
+
+def read_one(text: str) -> Matcher:
+    """Return the one matcher in a text, its regex unchecked: the server checks it.
+
+    Raises:
+        ConfigError: It does not parse.
+    """
     try:
         matcher = _old_one(text)
     except ValueError:
@@ -74,9 +83,15 @@ def parse_one(text: str) -> Matcher:
         if len(several) != 1:
             raise _bad(text) from None
         (matcher,) = several
-    if "~" in matcher.op:
-        regexp.check(matcher.value)
     return matcher
+
+
+def _check(matcher: Matcher) -> None:
+    if "~" in matcher.op:
+        # Here, because a client that only reads matchers runs without RE2.
+        from watchroom.formats import regexp
+
+        regexp.check(matcher.value)
 
 
 def _reading(text: str) -> list[Matcher]:

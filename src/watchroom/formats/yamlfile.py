@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 from watchroom.errors import ConfigError, NotSupportedError
-from watchroom.formats import caps, typed
+from watchroom.formats import typed, yamlcaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,8 +51,8 @@ def compose(text: str, file: str) -> yaml.Node | None:
         ConfigError: It is not YAML, too large or too deep, or has a key twice.
     """
     try:
-        caps.yaml_within(text, file)
-        node = yaml.compose(text, Loader=caps.Loader)
+        yamlcaps.yaml_within(text, file)
+        node = yaml.compose(text, Loader=yamlcaps.Loader)
     except yaml.YAMLError as error:
         raise _broken(error, file) from None
     except UnicodeError:

@@ -3,138 +3,25 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
-
-from watchroom.catalogue import load as catalogue
-from watchroom.cli import project, tree
-from watchroom.cli.build_notes import notes
-from watchroom.derive import proof
-from watchroom.derive import site as sites
-from watchroom.derive.files import files
-from watchroom.derive.plan import Plan, plan
-from watchroom.errors import ConfigError
-from watchroom.formats.manifest import Inputs
-from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from watchroom import conf
+    from watchroom.cli.tree import Change
+    from watchroom.derive.plan import Plan
     from watchroom.formats.manifest import Manifest
 
 
-def _inputs(
-    last: Manifest | None,
-    *,
-    settings: str | None,
-    interval: str | None,
-    window: str | None,
-    hold: str | None,
-    select: str | None,
-    labels: tuple[str, ...],
-    alertmanager: str | None,
-) -> Inputs:
-    """Return what to build with: the options, else what the last build recorded.
-
-    An empty option takes a recorded one back.
-    """
-    base = last.inputs if last else Inputs()
-    found = Inputs(
-        settings=base.settings if settings is None else settings,
-        interval=base.interval if interval is None else interval,
-        window=base.window if window is None else window or None,
-        for_=base.for_ if hold is None else hold or None,
-        select=base.select if select is None else select.strip(),
-        labels=_labels(labels) if labels else base.labels,
-        alertmanager=base.alertmanager if alertmanager is None else alertmanager,
-    )
-    for option, text in (
-        ("--interval", found.interval),
-        ("--window", found.window),
-        ("--for", found.for_),
-    ):
-        if text is None:
-            continue
-        try:
-            seconds = parse_duration(text)
-        except ConfigError as error:
-            raise ConfigError(error.what, field=option, hint=error.hint) from None
-        if seconds <= 0 and option != "--for":
-            raise ConfigError("must be longer than 0", field=option)
-    return found
-
-
-def _labels(given: Iterable[str]) -> dict[str, str]:
-    labels = {}
-    for text in given:
-        name, sign, value = text.partition("=")
-        if not text:
-            continue
-        if not sign or not name.isidentifier() or not value or '"' in value:
-            raise ConfigError(
-                f"{text!r} is not a label", field="--label", hint="write team=shop"
-            )
-        labels[name] = value
-    return labels
-
-
-def _plan(found: project.Project, inputs: Inputs) -> Plan:
-    settings = found.settings
-    overrides = {
-        name: catalogue.Override(*each) for name, each in settings.vitals.items()
-    }
-    site = sites.Site(
-        project=settings.project,
-        environment=settings.environment,
-        sites=settings.sites,
-        exporter=settings.exporter,
-        monitor_url=settings.monitor_url,
-        receivers=tuple(map(_told, settings.receivers.values())),
-        inputs=msgspec.structs.replace(inputs, settings=found.module),
-        has=found.has,
-        heartbeat=tuple(map(_told, settings.heartbeat)),
-        logs_url=settings.logs_url,
-        sentry_url=settings.sentry_url,
-    )
-    vitals = catalogue.catalogue(
-        found.vitals, overrides, found.metrics, settings.objective
-    )
-    known = catalogue.series_labels(found.metrics)
-    made = plan(vitals, site, known)
-    proof.check(plan(vitals, sites.unselected(site), known) if inputs.select else made)
-    return made
-
-
-def _told(one: conf.Receiver) -> sites.SiteReceiver:
-    return sites.SiteReceiver(
-        name=one.name,
-        url=one.url or "",
-        secret=one.secret or "",
-        severities=one.severity,
-        priorities=one.priority,
-        kind=one.kind,
-        environments=one.environments,
-        channel=one.channel,
-        to=one.to,
-        sender=one.sender,
-        smarthost=one.smarthost,
-        username=one.username,
-        tls=one.tls,
-        ca=one.ca or "",
-    )
-
-
-def _report_diff(changes: Iterable[tree.Change]) -> None:
+def _report_diff(changes: Iterable[Change]) -> None:
     for change in changes:
         click.echo(change.diff, nl=False)
 
 
-def _report_check(root: Path, found: list[tree.Change]) -> None:
+def _report_check(root: Path, found: list[Change]) -> None:
     if not found:
         click.echo(f"{root} is up to date")
         return
@@ -220,6 +107,12 @@ def build(
 
     Exit codes: 0 written or up to date, 1 stale (--check), 2 invalid input.
     """  # noqa: D301 - click's \b is a backspace
+    from importlib.metadata import version
+
+    from watchroom.cli import build_plan, project, tree
+    from watchroom.cli.build_notes import notes
+    from watchroom.derive.files import files
+
     last = tree.recorded(directory)
     if check and last is None:
         click.echo(
@@ -227,7 +120,7 @@ def build(
             err=True,
         )
         sys.exit(1)
-    inputs = _inputs(
+    inputs = build_plan.inputs(
         last,
         settings=settings,
         interval=interval,
@@ -238,7 +131,7 @@ def build(
         alertmanager=alertmanager,
     )
     found = project.load(project_dir, inputs.settings or None)
-    planned = _plan(found, inputs)
+    planned = build_plan.planned(found, inputs)
     built = files(planned, version("watchroom"), tree.fragments(directory))
     if check:
         _report_check(directory, tree.changes(directory, built, last))
@@ -255,6 +148,8 @@ def build(
 def _write(
     root: Path, built: dict[str, str], last: Manifest | None, planned: Plan
 ) -> None:
+    from watchroom.cli import tree
+
     changed = tree.write(root, built, last)
     site = planned.site
     if any(one.secret for one in (*site.active_receivers, *site.heartbeat)):

@@ -7,29 +7,10 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.markup import escape
 
-from watchroom.cli.commands.drill import read_built
 from watchroom.cli.options import MONITORING, servers
-from watchroom.cli.servers import chain_of, given, records_of
-from watchroom.errors import WatchroomError
-from watchroom.prove.checklist import run
-from watchroom.prove.checklist.world import World
-from watchroom.prove.records import FAILED, PASSED, UNVERIFIABLE
-
-if TYPE_CHECKING:
-    from watchroom.prove.checklist.run import Checked
-    from watchroom.prove.records import Known, Records
-
-_MARKS = {
-    PASSED: ("green", "●", "verified"),
-    FAILED: ("red", "▲", "to do"),
-    UNVERIFIABLE: ("yellow", "○", "cannot be verified here"),
-}
 
 
 @click.command()
@@ -82,15 +63,20 @@ def check(
     Exit codes: 0 all verified, 1 something to do, 2 invalid input, 3 nothing to do, but
     something can't be verified from here.
     """  # noqa: D301 - click's \b is a backspace
-    console = Console(highlight=False, stderr=as_json)
+    from watchroom.cli.check_screen import Screen
+    from watchroom.cli.servers import chain_of, given, read_built, records_of
+    from watchroom.prove.checklist import run
+    from watchroom.prove.checklist.world import World
+
     built = read_built(directory)
     said = given(directory, prometheus, alertmanager, exporter)
     chain = chain_of(built, said)
     records = records_of(chain, built.manifest.name)
+    screen = Screen(as_json=as_json)
     world = World(
         built=built,
         chain=chain,
-        known=_known(console, records),
+        known=screen.known(records),
         now=time.time(),
         environ=os.environ,
         grafana=grafana.rstrip("/"),
@@ -98,72 +84,11 @@ def check(
         given=said._replace(grafana=grafana),
     )
     checked = []
-    for one in run.check(world):
-        checked.append(one)
-        _show(console, one)
-    _conclude(console, checked)
-    _keep(console, records, checked, world.now)
+    for result in run.check(world):
+        checked.append(result)
+        screen.show(result)
+    screen.conclude(checked)
+    screen.keep(records, checked, world.now)
     if as_json:
-        click.echo(json.dumps(_document(checked, world.now), indent=2))
+        click.echo(json.dumps(run.document(checked, world.now), indent=2))
     sys.exit(run.exit_code(checked))
-
-
-def _known(console: Console, records: Records) -> Known:
-    try:
-        return records.known()
-    except WatchroomError as error:
-        console.print(f"[yellow]earlier results can't be read[/]: {_text(error)}")
-        return {}
-
-
-def _keep(
-    console: Console, records: Records, checked: list[Checked], now: float
-) -> None:
-    try:
-        records.note(run.results(checked, now))
-    except WatchroomError as error:
-        console.print(f"[yellow]the result could not be saved[/]: {_text(error)}")
-        return
-    console.print(f"[dim]result saved: {_text(records.where)}[/]", soft_wrap=True)
-
-
-def _show(console: Console, one: Checked) -> None:
-    colour, mark, words = _MARKS[one.finding.state]
-    console.print(
-        f"[{colour}]{mark}[/] [bold]{escape(one.item.title)}[/]  [{colour}]{words}[/]",
-        soft_wrap=True,
-    )
-    console.print(f"    {_text(one.finding.evidence)}", soft_wrap=True)
-    if one.finding.next:
-        console.print(f"    [dim]next:[/] {_text(one.finding.next)}", soft_wrap=True)
-
-
-def _conclude(console: Console, checked: list[Checked]) -> None:
-    counts = {
-        state: sum(one.finding.state == state for one in checked) for state in _MARKS
-    }
-    console.print(
-        f"[bold]{counts[PASSED]} of {len(checked)} verified[/], {counts[FAILED]} to "
-        f"do, {counts[UNVERIFIABLE]} can't be verified from here"
-    )
-
-
-def _text(value: object) -> str:
-    return escape(str(value))
-
-
-def _document(checked: list[Checked], now: float) -> dict[str, object]:
-    return {
-        "at": now,
-        "passed": run.exit_code(checked) == 0,
-        "items": [
-            {
-                "id": one.item.id,
-                "title": one.item.title,
-                "state": one.finding.state,
-                "evidence": one.finding.evidence,
-                "next": one.finding.next,
-            }
-            for one in checked
-        ],
-    }

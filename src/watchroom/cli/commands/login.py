@@ -9,7 +9,6 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 import click
-import segno
 
 from watchroom.cli.ask import ask, refusal, url_of
 from watchroom.cli.options import monitor
@@ -51,6 +50,8 @@ def login(directory: Path | None, url: str | None, phone: bool, as_json: bool) -
         click.echo(json.dumps({"url": link, "seconds": offered["seconds"]}))
         return
     if phone:
+        import segno
+
         _refuse_loopback(link)
         code = io.StringIO()
         segno.make(link, micro=False).terminal(code, border=2, compact=True)

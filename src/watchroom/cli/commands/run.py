@@ -12,8 +12,6 @@ import click
 from watchroom.cli.options import DURATION, SIZE
 from watchroom.errors import ConfigError
 from watchroom.listen import parse_listen
-from watchroom.monitor.main import Options
-from watchroom.monitor.main import run as watch
 
 
 @click.command()
@@ -93,6 +91,9 @@ def run(
 
     Exit codes: 0 stopped by a signal, 2 invalid files or options.
     """  # noqa: D301 - click reads \b as the control character
+    from watchroom.monitor.main import Options
+    from watchroom.monitor.main import run as watch
+
     if settings and project is None:
         raise ConfigError("--settings needs --project", field="--settings")
     logging.basicConfig(

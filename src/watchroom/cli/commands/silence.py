@@ -14,9 +14,8 @@ import click
 
 from watchroom.cli.ask import Monitor, fail, say
 from watchroom.cli.options import DURATION, where
-from watchroom.errors import ConfigError
-from watchroom.formats.alertmanager import parse_matcher
-from watchroom.formats.manifest import nearest
+from watchroom.errors import ConfigError, nearest
+from watchroom.formats import matchers as written
 from watchroom.units import format_duration, span
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def _matcher(text: str) -> dict[str, Any]:
     """Return a matcher as the API takes it; a bare word is an alert's name."""
     if _NAME.fullmatch(text):
         text = f'alertname="{text}"'
-    found = parse_matcher(text)
+    found = written.read_one(text)
     return {
         "name": found.name,
         "value": found.value,

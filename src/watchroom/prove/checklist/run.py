@@ -88,3 +88,21 @@ def _probe(world: World, item: Item) -> Finding:
         return PROBES[item.id](world)
     except client.PeerError as error:
         return red(str(error), "start it, or say where it is: watchroom check --help")
+
+
+def document(checked: list[Checked], now: float) -> dict[str, object]:
+    """Return results for `--json`; `now` in seconds since the epoch."""
+    return {
+        "at": now,
+        "passed": exit_code(checked) == 0,
+        "items": [
+            {
+                "id": each.item.id,
+                "title": each.item.title,
+                "state": each.finding.state,
+                "evidence": each.finding.evidence,
+                "next": each.finding.next,
+            }
+            for each in checked
+        ],
+    }

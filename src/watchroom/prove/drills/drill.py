@@ -13,8 +13,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from watchroom.errors import ConfigError
-from watchroom.formats.manifest import alert_of, drills_by_name, nearest
+from watchroom.errors import ConfigError, nearest
+from watchroom.formats.manifest import alert_of, drills_by_name
 from watchroom.prove import client
 from watchroom.prove.drills import preflight
 from watchroom.prove.drills.preflight import BrokenError

@@ -7,9 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
-from watchroom.errors import ConfigError
+from watchroom.errors import ConfigError, nearest
 from watchroom.formats import contacts as contacts_file
-from watchroom.formats.manifest import nearest
 from watchroom.formats.reading import text_of
 from watchroom.prove import client
 from watchroom.prove.chain import View
