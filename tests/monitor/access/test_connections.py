@@ -211,6 +211,28 @@ def test_one_too_many_displaces_the_oldest_that_waits_never_one_at_work(monkeypa
     asyncio.run(look())
 
 
+def test_each_counts_once_from_its_first_moment(monkeypatch):
+    """One that had just come counted as arriving and as open for a turn of the loop."""
+
+    async def look():
+        async with Open(50, monkeypatch, 60) as door:
+            counts = []
+
+            def count():
+                counts.append(door.doors.open)
+                asyncio.get_running_loop().call_soon(count)
+
+            count()
+            for _ in range(5):
+                reader = await door.connect(GET)
+                await asyncio.wait_for(reader.readuntil(b"here"), 5)
+            return counts
+
+    found = asyncio.run(look())
+    assert (max(found), found[-1]) == (5, 5)
+    assert sorted(found) == found, "none is counted twice for a moment"
+
+
 def test_without_a_descriptor_nothing_is_taken_for_a_moment_and_said_once(
     monkeypatch, caplog
 ):

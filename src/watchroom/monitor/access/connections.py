@@ -93,7 +93,7 @@ class Doors:
         self.closed = {"late": 0, "displaced": 0, "no descriptor": 0}
         self._now = now
         self._open: dict[asyncio.BaseTransport, _Connection] = {}
-        self._arriving: set[asyncio.Task[None]] = set()
+        self._arriving: dict[int, asyncio.Task[None]] = {}  # by descriptor
         self._sockets: list[socket.socket] = []
         self._last_said = -_LOG_SECONDS
         self._sweeper: asyncio.Task[None] | None = None
@@ -160,20 +160,34 @@ class Doors:
                 return
             taken.setblocking(False)
             task = asyncio.create_task(self._take(taken, protocol))
-            self._arriving.add(task)
-            task.add_done_callback(self._arriving.discard)
+            self._arriving[taken.fileno()] = task
 
     async def _take(
         self, taken: socket.socket, protocol: Callable[[], asyncio.Protocol]
     ) -> None:
+        number = taken.fileno()
         try:
             transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
                 protocol, taken
             )
         except OSError:
             taken.close()
-            return
-        self._open.setdefault(transport, _Connection(self._now(), HEAD_SECONDS))
+        else:
+            self._connection(transport)
+        finally:
+            # A later connection may have the number of one that is closed by now.
+            if self._arriving.get(number) is asyncio.current_task():
+                del self._arriving[number]
+
+    def _connection(self, transport: asyncio.BaseTransport) -> _Connection:
+        """Return what is known of a connection; it counts once, from here as open."""
+        known = self._open.get(transport)
+        if known is None:
+            # aiohttp may begin with a request before the task that took it goes on.
+            self._arriving.pop(transport.get_extra_info("socket").fileno(), None)
+            known = _Connection(self._now(), HEAD_SECONDS)
+            self._open[transport] = known
+        return known
 
     def _pause(
         self,
@@ -279,10 +293,9 @@ class Doors:
             mine.waits = False
 
     def _of(self, request: web.Request) -> _Connection:
-        fresh = _Connection(self._now(), HEAD_SECONDS)
         if request.transport is None or request.transport.is_closing():
-            return fresh
-        return self._open.setdefault(request.transport, fresh)
+            return _Connection(self._now(), HEAD_SECONDS)
+        return self._connection(request.transport)
 
 
 def _bound(
