@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+
 from watchroom.context.trail import CURRENT, of_request
 from watchroom.instrument import http
 from watchroom.instrument.outcome import BROKEN, of_error
@@ -27,16 +29,15 @@ REQUEST_ID = "X-Request-ID"
 
 
 class Trailing:
-    """Gives each request its ids, answers with them, and tells of it in one line.
+    """Gives each request its ids, answers with them, and writes its line in the log.
 
-    Goes before the middleware's class, in a class of both.
+    Args:
+        get_response: The middleware that counts, around the inner layers.
     """
 
-    is_async: bool
-    process_view: Callable[..., Any]
-
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        super().__init__(get_response)  # type: ignore[call-arg]  # the middleware's
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
         self._tells = self._follows_tasks = False
         self._mark: Callable[[Trail], None] | None = None
         try:
@@ -46,7 +47,11 @@ class Trailing:
         except Exception:  # noqa: BLE001 - the guard, written out
             fault("context")
         self._follow_tasks()
-        self.process_view = self._atrail_on if self.is_async else self._trail_on
+        # Django asks the outermost alone, so this one does what the inner's would.
+        self.process_view: Callable[..., Any] = self._trail_on
+        if self.is_async:
+            markcoroutinefunction(self)
+            self.process_view = self._atrail_on
 
     def __call__(
         self, request: HttpRequest
@@ -56,7 +61,7 @@ class Trailing:
             return self._acall(request)
         opened = self._open(request)
         try:
-            response: Any = super().__call__(request)  # type: ignore[misc]  # the middleware's
+            response: Any = self.get_response(request)
         except BaseException as error:
             self._close(opened, request, of_error(request, error), error)
             raise
@@ -66,7 +71,7 @@ class Trailing:
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         opened = self._open(request)
         try:
-            response: Any = await super()._acall(request)  # type: ignore[misc]  # the middleware's
+            response: Any = await self.get_response(request)
         except BaseException as error:
             self._close(opened, request, of_error(request, error), error)
             raise
