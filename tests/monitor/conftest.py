@@ -111,13 +111,15 @@ class Bench:
 
     def states(self):
         """Return alert name → state of what is pending or firing."""
-        return {dict(a.labels)["alertname"]: a.state for a in self.rules.alerts()}
+        return {
+            dict(a.labels)["alertname"]: a.state for a in self.rules.loaded.alerts()
+        }
 
     def errors(self):
         """Return rule name → last error, of rules that failed."""
         return {
             rule.name: rule.last_error
-            for group in self.rules.views()
+            for group in self.rules.loaded.views()
             for rule in group.rules
             if rule.health == "err"
         }

@@ -65,8 +65,7 @@ def test_a_clock_that_is_set_ends_nothing_and_repeats_nothing(
 def test_only_what_jumps_was_set():
     wall, since = [1000.0], [50.0]
     heard = []
-    clock = Clock(lambda: wall[0], lambda: since[0])
-    clock.moved.append(heard.append)
+    clock = Clock(lambda: wall[0], lambda: since[0], moved=[heard.append])
     for _ in range(100):  # slewed by a second each
         wall[0] += 11
         since[0] += 10

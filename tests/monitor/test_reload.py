@@ -43,7 +43,7 @@ def write(files, *, new):
 def seen(services, evaluator):
     """Return what every part has in force."""
     labels = (("alertname", "A"), ("new", "1"), ("old", "1"))
-    (place,) = services.dispatcher.places([labels], 0)
+    (place,) = services.dispatcher.routing.places([labels], 0)
     return {
         "targets": [one.target.url for one in services.scrapers.all()],
         "rules": [key.name for key, _ in services.rules.groups()],
@@ -72,7 +72,7 @@ def within(files, tmp_path, script):
             await reloader.begin(loaded)
             try:
                 parts = {**vars(services), "jobs": jobs, "evaluator": evaluator}
-                parts["manual"] = services.oncall.manual
+                parts["manual"] = services.manual
                 await script(reloader, services, parts)
             finally:
                 await jobs.stop()

@@ -36,22 +36,23 @@ def test_one_group_that_stands_still_ends_the_heartbeat_and_is_on_the_page(
         async with session() as one:
             services, _, _ = monitor._parts(one, one)
             load_rules(services, loaded)
+            policy_of = services.dispatcher.policy.policy_of
             found = []
             for stands_still in (0, 70):
                 now_ms = round(time.time() * 1000)
                 for key, _ in services.rules.groups():
                     services.rules.evaluate(key, now_ms)
-                services.rules._groups[key].seen -= stands_still
-                quiet = services.dispatcher.standing((), [WATCHDOG], now_ms).quiet
+                services.rules.loaded.groups[key].seen -= stands_still
+                quiet = policy_of((), [WATCHDOG], now_ms).quiet
                 trust = (await Boards(services).current()).trust
                 late = trust.evaluated_ago - stands_still
                 assert 0 <= late < 30, "but for what this took"
                 found.append((quiet, trust.watching))
-            services.rules._groups[key].seen += 70
-            assert not services.dispatcher.standing((), [WATCHDOG], now_ms).quiet
+            services.rules.loaded.groups[key].seen += 70
+            assert not policy_of((), [WATCHDOG], now_ms).quiet
             # As if the clock had been right then, and was set back.
             store.append("t", now_ms + 3_600_000, [WATCHDOG.labels], [1.0])
-            assert services.dispatcher.standing((), [WATCHDOG], now_ms).quiet
+            assert policy_of((), [WATCHDOG], now_ms).quiet
             await asyncio.to_thread(services.queries.close)
             return found
 

@@ -21,6 +21,7 @@ from watchroom.monitor.dispatch.dispatcher import Dispatcher
 from watchroom.monitor.notify.ledger import Ledger
 from watchroom.monitor.notify.notifier import Notifier, Pace
 from watchroom.monitor.oncall.service import OnCall
+from watchroom.monitor.routing.routing import Routing
 from watchroom.monitor.routing.silences import Silences
 from watchroom.monitor.rules.manager import RuleManager
 from watchroom.monitor.state.database import StateDB
@@ -34,19 +35,16 @@ async def main(given):
     with StateDB(directory) as state:
         ledger = Ledger(state)
         async with aiohttp.ClientSession() as session:
-            silences = Silences(state)
-            dispatcher = Dispatcher(
-                config, told=ledger.told(), open_=ledger.open(), silences=silences
-            )
+            routing = Routing(config, Silences(state))
             oncall = OnCall(
                 state,
                 token="of the tests",
                 url="http://watch.example",
-                places=dispatcher.places,
-                silences=silences,
+                places=routing.places,
             )
-            dispatcher.standing = oncall.standing
-            dispatcher.ended = oncall.receive
+            dispatcher = Dispatcher(
+                routing, policy=oncall, told=ledger.told(), open_=ledger.open()
+            )
             notifier = Notifier(
                 config,
                 config_dir=directory,
@@ -62,7 +60,6 @@ async def main(given):
             rules = RuleManager(
                 state=state, store=store, engine=Engine(), sink=notifier.submit
             )
-            oncall.views = rules.views
             rules.load(
                 {"r.yml": rulefile.load(given["rules"], "r.yml")},
                 at_ms=round(time.time() * 1000),

@@ -61,6 +61,8 @@ class Alert(NamedTuple):
         updated_at_ms: When this was said of it.
         generator_url: Where its expression can be looked at.
         timeout: Whether its end is only our guess, for want of news.
+        active_at_ms: Since when its expression has held, pending at first, if known:
+            our own rules say it.
     """
 
     labels: Labels
@@ -70,6 +72,7 @@ class Alert(NamedTuple):
     updated_at_ms: int
     generator_url: str = ""
     timeout: bool = False
+    active_at_ms: int | None = None
 
     @property
     def fingerprint(self) -> str:

@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from watchroom.errors import ConfigError
 from watchroom.monitor.api.alertmanager import AlertmanagerAPI
 from watchroom.monitor.api.oncall import OnCallAPI
-from watchroom.monitor.api.own import OwnAPI
+from watchroom.monitor.api.own import RELOAD, OwnAPI
 from watchroom.monitor.api.prometheus import QueryAPI
 from watchroom.monitor.api.proofs import ProofsAPI
 from watchroom.monitor.api.silences import SilencesAPI
@@ -29,6 +29,8 @@ from watchroom.monitor.console.render import Renderer
 from watchroom.monitor.console.silences import SilencesPage
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from watchroom.listen import Listen
     from watchroom.monitor.access.connections import Doors
     from watchroom.monitor.access.policy import Handler
@@ -75,8 +77,15 @@ class _Seldom(logging.Filter):
         return True
 
 
-def application(services: Services) -> web.Application:
-    """Return the monitor's web application."""
+def application(
+    services: Services, reload: Callable[[], Awaitable[str]]
+) -> web.Application:
+    """Return the monitor's web application.
+
+    Args:
+        services: What its handlers use.
+        reload: Reads the files again; returns why the old ones stay, or "".
+    """
     # Whoever asks learns no versions of ours, not even by a request that is no HTTP.
     web_response.SERVER_SOFTWARE = "watchroom"  # type: ignore[attr-defined]
     doors, access = services.doors, services.access
@@ -86,13 +95,18 @@ def application(services: Services) -> web.Application:
         await doors.read(request, stranger=access.is_open(request))
         return await handler(request)
 
+    renderer = Renderer(services)
     app = web.Application(
         # Who asks is looked at before anything of the body is.
-        middlewares=[doors.middleware, access.middleware, bodies, access.forms],
+        middlewares=[
+            doors.middleware,
+            access.guard(renderer.error),
+            bodies,
+            access.forms,
+        ],
         client_max_size=_LARGEST_REQUEST,
     )
-    renderer = Renderer(services)
-    services.access.said = renderer.error
+    app[RELOAD] = reload
     parts = [part(services) for part in _APIS]
     pages = [page(services, renderer) for page in _PAGES]
     for part in (*parts, *pages):

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _LOG = logging.getLogger(__name__)
 LEAST_SECONDS = 30.0
@@ -34,8 +34,6 @@ class Clock:
     Args:
         wall: Epoch seconds.
         since: Seconds that only grow.
-
-    Attributes:
         moved: Called with the seconds by which the clock was set, later ones positive.
     """
 
@@ -43,12 +41,14 @@ class Clock:
         self,
         wall: Callable[[], float] = time.time,
         since: Callable[[], float] = steady,
+        *,
+        moved: Sequence[Callable[[float], None]] = (),
     ) -> None:
         self._wall = wall
         self._since = since
         self._offset = wall() - since()
         self._lock = threading.Lock()
-        self.moved: list[Callable[[float], None]] = []
+        self._moved = tuple(moved)
 
     def now(self) -> float:
         """Return epoch seconds."""
@@ -59,7 +59,7 @@ class Clock:
             if abs(jump) < LEAST_SECONDS:
                 return wall
             _LOG.warning("the clock was set by %+.0f s", jump)
-            for hear in self.moved:
+            for hear in self._moved:
                 hear(jump)
         return wall
 

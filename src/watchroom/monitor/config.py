@@ -114,6 +114,13 @@ class Loaded(NamedTuple):
         return urlsplit(self.monitor_url).path.rstrip("/")
 
 
+class ConfigInForce:
+    """The configuration in force; a reload puts another in its place, whole."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+
+
 class _Reader:
     """Reads files under one root and remembers what they held."""
 

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.access.connections import Doors, most_connections, raise_limit
@@ -17,17 +18,22 @@ from watchroom.monitor.access.sessions import LINK_SECONDS
 from watchroom.monitor.app import application, serve
 from watchroom.monitor.child import Child
 from watchroom.monitor.clock import Clock
-from watchroom.monitor.config import Loaded, load
+from watchroom.monitor.config import ConfigInForce, Loaded, load
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
-from watchroom.monitor.dispatch.watchdog import watchful
+from watchroom.monitor.dispatch.watchdog import WatchdogPolicy
 from watchroom.monitor.notify.ledger import Ledger
 from watchroom.monitor.notify.links import outside_links
 from watchroom.monitor.notify.metrics import as_alertmanager
 from watchroom.monitor.notify.notifier import Notifier
+from watchroom.monitor.oncall.acknowledgements import PassedOn
+from watchroom.monitor.oncall.actions import Actions
+from watchroom.monitor.oncall.manual import ManualAlerts
 from watchroom.monitor.oncall.service import OnCall
 from watchroom.monitor.queries import Queries
 from watchroom.monitor.reload import Reloader, load_rules
+from watchroom.monitor.routing.routing import Routing
 from watchroom.monitor.routing.silences import Silences
+from watchroom.monitor.rules.loaded import LoadedGroups
 from watchroom.monitor.rules.loop import Evaluator, Pulse
 from watchroom.monitor.rules.manager import RuleManager
 from watchroom.monitor.schedule import Schedule
@@ -125,13 +131,16 @@ def run(options: Options, env: Mapping[str, str], say: Callable[[str], None]) ->
 
 
 class _Paging(NamedTuple):
-    """What stands between an alert and whoever hears of it."""
+    """What lies between an alert and whom it notifies, and what people do about it."""
 
-    dispatcher: Dispatcher
     ledger: Ledger
-    notifier: Notifier
-    oncall: OnCall
     silences: Silences
+    oncall: OnCall
+    dispatcher: Dispatcher
+    notifier: Notifier
+    manual: ManualAlerts
+    actions: Actions
+    now: Callable[[], float]
 
 
 class _Monitor:
@@ -155,7 +164,6 @@ class _Monitor:
         self._doors = Doors(most_connections(raise_limit()))
         self._public = (loaded.monitor_url or url).rstrip("/")
         self._schedule = Schedule()
-        self._clock = Clock()
         self._parse_pool = ThreadPoolExecutor(2, thread_name_prefix="scrape")
 
     async def serve(
@@ -168,23 +176,14 @@ class _Monitor:
         async with session() as scrapes, session() as pages:
             services, jobs, evaluator = self._parts(scrapes, pages)
             reloader = Reloader(services, jobs, evaluator)
-            services.reload = reloader
             await asyncio.to_thread(load_rules, services, self._loaded)
-            runner = await serve(
-                application(services), self._options.listen, self._doors
-            )
+            app = application(services, reloader)
+            runner = await serve(app, self._options.listen, self._doors)
             storage.note_address(self._url)
             tasks = [
                 asyncio.create_task(services.notifier.run(), name="notifier"),
                 asyncio.create_task(self._maintain(), name="maintenance"),
-                asyncio.create_task(
-                    services.oncall.watch(
-                        services.queries,
-                        lambda: services.config.evaluation_seconds,
-                        services.notifier.acknowledge,
-                    ),
-                    name="on call",
-                ),
+                asyncio.create_task(self._watch(services), name="on call"),
             ]
             if self._options.project is not None:
                 tasks.append(asyncio.create_task(self._exporter(env).run()))
@@ -204,32 +203,40 @@ class _Monitor:
                 await asyncio.to_thread(services.queries.close)
                 self._parse_pool.shutdown()
 
+    @staticmethod
+    async def _watch(services: Services) -> None:
+        oncall, tell = services.oncall, services.notifier.acknowledge
+        await oncall.watch(
+            services.queries,
+            every=lambda: services.config.evaluation_seconds,
+            exprs=services.rules.loaded.exprs,
+            acknowledge=PassedOn(oncall.incidents, tell, oncall.now_ms).all,
+        )
+
     def _parts(
         self, scrapes: aiohttp.ClientSession, pages: aiohttp.ClientSession
     ) -> tuple[Services, Jobs, Evaluator]:
-        loaded, store = self._loaded, self._store
+        """Build the parts, each from those before it; none is changed afterwards."""
+        store, groups = self._store, LoadedGroups()
+        in_force = ConfigInForce(self._loaded)
         judging, answering = map(self._engine, (_RULE_SECONDS, _QUERY_SECONDS))
-        paging = self._paging(pages, lambda: services.config)
-        notifier, oncall = paging.notifier, paging.oncall
+        paging = self._paging(pages, in_force, groups)
         rules = RuleManager(
             state=self._state,
             store=store,
             engine=judging,
-            sink=notifier.submit,
+            sink=paging.notifier.submit,
+            loaded=groups,
             external_url=self._public,
         )
-        oncall.views = rules.views
-        paging.dispatcher.standing = watchful(
-            oncall.standing, rules.ages, lambda: store.ahead
-        )
-        itself = SelfTarget(lambda: as_alertmanager(services))
+        itself = SelfTarget(partial(as_alertmanager, paging))
         scrapers = Scrapers(self._schedule, scrapes, store, self._parse_pool, itself)
         jobs = Jobs(scrapes, scrapers)
         pulse = Pulse()
-        evaluator = Evaluator(rules, self._schedule, pulse, now=self._clock.now)
-        self._clock.moved += [store.moved, paging.dispatcher.moved]
+        evaluator = Evaluator(rules, self._schedule, pulse, now=paging.now)
         services = Services(
-            config=loaded,
+            in_force=in_force,
+            state=self._state,
             store=store,
             queries=Queries(store, answering, seconds=_QUERY_SECONDS),
             engines={"rules": judging, "queries": answering},
@@ -237,21 +244,17 @@ class _Monitor:
             dispatcher=paging.dispatcher,
             ledger=paging.ledger,
             silences=paging.silences,
-            notifier=notifier,
-            oncall=oncall,
+            notifier=paging.notifier,
+            oncall=paging.oncall,
+            actions=paging.actions,
+            manual=paging.manual,
             proofs=Proofs(self._state),
             itself=itself,
             scrapers=scrapers,
             access=self._access,
             doors=self._doors,
-            reload=_not_yet,
             dropped_targets=jobs.dropped,
             discovery_failures=jobs.failures,
-            warnings=lambda: [
-                *self._state.warnings,
-                *store.warnings,
-                *services.config.unreadable_secrets(),
-            ],
             external_url=self._public,
             reloads=Reloads(good_at=time.time()),
             pulse=pulse,
@@ -266,26 +269,28 @@ class _Monitor:
         )
 
     def _paging(
-        self, pages: aiohttp.ClientSession, config: Callable[[], Loaded]
+        self,
+        pages: aiohttp.ClientSession,
+        in_force: ConfigInForce,
+        groups: LoadedGroups,
     ) -> _Paging:
-        loaded = self._loaded
-        ledger = Ledger(self._state)
-        silences = Silences(self._state)
-        dispatcher = Dispatcher(
-            loaded.alertmanager,
-            told=ledger.told(),
-            open_=ledger.open(),
-            silences=silences,
-        )
+        loaded, store = self._loaded, self._store
+        ledger, silences = Ledger(self._state), Silences(self._state)
+        routing = Routing(loaded.alertmanager, silences)
         oncall = OnCall(
             self._state,
             token=self._access.token,
             url=self._public,
-            places=dispatcher.places,
-            silences=silences,
+            places=routing.places,
+            contacts=loaded.contacts,
         )
-        oncall.contacts = loaded.contacts
-        dispatcher.ended = oncall.receive
+        dispatcher = Dispatcher(
+            routing,
+            policy=WatchdogPolicy(oncall, groups.ages, lambda: store.ahead),
+            told=ledger.told(),
+            open_=ledger.open(),
+        )
+        clock = Clock(moved=(store.moved, dispatcher.moved))
         notifier = Notifier(
             loaded.alertmanager,
             config_dir=loaded.root,
@@ -293,13 +298,24 @@ class _Monitor:
             ledger=ledger,
             session=pages,
             external_url=self._public,
-            now=self._clock.now,
-            links=lambda said: outside_links(said, config().manifest, time.time()),
+            now=clock.now,
+            links=lambda said: outside_links(
+                said, in_force.loaded.manifest, time.time()
+            ),
             oncall=oncall,
         )
-        oncall.actions.answered = notifier.answered
-        oncall.manual.submit = notifier.submit
-        return _Paging(dispatcher, ledger, notifier, oncall, silences)
+        manual = ManualAlerts(oncall.incidents, notifier.submit, oncall.now_ms)
+        actions = Actions(
+            oncall.incidents,
+            contacts=lambda: oncall.contacts,
+            silences=silences,
+            answered=notifier.answered,
+            manual=manual,
+            now_ms=oncall.now_ms,
+        )
+        return _Paging(
+            ledger, silences, oncall, dispatcher, notifier, manual, actions, clock.now
+        )
 
     def _exporter(self, env: Mapping[str, str]) -> Child:
         command = [
@@ -334,10 +350,6 @@ class _Monitor:
             )
         for sentence in self._loaded.unreadable_secrets():
             say(f"watchroom: {sentence}")
-
-
-async def _not_yet() -> str:
-    return "the monitor is still starting"
 
 
 async def _signalled(reloader: Reloader, tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -70,9 +70,9 @@ class Reloader:
         await self._evaluator.apply()
         await services.notifier.reload(loaded.alertmanager, loaded.root)
         await self._renew(loaded)
-        services.config = loaded
+        services.in_force.loaded = loaded
         services.access.allow(loaded.monitor_url)
-        services.oncall.contacts = loaded.contacts
+        services.oncall.use(loaded.contacts)
 
     async def begin(self, loaded: Loaded) -> None:
         """Start what runs on its own, at the start of the monitor."""
@@ -86,7 +86,7 @@ class Reloader:
         await self._jobs.apply(loaded.jobs, loaded.root)
 
     async def _renew(self, loaded: Loaded) -> None:
-        renew = self._services.oncall.manual.renew
+        renew = self._services.manual.renew
         await asyncio.to_thread(renew, loaded.external_labels)
 
     async def _back(self, old: Loaded) -> None:

@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING
 from watchroom.monitor.rules.loop import Pulse
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from watchroom.monitor.access.connections import Doors
     from watchroom.monitor.access.policy import Access
-    from watchroom.monitor.config import Loaded
+    from watchroom.monitor.config import ConfigInForce, Loaded
     from watchroom.monitor.dispatch.dispatcher import Dispatcher
     from watchroom.monitor.notify.ledger import Ledger
     from watchroom.monitor.notify.notifier import Notifier
+    from watchroom.monitor.oncall.actions import Actions
+    from watchroom.monitor.oncall.manual import ManualAlerts
     from watchroom.monitor.oncall.service import OnCall
     from watchroom.monitor.queries import Queries
     from watchroom.monitor.routing.silences import Silences
     from watchroom.monitor.rules.manager import RuleManager
     from watchroom.monitor.scrape.itself import SelfTarget
     from watchroom.monitor.scrape.loop import Scrapers
+    from watchroom.monitor.state.database import StateDB
     from watchroom.monitor.state.proofs import Proofs
     from watchroom.monitor.store import Store
     from watchroom.promql.engine import Engine
@@ -48,9 +51,10 @@ class Reloads:
 
 @dataclass
 class Services:
-    """The parts that handlers use; `config` is replaced whole by a reload."""
+    """The parts that handlers use."""
 
-    config: Loaded
+    in_force: ConfigInForce
+    state: StateDB
     store: Store
     queries: Queries
     engines: Mapping[str, Engine]
@@ -60,18 +64,31 @@ class Services:
     proofs: Proofs
     notifier: Notifier
     oncall: OnCall
+    actions: Actions
+    manual: ManualAlerts
     silences: Silences
     itself: SelfTarget
     scrapers: Scrapers
     access: Access
     doors: Doors
-    reload: Callable[[], Awaitable[str]]
     dropped_targets: Callable[[], list[tuple[str, Labels]]]
     discovery_failures: Callable[[], dict[str, tuple[int, str]]]
-    warnings: Callable[[], list[str]]
     external_url: str
     now: Callable[[], float] = time.time
     started: float = field(default_factory=time.time)
     reloads: Reloads = field(default_factory=Reloads)
     pulse: Pulse = field(default_factory=Pulse)
     ready: bool = False
+
+    @property
+    def config(self) -> Loaded:
+        """The configuration in force."""
+        return self.in_force.loaded
+
+    def warnings(self) -> list[str]:
+        """Return what went wrong and was survived, and secrets that cannot be read."""
+        return [
+            *self.state.warnings,
+            *self.store.warnings,
+            *self.config.unreadable_secrets(),
+        ]

@@ -52,7 +52,7 @@ def test_a_list_names_what_each_one_keeps_from_receivers_now():
 
 def test_an_incident_is_silenced_by_what_matches_its_alerts_ended_or_not():
     alert = view(env="prod").alert
-    incident = transitions.opened(1, alert, (), began_ms=None, now_ms=NOW)
+    incident = transitions.opened(1, alert, (), NOW)
     found, (name, _) = silences(silence(env="prod"), silence(env="staging"))
     assert [one.id for one in over_incident(incident, found, (), NOW)] == [name]
     (key,) = incident.alerts

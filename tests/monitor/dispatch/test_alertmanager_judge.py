@@ -17,6 +17,7 @@ from watchroom.formats import alertmanager
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
 from watchroom.monitor.notify import webhook
+from watchroom.monitor.routing.routing import Routing
 from watchroom.promql.model import labels_of
 
 CONFIG = """
@@ -95,7 +96,7 @@ def script(epoch):
 
 def dispatched(config, events, epoch, external_url):
     """Return (second, path, body) of what our dispatcher sends on its own clock."""
-    dispatcher = Dispatcher(config)
+    dispatcher = Dispatcher(Routing(config))
     hooks = {receiver.name: receiver.integrations() for receiver in config.receivers}
     left = list(events)
     sent = []

@@ -7,6 +7,7 @@ from watchroom.formats import alertmanager
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
 from watchroom.monitor.dispatch.notification import DeliveryKey, NotificationLogEntry
+from watchroom.monitor.routing.routing import Routing
 from watchroom.promql.model import labels_of
 
 CONFIG = """
@@ -27,6 +28,10 @@ KEY = DeliveryKey("ops", "webhook[0]", '{}:{alertname="A"}')
 
 def config(text=CONFIG, send_resolved="true"):
     return alertmanager.load(text % send_resolved, "am.yml")
+
+
+def routing(text=CONFIG, send_resolved="true"):
+    return Routing(config(text, send_resolved))
 
 
 def alert(name="A", starts=0, ends=None, **labels):
@@ -50,13 +55,13 @@ def brief(found):
 
 
 def test_a_page_that_is_on_its_way_is_not_made_again():
-    d = Dispatcher(config())
+    d = Dispatcher(routing())
     d.receive([alert()], 0)
     assert brief(said(d, 0, 60)) == [(1.0, "send", "firing", 1)]
 
 
 def test_a_page_that_was_refused_is_made_again_at_the_next_interval():
-    d = Dispatcher(config())
+    d = Dispatcher(routing())
     d.receive([alert()], 0)
     assert brief(said(d, 0, 25, accept=False)) == [
         (1.0, "send", "firing", 1),
@@ -66,7 +71,7 @@ def test_a_page_that_was_refused_is_made_again_at_the_next_interval():
 
 
 def test_a_change_replaces_a_page_that_nobody_has_accepted():
-    d = Dispatcher(config())
+    d = Dispatcher(routing())
     d.receive([alert(n="1")], 0)
     said(d, 0, 5)
     d.receive([alert(n="2", starts=5000)], 5000)
@@ -74,7 +79,7 @@ def test_a_change_replaces_a_page_that_nobody_has_accepted():
 
 
 def test_a_page_that_ends_before_it_is_accepted_is_still_told_as_over():
-    d = Dispatcher(config())
+    d = Dispatcher(routing())
     d.receive([alert()], 0)
     said(d, 0, 5)
     d.receive([alert(ends=5000)], 5000)
@@ -84,7 +89,7 @@ def test_a_page_that_ends_before_it_is_accepted_is_still_told_as_over():
 
 
 def test_where_ends_are_not_wanted_such_a_page_is_cancelled():
-    d = Dispatcher(config(send_resolved="false"))
+    d = Dispatcher(routing(send_resolved="false"))
     d.receive([alert()], 0)
     said(d, 0, 5)
     d.receive([alert(ends=5000)], 5000)
@@ -93,7 +98,7 @@ def test_where_ends_are_not_wanted_such_a_page_is_cancelled():
 
 
 def test_an_end_is_kept_until_it_is_accepted():
-    d = Dispatcher(config())
+    d = Dispatcher(routing())
     d.receive([alert()], 0)
     said(d, 0, 5, accept=True)
     d.receive([alert(ends=5000)], 5000)
@@ -107,7 +112,7 @@ def test_an_end_is_kept_until_it_is_accepted():
 
 
 def test_an_old_message_accepted_late_does_not_hide_the_newer_one():
-    d = Dispatcher(config())
+    d = Dispatcher(routing())
     d.receive([alert()], 0)
     ((_, first),) = said(d, 0, 5)
     d.receive([alert(ends=5000)], 5000)
@@ -123,7 +128,7 @@ def test_after_a_restart_what_was_told_is_not_told_again():
     told = {
         KEY: NotificationLogEntry(frozenset([alert().fingerprint]), frozenset(), 1000)
     }
-    d = Dispatcher(config(), told=told)
+    d = Dispatcher(routing(), told=told)
     d.receive([alert()], 5000)
     assert said(d, 5, 60) == []
     d.receive([alert(ends=60_000)], 60_000)
@@ -134,19 +139,19 @@ def test_after_a_restart_what_is_open_is_not_made_twice():
     open_ = {
         KEY: NotificationLogEntry(frozenset([alert().fingerprint]), frozenset(), 1000)
     }
-    d = Dispatcher(config(), open_=open_)
+    d = Dispatcher(routing(), open_=open_)
     d.receive([alert()], 5000)
     assert said(d, 5, 60) == []
 
 
 def test_after_a_restart_an_alert_that_waited_does_not_wait_again():
-    d = Dispatcher(config())
+    d = Dispatcher(routing())
     d.receive([alert()], 5000)
     assert brief(said(d, 5, 8)) == [(5.0, "send", "firing", 1)]
 
 
 def test_a_reload_keeps_the_timers_of_groups_that_stay():
-    d = Dispatcher(config())
+    d = Dispatcher(routing())
     d.receive([alert()], 0)
     said(d, 0, 5, accept=True)
     assert d.reload(config(), 5000) == []
@@ -156,7 +161,7 @@ def test_a_reload_keeps_the_timers_of_groups_that_stay():
 
 
 def test_a_reload_keeps_pages_on_their_way_and_names_those_whose_receiver_is_gone():
-    d = Dispatcher(config())
+    d = Dispatcher(routing())
     d.receive([alert()], 0)
     said(d, 0, 5)
     assert d.reload(config(), 5000) == []
@@ -177,7 +182,7 @@ def test_muted_alerts_are_listed_with_who_mutes_them():
         "inhibit_rules: [{source_matchers: ['alertname=\"Down\"'],"
         " target_matchers: ['alertname=\"A\"']}]\n"
     )
-    d = Dispatcher(config(text))
+    d = Dispatcher(routing(text))
     d.receive([alert("Down"), alert("A")], 0)
     assert [n.key.group_key for _, n in said(d, 0, 5)] == ['{}:{alertname="Down"}']
     views = {dict(v.alert.labels)["alertname"]: v for v in d.alerts(5000)}
@@ -188,7 +193,7 @@ def test_muted_alerts_are_listed_with_who_mutes_them():
 
 
 def test_an_alert_whose_end_lies_ahead_fires_until_then():
-    d = Dispatcher(config())
+    d = Dispatcher(routing())
     d.receive([alert()._replace(ends_at_ms=15_000)], 0)
     assert brief(said(d, 0, 30, accept=True)) == [
         (1.0, "send", "firing", 1),
@@ -198,7 +203,7 @@ def test_an_alert_whose_end_lies_ahead_fires_until_then():
 
 def test_a_receiver_without_integrations_swallows_what_it_gets():
     d = Dispatcher(
-        config(
+        routing(
             CONFIG.replace(
                 'webhook_configs: [{url: "http://127.0.0.1:1/a", send_resolved: %s}]',
                 "webhook_configs: [] # %s",
@@ -213,7 +218,7 @@ def test_a_receiver_without_integrations_swallows_what_it_gets():
 
 
 def test_a_clock_that_is_set_back_stretches_no_timer():
-    d = Dispatcher(config())
+    d = Dispatcher(routing())
     d.receive([alert(starts=7_200_000)], 7_200_000)
     said(d, 7200, 7205, accept=True)
     d.receive([alert(n="2", starts=3_600_000)], 3_600_000)
@@ -221,7 +226,7 @@ def test_a_clock_that_is_set_back_stretches_no_timer():
 
 
 def test_an_open_page_whose_content_is_known_already_is_cancelled():
-    d = Dispatcher(config(send_resolved="false"))
+    d = Dispatcher(routing(send_resolved="false"))
     d.receive([alert(n="1")], 0)
     said(d, 0, 5, accept=True)
     d.receive([alert(n="2", starts=5000)], 5000)
@@ -231,7 +236,7 @@ def test_an_open_page_whose_content_is_known_already_is_cancelled():
 
 
 def test_what_is_over_and_told_leaves_nothing_behind():
-    d = Dispatcher(config())
+    d = Dispatcher(routing())
     d.receive([alert(n="1"), alert(n="2")], 0)
     said(d, 0, 5, accept=True)
     d.receive([alert(n="2", ends=5000)], 5000)
@@ -243,7 +248,7 @@ def test_what_is_over_and_told_leaves_nothing_behind():
 
 
 def test_an_end_that_is_told_is_not_told_again_after_a_reload():
-    d = Dispatcher(config())
+    d = Dispatcher(routing())
     d.receive([alert(n="1"), alert(n="2")], 0)
     said(d, 0, 5, accept=True)
     d.receive([alert(n="2", ends=5000)], 5000)

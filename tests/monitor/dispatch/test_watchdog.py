@@ -7,8 +7,9 @@ import pytest
 from watchroom.errors import StoreError
 from watchroom.formats import alertmanager
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
-from watchroom.monitor.dispatch.policy import ROUTE_ONLY
-from watchroom.monitor.dispatch.watchdog import watchful
+from watchroom.monitor.dispatch.policy import RouteOnly
+from watchroom.monitor.dispatch.watchdog import WatchdogPolicy
+from watchroom.monitor.routing.routing import Routing
 
 RULES = """
 groups:
@@ -36,10 +37,12 @@ class Watched:
     def __init__(self, bench):
         self.bench = bench(RULES)
         self.rules = self.bench.rules
-        self.dispatcher = Dispatcher(alertmanager.load(ROUTES, "am.yml"))
         self.ahead = 0.0
-        self.dispatcher.standing = watchful(
-            lambda *_: ROUTE_ONLY, self.rules.ages, lambda: self.ahead
+        self.dispatcher = Dispatcher(
+            Routing(alertmanager.load(ROUTES, "am.yml")),
+            policy=WatchdogPolicy(
+                RouteOnly(), self.rules.loaded.ages, lambda: self.ahead
+            ),
         )
         self.at = 0
 
@@ -63,7 +66,7 @@ class Watched:
 
     def wait(self, seconds):
         """Let time go by without an evaluation."""
-        for group in self.rules._groups.values():
+        for group in self.rules.loaded.groups.values():
             group.seen -= seconds
 
 

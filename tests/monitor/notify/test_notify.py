@@ -21,12 +21,13 @@ from watchroom.formats import alertmanager
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
 from watchroom.monitor.dispatch.notification import DeliveryKey, Notification
-from watchroom.monitor.dispatch.policy import Policy
+from watchroom.monitor.dispatch.policy import Policy, RouteOnly
 from watchroom.monitor.notify import webhook
 from watchroom.monitor.notify.ledger import Ledger
 from watchroom.monitor.notify.notifier import Notifier, Pace
 from watchroom.monitor.notify.webhook import Attempt
 from watchroom.monitor.oncall.records import Records
+from watchroom.monitor.routing.routing import Routing
 from watchroom.monitor.state.database import StateDB
 from watchroom.promql.model import labels_of
 
@@ -53,15 +54,19 @@ def alert(name="A", *, ended=False):
 class Delivering:
     """A notifier over a state directory, as a process would have it."""
 
-    def __init__(self, directory, loaded, pace=PACE):
+    def __init__(self, directory, loaded, pace=PACE, policy=None):
         self.directory, self.loaded, self.pace = directory, loaded, pace
+        self.policy = policy
 
     async def __aenter__(self):
         self.state = StateDB(self.directory)
         self.ledger = Ledger(self.state)
         self.session = aiohttp.ClientSession()
         self.dispatcher = Dispatcher(
-            self.loaded, told=self.ledger.told(), open_=self.ledger.open()
+            Routing(self.loaded),
+            policy=self.policy,
+            told=self.ledger.told(),
+            open_=self.ledger.open(),
         )
         self.notifier = Notifier(
             self.loaded,
@@ -499,17 +504,27 @@ receivers:
 """
 
 
+class BenIsCalled(RouteOnly):
+    """On-call has Ben called, until somebody has acknowledged."""
+
+    def __init__(self):
+        self.current = Policy(receivers=("ben",))
+
+    def policy_of(self, group, alerts, now_ms):
+        del group, alerts, now_ms
+        return self.current
+
+
 class Calls:
-    """A desk whose on-call has Ben called, until somebody is on it."""
+    """A notifier under that policy."""
 
     def __init__(self, actions):
         self.actions = actions
-        self.standing = Policy(receivers=("ben",))
-        actions.dispatcher.standing = lambda *_: self.standing
         actions.notifier.submit([alert()])
 
     def answered(self, *, quiet=True):
-        self.standing = self.standing._replace(quiet=quiet)
+        policy = self.actions.policy
+        policy.current = policy.current._replace(quiet=quiet)
         self.actions.notifier.answered([alert().fingerprint])
 
     async def entry(self, true):
@@ -526,7 +541,7 @@ class Calls:
 def test_who_may_have_taken_what_was_called_back_hears_of_the_end(tmp_path):
     async def story(ben):
         loaded = alertmanager.load(ROUTE + CALLED % ben.url(), "am.yml")
-        async with Delivering(tmp_path, loaded) as actions:
+        async with Delivering(tmp_path, loaded, policy=BenIsCalled()) as actions:
             calls = Calls(actions)
             await calls.entry(lambda e: e.attempts >= 1)
             calls.answered()
@@ -547,7 +562,8 @@ def test_who_may_have_taken_what_was_called_back_hears_of_the_end(tmp_path):
 def test_a_message_waits_for_the_one_before_it_though_that_was_called_back(tmp_path):
     async def story(ben):
         loaded = alertmanager.load(ROUTE + CALLED % ben.url(), "am.yml")
-        async with Delivering(tmp_path, loaded, PACE._replace(timeout=5.0)) as actions:
+        pace = PACE._replace(timeout=5.0)
+        async with Delivering(tmp_path, loaded, pace, BenIsCalled()) as actions:
             calls = Calls(actions)
             for quiet in (True, False, True, False):
                 await asyncio.sleep(0.3)

@@ -39,6 +39,7 @@ from watchroom.monitor.notify.links import outside_links
 from watchroom.monitor.notify.notifier import Notifier, Pace
 from watchroom.monitor.notify.pagerduty import PagerDuty as PagerDuty_
 from watchroom.monitor.notify.slack import Slack as Slack_
+from watchroom.monitor.routing.routing import Routing
 from watchroom.monitor.state.database import StateDB
 from watchroom.promql.model import labels_of
 
@@ -94,7 +95,7 @@ def told(directory, config, *alerts, within=8.0, links=(), until=None, timeout=2
                 notifier = Notifier(
                     config,
                     config_dir=directory,
-                    dispatcher=Dispatcher(config),
+                    dispatcher=Dispatcher(Routing(config)),
                     ledger=ledger,
                     session=session,
                     external_url="http://watch.example",

@@ -13,7 +13,11 @@ from watchroom.formats import alertmanager, contacts
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
 from watchroom.monitor.notify.ledger import Ledger
+from watchroom.monitor.oncall.acknowledgements import PassedOn
+from watchroom.monitor.oncall.actions import Actions
+from watchroom.monitor.oncall.manual import ManualAlerts
 from watchroom.monitor.oncall.service import OnCall
+from watchroom.monitor.routing.routing import Routing
 from watchroom.monitor.routing.silences import Silences
 from watchroom.monitor.state.database import StateDB
 from watchroom.promql.model import labels_of
@@ -51,6 +55,7 @@ class Night:
         self.with_contacts = with_contacts
         self.ms = 1_700_000_000_000
         self.accepts = True
+        self.rings_when_answered = False
         self.start()
 
     def start(self):
@@ -58,30 +63,47 @@ class Night:
         self.ledger = Ledger(self.state)
         routes = self.routes()
         self.silences = Silences(self.state)
-        self.dispatcher = Dispatcher(
-            routes,
-            told=self.ledger.told(),
-            open_=self.ledger.open(),
-            silences=self.silences,
-        )
+        routing = Routing(routes, self.silences)
         self.oncall = OnCall(
             self.state,
             token="a token of the tests",
             url="https://watch.example/w/",
-            places=self.dispatcher.places,
-            silences=self.silences,
+            places=routing.places,
+            contacts=self.contacts([one.name for one in routes.receivers]),
             now=lambda: self.ms / 1000,
         )
-        if self.with_contacts:
-            names = [one.name for one in routes.receivers]
-            self.oncall.contacts = contacts.load(CONTACTS, "contacts.yml", names)
-        self.dispatcher.standing = self.oncall.standing
-        self.dispatcher.ended = self.oncall.receive
-        self.oncall.manual.submit = self.news
+        self.dispatcher = Dispatcher(
+            routing,
+            policy=self.oncall,
+            told=self.ledger.told(),
+            open_=self.ledger.open(),
+        )
+        self.manual = ManualAlerts(self.oncall.incidents, self.news, self.oncall.now_ms)
+        self.actions = Actions(
+            self.oncall.incidents,
+            contacts=lambda: self.oncall.contacts,
+            silences=self.silences,
+            answered=self.answered,
+            manual=self.manual,
+            now_ms=self.oncall.now_ms,
+        )
         self.renew()
 
+    def contacts(self, receivers):
+        if not self.with_contacts:
+            return contacts.Contacts()
+        return contacts.load(CONTACTS, "contacts.yml", receivers)
+
+    def answered(self, fingerprints):
+        if self.rings_when_answered:
+            self.dispatcher.answered(fingerprints, self.ms)
+
+    def passed_on(self, tell):
+        """Return what passes acknowledgements on to pagers, by `tell`."""
+        return PassedOn(self.oncall.incidents, tell, self.oncall.now_ms)
+
     def renew(self):
-        self.oncall.manual.renew({"environment": "staging"})
+        self.manual.renew({"environment": "staging"})
 
     def news(self, alerts):
         self.dispatcher.receive(alerts, self.ms)

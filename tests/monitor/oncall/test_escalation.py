@@ -34,7 +34,7 @@ def test_an_unanswered_p1_repeats_every_five_minutes_and_then_the_next_is_called
 def test_an_acknowledgement_ends_both_until_it_is_over(night):
     alert = night.alert()
     night.says(alert)
-    night.oncall.actions.acknowledge(1, "Anna", "on it")
+    night.actions.acknowledge(1, "Anna", "on it")
     assert night.goes_on(29 * MINUTE) == []
     said = night.recovers(alert)
     said += [(who, None) for _, who in night.goes_on(MINUTE)]
@@ -49,7 +49,7 @@ def test_whoever_was_called_hears_of_the_end(night):
     alert = night.alert()
     night.says(alert)
     night.goes_on(11 * MINUTE)
-    night.oncall.actions.acknowledge(1, "Ben", "took over")
+    night.actions.acknowledge(1, "Ben", "took over")
     said = night.recovers(alert)
     said += [(who, None) for _, who in night.goes_on(MINUTE)]
     assert first(said) == ["ben", "chat", "pager"]
@@ -61,8 +61,7 @@ class Down:
     def __init__(self, night, who, *, refuses):
         self.night, self.who, self.refuses = night, who, refuses
         self.down = True
-        answered = night.dispatcher.answered
-        night.oncall.actions.answered = lambda names: answered(names, night.ms)
+        night.rings_when_answered = True
 
     def goes_on(self, ms):
         """Return (kind, status) of what its receiver is sent meanwhile."""
@@ -89,7 +88,7 @@ def test_who_was_called_but_not_reached_is_left_alone_once_it_is_answered(
     night.oncall.receive([alert], night.ms)
     ben = Down(night, "ben", refuses=refuses)
     assert ("send", "firing") in ben.goes_on(15 * MINUTE)
-    night.oncall.actions.acknowledge(1, "Anna", "on it")
+    night.actions.acknowledge(1, "Anna", "on it")
     ben.down = False
     # What was still on its way is called back at once; nothing else is said.
     said = [] if refuses else [("cancel", "firing")]
@@ -108,7 +107,7 @@ def test_a_repeat_on_its_way_is_called_back_and_the_end_is_told_all_the_same(nig
     assert ben.goes_on(11 * MINUTE) == [("send", "firing")]
     ben.down = True
     assert ben.goes_on(6 * MINUTE) == [("send", "firing")]
-    night.oncall.actions.acknowledge(1, "Anna", "on it")
+    night.actions.acknowledge(1, "Anna", "on it")
     ben.down = False
     assert ben.goes_on(30 * MINUTE) == [("cancel", "firing")]
     over = alert._replace(ends_at_ms=night.ms)
@@ -141,7 +140,7 @@ def test_what_is_not_p1_is_said_as_its_route_says(night):
 def test_a_p1_that_reopens_a_p2_is_paged_as_one(night):
     mild = night.alert(severity="warning", priority="P2")
     assert first(night.says(mild)) == ["chat"]
-    night.oncall.actions.prioritise(1, "Anna", "P3")
+    night.actions.prioritise(1, "Anna", "P3")
     night.recovers(mild)
     night.goes_on(5 * MINUTE)
     assert first(night.says(night.alert())) == ["chat", "pager"]
@@ -169,7 +168,7 @@ def test_without_contacts_a_p1_repeats_to_all_of_its_route(tmp_path):
     night.says(night.alert())
     heard = night.goes_on(11 * MINUTE)
     assert sorted(who for _, who in heard) == ["chat", "chat", "pager", "pager"]
-    night.oncall.actions.acknowledge(1, "whoever", "there is no list yet")
+    night.actions.acknowledge(1, "whoever", "there is no list yet")
     assert night.goes_on(29 * MINUTE) == []
     night.state.close()
 
@@ -180,7 +179,7 @@ def test_whoever_acknowledged_is_asked_again_while_it_fires_and_then_the_next(
 ):
     night.says(night.alert())
     night.goes_on(MINUTE)
-    night.oncall.actions.acknowledge(1, who, "on it")
+    night.actions.acknowledge(1, who, "on it")
     heard = [(at, name) for at, name in night.goes_on(42 * MINUTE) if name != "chat"]
     mine, other = ("pager", "ben") if who == "Anna" else ("ben", "pager")
     asked = [at for at, name in heard if name == mine]
@@ -193,23 +192,22 @@ def test_whoever_acknowledged_is_asked_again_while_it_fires_and_then_the_next(
     assert night.only().escalated_to == {"Anna": "Ben", "Ben": "Anna"}[who]
     texts = [e.text for e in night.timeline() if e.kind == "forgotten"]
     assert texts == [f"still fires 30 min after {who} acknowledged it"]
-    night.oncall.actions.acknowledge(1, who, "still on it")
+    night.actions.acknowledge(1, who, "still on it")
     assert night.goes_on(29 * MINUTE) == []
 
 
 def test_no_time_out_of_acknowledgements_is_none(night):
-    night.oncall.contacts = msgspec.structs.replace(
-        night.oncall.contacts, ack_timeout="0"
-    )
+    contacts = msgspec.structs.replace(night.oncall.contacts, ack_timeout="0")
+    night.oncall.use(contacts)
     night.says(night.alert())
-    night.oncall.actions.acknowledge(1, "Anna", "on it")
+    night.actions.acknowledge(1, "Anna", "on it")
     assert night.goes_on(180 * MINUTE) == []
 
 
 def test_what_was_acknowledged_and_has_ended_asks_nobody(night):
     alert = night.alert()
     night.says(alert)
-    night.oncall.actions.acknowledge(1, "Anna", "on it")
+    night.actions.acknowledge(1, "Anna", "on it")
     # Its series are missing, so the incident stays open; but nothing fires.
     night.says(alert._replace(ends_at_ms=night.ms))
     night.goes_on(MINUTE)
@@ -236,7 +234,7 @@ def test_every_message_that_fires_leads_to_its_incident_and_an_answer(night):
     assert texts["incident_url"] == "https://watch.example/w/incidents/1"
     assert texts["ack_url"].startswith("https://watch.example/w/answer/1-")
     assert texts["summary"] == "HighErrorRate it is"
-    night.oncall.actions.acknowledge(1, "Anna", "on it")
+    night.actions.acknowledge(1, "Anna", "on it")
     night.ms += MINUTE
     ((_, page), *_) = night.says(alert, night.alert(route="b"))
     for one in page.alerts:
@@ -251,7 +249,7 @@ def test_a_drill_carries_no_link_that_acknowledges(night):
 def test_a_pager_that_does_not_answer_delays_no_other_incident(night):
     for number, name in enumerate("ABC", 1):
         night.says(night.alert(name))
-        night.oncall.actions.acknowledge(number, "Anna", "on it")
+        night.actions.acknowledge(number, "Anna", "on it")
     waiting = []
 
     async def tell(*_):
@@ -264,14 +262,14 @@ def test_a_pager_that_does_not_answer_delays_no_other_incident(night):
 
     async def story():
         async with asyncio.timeout(10):
-            await night.oncall.acknowledgements.all(tell)
+            await night.passed_on(tell).all()
 
     asyncio.run(story())
 
 
 def test_an_answer_is_passed_on_while_nothing_can_be_asked(night):
     night.says(night.alert())
-    night.oncall.actions.acknowledge(1, "Anna", "on it")
+    night.actions.acknowledge(1, "Anna", "on it")
     told = asyncio.Event()
 
     class Busy:  # more queries than may run at once
@@ -283,7 +281,14 @@ def test_an_answer_is_passed_on_while_nothing_can_be_asked(night):
         return []
 
     async def story():
-        watching = asyncio.create_task(night.oncall.watch(Busy(), lambda: 0.0, tell))
+        watching = asyncio.create_task(
+            night.oncall.watch(
+                Busy(),
+                every=lambda: 0.0,
+                exprs=dict,
+                acknowledge=night.passed_on(tell).all,
+            )
+        )
         async with asyncio.timeout(30):
             await told.wait()
         watching.cancel()
@@ -297,7 +302,7 @@ def test_a_fault_that_comes_back_while_only_its_symptoms_last_asks_again(night):
     burn = night.alert("ErrorBudgetBurn", vital="ErrorBudgetBurn")
     burn = burn._replace(annotations=(("symptom_of", "HttpOutage"),))
     night.says(outage, burn)
-    night.oncall.actions.acknowledge(1, "Anna", "on it")
+    night.actions.acknowledge(1, "Anna", "on it")
     night.ms += MINUTE
     night.says(outage._replace(ends_at_ms=night.ms))
     night.ms += MINUTE

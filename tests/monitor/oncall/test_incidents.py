@@ -10,12 +10,12 @@ from tests.support.watched import until
 
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.api.received import AlertIn, alert_of
-from watchroom.monitor.dispatch.policy import Place
 from watchroom.monitor.oncall import incidents as books
 from watchroom.monitor.oncall.actions import BadActError
 from watchroom.monitor.oncall.incident import RefusedStepError
 from watchroom.monitor.oncall.incidents import Incidents
 from watchroom.monitor.oncall.records import KEPT_INCIDENTS, Records
+from watchroom.monitor.routing.routing import Place
 from watchroom.monitor.routing.silences import Silence
 from watchroom.monitor.state.database import StateDB
 from watchroom.promql.model import Matcher, labels_of
@@ -34,6 +34,17 @@ def test_a_group_has_one_open_incident_however_many_alerts_and_receivers(night):
     assert len(night.oncall.incidents.open()) == 2
 
 
+def test_an_outage_began_when_its_expression_first_held(night):
+    alert = night.alert()
+    night.says(alert._replace(active_at_ms=night.ms - 5 * MINUTE))
+    assert night.only().failed_ms == night.ms - 5 * MINUTE
+    night.recovers(alert)
+    ended_ms = night.oncall.incidents.get(1).resolved_ms
+    night.ms += 10 * MINUTE
+    night.says(night.alert()._replace(active_at_ms=night.ms - 3 * MINUTE))
+    assert night.only().failed_ms == night.ms - 3 * MINUTE > ended_ms
+
+
 def test_drills_and_what_is_for_the_record_open_none(night):
     night.says(
         night.alert(job="drill-abc"),
@@ -48,22 +59,22 @@ def test_the_priority_is_the_worst_of_the_alerts_until_somebody_changes_it(night
     assert night.only().priority == "P2"
     night.says(night.alert(priority="P1", route="b"))
     assert night.only().priority == "P1"
-    night.oncall.actions.prioritise(1, "anna", "P3")
+    night.actions.prioritise(1, "anna", "P3")
     night.says(night.alert(priority="P1", route="c"))
     assert (night.only().priority, night.only().priority_by) == ("P3", "Anna")
 
 
 def test_what_was_answered_asks_again_when_it_becomes_a_p1_or_was_mitigated(night):
     night.says(night.alert(priority="P2", route="a"))
-    night.oncall.actions.acknowledge(1, "anna", "looking")
+    night.actions.acknowledge(1, "anna", "looking")
     night.says(night.alert(priority="P2", route="b"))
     assert night.only().state == "acknowledged", "no worse than what she answered"
     night.says(night.alert(priority="P1", route="c"))
     found = night.only()
     assert (found.state, found.acknowledged_by) == ("firing", "")
     assert found.unanswered_ms == night.ms
-    night.oncall.actions.acknowledge(1, "Ben", "now me")
-    night.oncall.actions.mitigate(1, "Ben", "rolled back")
+    night.actions.acknowledge(1, "Ben", "now me")
+    night.actions.mitigate(1, "Ben", "rolled back")
     night.says(night.alert(priority="P1", route="d"))
     assert night.only().state == "firing"
 
@@ -71,7 +82,7 @@ def test_what_was_answered_asks_again_when_it_becomes_a_p1_or_was_mitigated(nigh
 def test_every_state_and_who_did_what_when_stays_in_the_timeline(night):
     alert = night.alert()
     night.says(alert)
-    actions = night.oncall.actions
+    actions = night.actions
     actions.acknowledge(1, "anna", "looking")
     with pytest.raises(RefusedStepError, match="already acknowledged by Anna"):
         actions.acknowledge(1, "Ben", "me too")
@@ -101,11 +112,11 @@ def test_every_state_and_who_did_what_when_stays_in_the_timeline(night):
 def test_only_contacts_act_and_they_give_a_reason(night):
     night.says(night.alert())
     with pytest.raises(BadActError, match=r"nobody is called 'Eve'.*Anna, Ben, Sue"):
-        night.oncall.actions.acknowledge(1, "Eve", "x")
+        night.actions.acknowledge(1, "Eve", "x")
     with pytest.raises(BadActError, match="a reason is missing"):
-        night.oncall.actions.acknowledge(1, "Anna", "  ")
+        night.actions.acknowledge(1, "Anna", "  ")
     with pytest.raises(KeyError):
-        night.oncall.actions.acknowledge(7, "Anna", "x")
+        night.actions.acknowledge(7, "Anna", "x")
     assert night.only().state == "firing"
 
 
@@ -131,7 +142,7 @@ def test_somebody_may_close_what_only_lost_its_series(night):
     night.says(alert)
     night.says(alert._replace(ends_at_ms=night.ms))
     night.oncall.incidents.judge(1, dict.fromkeys(night.only().alerts, True), night.ms)
-    night.oncall.actions.resolve(1, "Anna", "the database was moved on purpose")
+    night.actions.resolve(1, "Anna", "the database was moved on purpose")
     assert night.oncall.incidents.open() == []
 
 
@@ -140,7 +151,7 @@ def test_a_flapping_group_continues_its_incident_and_has_to_be_answered_again(ni
         alert = night.alert()
         night.says(alert)
         assert night.only().state == "firing"
-        night.oncall.actions.acknowledge(1, "Anna", "again")
+        night.actions.acknowledge(1, "Anna", "again")
         night.ms += MINUTE
         night.recovers(alert)
         night.ms += MINUTE
@@ -154,7 +165,7 @@ def test_a_flapping_group_continues_its_incident_and_has_to_be_answered_again(ni
 
 def test_incidents_survive_a_kill_as_they_were(night):
     night.says(night.alert(), night.alert("HighLatency"))
-    night.oncall.actions.acknowledge(1, "Anna", "on it")
+    night.actions.acknowledge(1, "Anna", "on it")
     night.timeline()
     before = night.oncall.incidents.open()
     night.restart()
@@ -236,7 +247,7 @@ def test_the_incident_of_an_alert_that_timed_out_resolves_and_opens_again(night)
 
 def test_what_timed_out_while_it_was_silenced_is_over_as_well(night):
     posted(night)
-    night.oncall.actions.silence(1, "Anna", "known", 3600)
+    night.actions.silence(1, "Anna", "known", 3600)
     night.goes_on(6 * MINUTE)
     judged(night)
     assert night.oncall.incidents.open() == []
@@ -261,13 +272,13 @@ def test_a_timeline_is_bounded_and_people_have_room_left_in_it(night, monkeypatc
     for n in range(9):
         night.says(night.alert(route=str(n)))
     assert night.only().dropped == 5  # nine alerts, and who was called first
-    night.oncall.actions.note(1, "Anna", "one")
-    night.oncall.actions.note(1, "Anna", "two")
+    night.actions.note(1, "Anna", "one")
+    night.actions.note(1, "Anna", "two")
     with pytest.raises(RefusedStepError, match="full"):
-        night.oncall.actions.note(1, "Anna", "three")
+        night.actions.note(1, "Anna", "three")
     assert len(night.timeline()) == 7
     assert night.oncall.stats()["events_dropped_total"] == 5
-    night.oncall.actions.acknowledge(1, "Anna", "an answer is never refused for that")
+    night.actions.acknowledge(1, "Anna", "an answer is never refused for that")
     assert night.timeline()[-1].kind == "acknowledged"
 
 
@@ -285,7 +296,7 @@ def test_a_disk_that_hangs_under_a_note_on_an_old_incident_keeps_no_page(night):
     reader = night.state._reader  # SQLite itself waits, in the middle of a read
     reader.set_progress_handler(lambda: not release.wait(60), 1)
     with ThreadPoolExecutor(2) as threads:
-        note = threads.submit(night.oncall.actions.note, 77, "Anna", "x")
+        note = threads.submit(night.actions.note, 77, "Anna", "x")
         until(night.state._reading.locked, what="it reads")
         page = threads.submit(night.says, night.alert())
         try:
@@ -305,8 +316,8 @@ def test_acts_on_an_old_incident_go_on_from_one_another(night):
     hangs = threading.Event()
     night.state.write(lambda _: hangs.wait(60))  # nothing of it can be read back yet
     try:
-        night.oncall.actions.review(1, "Sue", "the runbook was changed")
-        night.oncall.actions.note(1, "Ben", "thank you")
+        night.actions.review(1, "Sue", "the runbook was changed")
+        night.actions.note(1, "Ben", "thank you")
     finally:
         hangs.set()
     kinds = [one.kind for one in night.timeline()]
@@ -339,9 +350,9 @@ def test_old_incidents_are_forgotten_and_counted(night, monkeypatch):
 
 
 def test_an_incident_made_by_hand_waits_for_somebody_to_end_it(night):
-    night.oncall.actions.open("the office has no power", "P2", "Sue")
+    night.actions.open("the office has no power", "P2", "Sue")
     assert (night.only().title, night.only().by) == ("the office has no power", "Sue")
-    night.oncall.actions.resolve(1, "Sue", "it has again")
+    night.actions.resolve(1, "Sue", "it has again")
     assert night.oncall.incidents.open() == []
 
 
@@ -356,7 +367,6 @@ def test_routing_is_asked_once_for_all_that_is_new(tmp_path):
         incidents = Incidents(
             Records(state),
             places=places,
-            began=lambda _: None,
             deploys=lambda *_: (),
             now_ms=lambda: 1000,
         )
@@ -383,7 +393,7 @@ def test_what_has_no_room_in_an_incident_keeps_it_open_and_leads_to_it(night):
     night.recovers(*many)
     assert night.only().state == "firing", "one still fires"
     with pytest.raises(RefusedStepError, match="still fire"):
-        night.oncall.actions.resolve(1, "Anna", "it is over")
+        night.actions.resolve(1, "Anna", "it is over")
     night.ms += MINUTE
     night.recovers(beyond)
     assert night.oncall.incidents.get(1).state == "resolved"

@@ -10,7 +10,7 @@ from watchroom.promql.model import Matcher
 
 
 def opens(night, priority="P1"):
-    night.oncall.actions.open("the office has no power", priority, "Sue")
+    night.actions.open("the office has no power", priority, "Sue")
     return night.rings()
 
 
@@ -34,13 +34,13 @@ def test_it_is_repeated_and_escalated_until_somebody_acknowledges(night):
     assert [who for at, who in said if at <= 6 * MINUTE] == ["pager"]
     assert "ben" in [who for _, who in said]
     assert night.only().escalated_to == "Ben"
-    night.oncall.actions.acknowledge(1, "Ben", "calling the provider")
+    night.actions.acknowledge(1, "Ben", "calling the provider")
     assert night.goes_on(20 * MINUTE) == []
 
 
 def test_its_end_is_told_to_those_who_were_paged(night):
     opens(night)
-    night.oncall.actions.resolve(1, "Sue", "it has power again")
+    night.actions.resolve(1, "Sue", "it has power again")
     said = [(who, note.status) for who, note in night.says()]
     night.ms += MINUTE
     said += [(who, note.status) for who, note in night.says()]
@@ -52,7 +52,7 @@ def test_its_end_is_told_to_those_who_were_paged(night):
 
 def test_a_p2_that_becomes_a_p1_pages_from_then_on(night):
     assert [who for who, _ in opens(night, "P2")] == ["chat"]
-    night.oncall.actions.prioritise(1, "Sue", "P1")
+    night.actions.prioritise(1, "Sue", "P1")
     night.ms += MINUTE
     firing = [who for who, note in night.rings() if note.status == "firing"]
     assert "pager" in firing
@@ -64,7 +64,7 @@ def test_a_restart_neither_forgets_it_nor_pages_again(night):
     night.renew()
     assert night.rings() == []
     assert [who for _, who in night.goes_on(6 * MINUTE)] == ["pager"]
-    night.oncall.actions.resolve(1, "Sue", "done")
+    night.actions.resolve(1, "Sue", "done")
     night.restart()
     night.renew()
     assert {note.status for _, note in night.rings()} == {"resolved"}
@@ -72,9 +72,9 @@ def test_a_restart_neither_forgets_it_nor_pages_again(night):
 
 def test_two_at_once_are_answered_one_by_one(night):
     opens(night)
-    night.oncall.actions.open("and the water", "P1", "Sue")
+    night.actions.open("and the water", "P1", "Sue")
     assert len(night.rings()) == 2
-    night.oncall.actions.acknowledge(1, "Anna", "on it")
+    night.actions.acknowledge(1, "Anna", "on it")
     said = [who for _, who in night.goes_on(6 * MINUTE)]
     assert said == ["pager"], "the other still waits"
 

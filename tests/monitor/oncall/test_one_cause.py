@@ -50,7 +50,6 @@ class Watch(Night):
             interval_seconds=STEP,
             external_labels={"env": "production", "project": "shop"},
         )
-        self.oncall.views = self.rules.views
 
     def routes(self):
         return alertmanager.load(self.files["alertmanager.yml"], "am.yml")
@@ -110,7 +109,7 @@ class Watch(Night):
             self.dispatcher.settle(note, accepted=True, now_ms=ms)
         for one in self.oncall.incidents.open() if self.sent else ():
             if one.state == "firing":  # what is said from now on is no mere repeat
-                self.oncall.actions.acknowledge(one.id, "Anna", "on it")
+                self.actions.acknowledge(one.id, "Anna", "on it")
 
     def pages(self):
         """Return the alert names of each message that wakes somebody."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 
@@ -30,11 +29,7 @@ class Looking:
     def __init__(self, night, store):
         self.night = night
         self.store = store
-        rules = [
-            SimpleNamespace(type="alerting", name=name, query=expr, alerts=())
-            for name, expr in EXPRS.items()
-        ]
-        night.oncall.views = lambda: [SimpleNamespace(rules=rules)]
+        self.exprs = {name: [expr] for name, expr in EXPRS.items()}
         self.routes = [series(route=f"{n}") for n in range(100)]
         self.disk = [labels_of({"__name__": "disk", "job": "app"})]
 
@@ -50,7 +45,7 @@ class Looking:
     def look(self):
         async def story():
             queries = Queries(self.store, Engine())
-            await self.night.oncall.look(queries)
+            await self.night.oncall.look(queries, lambda: self.exprs)
             queries.close()
 
         asyncio.run(story())
@@ -108,7 +103,7 @@ def test_what_cannot_be_found_out_keeps_only_its_own_incident_open(looking):
 def test_an_outage_nobody_could_judge_to_be_over_does_not_answer_for_the_next(night):
     alert = night.alert()
     night.says(alert)
-    night.oncall.actions.acknowledge(1, "Anna", "on it")
+    night.actions.acknowledge(1, "Anna", "on it")
     night.says(alert._replace(ends_at_ms=night.ms))
     night.goes_on(180 * MINUTE)
     night.says(night.alert())

@@ -21,9 +21,9 @@ groups:
 def test_a_pending_alert_goes_on_after_a_kill_as_if_nothing_had_happened(bench):
     b = bench(RULES)
     b.run(5, 40, 1, job="api")
-    before = b.rules.alerts()
+    before = b.rules.loaded.alerts()
     b.restart(42)
-    assert b.rules.alerts() == before
+    assert b.rules.loaded.alerts() == before
     assert b.sent == []
     b.run(45, 65, 1, job="api")
     assert b.states() == {"Slow": "pending"}
@@ -71,7 +71,7 @@ def test_time_that_nobody_watched_does_not_count_as_pending(bench):
     b.tick(600, ("x", 1, {"job": "api"}))
     assert b.states() == {"Slow": "pending"}
     # 600 - 35 watched nothing; one interval of it is the step to this evaluation.
-    assert b.rules.alerts()[0].active_at_ms == 5_000 + 565_000 - 5_000
+    assert b.rules.loaded.alerts()[0].active_at_ms == 5_000 + 565_000 - 5_000
     b.run(605, 625, 1, job="api")
     assert b.states() == {"Slow": "pending"}
     b.tick(625, ("x", 1, {"job": "api"}))
@@ -183,7 +183,7 @@ def test_a_reload_that_changes_an_expression_keeps_the_alert(bench):
     b = bench(RULES)
     b.run(5, 40, 1, job="api")
     b.load(RULES.replace("job:x > 0", "job:x > 0.5"), 41)
-    assert b.rules.alerts()[0].active_at_ms == 5_000
+    assert b.rules.loaded.alerts()[0].active_at_ms == 5_000
     b.run(45, 70, 1, job="api")
     assert b.states() == {"Slow": "firing"}
 
@@ -200,13 +200,17 @@ def test_a_reload_that_changes_an_expression_keeps_the_alert(bench):
 )  # fmt: skip
 def test_a_reload_that_moves_rules_elsewhere_keeps_their_alerts(bench, moved):
     b = bench(RULES)
+
+    def states():
+        return {a.labels: (a.state, a.active_at_ms) for a in b.rules.loaded.alerts()}
+
     b.run(5, 40, 9, job="api")
-    before = {a.labels: (a.state, a.active_at_ms) for a in b.rules.alerts()}
+    before = states()
     assert len(before) == 2
     b.load(moved, 41)
-    assert {a.labels: (a.state, a.active_at_ms) for a in b.rules.alerts()} == before
+    assert states() == before
     b.restart(43)
-    assert {a.labels: (a.state, a.active_at_ms) for a in b.rules.alerts()} == before
+    assert states() == before
     b.tick(45, ("x", 9, {"job": "api"}))
     assert b.states() == {"Slow": "pending", "Fast": "firing"}
     assert all(fires for _, fires in b.heard())
@@ -236,12 +240,12 @@ def test_a_group_that_is_removed_ends_its_series_at_once(bench):
 def test_a_bad_reload_changes_nothing(bench):
     b = bench(RULES)
     b.run(5, 20, 9, job="api")
-    before = b.rules.alerts()
+    before = b.rules.loaded.alerts()
     with pytest.raises(ConfigError):
         b.load(RULES + '        annotations: {a: "{{ nope }}"}\n', 21)
     with pytest.raises(ConfigError):
         b.load(RULES.replace("severity: warning", 'severity: "{{ nope }}"'), 21)
-    assert b.rules.alerts() == before
+    assert b.rules.loaded.alerts() == before
     b.tick(25, ("x", 9, {"job": "api"}))
     assert b.states() == {"Slow": "pending", "Fast": "firing"}
 
@@ -258,7 +262,7 @@ def test_two_equal_rules_each_keep_their_own_alerts(bench):
     b.tick(5, ("x", 1, {"n": "x"}))
     b.tick(10, ("x", 1, {"n": "x"}), ("y", 1, {"n": "y"}))
     b.restart(12)
-    rules = b.rules.views()[0].rules
+    rules = b.rules.loaded.views()[0].rules
     assert [[a.active_at_ms for a in rule.alerts] for rule in rules] == [
         [5000],
         [10000],
@@ -270,7 +274,7 @@ def test_a_clock_that_is_set_back_does_not_stop_the_watch(bench):
     b.run(7200, 7220, 9, job="api")
     # Twice to let targets be scraped again, as after any gap.
     b.run(3590, 3605, 9, job="web")
-    assert {dict(a.labels)["job"] for a in b.rules.alerts()} >= {"web"}
+    assert {dict(a.labels)["job"] for a in b.rules.loaded.alerts()} >= {"web"}
     (alert,) = (a for a in b.sent[-1] if dict(a.labels)["job"] == "web")
     assert (alert.starts_at_ms, alert.ends_at_ms) == (3_600_000, None)
 

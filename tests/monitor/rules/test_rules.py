@@ -51,7 +51,7 @@ def test_an_alert_fires_when_it_has_held_for_its_for_and_starts_then(bench):
     assert b.states() == {"A": "firing"}
     (alert,) = b.sent[-1]
     assert (alert.starts_at_ms, alert.ends_at_ms) == (15_000, None)
-    assert b.rules.alerts()[0].active_at_ms == 5_000
+    assert b.rules.loaded.alerts()[0].active_at_ms == 5_000
 
 
 def test_a_pending_alert_that_stops_holding_is_forgotten_without_a_word(bench):
@@ -60,7 +60,7 @@ def test_a_pending_alert_that_stops_holding_is_forgotten_without_a_word(bench):
     b.tick(15, ("x", 0, {}))
     assert b.states() == {}
     b.tick(20, ("x", 1, {}))
-    assert b.rules.alerts()[0].active_at_ms == 20_000
+    assert b.rules.loaded.alerts()[0].active_at_ms == 20_000
     assert b.sent == []
 
 
@@ -80,7 +80,7 @@ def test_an_alert_that_comes_back_after_its_end_is_a_new_one(bench):
     b.tick(20, ("x", 0, {}))
     b.tick(25, ("x", 1, {}))
     assert b.states() == {"A": "pending"}
-    assert b.rules.alerts()[0].active_at_ms == 25_000
+    assert b.rules.loaded.alerts()[0].active_at_ms == 25_000
 
 
 def test_keep_firing_for_bridges_a_pause_and_ends_after_it(bench):
@@ -95,9 +95,9 @@ def test_keep_firing_for_bridges_a_pause_and_ends_after_it(bench):
     b.tick(5, ("x", 1, {}))
     b.tick(10, ("x", 0, {}))
     assert b.states() == {"A": "firing"}
-    assert b.rules.alerts()[0].keep_firing_since_ms == 10_000
+    assert b.rules.loaded.alerts()[0].keep_firing_since_ms == 10_000
     b.tick(15, ("x", 1, {}))
-    assert b.rules.alerts()[0].keep_firing_since_ms is None
+    assert b.rules.loaded.alerts()[0].keep_firing_since_ms is None
     b.tick(20, ("x", 0, {}))
     b.tick(25, ("x", 0, {}))
     assert b.states() == {"A": "firing"}
@@ -147,7 +147,7 @@ def test_labels_are_those_of_the_series_without_its_name_under_the_rules_own(ben
     }
     assert dict(alert.annotations) == {"summary": "x 1.5k"}
     assert alert.generator_url == "http://watch.example/graph?g0.expr=x+%3E+0&g0.tab=1"
-    assert "env" not in dict(b.rules.alerts()[0].labels)
+    assert "env" not in dict(b.rules.loaded.alerts()[0].labels)
 
 
 def test_equal_labels_after_templating_fail_the_rule_and_not_the_others(bench):
@@ -288,10 +288,10 @@ def test_views_say_how_every_rule_went(bench):
               - {alert: A, expr: r > 0, for: 1m, labels: {s: t}, annotations: {a: b}}
         """
     )
-    (group,) = b.rules.views()
+    (group,) = b.rules.loaded.views()
     assert [rule.health for rule in group.rules] == ["unknown", "unknown"]
     b.tick(7, ("x", 1, {}))
-    (group,) = b.rules.views()
+    (group,) = b.rules.loaded.views()
     assert (group.key, group.interval_seconds) == (("r.yml", "g"), 7.0)
     record, alert = group.rules
     assert (record.type, record.name, record.query, record.health) == (
@@ -311,7 +311,7 @@ def test_a_bug_in_one_rule_mutes_no_other(bench):
     b = bench(
         "groups: [{name: g, rules: [{alert: A, expr: x > 0}, {alert: B, expr: x > 0}]}]"
     )
-    rule = b.rules._groups[b.rules.groups()[0][0]].rules[0]
+    rule = b.rules.loaded.groups[b.rules.groups()[0][0]].rules[0]
     rule._label_texts = None
     b.tick(5, ("x", 1, {}))
     assert b.states() == {"B": "firing"}
@@ -433,7 +433,7 @@ def test_pages_go_out_though_neither_store_can_be_written(bench):
     b.state.write(room).result()
     b.tick(10, *samples)
     b.restart(12)
-    assert len(b.rules.alerts()) == 200
+    assert len(b.rules.loaded.alerts()) == 200
 
 
 def refuse_beats(b):
@@ -462,7 +462,7 @@ def test_what_is_refused_for_good_after_each_evaluation_is_no_gap(bench, refuse)
             assert b.states() == {"A": "firing"}
     assert b.states() == {}
     assert b.heard() == [("A", True), ("A", False)]
-    assert b.rules.views()[0].last_evaluation_ms == 115_000
+    assert b.rules.loaded.views()[0].last_evaluation_ms == 115_000
 
 
 def test_what_stands_in_no_table_of_prometheus_is_still_an_answer(bench):

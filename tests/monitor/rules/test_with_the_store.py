@@ -92,13 +92,13 @@ def test_records_and_alerts_are_series_that_end(machine):
 
 def test_a_restart_in_the_middle_changes_nothing(machine):
     machine.run(60, lambda s: s)
-    ((before,),) = (rule.alerts for rule in machine.rules.views()[0].rules[1:])
+    ((before,),) = (rule.alerts for rule in machine.rules.loaded.views()[0].rules[1:])
     assert before.state == "pending"
     machine.close()
     machine.boot()
-    ((after,),) = (rule.alerts for rule in machine.rules.views()[0].rules[1:])
+    ((after,),) = (rule.alerts for rule in machine.rules.loaded.views()[0].rules[1:])
     # The value on disk is that of the last change of state, until the next evaluation.
     assert after._replace(value=before.value) == before
     machine.run(30, lambda s: s)
-    assert [a.state for a in machine.rules.alerts()] == ["firing"]
+    assert [a.state for a in machine.rules.loaded.alerts()] == ["firing"]
     assert machine.sent[-1][0].starts_at_ms - before.active_at_ms == 30_000

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from aiohttp.typedefs import Middleware
+
     from watchroom.listen import Listen
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -102,7 +104,6 @@ class Access:
         self.sessions = Sessions(self._token, kept=ended)
         self.attempts = Attempts()
         self.refused = 0
-        self.said: ErrorPage | None = None
 
     def allow(self, public: str) -> None:
         """Take the public address that the files, or a reload, brought."""
@@ -238,11 +239,22 @@ class Access:
             return None
         return 403, "this form is too old, or of another page; load the page again"
 
-    @web.middleware
-    async def middleware(
-        self, request: web.Request, handler: Handler
+    def guard(self, said: ErrorPage) -> Middleware:
+        """Return what refuses forbidden requests and adds the security headers.
+
+        Args:
+            said: Makes the page of an error, for browsers.
+        """
+
+        @web.middleware
+        async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._guarded(request, handler, said)
+
+        return guarded
+
+    async def _guarded(
+        self, request: web.Request, handler: Handler, said: ErrorPage
     ) -> web.StreamResponse:
-        """Refuse what may not be, and put the security headers on every answer."""
         problem = self.problem(request)
         if problem is not None:
             self.refused += 1
@@ -252,7 +264,8 @@ class Access:
                 answer = await handler(request)
             except web.HTTPException as error:
                 answer = error
-        answer = self._for_people(request, answer, stranger=problem is not None)
+        stranger = problem is not None
+        answer = self._for_people(request, answer, said, stranger=stranger)
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
         if isinstance(answer, web.HTTPException):
@@ -269,14 +282,18 @@ class Access:
         return self._refusal(request, *problem)
 
     def _for_people(
-        self, request: web.Request, answer: web.StreamResponse, *, stranger: bool
+        self,
+        request: web.Request,
+        answer: web.StreamResponse,
+        said: ErrorPage,
+        *,
+        stranger: bool,
     ) -> web.StreamResponse:
         """Return a bare error as a page, to browsers that asked for a page."""
         path = self.path_of(request)
         browser = "text/html" in request.headers.get("Accept", "")
         if (
-            self.said is None
-            or answer.status < 400
+            answer.status < 400
             or not browser
             or path.startswith(_MACHINES)
             or not isinstance(answer, web.Response)
@@ -284,7 +301,7 @@ class Access:
         ):
             return answer
         stranger = stranger or self.is_open(request)
-        found = self.said(request, answer.status, answer.text or "", stranger=stranger)
+        found = said(request, answer.status, answer.text or "", stranger=stranger)
         for name in ("WWW-Authenticate", "Allow"):
             if name in answer.headers:
                 found.headers[name] = answer.headers[name]

@@ -123,7 +123,7 @@ class OnCallAPI:
     async def create(self, request: web.Request) -> web.Response:
         """Open an incident by hand; gives the link by which it can be answered."""
         params = await read(request)
-        actions = self._oncall.actions
+        actions = self._services.actions
         incident, written = actions.open(
             params.get("title", ""), params.get("priority", "P1"), params.get("as", "")
         )
@@ -137,7 +137,7 @@ class OnCallAPI:
         params = await read(request)
         name, number = request.match_info["act"], int(request.match_info["number"])
         done = await asyncio.to_thread(
-            act_of, self._oncall.actions, name, number, params
+            act_of, self._services.actions, name, number, params
         )
         if done is None:
             return failure(404, "not_found", f"{name!r} is nothing to do here")

@@ -12,10 +12,14 @@ from watchroom.formats.exposition import family, render
 from watchroom.monitor.notify import metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from watchroom.formats.exposition import Family
     from watchroom.monitor.services import Services
+
+
+RELOAD: web.AppKey[Callable[[], Awaitable[str]]] = web.AppKey("reload")
+"""Reads the files again; returns why the old configuration stays, or ""."""
 
 
 class OwnAPI:
@@ -45,8 +49,7 @@ class OwnAPI:
 
     async def reload(self, request: web.Request) -> web.Response:
         """Read the files again; 400 says why the old ones stay in force."""
-        del request
-        problem = await self._services.reload()
+        problem = await request.config_dict[RELOAD]()
         if problem:
             return web.Response(
                 text=f"kept the old configuration: {problem}\n", status=400

@@ -69,7 +69,7 @@ class StatusAPI:
         selectors = [matchers_of(t) for t in request.query.getall("match[]", [])]
         without = _bool(request.query, "exclude_alerts")
         shown = []
-        for view in self._services.rules.views():
+        for view in self._services.rules.loaded.views():
             if (groups and view.key.name not in groups) or (
                 files and view.key.file not in files
             ):
@@ -92,7 +92,7 @@ class StatusAPI:
 
     async def alerts(self, request: web.Request) -> web.StreamResponse:
         """Answer /api/v1/alerts."""
-        views = self._services.rules.alerts()
+        views = self._services.rules.loaded.alerts()
         return success_of({"alerts": [_alert(view) for view in views]}, request)
 
     async def targets(self, request: web.Request) -> web.StreamResponse:

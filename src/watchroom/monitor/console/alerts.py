@@ -81,7 +81,9 @@ class AlertsPage:
         """List the rules, worst first."""
         services = self._services
         told = services.dispatcher.alerts(round(services.now() * 1000))
-        every = [rule for group in services.rules.views() for rule in group.rules]
+        every = [
+            rule for group in services.rules.loaded.views() for rule in group.rules
+        ]
         # Copies that only drills can fire say nothing of the app, and who is muted
         # stands at the alert that is.
         rules = [

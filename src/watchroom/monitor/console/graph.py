@@ -73,7 +73,7 @@ class GraphPage:
             rules=sorted(
                 {
                     rule.name
-                    for group in services.rules.views()
+                    for group in services.rules.loaded.views()
                     for rule in group.rules
                     if rule.type == "alerting" and rule.query == expr
                 }

@@ -60,9 +60,7 @@ class SilencesPage:
         form = await form_of(request)
         who, name = form.get("as", ""), request.match_info["id"]
         try:
-            await asyncio.to_thread(
-                self._services.oncall.actions.end_silence, name, who
-            )
+            await asyncio.to_thread(self._services.actions.end_silence, name, who)
         except BadActError as error:
             return self._page(request, str(error), 400)
         except SilenceError as error:

@@ -1,8 +1,7 @@
-"""Which alerts go to whom, when: Alertmanager's routing, grouping and muting, pure."""
+"""Which notifications leave when: Alertmanager's grouping and timers, pure."""
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.dispatch.dedup import decide
@@ -12,24 +11,18 @@ from watchroom.monitor.dispatch.notification import (
     Notification,
     NotificationLogEntry,
 )
-from watchroom.monitor.dispatch.plan import compiled_plan
-from watchroom.monitor.dispatch.policy import (
-    ROUTE_ONLY,
-    Place,
-    Policy,
-    PolicyOf,
-    route_only,
-)
+from watchroom.monitor.dispatch.policy import ROUTE_ONLY, Policy, RouteOnly
 from watchroom.monitor.dispatch.views import AlertGroupView, AlertStatusView
-from watchroom.monitor.routing.inhibit import Inhibitor
-from watchroom.monitor.routing.silences import Silences
+from watchroom.monitor.routing.plan import compiled_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from watchroom.formats.alertmanager import Alertmanager
     from watchroom.monitor.alert import Alert
+    from watchroom.monitor.dispatch.policy import GroupPolicy
     from watchroom.monitor.routing.route import Node
+    from watchroom.monitor.routing.routing import Muting, Routing
     from watchroom.promql.model import Labels
 
 __all__ = [
@@ -55,65 +48,41 @@ _GroupId = tuple[str, str, "Labels"]
 
 
 class Dispatcher:
-    """The state of routing: alerts, groups, their timers, what receivers know.
+    """Groups of alerts, their timers, and what receivers know.
 
     Pure: no clock, no I/O; every method takes the time, is quick, and may be called
-    from any thread (one lock inside).
+    from any thread: all that is here is read and changed under routing's lock.
 
     Args:
-        config: A `formats.alertmanager` configuration.
+        routing: Where alerts go, and which are muted.
+        policy: What applies besides the route; nothing without it.
         told: What receivers accepted before (`Ledger.told`).
         open_: Deliveries that the last process left open (`Ledger.open`).
-        silences: Who is not to be told of what; none without it.
-
-    Raises:
-        ConfigError: A matcher's pattern is not RE2.
     """
 
     def __init__(
         self,
-        config: Alertmanager,
+        routing: Routing,
         *,
+        policy: GroupPolicy | None = None,
         told: Mapping[DeliveryKey, NotificationLogEntry] | None = None,
         open_: Mapping[DeliveryKey, NotificationLogEntry] | None = None,
-        silences: Silences | None = None,
     ) -> None:
-        self._plan = compiled_plan(config)
+        self.routing = routing
+        self.policy: GroupPolicy = policy or RouteOnly()
         self._told = dict(told or {})
         self._open = dict(open_ or {})
-        self._silences = silences or Silences()
-        self._alerts: dict[str, Alert] = {}
+        self._alerts = routing.alerts
+        self._lock = routing.lock
         self._groups: dict[_GroupId, AggregationGroup] = {}
-        self._lock = threading.RLock()
         self.refused = 0
-        self.standing: PolicyOf = route_only
-        # Under the lock too, muted or not: nobody sends the end of what timed out.
-        self.ended: Callable[[Sequence[Alert], int], None] = lambda _, __: None
-
-    def places(self, alerts: Iterable[Labels], now_ms: int) -> list[Place]:
-        """Return the group of each alert that is known here, and whether it is muted.
-
-        All at once: who mutes whom costs as much for one as for a thousand.
-        """
-        with self._lock:
-            inhibitor = self._inhibitor(now_ms)
-            return [
-                Place(
-                    self._plan.tree.match(labels)[0].group_labels(labels),
-                    bool(
-                        inhibitor.muted_by(labels)
-                        or self._silences.muted_by(labels, now_ms)
-                    ),
-                )
-                for labels in alerts
-            ]
 
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
         """Take news of alerts: new, still firing, or ended."""
         with self._lock:
             for alert in alerts:
                 self._alerts[alert.fingerprint] = alert
-                for route in self._plan.tree.match(alert.labels):
+                for route in self.routing.match(alert.labels):
                     self._group(route, alert, now_ms).insert(alert, now_ms)
 
     def take(self, alerts: Sequence[Alert], now_ms: int) -> int:
@@ -146,32 +115,24 @@ class Dispatcher:
             due = [group for group in self._groups.values() if group.due(now_ms)]
             if not due:
                 return []
-            inhibitor = self._inhibitor(now_ms)
+            muting = self.routing.muting(now_ms)
             said: list[Notification] = []
             for group in sorted(due, key=lambda group: group.next_ms):
-                said += self._flush(group, inhibitor, now_ms)
+                said += self._flush(group, muting, now_ms)
             self._sweep()
             return said
 
-    def _inhibitor(self, now_ms: int) -> Inhibitor:
-        firing = (a for a in self._alerts.values() if not a.resolved(now_ms))
-        return Inhibitor(self._plan.inhibitions, firing)
-
     def _flush(
-        self, group: AggregationGroup, inhibitor: Inhibitor, now_ms: int
+        self, group: AggregationGroup, muting: Muting, now_ms: int
     ) -> list[Notification]:
         """Return what the group's receiver has to hear now."""
         rung = group.ring(now_ms)
-        self.ended([one for one in rung if one.ends_at_ms is not None], now_ms)
-        alerts = [
-            alert
-            for alert in rung
-            if not inhibitor.muted_by(alert.labels)
-            and not self._silences.muted_by(alert.labels, now_ms)
-        ]
+        ended = [alert for alert in rung if alert.ends_at_ms is not None]
+        self.policy.ended(ended, now_ms)
+        alerts = [alert for alert in rung if not muting.mutes(alert.labels)]
         said: list[Notification] = []
-        standing = self._standing(group, alerts, now_ms)
-        for key, send_resolved in self._conversations(group, standing):
+        policy = self._policy(group, alerts, now_ms)
+        for key, send_resolved in self._conversations(group, policy):
             if not alerts:
                 break
             found = decide(
@@ -181,11 +142,11 @@ class Dispatcher:
                 told=self._told_to(key, now_ms),
                 open_=self._open.get(key),
                 send_resolved=send_resolved,
-                repeat_before_ms=standing.repeat_before_ms(
+                repeat_before_ms=policy.repeat_before_ms(
                     key.receiver, group.route, now_ms
                 ),
-                quiet=standing.quiet,
-                called=key.receiver in standing.receivers,
+                quiet=policy.quiet,
+                called=key.receiver in policy.receivers,
             )
             if found is not None:
                 said.append(found)
@@ -218,30 +179,32 @@ class Dispatcher:
             told = self._told[key] = told._replace(at_ms=now_ms)
         return told
 
-    def _standing(
+    def _policy(
         self, group: AggregationGroup, alerts: Sequence[Alert], now_ms: int
     ) -> Policy:
         """Return what on-call adds: to the first route that takes an alert only."""
         if not alerts:
             return ROUTE_ONLY
-        found = self.standing(group.labels, alerts, now_ms)
-        routes = self._plan.tree.match(alerts[0].labels)
+        found = self.policy.policy_of(group.labels, alerts, now_ms)
+        routes = self.routing.match(alerts[0].labels)
         first = routes and routes[0].key == group.route.key
         told = {route.receiver for route in routes}
         more = [name for name in found.receivers if name not in told]
         return found._replace(receivers=tuple(more) if first else ())
 
     def _conversations(
-        self, group: AggregationGroup, standing: Policy
+        self, group: AggregationGroup, policy: Policy
     ) -> list[tuple[DeliveryKey, bool]]:
         """Return whom this group is said to, and whether they hear of ends."""
         return [
             (DeliveryKey(receiver, integration, group.key), send_resolved)
-            for receiver in (group.route.receiver, *standing.receivers)
-            for integration, send_resolved in self._plan.send_resolved.get(
-                receiver, {}
-            ).items()
+            for receiver in (group.route.receiver, *policy.receivers)
+            for integration, send_resolved in self._integrations(receiver).items()
         ]
+
+    def _integrations(self, receiver: str) -> dict[str, bool]:
+        """Return the integrations of a receiver, and whether they hear of ends."""
+        return self.routing.plan.send_resolved.get(receiver, {})
 
     def _sweep(self) -> None:
         """Forget empty groups, alerts that no group holds, and what was said of both.
@@ -312,14 +275,14 @@ class Dispatcher:
         plan = compiled_plan(config)
         with self._lock:
             before, self._groups = self._groups, {}
-            self._plan = plan
+            self.routing.use(plan)
             self.receive(list(self._alerts.values()), now_ms)
             for identity, group in self._groups.items():
                 if identity in before:
                     group.inherit(before[identity], now_ms)
             dropped = []
             for key in list(self._open):
-                if key.integration in plan.send_resolved.get(key.receiver, {}):
+                if key.integration in self._integrations(key.receiver):
                     continue
                 del self._open[key]
                 dropped.append(
@@ -361,14 +324,14 @@ class Dispatcher:
     def alerts(self, now_ms: int) -> list[AlertStatusView]:
         """Return the firing alerts with the receivers they go to."""
         with self._lock:
-            inhibitor = self._inhibitor(now_ms)
+            muting = self.routing.muting(now_ms)
             found = []
             for alert in sorted(self._alerts.values(), key=order):
                 if alert.resolved(now_ms):
                     continue
-                routes = self._plan.tree.match(alert.labels)
-                muted = inhibitor.muted_by(alert.labels)
-                silenced = self._silences.muted_by(alert.labels, now_ms)
+                routes = self.routing.match(alert.labels)
+                muted = muting.inhibited_by(alert.labels)
+                silenced = muting.silenced_by(alert.labels)
                 found.append(
                     AlertStatusView(
                         alert,

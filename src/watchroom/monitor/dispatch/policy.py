@@ -43,30 +43,38 @@ class Policy(NamedTuple):
 ROUTE_ONLY = Policy()
 
 
-class Place(NamedTuple):
-    """Where routing puts an alert.
+class GroupPolicy(Protocol):
+    """What on-call decides about the groups of alerts; no method raises.
 
-    Attributes:
-        group: The labels that name its group.
-        muted: Whether a silence or another alert keeps it from everybody.
+    Both are called under routing's lock, so that no alert ends between what routing
+    knows of it and what on-call hears. On-call may ask routing there, see
+    `monitor.routing.routing` for the order of locks.
     """
 
-    group: Labels
-    muted: bool
+    def policy_of(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
+        """Return what holds besides the route.
+
+        Args:
+            group: The labels of a group whose timer rang.
+            alerts: Its alerts, muted ones left out.
+            now_ms: Now.
+        """
+        ...
+
+    def ended(self, alerts: Sequence[Alert], now_ms: int) -> None:
+        """Take alerts of a group that rang and have ended, muted or not.
+
+        Nobody else sends the end of one that timed out.
+        """
 
 
-class PolicyOf(Protocol):
-    """What on-call says of the alerts of a group that rings, muted ones left out.
+class RouteOnly:
+    """Nothing holds besides the route: a monitor without on-call."""
 
-    Called under routing's lock, so that no alert ends between what routing knows of it
-    and what on-call is told.
-    """
+    def policy_of(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
+        """Return that nothing holds besides the route."""
+        del group, alerts, now_ms
+        return ROUTE_ONLY
 
-    def __call__(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
-        """Return what holds besides the route."""
-
-
-def route_only(group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
-    """Return that nothing holds besides the route: without on-call."""
-    del group, alerts, now_ms
-    return ROUTE_ONLY
+    def ended(self, alerts: Sequence[Alert], now_ms: int) -> None:
+        """Need to know nothing of ends."""

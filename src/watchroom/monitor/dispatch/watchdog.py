@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from watchroom.monitor.alert import Alert
-    from watchroom.monitor.dispatch.policy import PolicyOf
+    from watchroom.monitor.dispatch.policy import GroupPolicy
     from watchroom.monitor.rules.views import Age
     from watchroom.promql.model import Labels
 
@@ -22,32 +22,40 @@ _INTERVALS = 4
 _LEAST_SECONDS = 60.0
 
 
-def watchful(
-    standing: PolicyOf,
-    ages: Callable[[], Sequence[Age]],
-    ahead: Callable[[], float],
-) -> PolicyOf:
-    """Return `standing`, but Watchdog is not said again while rules see nothing new.
+class WatchdogPolicy:
+    """Another policy, but Watchdog is not repeated while rules see nothing new.
 
-    Routing repeats what it was told last, which would call rules alive that hang. Other
-    alerts go on: a machine that is slow must not say that they are over.
+    A repeat says that the rules are alive, which is wrong while they hang. Other alerts
+    go on: a slow machine must not say that they have ended.
 
     Args:
-        standing: What on-call says.
+        policy: Of every other alert: on-call.
         ages: When the rule groups were evaluated.
         ahead: For how long the store refuses new samples, as the clock was set back.
     """
 
-    def stands(group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
-        if any(("alertname", HEARTBEAT) not in alert.labels for alert in alerts):
-            return standing(group, alerts, now_ms)
-        why = _blind(ages(), ahead())
-        if why:
-            _LOG.warning("no heartbeat: %s", why)
-            return Policy(quiet=True)
-        return standing(group, alerts, now_ms)
+    def __init__(
+        self,
+        policy: GroupPolicy,
+        ages: Callable[[], Sequence[Age]],
+        ahead: Callable[[], float],
+    ) -> None:
+        self._policy = policy
+        self._ages = ages
+        self._ahead = ahead
 
-    return stands
+    def policy_of(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
+        """Return the policy of a group; of Watchdog's own, whether rules are alive."""
+        if all(("alertname", HEARTBEAT) in alert.labels for alert in alerts):
+            why = _blind(self._ages(), self._ahead())
+            if why:
+                _LOG.warning("no heartbeat: %s", why)
+                return Policy(quiet=True)
+        return self._policy.policy_of(group, alerts, now_ms)
+
+    def ended(self, alerts: Sequence[Alert], now_ms: int) -> None:
+        """Pass on which alerts ended."""
+        self._policy.ended(alerts, now_ms)
 
 
 def _blind(ages: Sequence[Age], ahead: float) -> str:

@@ -29,17 +29,21 @@ class PassedOn:
     What was taken stands in the incident, so a new process goes on.
 
     Args:
-        book: The incidents.
+        incidents: The incidents.
+        tell: Tells pagers of an acknowledgement: `Notifier.acknowledge`.
         now_ms: Now.
     """
 
-    def __init__(self, incidents: Incidents, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, incidents: Incidents, tell: Tell, now_ms: Callable[[], int]
+    ) -> None:
         self._incidents = incidents
+        self._tell = tell
         self._now_ms = now_ms
         self._failed: dict[tuple[int, str], int] = {}  # how often
         self._after: dict[tuple[int, str], int] = {}
 
-    async def all(self, tell: Tell) -> None:
+    async def all(self) -> None:
         """Pass on what waits."""
         acknowledged = [
             one
@@ -50,16 +54,16 @@ class PassedOn:
         self._failed = {k: n for k, n in self._failed.items() if k[0] in numbers}
         self._after = {k: at for k, at in self._after.items() if k[0] in numbers}
         # At once: a pager that does not answer delays no other incident.
-        await asyncio.gather(*(self._pass(incident, tell) for incident in acknowledged))
+        await asyncio.gather(*(self._pass(incident) for incident in acknowledged))
 
-    async def _pass(self, incident: Incident, tell: Tell) -> None:
+    async def _pass(self, incident: Incident) -> None:
         now = self._now_ms()
         later = [
             name
             for (number, name), at in self._after.items()
             if number == incident.id and 0 < at - now <= _LONGEST_MS
         ]
-        for name, attempt in await tell(
+        for name, attempt in await self._tell(
             incident.fingerprints, [*incident.passed, *later]
         ):
             self._settle(incident, name, attempt)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from watchroom.formats.contacts import Contacts
     from watchroom.monitor.oncall.incident import Incident
     from watchroom.monitor.oncall.incidents import Incidents
+    from watchroom.monitor.oncall.manual import ManualAlerts
     from watchroom.monitor.routing.silences import Silences
 
     Done = tuple[Incident, Future[Any]]
@@ -42,14 +43,13 @@ class Actions:
     incident stands where the act makes no sense.
 
     Args:
-        book: The incidents.
+        incidents: The incidents.
         contacts: Who may act; with an empty list anybody who gives a name.
+        silences: All of them.
+        answered: Takes the alerts whose repeats nobody needs any more:
+            `Notifier.answered`.
+        manual: The alerts of incidents that people opened.
         now_ms: Now.
-        silences: Who is not to be told of what.
-
-    Attributes:
-        answered: Hears of the alerts that somebody is on from now on.
-        changed: Hears of every incident whose state or priority somebody changed.
     """
 
     def __init__(
@@ -57,15 +57,17 @@ class Actions:
         incidents: Incidents,
         *,
         contacts: Callable[[], Contacts],
-        now_ms: Callable[[], int],
         silences: Silences,
+        answered: Callable[[Iterable[str]], None],
+        manual: ManualAlerts,
+        now_ms: Callable[[], int],
     ) -> None:
         self._incidents = incidents
         self._contacts = contacts
         self._now_ms = now_ms
         self._silences = silences
-        self.answered: Callable[[Iterable[str]], None] = lambda _: None
-        self.changed: Callable[[Incident], None] = lambda _: None
+        self._answered = answered
+        self._manual = manual
 
     def signature(self, name: str) -> str:
         """Return who acts, as contacts.yml spells the name.
@@ -99,7 +101,7 @@ class Actions:
             acknowledged_ms=at,
             reason=reason,
         )
-        self.answered(done[0].fingerprints)
+        self._answered(done[0].fingerprints)
         return self._after(done)
 
     def mitigate(self, number: int, who: str, text: str) -> Done:
@@ -107,7 +109,7 @@ class Actions:
         who, at = self.signature(who), self._now_ms()
         event = Event(at, "person", "mitigated", _text(text, "what was done"), who)
         done = self._incidents.act(number, event, to="mitigated", mitigated_ms=at)
-        self.answered(done[0].fingerprints)
+        self._answered(done[0].fingerprints)
         return self._after(done)
 
     def resolve(self, number: int, who: str, text: str) -> Done:
@@ -199,7 +201,7 @@ class Actions:
 
     def _after(self, done: Done) -> Done:
         """Let those hear of an act who follow it; outside of every lock."""
-        self.changed(done[0])
+        self._manual.changed(done[0])
         return done
 
 

@@ -27,7 +27,7 @@ class Escalation:
     from what the last one wrote.
 
     Args:
-        book: The incidents.
+        incidents: The incidents.
         contacts: Who comes after whom.
     """
 
@@ -35,7 +35,7 @@ class Escalation:
         self._incidents = incidents
         self._contacts = contacts
 
-    def standing(
+    def policy_of(
         self, fingerprints: Iterable[str], now_ms: int, *, firing: bool
     ) -> Policy:
         """Return what holds for the group of these alerts."""

@@ -32,19 +32,19 @@ class FaultAlert(NamedTuple):
     deployment: tuple[str, ...]
 
 
-def part(firing: Firing, began_ms: int | None = None) -> FaultAlert:
+def part(firing: Firing, active_at_ms: int | None = None) -> FaultAlert:
     """Return what tells to which fault an alert belongs.
 
     Args:
         firing: The alert.
-        began_ms: Since when it was pending, if known.
+        active_at_ms: Since when its expression has held, if known.
     """
     labels = firing.labels
     return FaultAlert(
         labels.get(VITAL, ""),
         frozenset(firing.annotations.get(SYMPTOM_OF, "").split()),
         priority_of(labels),
-        min(began_ms or firing.began_ms, firing.began_ms),
+        min(active_at_ms or firing.began_ms, firing.began_ms),
         tuple(labels.get(name, "") for name in _DEPLOYMENT),
     )
 

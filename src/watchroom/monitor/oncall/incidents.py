@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from watchroom.monitor.alert import Alert
-    from watchroom.monitor.dispatch.policy import Place
     from watchroom.monitor.oncall.records import Deploy, Records
+    from watchroom.monitor.routing.routing import Place
     from watchroom.promql.model import Labels, Matcher
 
 _LOG = logging.getLogger(__name__)
@@ -61,8 +61,8 @@ class Incidents:
 
     Args:
         records: state.db.
-        places: Asks routing about alerts' labels at a time in ms.
-        began: Returns when an alert began to be pending, by its labels, if known.
+        places: Asks routing about alerts' labels at a time in ms; called without our
+            lock (see `monitor.routing.routing` for the order of locks).
         deploys: Returns the deployments between two times in ms, newest first.
         now_ms: Now.
     """
@@ -72,13 +72,11 @@ class Incidents:
         records: Records,
         *,
         places: Callable[[Sequence[Labels], int], Sequence[Place]],
-        began: Callable[[Labels], int | None],
         deploys: Callable[[int, int], Sequence[Deploy]],
         now_ms: Callable[[], int],
     ) -> None:
         self._records = records
         self._places = places
-        self._began = began
         self._deploys = deploys
         self._now_ms = now_ms
         self._lock = threading.RLock()
@@ -113,7 +111,6 @@ class Incidents:
                 news.append(alert)
         if not news:
             return
-        # Asked without our lock: routing asks us under its own.
         places = self._places([alert.labels for alert in news], now_ms)
         for alert, place in zip(news, places, strict=True):
             if not place.muted or self._held(alert, place.group, now_ms):
@@ -164,10 +161,7 @@ class Incidents:
                 return self._open(alert, group, now_ms)
             if not known.open:
                 self._counts["reopened"] += 1
-                began = self._began(alert.labels)
-                changed, event = transitions.reopened(
-                    known, alert, began_ms=began, now_ms=now_ms
-                )
+                changed, event = transitions.reopened(known, alert, now_ms)
             elif alert.fingerprint in known.alerts or len(known.alerts) < _MOST_ALERTS:
                 changed, event = transitions.joined(
                     known, alert, group, now_ms, muted=muted
@@ -209,7 +203,7 @@ class Incidents:
         found = self._in_group(group)
         if found is not None and found.open:
             return found
-        new = fault.part(transitions.firing_of(alert), self._began(alert.labels))
+        new = fault.part(transitions.firing_of(alert), alert.active_at_ms)
         return next(
             (one for one in self.open() if fault.joins(new, one, now_ms, muted=muted)),
             None,
@@ -221,10 +215,7 @@ class Incidents:
             return None
         self._last += 1
         self._counts["opened"] += 1
-        began = self._began(alert.labels)
-        incident = transitions.opened(
-            self._last, alert, group, began_ms=began, now_ms=now_ms
-        )
+        incident = transitions.opened(self._last, alert, group, now_ms)
         first = incident.failed_ms
         before = self._deploys(first - _DEPLOY_MS, now_ms)[:3]
         fired = timeline.fired(transitions.firing_of(alert), "fires")

@@ -51,20 +51,23 @@ class ManualAlerts:
     """Keeps routing's alerts in step with the incidents that people opened.
 
     Args:
-        book: The incidents.
-        now_ms: Now.
-
-    Attributes:
+        incidents: The incidents.
         submit: Takes alerts, as from rules: `Notifier.submit`.
+        now_ms: Now.
     """
 
-    def __init__(self, incidents: Incidents, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        incidents: Incidents,
+        submit: Callable[[Sequence[Alert]], None],
+        now_ms: Callable[[], int],
+    ) -> None:
         self._incidents = incidents
+        self._submit = submit
         self._now_ms = now_ms
         self._external: Mapping[str, str] = {}
         self._said: dict[int, Alert] = {}
         self._lock = threading.Lock()
-        self.submit: Callable[[Sequence[Alert]], None] = lambda _: None
 
     def changed(self, incident: Incident) -> None:
         """Let routing know of an incident after an act; only of one opened by hand."""
@@ -91,4 +94,4 @@ class ManualAlerts:
             self._said[incident.id] = alert
             if alert.fingerprint not in incident.pages[-1:]:
                 self._incidents.pages_by(incident.id, alert.fingerprint)
-        self.submit([*said, alert])
+        self._submit([*said, alert])

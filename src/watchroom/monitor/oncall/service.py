@@ -1,4 +1,8 @@
-"""On call as one part: what routing, delivery, the pages and the API see of it."""
+"""On-call as one part: what dispatching, delivery, the pages and the API see of it.
+
+What people do (`Actions`, `ManualAlerts`, `PassedOn`) is built on top of delivery, and
+is no part of this.
+"""
 
 from __future__ import annotations
 
@@ -13,31 +17,26 @@ from watchroom.errors import WatchroomError
 from watchroom.formats.contacts import Contacts
 from watchroom.monitor.dispatch.policy import ROUTE_ONLY, Policy
 from watchroom.monitor.oncall import timeline
-from watchroom.monitor.oncall.acknowledgements import PassedOn
-from watchroom.monitor.oncall.actions import Actions
 from watchroom.monitor.oncall.deploys import EXPR, Deploys
 from watchroom.monitor.oncall.escalation import Escalation
 from watchroom.monitor.oncall.incident import Event, concerns
 from watchroom.monitor.oncall.incidents import Incidents
 from watchroom.monitor.oncall.links import Signer
-from watchroom.monitor.oncall.manual import ManualAlerts
 from watchroom.monitor.oncall.records import Records
 from watchroom.monitor.oncall.recovery import Recovery, judge
 from watchroom.promql.model import Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from watchroom.monitor.alert import Alert
     from watchroom.monitor.dispatch.notification import Notification
-    from watchroom.monitor.dispatch.policy import Place
     from watchroom.monitor.notify.integration import Attempt, Links
-    from watchroom.monitor.oncall.acknowledgements import Tell
     from watchroom.monitor.oncall.incident import Incident
     from watchroom.monitor.oncall.records import Deploy
     from watchroom.monitor.queries import Queries
-    from watchroom.monitor.routing.silences import Silence, Silences
-    from watchroom.monitor.rules.views import GroupView
+    from watchroom.monitor.routing.routing import Place
+    from watchroom.monitor.routing.silences import Silence
     from watchroom.monitor.state.database import StateDB
     from watchroom.promql.engine import Engine
     from watchroom.promql.model import Labels, Queryable
@@ -49,12 +48,14 @@ _LOOK_SECONDS = 10.0
 class OnCall:
     """Incidents, who is called, links, deployments.
 
+    It is the policy of the dispatcher's groups and the listener of the notifier.
+
     Args:
         state: state.db.
         token: The monitor's; links are signed with a key made from it.
         url: Where people reach this monitor.
-        places: Asks routing about alerts.
-        silences: Who is not to be told of what.
+        places: Asks routing about alerts: `Routing.places`.
+        contacts: Who is on call.
         now: Seconds since the epoch.
     """
 
@@ -65,34 +66,27 @@ class OnCall:
         token: str,
         url: str,
         places: Callable[[Sequence[Labels], int], Sequence[Place]],
-        silences: Silences,
+        contacts: Contacts | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.url = url.rstrip("/")
         self.records = Records(state)
         self.signer = Signer(token)
-        self.contacts = Contacts()
-        self.views: Callable[[], Sequence[GroupView]] = tuple  # the rules, once loaded
+        self.contacts = contacts or Contacts()
         self._now = now
         self.deploys = Deploys(self.records, self._deployed)
         self.incidents = Incidents(
             self.records,
             places=places,
-            began=self._began,
             deploys=self.deploys.between,
             now_ms=self.now_ms,
         )
-        self.actions = Actions(
-            self.incidents,
-            contacts=lambda: self.contacts,
-            now_ms=self.now_ms,
-            silences=silences,
-        )
-        self.manual = ManualAlerts(self.incidents, self.now_ms)
-        self.actions.changed = self.manual.changed
-        self.acknowledgements = PassedOn(self.incidents, self.now_ms)
         self.escalation = Escalation(self.incidents, lambda: self.contacts)
         self.looks = self.looks_failed = 0
+
+    def use(self, contacts: Contacts) -> None:
+        """Take the contacts that a reload brought."""
+        self.contacts = contacts
 
     def now_ms(self) -> int:
         """Return now in milliseconds."""
@@ -107,16 +101,20 @@ class OnCall:
         name = self.signer.name(incident.id, incident.opened_ms, self._now())
         return f"{self.url}/answer/{name}"
 
-    # What routing and delivery ask.
+    # What dispatching and delivery ask.
 
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
-        """Take news of alerts, once routing has them; ends under its lock as well."""
+        """Take news of alerts, once routing has them."""
         try:
             self.incidents.receive(alerts, now_ms)
         except Exception:  # noqa: BLE001 - a page goes out whatever fails about it
             _LOG.exception("an incident could not be kept")
 
-    def standing(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
+    def ended(self, alerts: Sequence[Alert], now_ms: int) -> None:
+        """Take the ends of alerts whose group rang, muted or not."""
+        self.receive(alerts, now_ms)
+
+    def policy_of(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
         """Return what holds for the messages of a group, besides its route.
 
         What fires among its alerts is in an incident from here on. Not only once the
@@ -130,7 +128,7 @@ class OnCall:
                 if concerns(dict(alert.labels)):
                     self.incidents.fires(alert, group, now_ms)
                     self.incidents.told(alert, group)
-            return self.escalation.standing(names, now_ms, firing=bool(firing))
+            return self.escalation.policy_of(names, now_ms, firing=bool(firing))
         except Exception:  # noqa: BLE001 - it is told as its route says
             _LOG.exception("who is to be called could not be found out")
             return ROUTE_ONLY
@@ -211,22 +209,28 @@ class OnCall:
     # What is looked at while time passes.
 
     async def watch(
-        self, queries: Queries, every: Callable[[], float], tell: Tell
+        self,
+        queries: Queries,
+        *,
+        every: Callable[[], float],
+        exprs: Callable[[], Mapping[str, Sequence[str]]],
+        acknowledge: Callable[[], Awaitable[None]],
     ) -> None:
         """Judge ended alerts, look for releases, pass on answers, until cancelled.
 
         Args:
             queries: Answers.
             every: Seconds between two looks.
-            tell: Tells pagers of an acknowledgement: `Notifier.acknowledge`.
+            exprs: Alert name → the expressions of its rules: `LoadedGroups.exprs`.
+            acknowledge: Tells pagers of acknowledgements: `PassedOn.all`.
         """
         while True:
             await asyncio.sleep(max(0.5, every()))
             # Each by itself: what cannot be asked now holds up nothing else.
             for step in (
                 partial(self.releases, queries),
-                partial(self.look, queries),
-                partial(self.acknowledgements.all, tell),
+                partial(self.look, queries, exprs),
+                acknowledge,
             ):
                 try:
                     await step()
@@ -236,16 +240,19 @@ class OnCall:
                     self.looks_failed += 1
                     _LOG.exception("looking after incidents failed")
 
-    async def look(self, queries: Queries) -> None:
+    async def look(
+        self, queries: Queries, exprs: Callable[[], Mapping[str, Sequence[str]]]
+    ) -> None:
         """Look once at the alerts that ended."""
         at_ms = self.now_ms()
         self.incidents.end_unheard(at_ms)
-        waiting, exprs = self.incidents.unjudged(), self._exprs()
+        waiting = self.incidents.unjudged()
         if waiting:
             random.shuffle(waiting)  # what there is no time for has its turn later
+            rules = exprs()
 
             def work(_: Engine, queryable: Queryable) -> Recovery:
-                return judge(queryable, waiting, exprs, at_ms, _LOOK_SECONDS / 2)
+                return judge(queryable, waiting, rules, at_ms, _LOOK_SECONDS / 2)
 
             found = await queries.run(work, _LOOK_SECONDS)
             for number, gone in found.gone.items():
@@ -263,27 +270,6 @@ class OnCall:
             return [dict(labels).get("release", "") for labels, _ in samples]
 
         self.deploys.observed(await queries.run(work, _LOOK_SECONDS), at_ms)
-
-    def _exprs(self) -> dict[str, list[str]]:
-        """Return alert name → the expressions of its rules."""
-        found: dict[str, list[str]] = {}
-        for group in self.views():
-            for rule in group.rules:
-                if rule.type == "alerting":
-                    found.setdefault(rule.name, []).append(rule.query)
-        return found
-
-    def _began(self, labels: Labels) -> int | None:
-        """Return since when an alert was pending; its views lack external labels."""
-        pairs = set(labels)
-        starts = [
-            alert.active_at_ms
-            for group in self.views()
-            for rule in group.rules
-            for alert in rule.alerts
-            if pairs.issuperset(alert.labels)
-        ]
-        return min(starts, default=None)
 
     def _deployed(self, deploy: Deploy) -> None:
         self.incidents.add_to_open(

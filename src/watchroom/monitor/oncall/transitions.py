@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from watchroom.promql.model import Labels
 
 
-def opened(
-    number: int, alert: Alert, group: Labels, *, began_ms: int | None, now_ms: int
-) -> Incident:
+def opened(number: int, alert: Alert, group: Labels, now_ms: int) -> Incident:
     """Return the incident that an alert opens."""
     firing = firing_of(alert)
     return Incident(
@@ -36,7 +34,7 @@ def opened(
         priority=priority_of(firing.labels),
         state="firing",
         opened_ms=now_ms,
-        failed_ms=min(began_ms or firing.began_ms, firing.began_ms),
+        failed_ms=_failed_ms(alert),
         unanswered_ms=now_ms,
         alerts={alert.fingerprint: firing},
     )
@@ -63,6 +61,11 @@ def by_hand(number: int, title: str, priority: str, by: str, now_ms: int) -> Inc
 def firing_of(alert: Alert) -> Firing:
     """Return an alert as an incident holds it."""
     return Firing(dict(alert.labels), dict(alert.annotations), alert.starts_at_ms)
+
+
+def _failed_ms(alert: Alert) -> int:
+    """Return since when what an alert is about has failed: pending or firing."""
+    return min(alert.active_at_ms or alert.starts_at_ms, alert.starts_at_ms)
 
 
 def titled(known: Incident, alert: Alert, group: Labels) -> Incident:
@@ -110,9 +113,7 @@ def joined(
     return changed, timeline.fired(firing, "fires again" if before else "also fires")
 
 
-def reopened(
-    known: Incident, alert: Alert, *, began_ms: int | None, now_ms: int
-) -> tuple[Incident, Event]:
+def reopened(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Event]:
     """Return a resolved incident whose group fires again: nobody has answered that.
 
     It is another outage of the same incident: the one before keeps its own times.
@@ -121,12 +122,11 @@ def reopened(
     alerts = {**known.alerts, alert.fingerprint: firing}
     ended_ms = known.resolved_ms or known.detected_ms
     over = Outage(known.failed_ms, known.detected_ms, ended_ms)
-    began = min(began_ms or firing.began_ms, firing.began_ms)
     changed = replace(
         known,
         alerts=alerts,
         title=timeline.summary(firing) or firing.name,
-        failed_ms=max(began, ended_ms),
+        failed_ms=max(_failed_ms(alert), ended_ms),
         reopened_ms=now_ms,
         before=[*known.before, over][-_MOST_OUTAGES:],
         priority=worst(alerts),

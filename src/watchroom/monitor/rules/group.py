@@ -404,4 +404,5 @@ def outgoing(
         alert.resolved_at_ms if alert.state == "inactive" else None,
         at_ms,
         link,
+        active_at_ms=alert.active_at_ms,
     )

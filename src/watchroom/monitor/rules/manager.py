@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +11,10 @@ from watchroom.errors import ConfigError, StoreError
 from watchroom.monitor.rules import state as rule_memory
 from watchroom.monitor.rules.alerting import RESOLVED_RETENTION_MS, AlertRule, Identity
 from watchroom.monitor.rules.group import GroupServices, RuleGroup, outgoing
+from watchroom.monitor.rules.loaded import LoadedGroups
 from watchroom.monitor.rules.lookback import lookbacks
 from watchroom.monitor.rules.recording import RecordRule
-from watchroom.monitor.rules.views import (
-    Age,
-    AlertView,
-    Evaluation,
-    GroupKey,
-    GroupView,
-)
+from watchroom.monitor.rules.views import Evaluation, GroupKey
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
@@ -32,26 +26,18 @@ if TYPE_CHECKING:
     from watchroom.monitor.state.database import StateDB
 
 
-__all__ = [
-    "AlertView",
-    "Evaluation",
-    "GroupKey",
-    "GroupView",
-    "RuleManager",
-]
-
-
 class RuleManager:
     """All rule groups and the alerts they have active.
 
     `load` may be called from any thread, at start and at every reload. `evaluate` is
     for a pool: different groups at once, the same group one after the other (a lock per
-    group). `views` and `alerts` read from any thread.
+    group). `loaded` is read from any thread.
 
     Args:
         state: Where pending and firing alerts are kept.
         store: Where records and ALERTS go.
         engine: Answers expressions and the templates' `query`.
+        loaded: Where the groups in force are put, for whoever reads them.
         sink: Called in the evaluating (or loading) thread with every firing or just
             resolved alert, after its state is on disk: `Notifier.submit`.
         external_url: The base of generator URLs and of templates' `externalURL`.
@@ -64,6 +50,7 @@ class RuleManager:
         store: SampleStore,
         engine: QueryEngine,
         sink: Callable[[Sequence[Alert]], None],
+        loaded: LoadedGroups | None = None,
         external_url: str = "",
     ) -> None:
         self._services = GroupServices(
@@ -71,7 +58,7 @@ class RuleManager:
         )
         self._sink = sink
         self._lock = threading.Lock()
-        self._groups: dict[GroupKey, RuleGroup] = {}
+        self.loaded = loaded or LoadedGroups()
         self._retired: list[Remembered] = []
         self._started = False
         self._counts = dict.fromkeys(("evaluations", "seconds", "samples"), 0.0)
@@ -109,7 +96,7 @@ class RuleManager:
         """
         fresh = _built(files, interval_seconds)
         with self._lock, contextlib.ExitStack() as locks:
-            for group in (*self._groups.values(), *fresh.values()):
+            for group in (*self.loaded.groups.values(), *fresh.values()):
                 locks.enter_context(group.lock)
             # Those whose ends are told must carry the labels they were known by.
             before = self._services.external_labels or external_labels
@@ -120,7 +107,7 @@ class RuleManager:
             left = _adopt(old, fresh)
             self._continue_groups(fresh, at_ms)
             self._retired = _ended(left, at_ms, forget=self._started)
-            self._groups = fresh
+            self.loaded.use(fresh)
             for group in fresh.values():
                 group.refresh()
             self._write()
@@ -135,7 +122,7 @@ class RuleManager:
             return rule_memory.recall(self._services.state)
         return [
             rule_memory.Remembered(rule.identity, rule.expr, rule.active)
-            for group in self._groups.values()
+            for group in self.loaded.groups.values()
             for rule in group.rules
             if isinstance(rule, AlertRule)
         ]
@@ -144,8 +131,8 @@ class RuleManager:
         """Carry clocks and series over; end the series that no rule gives any more."""
         beat = None if self._started else self._services.state.last_beat_ms()
         for key, group in fresh.items():
-            if key in self._groups:
-                group.inherit(self._groups[key])
+            if key in self.loaded.groups:
+                group.inherit(self.loaded.groups[key])
             elif beat is not None:
                 group.last_ms = min(beat, at_ms)
                 _look_back(group, fresh)
@@ -155,7 +142,7 @@ class RuleManager:
             for rule in group.rules
             for labels in rule.series
         }
-        for key, group in self._groups.items():
+        for key, group in self.loaded.groups.items():
             ended = group.ended.union(*(rule.series for rule in group.rules))
             if key in fresh:
                 fresh[key].ended |= self._carry_records(
@@ -187,7 +174,7 @@ class RuleManager:
     def _write(self) -> None:
         rules = [
             (rule.identity, rule.expr, list(rule.active.values()))
-            for group in self._groups.values()
+            for group in self.loaded.groups.values()
             for rule in group.rules
             if isinstance(rule, AlertRule)
         ]
@@ -197,14 +184,14 @@ class RuleManager:
                 self._services.state, [rule for rule in rules if rule[2]]
             )
         except StoreError:  # the new rules are in force, and page all the same
-            for group in self._groups.values():
+            for group in self.loaded.groups.values():
                 group.unsaved()
 
     def _speaking(self, external_labels: Mapping[str, str], at_ms: int) -> list[Alert]:
         """Return what the dispatcher has to hear of after a load."""
         rules = [
             (rule.expr, rule.active)
-            for group in self._groups.values()
+            for group in self.loaded.groups.values()
             for rule in group.rules
             if isinstance(rule, AlertRule)
         ]
@@ -225,7 +212,7 @@ class RuleManager:
 
     def groups(self) -> list[tuple[GroupKey, float]]:
         """Return the groups in file order with their intervals in seconds."""
-        return [(key, g.interval_ms / 1000) for key, g in list(self._groups.items())]
+        return [(key, g.interval_ms / 1000) for key, g in self.loaded.groups.items()]
 
     def evaluate(self, key: GroupKey, at_ms: int) -> Evaluation | None:
         """Evaluate one group at `at_ms`: blocking, for a worker thread.
@@ -236,7 +223,7 @@ class RuleManager:
         Raises:
             StoreError: The sample store refused the row; alerts went out all the same.
         """
-        group = self._groups.get(key)
+        group = self.loaded.groups.get(key)
         if group is None:
             return None
         done = group.evaluate(self._services, at_ms, self._sink)
@@ -247,28 +234,12 @@ class RuleManager:
                 self._counts["samples"] += done.samples
         return done
 
-    def views(self) -> list[GroupView]:
-        """Return all groups as /api/v1/rules shows them."""
-        return [group.view for group in list(self._groups.values())]
-
-    def ages(self) -> list[Age]:
-        """Return how long ago each group was evaluated."""
-        now = time.monotonic()
-        return [
-            Age(key, group.interval_ms / 1000, now - group.seen)
-            for key, group in list(self._groups.items())
-        ]
-
-    def alerts(self) -> list[AlertView]:
-        """Return all pending and firing alerts."""
-        return [a for view in self.views() for rule in view.rules for a in rule.alerts]
-
     def stats(self) -> dict[str, float]:
         """Return totals: evaluations, seconds, samples, failures, state_failures."""
         totals: dict[str, float] = dict(self._counts)
         for name, past in self._past.items():
             totals[name] = past + sum(
-                getattr(group, name) for group in list(self._groups.values())
+                getattr(group, name) for group in self.loaded.groups.values()
             )
         return totals
 

@@ -24,9 +24,7 @@ def fires(summary, began_ms=FAILED):
 
 
 def opened(**changes):
-    found = transitions.opened(
-        7, fires("14 % fail"), (), began_ms=None, now_ms=FAILED + 5_000
-    )
+    found = transitions.opened(7, fires("14 % fail"), (), FAILED + 5_000)
     return replace(found, **changes)
 
 
@@ -115,9 +113,7 @@ def test_one_whose_data_stopped_is_neither_over_nor_merely_unanswered():
 def test_two_outages_of_one_incident_are_two_and_not_one_long_one():
     first = opened(resolved_ms=FAILED + 20_000, state="resolved", **ACKNOWLEDGED)
     began = FAILED + 10 * MINUTE
-    again, _ = transitions.reopened(
-        first, fires("31 % fail", began), began_ms=None, now_ms=began + 5000
-    )
+    again, _ = transitions.reopened(first, fires("31 % fail", began), began + 5000)
     acknowledged = {"acknowledged_ms": began + 74_000, "acknowledged_by": "Demo"}
     over = replace(again, state="resolved", resolved_ms=NOW, **acknowledged)
     head = words.head(over, NOW, [ITSELF])
@@ -143,9 +139,7 @@ def test_a_silence_in_force_is_told_and_not_offered_again():
 def test_receivers_are_told_with_the_people_behind_them_and_since_the_last_outage():
     contacts = Contacts(contacts=[Contact("Anna", ["ops"]), Contact("Ben", ["ops"])])
     first = opened(resolved_ms=FAILED + 20_000, state="resolved")
-    again, _ = transitions.reopened(
-        first, fires("x"), began_ms=None, now_ms=NOW - 9_000
-    )
+    again, _ = transitions.reopened(first, fires("x"), NOW - 9_000)
     sent = [Sent("ops", "firing", "sent", NOW - 8_000, NOW - 6_000, 1, "")]
     earlier = Sent("ops", "firing", "sent", FAILED + 6000, FAILED + 6000, 1, "")
     (one,) = words.told(again, [*sent, earlier], contacts)

@@ -76,9 +76,7 @@ def incident(number, name="A", **changes):
     labels = (("alertname", name), ("priority", "P1"), ("severity", "critical"))
     texts = (("description", "The nightly copy."), ("summary", "no backup"))
     fires = Alert(labels, texts, NOW - 120_000, None, NOW)
-    opened = transitions.opened(
-        number, fires, labels[:1], began_ms=None, now_ms=NOW - 60_000
-    )
+    opened = transitions.opened(number, fires, labels[:1], NOW - 60_000)
     return replace(opened, **changes)
 
 

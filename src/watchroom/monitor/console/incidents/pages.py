@@ -90,7 +90,7 @@ class IncidentPages:
         """Open an incident that no alert tells of."""
         form = await form_of(request)
         try:
-            incident, written = self._oncall.actions.open(
+            incident, written = self._services.actions.open(
                 form.get("title", ""), form.get("priority", ""), form.get("as", "")
             )
             await on_disk(written)
@@ -163,7 +163,7 @@ class IncidentPages:
         number, name = int(request.match_info["number"]), request.match_info["act"]
         try:
             done = await asyncio.to_thread(
-                act_of, self._oncall.actions, name, number, form
+                act_of, self._services.actions, name, number, form
             )
             if done is None:
                 raise web.HTTPNotFound(text=f"{name} is nothing to do here\n")
@@ -216,7 +216,7 @@ class IncidentPages:
         form = await form_of(request)
         who, reason = form.get("as", ""), form.get("reason", "")
         try:
-            actions = self._oncall.actions
+            actions = self._services.actions
             number = link.incident
             try:
                 done = await asyncio.to_thread(actions.acknowledge, number, who, reason)

@@ -176,7 +176,7 @@ def _compose(
     now: float,
 ) -> Board:
     at_ms = round(now * 1000)
-    alerts = services.rules.alerts()
+    alerts = services.rules.loaded.alerts()
     joined = _by_panel(alerts)
     fired = _fired(alerts, read.history)
     stale_ms = round(max(3.0, 3 * _interval(services)) * 1000)
@@ -306,7 +306,7 @@ def _fired(
 def _waits(services: Services) -> dict[str, float]:
     return {
         rule.name: rule.duration
-        for group in services.rules.views()
+        for group in services.rules.loaded.views()
         for rule in group.rules
         if rule.type == "alerting"
     }
@@ -315,7 +315,7 @@ def _waits(services: Services) -> dict[str, float]:
 def _trust(
     services: Services, processes: Sequence[Processes], stored: OnDisk, now: float
 ) -> Trust:
-    ages = services.rules.ages()
+    ages = services.rules.loaded.ages()
     late = [
         age.seconds
         for age in ages

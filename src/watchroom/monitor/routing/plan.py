@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
 
 class Plan(NamedTuple):
-    """A configuration, compiled: the tree, who wants ends told, who mutes whom."""
+    """A configuration, compiled.
+
+    Attributes:
+        tree: The routes.
+        send_resolved: Receiver → integration → whether it wants to hear of ends.
+        inhibitions: Which alerts mute which.
+    """
 
     tree: Node
     send_resolved: dict[str, dict[str, bool]]

@@ -1,0 +1,126 @@
+"""Which receivers an alert may reach now: routes, inhibition, silences.
+
+The order of the monitor's locks, of which routing's is the middle one. A thread that
+holds a lock takes only locks further down:
+
+1. `RuleManager`'s lock, then the locks of rule groups: held while alerts are handed on.
+2. `ManualAlerts`' lock: held while the alert of a manual incident is handed on.
+3. `Routing.lock`: the alerts known now and the dispatcher's groups. The policy of
+   groups, which is on-call, is asked under it.
+4. `Incidents`' lock. So on-call asks routing (`places`) only while it does not hold it.
+5. The locks of `Silences`, `Deploys`, state.db and the store, which call nobody.
+
+The event loop waits for none of them for long: what waits for a disk (`Actions`,
+`Silences.put`, `ManualAlerts.renew`, `RuleManager.load`) runs in a thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from watchroom.monitor.routing.inhibit import Inhibitor
+from watchroom.monitor.routing.plan import compiled_plan
+from watchroom.monitor.routing.silences import Silences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from watchroom.formats.alertmanager import Alertmanager
+    from watchroom.monitor.alert import Alert
+    from watchroom.monitor.routing.plan import Plan
+    from watchroom.monitor.routing.route import Node
+    from watchroom.promql.model import Labels
+
+
+class Place(NamedTuple):
+    """Where routing puts an alert.
+
+    Attributes:
+        group: The labels that name its group.
+        muted: Whether a silence or another alert keeps it from everybody.
+    """
+
+    group: Labels
+    muted: bool
+
+
+class Muting:
+    """Who mutes an alert, at one moment.
+
+    Args:
+        inhibitor: Knows which alerts fire.
+        silences: All of them.
+        now_ms: The moment.
+    """
+
+    def __init__(self, inhibitor: Inhibitor, silences: Silences, now_ms: int) -> None:
+        self._inhibitor = inhibitor
+        self._silences = silences
+        self._now_ms = now_ms
+
+    def inhibited_by(self, labels: Labels) -> list[str]:
+        """Return the fingerprints of the alerts that mute one with `labels`."""
+        return self._inhibitor.muted_by(labels)
+
+    def silenced_by(self, labels: Labels) -> list[str]:
+        """Return the ids of the silences that mute an alert with `labels`."""
+        return self._silences.muted_by(labels, self._now_ms)
+
+    def mutes(self, labels: Labels) -> bool:
+        """Return whether anything mutes an alert with `labels`."""
+        return bool(self.inhibited_by(labels) or self.silenced_by(labels))
+
+
+class Routing:
+    """The tree, inhibition, silences, and the alerts known now; it calls nobody.
+
+    Pure: no clock, no I/O. Its methods may be called from any thread.
+
+    Args:
+        config: A `formats.alertmanager` configuration.
+        silences: Which alerts notify nobody; none without it.
+
+    Attributes:
+        lock: Held by whoever reads or changes `plan` and `alerts`; the module's
+            docstring gives its place in the order of locks.
+        plan: The configuration, compiled.
+        alerts: Those known now, by fingerprint: inhibition asks what fires.
+
+    Raises:
+        ConfigError: A matcher's pattern is not RE2.
+    """
+
+    def __init__(self, config: Alertmanager, silences: Silences | None = None) -> None:
+        self.lock = threading.RLock()
+        self.plan: Plan = compiled_plan(config)
+        self.alerts: dict[str, Alert] = {}
+        self._silences = silences or Silences()
+
+    def use(self, plan: Plan) -> None:
+        """Take another configuration."""
+        with self.lock:
+            self.plan = plan
+
+    def match(self, labels: Labels) -> list[Node]:
+        """Return the routes that take an alert: at least the root."""
+        return self.plan.tree.match(labels)
+
+    def muting(self, now_ms: int) -> Muting:
+        """Return who mutes whom at a moment.
+
+        It costs as much for one alert as for a thousand, so ask once for all of them.
+        """
+        with self.lock:
+            firing = [a for a in self.alerts.values() if not a.resolved(now_ms)]
+            inhibitor = Inhibitor(self.plan.inhibitions, firing)
+        return Muting(inhibitor, self._silences, now_ms)
+
+    def places(self, alerts: Iterable[Labels], now_ms: int) -> list[Place]:
+        """Return the group of each alert, and whether it is muted."""
+        with self.lock:
+            muting = self.muting(now_ms)
+            return [
+                Place(self.match(labels)[0].group_labels(labels), muting.mutes(labels))
+                for labels in alerts
+            ]
