@@ -6,12 +6,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import subprocess
 import threading
 import time
 
 import pytest
 import yaml
+from tests.support import promtool
 
 from watchroom.errors import ConfigError, StoreError
 from watchroom.promql.model import STALE
@@ -560,14 +560,7 @@ def test_states_are_prometheus_own_step_by_step(bench, tmp_path):
         ],
     }
     (tmp_path / "t.yml").write_text(yaml.safe_dump(case))
-    done = subprocess.run(
-        ["promtool", "test", "rules", "t.yml"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    promtool.run(tmp_path, "t.yml")
 
 
 def _check(b, at):
