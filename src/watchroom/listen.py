@@ -1,14 +1,19 @@
-"""An address to listen on: `127.0.0.1:9000`, `[::1]:9000`, `:9000`."""
+"""An address to listen on, `127.0.0.1:9000` or `:9000`, and how many may connect."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import resource
+from contextlib import suppress
 from typing import NamedTuple
 
 from watchroom.errors import ConfigError
 
 _LISTEN = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:\s]*)):([0-9]{1,5})")
+
+
+_HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - no socket is bound
 
 
 class Listen(NamedTuple):
@@ -37,6 +42,12 @@ class Listen(NamedTuple):
         """Whether the host is written as an IPv6 address."""
         return ":" in self.host
 
+    @property
+    def url(self) -> str:
+        """Where programs of this machine reach it; of every address, by loopback."""
+        host = _HERE.get(self.host, self.host)
+        return f"http://{self._replace(host=host)}"
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if self.ipv6 else f"{self.host}:{self.port}"
 
@@ -55,3 +66,18 @@ def parse_listen(text: str) -> Listen:
             hint="write 127.0.0.1:9000",
         )
     return Listen(found[1] or found[2] or "", int(found[3]))
+
+
+def raise_descriptors(most: int) -> int:
+    """Raise the soft limit of open files towards the hard one; return what it is then.
+
+    Args:
+        most: As many are enough.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return wanted
+    return wanted if soft == resource.RLIM_INFINITY else min(soft, wanted)

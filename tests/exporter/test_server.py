@@ -191,6 +191,24 @@ def test_addresses_are_read_and_written_alike(text, listen):
     assert str(listen) == text
 
 
+@pytest.mark.parametrize("text", [":0", "localhost:0", "0.0.0.0:0"])
+def test_any_address_to_listen_on_is_listened_on(text, exporters):
+    assert exporters(listen=parse_listen(text)).call("GET", "/-/healthy")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        (":9700", "http://127.0.0.1:9700"),
+        ("0.0.0.0:9700", "http://127.0.0.1:9700"),
+        ("[::]:9700", "http://[::1]:9700"),
+        ("watch.lan:9700", "http://watch.lan:9700"),
+    ],
+)
+def test_programs_of_this_machine_reach_every_address_by_loopback(text, url):
+    assert parse_listen(text).url == url
+
+
 @pytest.mark.parametrize("text", ["9000", "::1:9000", "a:b", "a:99999", "http://a:1"])
 def test_other_addresses_are_refused(text):
     with pytest.raises(ConfigError, match="listen"):

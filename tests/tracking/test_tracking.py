@@ -179,18 +179,25 @@ def test_no_key_of_a_cache_and_no_path_of_a_route_is_sent(
 ROUTED = """
 import types
 from django.conf.urls.i18n import i18n_patterns
-from django.urls import include, path, set_script_prefix, set_urlconf
+from django.urls import include, path, re_path, set_script_prefix, set_urlconf
 from watchroom.tracking.clean import scrub
 
 urls = types.ModuleType("urls")
 urls.urlpatterns = i18n_patterns(path("", include("tests.app.urls")))
+old = types.ModuleType("old")
+old.urlpatterns = [re_path(r"^orders/(?P<key>[0-9a-z]+)/$", print)]
 
 def sent(url, **more):
     return scrub({"request": {"url": url}, **more})["request"]["url"]
 
 set_urlconf(urls)
 found = {"i18n": sent("http://h/de/reset/MQ/planted/")}
+set_urlconf(old)
+found["pattern"] = sent("http://h/orders/planted7/")
 set_urlconf(None)
+pattern = {"source": "route"}, r"^orders/(?P<key>[0-9a-z]+)/$"
+named = dict(zip(("transaction_info", "transaction"), pattern))
+found["pattern of the SDK"] = sent("http://h/orders/planted7/", **named)
 found["fails early"] = sent("http://h/reset/MQ/planted/")
 found["no slash"] = sent("http://h/reset/MQ/planted")
 found["nowhere"] = sent("http://h/nowhere/planted")
@@ -208,6 +215,8 @@ show(found)
 def test_a_path_is_told_by_its_route_however_it_is_found(tmp_path):
     assert run(tmp_path, ROUTED) == {
         "i18n": "http://h/de/reset/<uidb64>/<token>/",
+        "pattern": "http://h/orders/<key>/",
+        "pattern of the SDK": "http://h/orders/<key>/",
         "fails early": "http://h/reset/<uidb64>/<token>/",
         "no slash": "http://h/reset/<uidb64>/<token>/",
         "nowhere": "http://h/nowhere/planted",

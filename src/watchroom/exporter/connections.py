@@ -368,12 +368,3 @@ def _received(sock: socket.socket) -> bytes:
         raise
     except OSError:
         return b""
-
-
-def more_descriptors() -> None:
-    """Raise this process' soft limit on open files, as far as it may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    target = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
-    if soft != resource.RLIM_INFINITY and soft < target:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))

@@ -15,7 +15,6 @@ from watchroom.conf import redaction
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.exporter.collect.groups import configured
 from watchroom.exporter.collect.supervisor import Child
-from watchroom.exporter.connections import more_descriptors
 from watchroom.exporter.drills import Drills
 from watchroom.exporter.faults import Faults
 from watchroom.exporter.machine.disks import Disks
@@ -29,6 +28,7 @@ from watchroom.exporter.processes.roll import roll
 from watchroom.exporter.server import ExporterServices, Server
 from watchroom.exporter.sources import Sources
 from watchroom.exporter.token import Token, refuse_open
+from watchroom.listen import raise_descriptors
 from watchroom.runtime import directory as rundir
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from watchroom.listen import Listen
 
 log = logging.getLogger("watchroom.exporter")
+_MOST_DESCRIPTORS = 4096
 
 
 class Scope(NamedTuple):
@@ -60,7 +61,7 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
             not fit, or the token is not.
     """
     asked = _asked_to_end()
-    more_descriptors()
+    raise_descriptors(_MOST_DESCRIPTORS)
     faults = Faults(PARTS)
     directory = _runtime_directory(settings, faults)
     token = Token(os.environ, directory)

@@ -12,7 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.monitor.access.connections import Doors, most_connections, raise_limit
+from watchroom.listen import raise_descriptors
+from watchroom.monitor.access.connections import (
+    MOST_DESCRIPTORS,
+    Doors,
+    most_connections,
+)
 from watchroom.monitor.access.policy import Access
 from watchroom.monitor.access.sessions import LINK_SECONDS
 from watchroom.monitor.app import application, serve
@@ -112,12 +117,7 @@ def run(options: Options, env: Mapping[str, str], say: Callable[[str], None]) ->
             prefix=loaded.monitor_prefix,
             ended=storage.path / "logouts",
         )
-        host = (
-            f"[{options.listen.host}]"
-            if ":" in options.listen.host
-            else options.listen.host
-        )
-        url = f"http://{host}:{options.listen.port}"
+        url = options.listen.url
         with contextlib.closing(StateDB(storage.path)) as state:
             store = Store(
                 storage.path,
@@ -161,7 +161,7 @@ class _Monitor:
         self._state = state
         self._store = store
         self._url = url
-        self._doors = Doors(most_connections(raise_limit()))
+        self._doors = Doors(most_connections(raise_descriptors(MOST_DESCRIPTORS)))
         self._public = (loaded.monitor_url or url).rstrip("/")
         self._schedule = Schedule()
         self._parse_pool = ThreadPoolExecutor(2, thread_name_prefix="scrape")

@@ -24,8 +24,15 @@ def is_label_name(name: str) -> bool:
     return bool(name) and not any("\ud800" <= char <= "\udfff" for char in name)
 
 
-def _expand(template: str, match: Any, names: dict[str, int], groups: int) -> str:
-    """Return `template` with $1, ${1} and ${name} as Go's Regexp.Expand has them."""
+def expand(template: str, match: Any, names: dict[str, int], groups: int) -> str:
+    """Return `template` with $1, ${1} and ${name} as Go's Regexp.Expand has them.
+
+    Args:
+        template: What to write.
+        match: Of RE2's.
+        names: Its groups' numbers by name.
+        groups: How many there are.
+    """
 
     def replace(part: re.Match[str]) -> str:
         name = part[1] or part[2]
@@ -77,7 +84,7 @@ def label_replace(frame: Frame, args: Sequence[str]) -> Frame:
         if value not in known:
             match = program.fullmatch(value)
             known[value] = (
-                None if match is None else _expand(template, match, names, groups)
+                None if match is None else expand(template, match, names, groups)
             )
         values.append(known[value])
     return _with_label(frame, target, values)

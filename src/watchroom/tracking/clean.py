@@ -172,12 +172,14 @@ def _route(url: object, named: object) -> Iterator[tuple[str, str]]:
     try:
         parts = urlsplit(url)
         inner = _inner(parts.path)
-        written = named if isinstance(named, str) else route.of(inner)
-        if written is None:
+        pattern = named if isinstance(named, str) else route.of(inner)
+        if pattern is None:
             written = shapes.path(inner, REDACTED)
+        else:
+            written = route.written(pattern)
     except Exception:  # noqa: BLE001 - no URL, or no project of Django's
         return
-    written = "/" + written.removeprefix("^").lstrip("/")
+    written = "/" + written.lstrip("/")
     spellings = {parts.path, unquote(parts.path), inner} - {written, "", "/"}
     if spellings:
         yield url, parts._replace(path=written).geturl()

@@ -14,8 +14,9 @@ import pytest
 from aiohttp import web
 from tests.support.watched import request, until
 
+from watchroom.listen import parse_listen, raise_descriptors
 from watchroom.monitor.access import connections as doors_module
-from watchroom.monitor.access.connections import Doors, most_connections, raise_limit
+from watchroom.monitor.access.connections import Doors, most_connections
 
 HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-a: "
 BODY = (
@@ -119,7 +120,9 @@ def test_the_soft_limit_is_raised_and_half_of_it_kept_for_the_watch():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
     try:
-        assert raise_limit() == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        assert (
+            raise_descriptors(65_536) == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        )
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(hard, 65_536)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -128,7 +131,8 @@ def test_the_soft_limit_is_raised_and_half_of_it_kept_for_the_watch():
 class Open:
     """Doors before an application of one handler that answers when told."""
 
-    def __init__(self, most, monkeypatch, seconds):
+    def __init__(self, most, monkeypatch, seconds, host="127.0.0.1"):
+        self.host = host
         for name in ("HEAD_SECONDS", "BODY_SECONDS", "IDLE_SECONDS"):
             monkeypatch.setattr(doors_module, name, seconds)  # not half a minute
         monkeypatch.setattr(doors_module, "_SWEEP_SECONDS", 0.02)  # nor that
@@ -147,8 +151,9 @@ class Open:
         app.router.add_route("*", "/", answer)
         self.runner = web.AppRunner(app, access_log=None)
         await self.runner.setup()
-        await self.doors.listen(self.runner.server, "127.0.0.1", 0)
-        self.port = self.doors._sockets[0].getsockname()[1]
+        await self.doors.listen(self.runner.server, self.host, 0)
+        bound = [s for s in self.doors._sockets if s.family == socket.AF_INET]
+        self.port = bound[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_):
@@ -207,6 +212,16 @@ def test_one_too_many_displaces_the_oldest_that_waits_never_one_at_work(monkeypa
                 await asyncio.wait_for(reader.readuntil(b"here"), 5)
             again = await door.connect(POST + b"half+half")
             await asyncio.wait_for(again.readuntil(b"half+half"), 5)
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize("text", [":0", "localhost:0", "0.0.0.0:0"])
+def test_any_address_to_listen_on_is_listened_on(text, monkeypatch):
+    async def look():
+        async with Open(3, monkeypatch, 60, parse_listen(text).host) as door:
+            reader = await door.connect(GET)
+            assert b"here" in await asyncio.wait_for(reader.readuntil(b"here"), 5)
 
     asyncio.run(look())
 

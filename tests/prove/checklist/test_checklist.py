@@ -91,6 +91,9 @@ class TestHealth:
         finding = found("health-endpoint", world(change=lambda d: d.update(there)))
         assert finding.state == GREEN
         assert f"{peer.url}/shop/health/ ok" in finding.evidence
+        asked = [one.path for one in peer.asked]
+        assert asked.count("/shop/livez") == 1
+        assert asked.count("/shop/health/") == len(there["sites"])
 
     def test_not_there(self, peer, world):
         peer.paths["/health/"] = HEALTH

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
-import resource
 import socket
 import time
 from dataclasses import dataclass
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _LOG = logging.getLogger(__name__)
-_MOST_DESCRIPTORS = 65_536
+_NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}  # IPv6 that is switched off
+MOST_DESCRIPTORS = 65_536
 _MOST = 512
 _FEWEST = 8
 _BACKLOG = 256
@@ -41,19 +42,6 @@ _GRACE_SECONDS = 0.1
 _FULL_SECONDS = 0.02
 _PAUSE_SECONDS = 0.5
 _LOG_SECONDS = 60.0
-
-
-def raise_limit() -> int:
-    """Raise the soft limit of open files to the hard one; return what it is then."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_DESCRIPTORS
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(hard, wanted)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            return wanted
-    return min(soft, wanted) if soft != resource.RLIM_INFINITY else wanted
 
 
 def most_connections(descriptors: int) -> int:
@@ -113,14 +101,19 @@ class Doors:
         """
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        try:
-            for family, kind, number, _, address in dict.fromkeys(found):
+        lacking: OSError | None = None
+        for family, kind, number, _, address in dict.fromkeys(found):
+            try:
                 self._sockets.append(_bound(family, kind, number, address))
-        except OSError:
-            self.close()
-            raise
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    self.close()
+                    raise
+                lacking = error
+        if lacking is not None and not self._sockets:
+            raise lacking
         for one in self._sockets:
             loop.add_reader(one, self._accept, one, protocol)
         self._sweeper = asyncio.create_task(self._sweep(), name="doors")

@@ -20,6 +20,7 @@ from watchroom.monitor.templates.values import (
     Moment,
     Sample,
 )
+from watchroom.promql.relabel import expand
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
@@ -179,21 +180,11 @@ def _program(pattern: str) -> Any:
 
 def _re_replace_all(_: Context, pattern: str, replacement: str, text: str) -> str:
     """Replace as Go does: ``$1``, ``${1}``, ``$name``; an unknown group is empty."""
-    holes = re2.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
-
-    def filled(found: Any) -> str:
-        def hole(match: Any) -> str:
-            if match[0] == "$$":
-                return "$"
-            name = match[1] or match[2]
-            try:
-                return found.group(int(name) if name.isdigit() else name) or ""
-            except (IndexError, KeyError):
-                return ""
-
-        return str(holes.sub(hole, replacement))
-
-    return str(_program(pattern).sub(filled, text))
+    program = _program(pattern)
+    names, groups = dict(program.groupindex), program.groups
+    return str(
+        program.sub(lambda match: expand(replacement, match, names, groups), text)
+    )
 
 
 def _match(_: Context, pattern: str, text: str) -> bool:

@@ -38,21 +38,25 @@ def health(world: World) -> Finding:
             "WATCHROOM = {'SITES': ['https://…'], …}, then build",
         )
     said = []
-    for site in dict.fromkeys(map(_mounted, world.mounts)):
-        finding, line = _one_site(site)
+    for site, answer in dict(map(_mounted, world.mounts)).items():
+        finding, line = _one_site(site, answer)
         if finding is not None:
             return finding
         said.append(line)
     return green("; ".join(said))
 
 
-def _mounted(bases: list[str]) -> str:
-    """Return the first address below which health is answered, else the root."""
+def _mounted(bases: list[str]) -> tuple[str, client.Reply | None]:
+    """Return the first address below which health is answered, and that answer.
+
+    Else the root, which has not been asked.
+    """
     for base in bases[:-1]:
         # A page that answers everything below it is no health address.
-        if _checks(client.fetch(f"{base}{_HEALTH[0]}")) is not None:
-            return base
-    return bases[-1]
+        answer = client.fetch(f"{base}{_HEALTH[0]}")
+        if _checks(answer) is not None:
+            return base, answer
+    return bases[-1], None
 
 
 def _checks(answer: client.Reply) -> dict[str, Any] | None:
@@ -62,8 +66,9 @@ def _checks(answer: client.Reply) -> dict[str, Any] | None:
     return checks if isinstance(checks, dict) else None
 
 
-def _one_site(site: str) -> tuple[Finding | None, str]:
-    answers = {path: client.fetch(f"{site}{path}") for path in _HEALTH}
+def _one_site(site: str, health: client.Reply | None) -> tuple[Finding | None, str]:
+    answers = {_HEALTH[0]: health or client.fetch(f"{site}{_HEALTH[0]}")}
+    answers |= {path: client.fetch(f"{site}{path}") for path in _HEALTH[1:]}
     missing = [path for path, answer in answers.items() if answer.status == 404]
     if missing:
         return red(f"{site}: {named(missing)} not there (404)", _INSTALL), ""
