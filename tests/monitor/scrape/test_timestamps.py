@@ -11,7 +11,7 @@ from tests.support.watched import request, until
 
 from watchroom.errors import FormatError
 from watchroom.monitor.scrape.series import TargetSeries
-from watchroom.monitor.scrape.timestamps import AHEAD_MS, BEHIND_MS, Stamps
+from watchroom.monitor.scrape.timestamps import AHEAD_MS, BEHIND_MS, TimestampSplitter
 from watchroom.monitor.store import Store
 from watchroom.promql.engine import Engine
 from watchroom.promql.model import is_stale
@@ -74,12 +74,12 @@ def test_a_series_that_gets_a_time_of_its_own_ends_as_one_without():
     assert stale(series.read(f"a 2 {NOW}\n")) == {"a"}
 
 
-def place(stamps, *samples, now=NOW):
-    found = stamps.place(
+def place(splitter, *samples, now=NOW):
+    found = splitter.rows(
         [((("__name__", name),), value, at) for name, value, at in samples], now
     )
     rows = [
-        (row.at_ms, {labels[0][1] for labels in row.labels}, row.place)
+        (row.at_ms, {labels[0][1] for labels in row.labels}, row.suffix)
         for row in found.rows
     ]
     return rows, found.out_of_bounds
@@ -97,28 +97,28 @@ def place(stamps, *samples, now=NOW):
     ],
 )
 def test_a_time_too_long_ago_or_to_come_is_dropped_and_counted(at_ms, kept):
-    rows, refused = place(Stamps(), ("a", 1, at_ms))
+    rows, refused = place(TimestampSplitter(), ("a", 1, at_ms))
 
     assert (bool(rows), refused) == (kept, not kept)
 
 
 def test_what_was_said_before_is_not_said_again():
-    stamps = Stamps()
-    assert len(place(stamps, ("a", 1, NOW), ("b", math.nan, NOW))[0]) == 1
+    splitter = TimestampSplitter()
+    assert len(place(splitter, ("a", 1, NOW), ("b", math.nan, NOW))[0]) == 1
 
-    assert place(stamps, ("a", 1, NOW), ("b", math.nan, NOW)) == ([], 0)
+    assert place(splitter, ("a", 1, NOW), ("b", math.nan, NOW)) == ([], 0)
     # Another value at the same time is the store's to refuse, and to count.
-    assert len(place(stamps, ("a", 2, NOW))[0]) == 1
+    assert len(place(splitter, ("a", 2, NOW))[0]) == 1
 
 
 def test_series_that_came_together_stay_together():
-    stamps = Stamps()
-    first, _ = place(stamps, ("a", 1, NOW), ("b", 1, NOW), ("c", 1, NOW - 5))
+    splitter = TimestampSplitter()
+    first, _ = place(splitter, ("a", 1, NOW), ("b", 1, NOW), ("c", 1, NOW - 5))
     places = {name: where for _, names, where in first for name in names}
     assert places["a"] == places["b"] != places["c"]
 
     later = NOW + 1000
-    second, _ = place(stamps, ("a", 1, later), ("b", 1, later - 1), ("c", 1, later))
+    second, _ = place(splitter, ("a", 1, later), ("b", 1, later - 1), ("c", 1, later))
     assert {name: where for _, names, where in second for name in names} == places
     assert [row[0] for row in second] == sorted(row[0] for row in second)
 
@@ -127,23 +127,23 @@ def test_more_times_than_there_is_room_for_are_refused_in_words():
     samples = [(f"m{index}", 1, NOW - index) for index in range(12_000)]
 
     with pytest.raises(FormatError, match="honor_timestamps: false"):
-        place(Stamps(), *samples)
-    place(Stamps(), *samples[:3000])
-    place(Stamps(), *[(name, value, NOW) for name, value, _ in samples])
+        place(TimestampSplitter(), *samples)
+    place(TimestampSplitter(), *samples[:3000])
+    place(TimestampSplitter(), *[(name, value, NOW) for name, value, _ in samples])
 
 
 def test_a_store_takes_times_in_any_order_between_series(tmp_path):
     store = Store(tmp_path, now=lambda: NOW / 1000)
     try:
-        stamps = Stamps()
+        splitter = TimestampSplitter()
         labels = [(("__name__", "m"), ("i", str(i))) for i in range(20)]
         for turn in range(6):
             samples = [
                 (one, turn * 20.0 + i, NOW + turn * 1000 - i * 700)
                 for i, one in enumerate(labels)
             ]
-            for row in stamps.place(samples, NOW + turn * 1000).rows:
-                done = store.append(f"t{row.place}", row.at_ms, row.labels, row.values)
+            for row in splitter.rows(samples, NOW + turn * 1000).rows:
+                done = store.append(f"t{row.suffix}", row.at_ms, row.labels, row.values)
                 assert done.out_of_order == done.duplicate == 0
         for step in (store.flush, store.maintain, lambda: None):
             step()

@@ -100,11 +100,11 @@ class Doors:
             OSError: The address is taken, or not ours.
         """
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(
+        addresses = await loop.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         lacking: OSError | None = None
-        for family, kind, number, _, address in dict.fromkeys(found):
+        for family, kind, number, _, address in dict.fromkeys(addresses):
             try:
                 self._sockets.append(_bound(family, kind, number, address))
             except OSError as error:
@@ -114,16 +114,16 @@ class Doors:
                 lacking = error
         if lacking is not None and not self._sockets:
             raise lacking
-        for one in self._sockets:
-            loop.add_reader(one, self._accept, one, protocol)
+        for listening in self._sockets:
+            loop.add_reader(listening, self._accept, listening, protocol)
         self._sweeper = asyncio.create_task(self._sweep(), name="doors")
 
     def close(self) -> None:
         """Take no more; those that are open stay."""
-        for one in self._sockets:
+        for listening in self._sockets:
             with contextlib.suppress(RuntimeError):  # no loop runs
-                asyncio.get_running_loop().remove_reader(one)
-            one.close()
+                asyncio.get_running_loop().remove_reader(listening)
+            listening.close()
         self._sockets.clear()
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -142,29 +142,29 @@ class Doors:
                 if turn > 0 or self.open >= self.most:
                     return
             try:
-                taken, _ = listening.accept()
+                sock, _ = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                why = f"no connection can be taken: {error.strerror}"
-                self._count("no descriptor", why)
+                reason = f"no connection can be taken: {error.strerror}"
+                self._count("no descriptor", reason)
                 self._displace()
                 self._pause(listening, protocol, _PAUSE_SECONDS)
                 return
-            taken.setblocking(False)
-            task = asyncio.create_task(self._take(taken, protocol))
-            self._arriving[taken.fileno()] = task
+            sock.setblocking(False)
+            task = asyncio.create_task(self._take(sock, protocol))
+            self._arriving[sock.fileno()] = task
 
     async def _take(
-        self, taken: socket.socket, protocol: Callable[[], asyncio.Protocol]
+        self, sock: socket.socket, protocol: Callable[[], asyncio.Protocol]
     ) -> None:
-        number = taken.fileno()
+        number = sock.fileno()
         try:
             transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
-                protocol, taken
+                protocol, sock
             )
         except OSError:
-            taken.close()
+            sock.close()
         else:
             self._connection(transport)
         finally:
@@ -202,9 +202,9 @@ class Doors:
         """Close the connection that has kept us waiting longest, if any does."""
         young = self._now() - _GRACE_SECONDS
         waiting = [
-            (one.since, number, transport)
-            for number, (transport, one) in enumerate(self._open.items())
-            if one.waits and one.since <= young
+            (connection.since, number, transport)
+            for number, (transport, connection) in enumerate(self._open.items())
+            if connection.waits and connection.since <= young
         ]
         if not waiting:
             return False
@@ -217,23 +217,25 @@ class Doors:
             await asyncio.sleep(_SWEEP_SECONDS)
             self._forget_closed()
             now = self._now()
-            late = [
+            overdue = [
                 t
-                for t, one in self._open.items()
-                if one.waits and one.since + one.seconds < now
+                for t, connection in self._open.items()
+                if connection.waits and connection.since + connection.seconds < now
             ]
-            self._abort(late)
-            self.closed["late"] += len(late)
+            self._abort(overdue)
+            self.closed["late"] += len(overdue)
 
     def _abort(self, transports: Iterable[asyncio.BaseTransport]) -> None:
-        for one in transports:
-            del self._open[one]
-            if isinstance(one, asyncio.Transport):
-                one.abort()
+        for transport in transports:
+            del self._open[transport]
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
 
     def _forget_closed(self) -> None:
-        for one in [one for one in self._open if one.is_closing()]:
-            del self._open[one]
+        for transport in [
+            transport for transport in self._open if transport.is_closing()
+        ]:
+            del self._open[transport]
 
     def _count(self, kind: str, why: str) -> None:
         self.closed[kind] += 1
@@ -251,12 +253,12 @@ class Doors:
         self, request: web.Request, handler: Handler
     ) -> web.StreamResponse:
         """Note that a connection waits for us, until it is answered."""
-        mine = self._of(request)
-        mine.waits = False
+        connection = self._of(request)
+        connection.waits = False
         try:
             return await handler(request)
         finally:
-            mine.wait(self._now(), IDLE_SECONDS)
+            connection.wait(self._now(), IDLE_SECONDS)
 
     async def read(self, request: web.Request, *, stranger: bool) -> None:
         """Have the whole body of a request before it is worked on.
@@ -273,17 +275,17 @@ class Doors:
         length = request.content_length
         if stranger and (length is None or length > _STRANGERS_BYTES):
             raise web.HTTPRequestEntityTooLarge(_STRANGERS_BYTES, length or 0)
-        mine = self._of(request)
-        mine.wait(self._now(), BODY_SECONDS + 2 * _SWEEP_SECONDS)
+        connection = self._of(request)
+        connection.wait(self._now(), BODY_SECONDS + 2 * _SWEEP_SECONDS)
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 await request.read()
         except (TimeoutError, OSError, ClientError, web.RequestPayloadError):
-            late = web.HTTPRequestTimeout(text="the body did not come in time\n")
-            late.force_close()
-            raise late from None
+            timed_out = web.HTTPRequestTimeout(text="the body did not come in time\n")
+            timed_out.force_close()
+            raise timed_out from None
         finally:
-            mine.waits = False
+            connection.waits = False
 
     def _of(self, request: web.Request) -> _Connection:
         if request.transport is None or request.transport.is_closing():
@@ -294,15 +296,15 @@ class Doors:
 def _bound(
     family: int, kind: int, number: int, address: tuple[object, ...]
 ) -> socket.socket:
-    made = socket.socket(family, kind, number)
+    sock = socket.socket(family, kind, number)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind(address)
-        made.listen(_BACKLOG)
-        made.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+        sock.setblocking(False)
     except OSError:
-        made.close()
+        sock.close()
         raise
-    return made
+    return sock

@@ -101,7 +101,7 @@ class Access:
         self.allow(public)
         self._hosts = LOCAL | {listen.host}
         self.prefix = prefix.rstrip("/")
-        self.sessions = Sessions(self._token, kept=ended)
+        self.sessions = Sessions(self._token, ended_path=ended)
         self.attempts = Attempts()
         self.refused = 0
 
@@ -131,10 +131,10 @@ class Access:
 
     def bearer(self, request: web.Request) -> bool:
         """Return whether the request carries the token itself."""
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return False
-        right = self._is_token(given)
+        right = self._is_token(credentials)
         if right and self.attempts.quiet():
             return True
         sender = sender_of(request)
@@ -146,16 +146,16 @@ class Access:
             self.attempts.wrong(sender)
         return right
 
-    def _is_token(self, given: str) -> bool:
-        return hmac.compare_digest(_raw(given.strip()), self._token)
+    def _is_token(self, candidate: str) -> bool:
+        return hmac.compare_digest(_raw(candidate.strip()), self._token)
 
-    def login(self, request: web.Request, given: str) -> str | None:
+    def login(self, request: web.Request, candidate: str) -> str | None:
         """Return the cookie value for a right token, else None.
 
         After ten wrong ones within a minute nothing of this sender is looked at.
         """
         sender = sender_of(request)
-        if self.attempts.wait(sender) or not self._is_token(given):
+        if self.attempts.wait(sender) or not self._is_token(candidate):
             self.attempts.wrong(sender)
             self.refused += 1
             return None
@@ -209,8 +209,8 @@ class Access:
             # A proxy may have ended TLS, or changed Host; a page of the public address
             # is ours too. No page of another origin can set the header.
             scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
-            here = origin_of(f"{scheme}://{request.headers.get('Host', '')}")
-            if origin_of(origin) not in {here, *self._origins} - {""}:
+            own_origin = origin_of(f"{scheme}://{request.headers.get('Host', '')}")
+            if origin_of(origin) not in {own_origin, *self._origins} - {""}:
                 return 403, (
                     "a page of another origin may not do this; behind a proxy, "
                     "MONITOR_URL must be the address that browsers see"
@@ -232,9 +232,9 @@ class Access:
             return None
         if path.startswith((*_SIGNED, *_MACHINES)) or self.bearer(request):
             return None
-        given = (await request.post()).get(FORM_FIELD, "")
-        if isinstance(given, str) and self.sessions.is_form_token(
-            cookie_of(request), given
+        form_token = (await request.post()).get(FORM_FIELD, "")
+        if isinstance(form_token, str) and self.sessions.is_form_token(
+            cookie_of(request), form_token
         ):
             return None
         return 403, "this form is too old, or of another page; load the page again"
@@ -301,11 +301,11 @@ class Access:
         ):
             return answer
         stranger = stranger or self.is_open(request)
-        found = said(request, answer.status, answer.text or "", stranger=stranger)
+        page = said(request, answer.status, answer.text or "", stranger=stranger)
         for name in ("WWW-Authenticate", "Allow"):
             if name in answer.headers:
-                found.headers[name] = answer.headers[name]
-        return found
+                page.headers[name] = answer.headers[name]
+        return page
 
     def _refusal(
         self, request: web.Request, status: int, why: str

@@ -14,6 +14,6 @@ def sender_of(request: web.Request) -> str:
     """Return whose attempts these are; see `callers.sender`."""
     transport = request.transport
     peer = transport.get_extra_info("peername") if transport else None
-    ours = transport.get_extra_info("sockname") if transport else None
+    local = transport.get_extra_info("sockname") if transport else None
     forwarded = request.headers.get("X-Forwarded-For", "")
-    return callers.sender(peer or (request.remote or "",), ours or (), forwarded)
+    return callers.sender(peer or (request.remote or "",), local or (), forwarded)

@@ -48,12 +48,12 @@ class Sessions:
         self,
         token: bytes,
         now: Callable[[], float] = time.time,
-        kept: Path | None = None,
+        ended_path: Path | None = None,
     ) -> None:
         self._token = token
         self._now = now
         self._links: OrderedDict[bytes, float] = OrderedDict()
-        self._ended = Ended(kept, now)
+        self._ended = EndedSessions(ended_path, now)
 
     def _seal(self, kind: str, text: str) -> str:
         sealed = f"{kind}\0{text}".encode("utf-8", "surrogateescape")
@@ -66,13 +66,13 @@ class Sessions:
 
     def holds(self, cookie: str) -> bool:
         """Return whether a cookie is one of ours that has not ended."""
-        found = _COOKIE.fullmatch(cookie)
-        if found is None or int(found[1]) < self._now():
+        match = _COOKIE.fullmatch(cookie)
+        if match is None or int(match[1]) < self._now():
             return False
-        if self._ended.has(int(found[1]), found[2]):
+        if self._ended.has(int(match[1]), match[2]):
             return False
-        wanted = self._seal("session", f"{found[1]}.{found[2]}")
-        return hmac.compare_digest(found[3], wanted)
+        seal = self._seal("session", f"{match[1]}.{match[2]}")
+        return hmac.compare_digest(match[3], seal)
 
     def end(self, cookie: str) -> None:
         """Let a cookie that holds be worth nothing from now on; writes a file."""
@@ -84,11 +84,11 @@ class Sessions:
         """Return what a form of this session must carry, "" without a session."""
         return self._seal("form", cookie) if self.holds(cookie) else ""
 
-    def is_form_token(self, cookie: str, given: str) -> bool:
+    def is_form_token(self, cookie: str, candidate: str) -> bool:
         """Return whether a form came from a page of this session."""
-        wanted = self.form_token(cookie)
-        return bool(wanted) and hmac.compare_digest(
-            given.encode("utf-8", "surrogateescape"), wanted.encode()
+        expected = self.form_token(cookie)
+        return bool(expected) and hmac.compare_digest(
+            candidate.encode("utf-8", "surrogateescape"), expected.encode()
         )
 
     def offer(self) -> str:
@@ -109,7 +109,7 @@ class Sessions:
         return self.begin() if until >= self._now() else None
 
 
-class Ended:
+class EndedSessions:
     """Sessions that were ended before their time, over restarts.
 
     Bounded: when there are too many, the older half is forgotten, and with it all
@@ -135,13 +135,17 @@ class Ended:
     def add(self, until: int, nonce: str) -> None:
         """Note one, on disk too."""
         with self._lock:
-            kept = {n: u for n, u in self._until.items() if u >= self._now()}
-            kept[nonce] = until
-            if len(kept) > _MOST_ENDED:
-                oldest = sorted(kept, key=kept.__getitem__)[: len(kept) // 2]
-                self._before = max(self._before, kept[oldest[-1]])
-                kept = {n: u for n, u in kept.items() if u > self._before}
-            self._until = kept
+            until_by_nonce = {n: u for n, u in self._until.items() if u >= self._now()}
+            until_by_nonce[nonce] = until
+            if len(until_by_nonce) > _MOST_ENDED:
+                oldest = sorted(until_by_nonce, key=until_by_nonce.__getitem__)[
+                    : len(until_by_nonce) // 2
+                ]
+                self._before = max(self._before, until_by_nonce[oldest[-1]])
+                until_by_nonce = {
+                    n: u for n, u in until_by_nonce.items() if u > self._before
+                }
+            self._until = until_by_nonce
             try:
                 self._write()
             except OSError as error:
@@ -161,8 +165,8 @@ class Ended:
         except OSError as error:
             lines = [str(error)]
         for line in lines:
-            found = _ENDED.fullmatch(line)
-            if found is None:
+            match = _ENDED.fullmatch(line)
+            if match is None:
                 # Who logged out is not known any more, so everybody logs in again.
                 _LOG.warning("%s is damaged: all logins have ended", self._path)
                 self._until = {}
@@ -170,10 +174,10 @@ class Ended:
                 with suppress(OSError):
                     self._write()
                 return
-            if found[2] == "*":
-                self._before = int(found[1])
+            if match[2] == "*":
+                self._before = int(match[1])
             else:
-                self._until[found[2]] = int(found[1])
+                self._until[match[2]] = int(match[1])
 
     def _write(self) -> None:
         if self._path is None:

@@ -67,7 +67,7 @@ class AlertmanagerAPI:
         """
         now = self._now_ms()
         try:
-            given = msgspec.json.decode(await request.read(), type=list[AlertIn])
+            posted = msgspec.json.decode(await request.read(), type=list[AlertIn])
         except msgspec.ValidationError as error:
             return refused(422, str(error))
         except msgspec.DecodeError as error:
@@ -75,9 +75,9 @@ class AlertmanagerAPI:
         config = self._services.config.alertmanager
         timeout_ms = round(parse_duration(config.global_.resolve_timeout) * 1000)
         good, wrong = [], []
-        for each in given:
+        for item in posted:
             try:
-                good.append(alert_of(each, now, timeout_ms))
+                good.append(alert_of(item, now, timeout_ms))
             except ValueError as error:
                 wrong.append(str(error))
         without = self._services.notifier.take(good)
@@ -91,7 +91,7 @@ class AlertmanagerAPI:
         """List the groups that notifications are about."""
         matchers, receives = filters(request), _receivers(request)
         now = self._now_ms()
-        shown = []
+        listed = []
         for group in self._services.dispatcher.alert_groups(now):
             if not receives(group.receiver):
                 continue
@@ -101,20 +101,22 @@ class AlertmanagerAPI:
                 if _wanted(view, request, matchers)
             ]
             if alerts:
-                shown.append(
+                listed.append(
                     {
                         "labels": dict(group.labels),
                         "receiver": {"name": group.receiver},
                         "alerts": alerts,
                     }
                 )
-        return web.json_response(shown)
+        return web.json_response(listed)
 
     async def receivers(self, request: web.Request) -> web.Response:
         """List the receivers by name."""
         del request
         config = self._services.config.alertmanager
-        return web.json_response([{"name": one.name} for one in config.receivers])
+        return web.json_response(
+            [{"name": receiver.name} for receiver in config.receivers]
+        )
 
     async def status(self, request: web.Request) -> web.Response:
         """Answer with version, start time and configuration."""
@@ -155,16 +157,16 @@ def _receivers(request: web.Request) -> Callable[[str], bool]:
 def _wanted(
     view: AlertStatusView, request: web.Request, matchers: list[Matcher]
 ) -> bool:
-    def asked(name: str) -> bool:
+    def flag(name: str) -> bool:
         return request.query.get(name, "true").lower() in _TRUE
 
     if not matches_all(matchers, view.alert.labels):
         return False
     if view.state == "active":
-        return asked("active")
-    if view.silenced_by and not asked("silenced"):
+        return flag("active")
+    if view.silenced_by and not flag("silenced"):
         return False
-    return asked("inhibited") or not view.inhibited_by
+    return flag("inhibited") or not view.inhibited_by
 
 
 def _alert(view: AlertStatusView, now: int) -> dict[str, Any]:

@@ -109,19 +109,19 @@ def _refusal(error: WatchroomError) -> web.Response:
     message = str(error)
     match error:
         case BadDataError():
-            found = (400, "bad_data")
+            classified = (400, "bad_data")
         case QuerySyntaxError():
-            found = (400, "bad_data")
+            classified = (400, "bad_data")
             message = f'invalid parameter "query": {message}'
         case QueryTimeoutError():
-            found = (503, "timeout")
+            classified = (503, "timeout")
         case QueriesBusyError():
-            found = (503, "unavailable")
+            classified = (503, "unavailable")
         case QueryError():
-            found = (422, "execution")
+            classified = (422, "execution")
         case _:
-            found = (500, "internal")
-    return failure(*found, message)
+            classified = (500, "internal")
+    return failure(*classified, message)
 
 
 def answered(handler: Handler) -> Handler:

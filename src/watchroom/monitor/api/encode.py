@@ -95,7 +95,7 @@ def _data(kind: str, result: list[bytes]) -> list[bytes]:
 
 def stats(budget: Budget, waited: float, took: float) -> bytes:
     """Return the ``stats`` member of an answer: seconds, and samples touched."""
-    shown = {
+    fields = {
         "timings": {
             "evalTotalTime": took,
             "resultSortTime": 0,
@@ -109,7 +109,7 @@ def stats(budget: Budget, waited: float, took: float) -> bytes:
             "peakSamples": budget.used,
         },
     }
-    return f',"stats":{json.dumps(shown)}'.encode()
+    return f',"stats":{json.dumps(fields)}'.encode()
 
 
 def metric(labels: Labels) -> str:

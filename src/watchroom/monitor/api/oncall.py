@@ -40,11 +40,14 @@ def act_of(
     Raises:
         BadActError, RefusedStepError, KeyError: As `Actions`.
     """
-    who, text = params.get("as", ""), params.get("reason", "") or params.get("text", "")
+    user, text = (
+        params.get("as", ""),
+        params.get("reason", "") or params.get("text", ""),
+    )
     if act == "priority":
-        return actions.prioritise(number, who, params.get("priority", ""))
+        return actions.prioritise(number, user, params.get("priority", ""))
     if act == "silence":
-        return actions.silence(number, who, text, duration(params, "for", 3600.0))
+        return actions.silence(number, user, text, duration(params, "for", 3600.0))
     acts: dict[str, Callable[[int, str, str], Done]] = {
         "acknowledge": actions.acknowledge,
         "mitigate": actions.mitigate,
@@ -52,7 +55,7 @@ def act_of(
         "review": actions.review,
         "note": actions.note,
     }
-    return acts[act](number, who, text) if act in acts else None
+    return acts[act](number, user, text) if act in acts else None
 
 
 def answered(handler: Handler) -> Handler:
@@ -87,12 +90,12 @@ class OnCallAPI:
 
     def routes(self, app: web.Application) -> None:
         """Add the handlers to `app`."""
-        one = f"{BASE}/incidents/{{number:[0-9]{{1,9}}}}"
+        incident_path = f"{BASE}/incidents/{{number:[0-9]{{1,9}}}}"
         add = app.router
         add.add_get(f"{BASE}/incidents", answered(self.incidents))
         add.add_post(f"{BASE}/incidents", answered(self.create))
-        add.add_get(one, answered(self.incident))
-        add.add_post(f"{one}/{{act:[a-z]+}}", answered(self.act))
+        add.add_get(incident_path, answered(self.incident))
+        add.add_post(f"{incident_path}/{{act:[a-z]+}}", answered(self.act))
         add.add_get(f"{BASE}/deploys", answered(self.deploys))
         add.add_post(f"{BASE}/deploys", answered(self.deploy))
         add.add_get(f"{BASE}/contacts", answered(self.contacts))
@@ -101,24 +104,24 @@ class OnCallAPI:
         """List the open incidents, or with ``state=all`` the last ones."""
         state = request.query.get("state", "open")
         if state == "open":
-            found = self._oncall.incidents.open()
+            selected = self._oncall.incidents.open()
         elif state == "all":
             limit = _number(request.query.get("limit", "100"), "limit", _MOST)
             before = request.query.get("before")
             number = None if before is None else _number(before, "before", 2**53)
             records = self._oncall.records
-            found = await asyncio.to_thread(records.incidents, limit, number)
+            selected = await asyncio.to_thread(records.incidents, limit, number)
         else:
             raise BadDataError('invalid parameter "state": it is open or all')
-        return success_of([self._shown(one) for one in found], request)
+        return success_of([self._shown(incident) for incident in selected], request)
 
     async def incident(self, request: web.Request) -> web.Response:
         """Answer with one incident and its timeline."""
         number = int(request.match_info["number"])
-        found = await asyncio.to_thread(self._oncall.incidents.get, number)
-        if found is None:
+        stored = await asyncio.to_thread(self._oncall.incidents.get, number)
+        if stored is None:
             raise KeyError(number)
-        return await self._whole(found, request)
+        return await self._whole(stored, request)
 
     async def create(self, request: web.Request) -> web.Response:
         """Open an incident by hand; gives the link by which it can be answered."""
@@ -128,9 +131,9 @@ class OnCallAPI:
             params.get("title", ""), params.get("priority", "P1"), params.get("as", "")
         )
         await on_disk(written)
-        shown = self._shown(incident)
-        shown["ack_url"] = self._oncall.answer_url(incident)
-        return success_of(shown, request)
+        body = self._shown(incident)
+        body["ack_url"] = self._oncall.answer_url(incident)
+        return success_of(body, request)
 
     async def act(self, request: web.Request) -> web.Response:
         """Do what `act_of` knows: acknowledge, mitigate, resolve, review and so on."""
@@ -150,8 +153,8 @@ class OnCallAPI:
         start = time_ms(request.query, "start", 0.0)
         end = time_ms(request.query, "end", now + 60)
         limit = _number(request.query.get("limit", "100"), "limit", _MOST)
-        found = await asyncio.to_thread(self._oncall.deploys.all, start, end, limit)
-        return success_of([deploy_shown(one) for one in found], request)
+        marked = await asyncio.to_thread(self._oncall.deploys.all, start, end, limit)
+        return success_of([deploy_shown(deploy) for deploy in marked], request)
 
     async def deploy(self, request: web.Request) -> web.Response:
         """Mark a deployment."""
@@ -163,37 +166,37 @@ class OnCallAPI:
             )
         if len(by) > _LONGEST_VERSION or not by.isprintable():
             raise BadDataError('invalid parameter "by": it is too long')
-        made = self._oncall.deploys.said(
+        saved = self._oncall.deploys.said(
             version, by or "somebody", self._oncall.now_ms()
         )
-        return success_of(deploy_shown(await on_disk(made)), request)
+        return success_of(deploy_shown(await on_disk(saved)), request)
 
     async def contacts(self, request: web.Request) -> web.Response:
         """List who answers, in the order in which they are called."""
-        known = self._oncall.contacts
+        loaded = self._oncall.contacts
         return success_of(
             {
                 "contacts": [
                     {
-                        "name": one.name,
-                        "role": one.role,
-                        "reach": one.reach,
-                        "receivers": one.receivers,
+                        "name": contact.name,
+                        "role": contact.role,
+                        "reach": contact.reach,
+                        "receivers": contact.receivers,
                     }
-                    for one in known.contacts
+                    for contact in loaded.contacts
                 ],
-                "escalation": [one.name for one in known.order()],
-                "repeat_seconds": known.repeat_ms / 1000,
-                "escalate_after_seconds": known.escalate_ms / 1000,
-                "ack_timeout_seconds": known.ack_timeout_ms / 1000,
+                "escalation": [contact.name for contact in loaded.order()],
+                "repeat_seconds": loaded.repeat_ms / 1000,
+                "escalate_after_seconds": loaded.escalate_ms / 1000,
+                "ack_timeout_seconds": loaded.ack_timeout_ms / 1000,
             },
             request,
         )
 
     async def _whole(self, incident: Incident, request: web.Request) -> web.Response:
         events = await asyncio.to_thread(self._oncall.records.events, incident.id)
-        shown = self._shown(incident)
-        shown["timeline"] = [
+        body = self._shown(incident)
+        body["timeline"] = [
             {
                 "at": event.at_ms / 1000,
                 "source": event.source,
@@ -203,7 +206,7 @@ class OnCallAPI:
             }
             for event in events
         ]
-        return success_of(shown, request)
+        return success_of(body, request)
 
     def _shown(self, incident: Incident) -> dict[str, Any]:
         acknowledged = None
@@ -229,11 +232,11 @@ class OnCallAPI:
             "reopened": _seconds(incident.reopened_ms),
             "outages": [
                 {
-                    "first_failure": one.failed_ms / 1000,
-                    "detected": one.detected_ms / 1000,
-                    "resolved": one.resolved_ms / 1000,
+                    "first_failure": outage.failed_ms / 1000,
+                    "detected": outage.detected_ms / 1000,
+                    "resolved": outage.resolved_ms / 1000,
                 }
-                for one in incident.before
+                for outage in incident.before
             ],
             "group": incident.group,
             "alerts": [

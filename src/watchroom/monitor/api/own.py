@@ -112,11 +112,11 @@ def _configuration(services: Services) -> list[Family]:
 
 def _scraping(services: Services) -> list[Family]:
     counts, scrapers = services.scrapers.counts, services.scrapers.all()
-    found = [
+    families = [
         _one("watchroom_targets", len(scrapers), "Targets now."),
         _one(
             "watchroom_targets_down",
-            sum(one.health == "down" for one in scrapers),
+            sum(scraper.health == "down" for scraper in scrapers),
             "Targets whose last scrape failed.",
         ),
         _count(
@@ -139,8 +139,8 @@ def _scraping(services: Services) -> list[Family]:
         ("timestamps_ignored", counts.timestamps, "Exposed timestamps not used."),
         ("store_append_failures", counts.store_failures, "Scrapes lost."),
     ):
-        found.append(_count(f"watchroom_{name}", value, text))
-    return found
+        families.append(_count(f"watchroom_{name}", value, text))
+    return families
 
 
 def _answering(services: Services) -> list[Family]:

@@ -63,7 +63,7 @@ PARAMETERS: Mapping[str, Parameters] = {
 }
 
 
-def check(request: web.Request, given: Iterable[str]) -> None:
+def check(request: web.Request, names: Iterable[str]) -> None:
     """Refuse the parameters of a request that would not be honoured.
 
     Raises:
@@ -72,9 +72,9 @@ def check(request: web.Request, given: Iterable[str]) -> None:
     resource = request.match_info.route.resource
     path = "" if resource is None else resource.canonical
     # Under a proxy's prefix the path is longer.
-    known = PARAMETERS.get(path[max(0, path.find("/api/")) :], Parameters())
-    for name in given:
-        if name in known.refused:
+    supported = PARAMETERS.get(path[max(0, path.find("/api/")) :], Parameters())
+    for name in names:
+        if name in supported.refused:
             raise BadDataError(
                 f'parameter "{name}" is not supported by this monitor; leave it out'
             )

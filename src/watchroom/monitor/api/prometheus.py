@@ -75,8 +75,8 @@ class QueryAPI:
         text = _required(params, "query")
         at = time_ms(params, "time", self._services.now())
 
-        def ask(engine: Engine, queryable: Queryable, asked: Query) -> Value:
-            return engine.instant(queryable, text, at, asked)
+        def ask(engine: Engine, queryable: Queryable, query: Query) -> Value:
+            return engine.instant(queryable, text, at, query)
 
         return await self._answer(request, params, ask, at)
 
@@ -96,8 +96,8 @@ class QueryAPI:
                 f"more than {_MOST_POINTS} points per series; use a longer step"
             )
 
-        def ask(engine: Engine, queryable: Queryable, asked: Query) -> Value:
-            return engine.range(queryable, text, start, end, step, asked)
+        def ask(engine: Engine, queryable: Queryable, query: Query) -> Value:
+            return engine.range(queryable, text, start, end, step, query)
 
         return await self._answer(request, params, ask, end)
 
@@ -114,22 +114,22 @@ class QueryAPI:
         asked_at = time.monotonic()
 
         def work(engine: Engine, queryable: Queryable) -> Held:
-            asked, began = engine.ask(lookback), time.monotonic()
+            query, began = engine.ask(lookback), time.monotonic()
             try:
-                value = ask(engine, queryable, asked)
+                value = ask(engine, queryable, query)
                 done = time.monotonic()
                 value, cut = _truncated(value, limit)
-                data = encode.value(value, at_ms, asked.budget.hold)
+                data = encode.value(value, at_ms, query.budget.hold)
                 if stats:
                     times = (began - asked_at, done - began)
-                    data[-1:] = [encode.stats(asked.budget, *times), b"}"]
-                warnings = [*asked.notes.warnings, *([_TRUNCATED] if cut else [])]
+                    data[-1:] = [encode.stats(query.budget, *times), b"}"]
+                warnings = [*query.notes.warnings, *([_TRUNCATED] if cut else [])]
                 if stats not in {"", "true", "all"}:
                     warnings.append(_STATS.format(json.dumps(stats)))
-                body = envelope(data, warnings, asked.notes.infos)
-                return Held(body, asked.budget)
+                body = envelope(data, warnings, query.notes.infos)
+                return Held(body, query.budget)
             except BaseException:
-                asked.budget.close()
+                query.budget.close()
                 raise
 
         held = await self._services.queries.run(work, timeout)
@@ -140,8 +140,8 @@ class QueryAPI:
         params = await _parameters(request)
         if not params.getall("match[]", []):
             raise BadDataError("no match[] parameter provided")
-        found = sorted(await self._label_sets(params))
-        rows, warnings = _limited(found, params)
+        label_sets = sorted(await self._label_sets(params))
+        rows, warnings = _limited(label_sets, params)
         text = ",".join(encode.metric(labels) for labels in rows)
         return success(f"[{text}]", request, warnings)
 
@@ -149,8 +149,8 @@ class QueryAPI:
         """List label names."""
         params = await _parameters(request)
         sets = await self._label_sets(params)
-        found = sorted({name for labels in sets for name, _ in labels})
-        rows, warnings = _limited(found, params)
+        names = sorted({name for labels in sets for name, _ in labels})
+        rows, warnings = _limited(names, params)
         return success(json.dumps(rows), request, warnings)
 
     async def values(self, request: web.Request) -> web.StreamResponse:
@@ -160,10 +160,10 @@ class QueryAPI:
             raise BadDataError(f"invalid label name: {name!r}")
         params = await _parameters(request)
         sets = await self._label_sets(params)
-        found = sorted(
+        label_values = sorted(
             {value for labels in sets for key, value in labels if key == name}
         )
-        rows, warnings = _limited(found, params)
+        rows, warnings = _limited(label_values, params)
         return success(json.dumps(rows), request, warnings)
 
     async def _label_sets(self, params: MultiMapping[str]) -> set[Labels]:
@@ -177,22 +177,23 @@ class QueryAPI:
         every = selectors or [[Matcher("__name__", "!=", "")]]
 
         def work(engine: Engine, queryable: Queryable) -> set[Labels]:
-            found: set[Labels] = set()
+            label_sets: set[Labels] = set()
             for matchers in every:
-                with engine.ask() as asked:
+                with engine.ask() as query:
                     groups = queryable.select(
-                        matchers, start - 1, end, asked.budget.reserve
+                        matchers, start - 1, end, query.budget.reserve
                     )
                     for group in groups:
-                        found.update(group.labels)
-            return found
+                        label_sets.update(group.labels)
+            return label_sets
 
-        found = await self._services.queries.run(work)
-        if len(found) > _MOST_LABEL_SETS:
+        label_sets = await self._services.queries.run(work)
+        if len(label_sets) > _MOST_LABEL_SETS:
             raise BadDataError(
-                f"{len(found)} series match, {_MOST_LABEL_SETS} allowed; match fewer"
+                f"{len(label_sets)} series match, {_MOST_LABEL_SETS} allowed; "
+                "match fewer"
             )
-        return found
+        return label_sets
 
 
 def unescape_name(name: str) -> str:

@@ -32,13 +32,13 @@ class ProofsAPI:
 
     async def proofs(self, request: web.Request) -> web.StreamResponse:
         """Answer with the last result of everything."""
-        found = await asyncio.to_thread(self._services.proofs.all)
-        return success(msgspec.json.encode(found).decode(), request)
+        results = await asyncio.to_thread(self._services.proofs.all)
+        return success(msgspec.json.encode(results).decode(), request)
 
     async def receivers(self, request: web.Request) -> web.StreamResponse:
         """Answer when each receiver last took a message, and last did not."""
-        found = await asyncio.to_thread(self._services.ledger.by_receiver)
-        return success_of(found, request)
+        by_receiver = await asyncio.to_thread(self._services.ledger.by_receiver)
+        return success_of(by_receiver, request)
 
     async def note(self, request: web.Request) -> web.StreamResponse:
         """Keep results; only who has the token can make a checklist green."""

@@ -54,34 +54,34 @@ def epoch_ms(text: str) -> int:
 
 def filters(request: web.Request) -> list[Matcher]:
     """Return the matchers of ``filter=name="value"``, as amtool sends them."""
-    found: list[Matcher] = []
+    matchers: list[Matcher] = []
     for text in request.query.getall("filter", []):
         try:
-            found.append(compiled(parse_one(text), "filter"))
+            matchers.append(compiled(parse_one(text), "filter"))
         except ConfigError as error:
             raise web.HTTPBadRequest(
                 text=json.dumps(f"bad matcher format: {error.what}"),
                 content_type="application/json",
             ) from error
-    return found
+    return matchers
 
 
-def alert_of(given: AlertIn, now_ms: int, resolve_timeout_ms: int) -> Alert:
+def alert_of(posted: AlertIn, now_ms: int, resolve_timeout_ms: int) -> Alert:
     """Return an alert as it was posted; without an end it lasts for the time-out.
 
     Raises:
         ValueError: It has no labels, ends before it starts, or is too large.
     """
-    labels = labels_of(given.labels)
+    labels = labels_of(posted.labels)
     if not labels:
         raise ValueError("at least one label pair required")
-    if len(labels) > _MOST_LABELS or len(given.annotations) > _MOST_LABELS:
+    if len(labels) > _MOST_LABELS or len(posted.annotations) > _MOST_LABELS:
         raise ValueError(f"more than {_MOST_LABELS} labels or annotations")
-    texts = (*given.labels.values(), *given.annotations.values(), given.generatorURL)
+    texts = (*posted.labels.values(), *posted.annotations.values(), posted.generatorURL)
     if sum(map(len, texts)) > _LONGEST_TEXT:
         raise ValueError(f"an alert of more than {_LONGEST_TEXT} characters")
-    ends = _optional(given.endsAt)
-    starts = _optional(given.startsAt)
+    ends = _optional(posted.endsAt)
+    starts = _optional(posted.startsAt)
     if starts is None:
         starts = now_ms if ends is None else ends
     timeout = ends is None
@@ -91,11 +91,11 @@ def alert_of(given: AlertIn, now_ms: int, resolve_timeout_ms: int) -> Alert:
         raise ValueError("start time must be before end time")
     return Alert(
         labels,
-        labels_of(given.annotations),
+        labels_of(posted.annotations),
         starts,
         ends,
         now_ms,
-        given.generatorURL,
+        posted.generatorURL,
         timeout,
     )
 

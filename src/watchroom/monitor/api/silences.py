@@ -76,8 +76,8 @@ class SilencesAPI:
         """Make or change a silence."""
         now = self._now_ms()
         try:
-            given = msgspec.json.decode(await request.read(), type=_SilenceIn)
-            silence = _silence(given)
+            posted = msgspec.json.decode(await request.read(), type=_SilenceIn)
+            silence = _silence(posted)
         except msgspec.ValidationError as error:
             return refused(422, str(error))
         except (msgspec.DecodeError, QuerySyntaxError, ValueError) as error:
@@ -121,36 +121,42 @@ class SilencesAPI:
             self._services.oncall.silenced(silence)
 
 
-def _silence(given: _SilenceIn) -> Silence:
+def _silence(posted: _SilenceIn) -> Silence:
     """Return what was asked for.
 
     Raises:
         QuerySyntaxError: A pattern is not RE2.
         ValueError: A time is not one, or something is too long.
     """
-    if len(given.matchers) > _MOST_MATCHERS:
+    if len(posted.matchers) > _MOST_MATCHERS:
         raise ValueError(f"more than {_MOST_MATCHERS} matchers")
-    texts = [given.createdBy, given.comment]
-    texts += [text for one in given.matchers for text in (one.name, one.value)]
+    texts = [posted.createdBy, posted.comment]
+    texts += [
+        text for matcher in posted.matchers for text in (matcher.name, matcher.value)
+    ]
     if any(len(text) > _LONGEST_TEXT for text in texts):
         raise ValueError(f"a text of more than {_LONGEST_TEXT} characters")
     matchers = []
-    for one in given.matchers:
-        if not one.name:
+    for matcher in posted.matchers:
+        if not matcher.name:
             raise ValueError("a matcher without a label name")
-        if one.isRegex:
-            compile_regexp(one.value)
+        if matcher.isRegex:
+            compile_regexp(matcher.value)
         matchers.append(
-            Matcher(one.name, _OPERATORS[one.isEqual, one.isRegex], one.value)
+            Matcher(
+                matcher.name,
+                _OPERATORS[matcher.isEqual, matcher.isRegex],
+                matcher.value,
+            )
         )
     return Silence(
-        given.id or "",
+        posted.id or "",
         tuple(matchers),
-        epoch_ms(given.startsAt),
-        epoch_ms(given.endsAt),
+        epoch_ms(posted.startsAt),
+        epoch_ms(posted.endsAt),
         0,
-        given.createdBy,
-        given.comment,
+        posted.createdBy,
+        posted.comment,
     )
 
 
@@ -172,12 +178,12 @@ def _json(silence: Silence, now: int) -> dict[str, Any]:
         "endsAt": rfc3339(silence.ends_ms),
         "matchers": [
             {
-                "isEqual": not one.op.startswith("!"),
-                "isRegex": "~" in one.op,
-                "name": one.name,
-                "value": one.value,
+                "isEqual": not matcher.op.startswith("!"),
+                "isRegex": "~" in matcher.op,
+                "name": matcher.name,
+                "value": matcher.value,
             }
-            for one in silence.matchers
+            for matcher in silence.matchers
         ],
         "startsAt": rfc3339(silence.starts_ms),
     }

@@ -68,7 +68,7 @@ class StatusAPI:
         files = set(request.query.getall("file[]", []))
         selectors = [matchers_of(t) for t in request.query.getall("match[]", [])]
         without = _bool(request.query, "exclude_alerts")
-        shown = []
+        listed = []
         for view in self._services.rules.loaded.views():
             if (groups and view.key.name not in groups) or (
                 files and view.key.file not in files
@@ -81,14 +81,14 @@ class StatusAPI:
                 and (not names or rule.name in names)
                 and (
                     not selectors
-                    or any(matches_all(one, rule.labels) for one in selectors)
+                    or any(matches_all(matchers, rule.labels) for matchers in selectors)
                 )
             ]
             if without:
                 rules = [rule._replace(alerts=()) for rule in rules]
             if rules or not (kind or names or selectors):
-                shown.append(_group(view, rules))
-        return success_of({"groups": shown}, request)
+                listed.append(_group(view, rules))
+        return success_of({"groups": listed}, request)
 
     async def alerts(self, request: web.Request) -> web.StreamResponse:
         """Answer /api/v1/alerts."""
@@ -100,7 +100,7 @@ class StatusAPI:
         state = request.query.get("state", "").lower() or "any"
         only = request.query.get("scrapePool", "")
         active, dropped = [], []
-        gone = [
+        relabelled = [
             (pool, labels)
             for pool, labels in self._services.dropped_targets()
             if only in {"", pool}
@@ -114,9 +114,9 @@ class StatusAPI:
         if state in {"any", "dropped"}:
             dropped = [
                 {"discoveredLabels": masked.labels(dict(labels)), "scrapePool": pool}
-                for pool, labels in gone
+                for pool, labels in relabelled
             ]
-        counts = Counter(pool for pool, _ in gone)
+        counts = Counter(pool for pool, _ in relabelled)
         return success_of(
             {
                 "activeTargets": active,
@@ -220,7 +220,7 @@ def _rule(rule: RuleView) -> dict[str, Any]:
 
 
 def _alert(view: AlertView) -> dict[str, Any]:
-    shown = {
+    body = {
         "labels": dict(view.labels),
         "annotations": dict(view.annotations),
         "state": view.state,
@@ -228,8 +228,8 @@ def _alert(view: AlertView) -> dict[str, Any]:
         "value": _exponent(view.value),
     }
     if view.keep_firing_since_ms is not None:
-        shown["keepFiringSince"] = rfc3339(view.keep_firing_since_ms)
-    return shown
+        body["keepFiringSince"] = rfc3339(view.keep_firing_since_ms)
+    return body
 
 
 def _exponent(value: float) -> str:

@@ -31,11 +31,11 @@ def compile_rules(rules: Sequence[InhibitRule]) -> list[Inhibition]:
     """
     return [
         Inhibition(
-            compile_matchers(rule.source_matchers, f"inhibit_rules[{place}]"),
-            compile_matchers(rule.target_matchers, f"inhibit_rules[{place}]"),
+            compile_matchers(rule.source_matchers, f"inhibit_rules[{index}]"),
+            compile_matchers(rule.target_matchers, f"inhibit_rules[{index}]"),
             tuple(rule.equal),
         )
-        for place, rule in enumerate(rules)
+        for index, rule in enumerate(rules)
     ]
 
 
@@ -63,7 +63,7 @@ class Inhibitor:
         A label that is missing on both sides counts as equal. An alert that matches
         both sides of a rule is not muted by others that do: they would mute each other.
         """
-        found: list[str] = []
+        fingerprints: list[str] = []
         for rule, sources in self._rules:
             if not sources or not matches_all(rule.target, labels):
                 continue
@@ -71,8 +71,8 @@ class Inhibitor:
             for source in sources.get(_values(rule, labels), ()):
                 if two_sided and matches_all(rule.target, source.labels):
                     continue
-                found.append(source.fingerprint)
-        return found
+                fingerprints.append(source.fingerprint)
+        return fingerprints
 
 
 def _values(rule: Inhibition, labels: Labels) -> tuple[str, ...]:

@@ -29,8 +29,10 @@ def compile_matchers(texts: Sequence[str], field: str) -> tuple[Matcher, ...]:
     Raises:
         ConfigError: One does not parse, or its pattern is not RE2.
     """
-    found = [compiled(one, field) for text in texts for one in texts_of.parse(text)]
-    return tuple(sorted(found, key=lambda m: (m.name, m.value, m.op)))
+    matchers = [
+        compiled(matcher, field) for text in texts for matcher in texts_of.parse(text)
+    ]
+    return tuple(sorted(matchers, key=lambda m: (m.name, m.value, m.op)))
 
 
 def compiled(parsed: texts_of.Matcher, field: str) -> Matcher:
@@ -81,13 +83,13 @@ class Node(NamedTuple):
         """Return the routes that take an alert: the deepest ones, at least the root."""
         if not matches_all(self.matchers, labels):
             return []
-        found: list[Node] = []
+        nodes: list[Node] = []
         for child in self.children:
-            taken = child.match(labels)
-            found += taken
-            if taken and not child.continues:
+            matched = child.match(labels)
+            nodes += matched
+            if matched and not child.continues:
                 break
-        return found or [self]
+        return nodes or [self]
 
     def group_labels(self, labels: Labels) -> Labels:
         """Return the labels that name the group of an alert.
@@ -141,7 +143,7 @@ def compile_route(route: Route, parent: Node = _DEFAULTS, field: str = "route") 
         (),
     )
     children = tuple(
-        compile_route(child, node, f"{field}.routes[{place}]")
-        for place, child in enumerate(route.routes)
+        compile_route(child, node, f"{field}.routes[{index}]")
+        for index, child in enumerate(route.routes)
     )
     return node._replace(children=children)

@@ -98,7 +98,7 @@ class Silences:
                 matchers = tuple(Matcher(*each) for each in json.loads(row[1]))
                 self._all[row[0]] = Silence(row[0], matchers, *row[2:])
 
-    def put(self, asked: Silence, now_ms: int) -> str:
+    def put(self, requested: Silence, now_ms: int) -> str:
         """Make or change a silence; return its id once that is on disk.
 
         One that is in force can have its end moved; any other change expires it and
@@ -109,20 +109,20 @@ class Silences:
             StoreError: The disk refused.
         """
         with self._changing:
-            _check(asked, now_ms)
-            before = self._all.get(asked.id)
-            if asked.id and before is None:
-                raise SilenceError(f"silence {asked.id} not found", missing=True)
+            _check(requested, now_ms)
+            before = self._all.get(requested.id)
+            if requested.id and before is None:
+                raise SilenceError(f"silence {requested.id} not found", missing=True)
             changed = []
-            if before is not None and _extends(before, asked, now_ms):
-                silence = asked._replace(updated_ms=now_ms)
+            if before is not None and _extends(before, requested, now_ms):
+                silence = requested._replace(updated_ms=now_ms)
             else:
                 if before is not None and before.state(now_ms) != "expired":
                     changed.append(_ended(before, now_ms))
                 self._make_room(now_ms, ending=len(changed))
-                silence = asked._replace(
+                silence = requested._replace(
                     id=str(uuid.uuid4()),
-                    starts_ms=max(asked.starts_ms, now_ms),
+                    starts_ms=max(requested.starts_ms, now_ms),
                     updated_ms=now_ms,
                 )
             self._keep([*changed, silence], now_ms)
@@ -143,36 +143,45 @@ class Silences:
                 self._keep([_ended(silence, now_ms)], now_ms)
 
     def _make_room(self, now_ms: int, *, ending: int) -> None:
-        alive = sum(one.state(now_ms) != "expired" for one in self._all.values())
+        alive = sum(
+            silence.state(now_ms) != "expired" for silence in self._all.values()
+        )
         if alive - ending >= MOST:
             self.refused += 1
             raise SilenceError(f"there are {alive} silences already; expire some")
 
     def _keep(self, changed: Sequence[Silence], now_ms: int) -> None:
         """Put silences on disk, then in force; forget those that ended long ago."""
-        over = [one for one in self._all.values() if one.state(now_ms) == "expired"]
-        over.sort(key=lambda one: one.ends_ms, reverse=True)
-        gone = [
-            one.id
-            for place, one in enumerate(over)
-            if place >= KEPT_EXPIRED or one.ends_ms < now_ms - KEPT_MS
+        expired = [
+            silence
+            for silence in self._all.values()
+            if silence.state(now_ms) == "expired"
+        ]
+        expired.sort(key=lambda silence: silence.ends_ms, reverse=True)
+        forgotten = [
+            silence.id
+            for index, silence in enumerate(expired)
+            if index >= KEPT_EXPIRED or silence.ends_ms < now_ms - KEPT_MS
         ]
         if self._state is not None:
 
             def change(db: sqlite3.Connection) -> None:
                 db.executemany(
                     "INSERT OR REPLACE INTO silence VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    [(one.id, json.dumps(one.matchers), *one[2:]) for one in changed],
+                    [
+                        (silence.id, json.dumps(silence.matchers), *silence[2:])
+                        for silence in changed
+                    ],
                 )
                 db.executemany(
-                    "DELETE FROM silence WHERE id = ?", [(name,) for name in gone]
+                    "DELETE FROM silence WHERE id = ?", [(name,) for name in forgotten]
                 )
 
             self._state.commit(change)
         with self._lock:
-            for name in gone:
+            for name in forgotten:
                 self._all.pop(name, None)
-            self._all.update((one.id, one) for one in changed)
+            self._all.update((silence.id, silence) for silence in changed)
             self._version += 1
 
     def get(self, name: str) -> Silence | None:
@@ -186,14 +195,14 @@ class Silences:
         latest end first.
         """
 
-        def order(one: Silence) -> tuple[int, int]:
-            match one.state(now_ms):
+        def order(silence: Silence) -> tuple[int, int]:
+            match silence.state(now_ms):
                 case "active":
-                    return 0, one.ends_ms
+                    return 0, silence.ends_ms
                 case "pending":
-                    return 1, one.starts_ms
+                    return 1, silence.starts_ms
                 case "expired":
-                    return 2, -one.ends_ms
+                    return 2, -silence.ends_ms
 
         with self._lock:
             return sorted(self._all.values(), key=order)
@@ -207,47 +216,49 @@ class Silences:
             version, names = self._matching.get(labels, (-1, ()))
             if version != self._version:
                 names = tuple(
-                    one.id
-                    for one in self._all.values()
-                    if one.state(now_ms) != "expired"
-                    and matches_all(one.matchers, labels)
+                    silence.id
+                    for silence in self._all.values()
+                    if silence.state(now_ms) != "expired"
+                    and matches_all(silence.matchers, labels)
                 )
                 if len(self._matching) >= _REMEMBERED:
                     self._matching.clear()
                 self._matching[labels] = self._version, names
-            found = (self._all[name] for name in names if name in self._all)
-            return sorted(one.id for one in found if one.state(now_ms) == "active")
+            matching = (self._all[name] for name in names if name in self._all)
+            return sorted(
+                silence.id for silence in matching if silence.state(now_ms) == "active"
+            )
 
     def stats(self, now_ms: int) -> dict[str, int]:
         """Return how many there are in each state."""
         counts = {"active": 0, "pending": 0, "expired": 0}
         with self._lock:
-            for one in self._all.values():
-                counts[one.state(now_ms)] += 1
+            for silence in self._all.values():
+                counts[silence.state(now_ms)] += 1
         return counts
 
 
-def _check(asked: Silence, now_ms: int) -> None:
-    if asked.starts_ms >= asked.ends_ms:
+def _check(requested: Silence, now_ms: int) -> None:
+    if requested.starts_ms >= requested.ends_ms:
         raise SilenceError("start time must be before end time")
-    if asked.ends_ms < now_ms:
+    if requested.ends_ms < now_ms:
         raise SilenceError("end time can't be in the past")
-    if all(matcher.matches("") for matcher in asked.matchers):
+    if all(matcher.matches("") for matcher in requested.matchers):
         raise SilenceError("at least one matcher must not match the empty string")
 
 
-def _extends(before: Silence, asked: Silence, now_ms: int) -> bool:
+def _extends(before: Silence, requested: Silence, now_ms: int) -> bool:
     """Return whether a change leaves it the same silence."""
-    if _normal(before.matchers) != _normal(asked.matchers):
+    if _normal(before.matchers) != _normal(requested.matchers):
         return False
     match before.state(now_ms):
         case "active":
             return (
-                before.starts_ms // 1000 == asked.starts_ms // 1000
-                and asked.ends_ms >= now_ms
+                before.starts_ms // 1000 == requested.starts_ms // 1000
+                and requested.ends_ms >= now_ms
             )
         case "pending":
-            return asked.starts_ms >= now_ms
+            return requested.starts_ms >= now_ms
         case "expired":
             return False
 

@@ -170,51 +170,51 @@ class AlertRule:
             RuleError: Two alerts have equal labels, or there are over `MAX_ALERTS`;
                 nothing has changed.
         """
-        seen = self._expanded(result, watch.at_ms, context)
+        current = self._expanded(result, watch.at_ms, context)
         before = {labels: alert.times() for labels, alert in self.active.items()}
-        for labels, fresh in seen.items():
-            known = self.active.get(labels)
-            if known is None or known.state == "inactive":
+        for labels, fresh in current.items():
+            existing = self.active.get(labels)
+            if existing is None or existing.state == "inactive":
                 self.active[labels] = fresh
             else:
-                known.value = fresh.value
-                known.annotations = fresh.annotations
-        gone = self._move(seen, watch)
+                existing.value = fresh.value
+                existing.annotations = fresh.annotations
+        forgotten = self._move(current, watch)
         error = ""
         count = sum(alert.state != "inactive" for alert in self.active.values())
         if limit and count > limit:
             error = f"exceeded limit of {limit} with {count} alerts"
-            gone += self._end_all(watch.at_ms)
+            forgotten += self._end_all(watch.at_ms)
         changed = [
             alert
             for labels, alert in self.active.items()
             if before.get(labels) != alert.times()
         ]
-        return Step(changed, gone, error)
+        return Step(changed, forgotten, error)
 
     def _move(
-        self, seen: Mapping[Labels, ActiveAlert], watch: Watch
+        self, current: Mapping[Labels, ActiveAlert], watch: Watch
     ) -> list[ActiveAlert]:
         """Make every transition that is due; return the alerts that are forgotten."""
-        gone: list[ActiveAlert] = []
+        forgotten: list[ActiveAlert] = []
         for labels, alert in list(self.active.items()):
-            if labels in seen:
+            if labels in current:
                 alert.keep_firing_since_ms = None
                 self._fire(alert, watch)
             elif not self._absent(alert, watch):
-                gone.append(self.active.pop(labels))
-        return gone
+                forgotten.append(self.active.pop(labels))
+        return forgotten
 
     def _end_all(self, at_ms: int) -> list[ActiveAlert]:
         """Resolve what fires; return what was pending and is forgotten."""
-        gone: list[ActiveAlert] = []
+        forgotten: list[ActiveAlert] = []
         for labels, alert in list(self.active.items()):
             if alert.state == "pending":
-                gone.append(self.active.pop(labels))
+                forgotten.append(self.active.pop(labels))
             elif alert.state == "firing":
                 alert.state = "inactive"
                 alert.resolved_at_ms = at_ms
-        return gone
+        return forgotten
 
     def _expanded(
         self,
@@ -228,22 +228,22 @@ class AlertRule:
                 f"{len(result)} alerts at once, over {MAX_ALERTS}: aggregate in the "
                 "expression; the alerts stay as they were"
             )
-        seen: dict[Labels, ActiveAlert] = {}
+        expanded: dict[Labels, ActiveAlert] = {}
         for series, value in result:
             around = context(series, value)
             own = dict(drop_name(series))
             own |= {name: text.expand(around) for name, text in self._label_texts}
             own["alertname"] = self.identity.name
             labels = labels_of(own)
-            if labels in seen:
+            if labels in expanded:
                 raise RuleError(
                     "two alerts have the same labels once the rule's labels are "
                     f"applied: {dict(labels)}"
                 )
             texts = {name: text.expand(around) for name, text in self._annotation_texts}
             annotations = tuple(sorted(texts.items()))
-            seen[labels] = ActiveAlert(labels, annotations, value, "pending", at_ms)
-        return seen
+            expanded[labels] = ActiveAlert(labels, annotations, value, "pending", at_ms)
+        return expanded
 
     def _absent(self, alert: ActiveAlert, watch: Watch) -> bool:
         """Handle an alert that the result has not; return whether it is kept."""

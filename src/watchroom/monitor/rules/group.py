@@ -149,15 +149,15 @@ class RuleGroup:
             overlay.end(self.ended)
             for rule in self.rules:
                 if isinstance(rule, RecordRule) and rule.unknown:
-                    rule.series = rule.standing(snapshot, at_ms)
+                    rule.series = rule.live_series(snapshot, at_ms)
                     rule.unknown = False
             failures = self._blind = 0
             alerts: list[Alert] = []
-            for place, rule in enumerate(self.rules):
+            for index, rule in enumerate(self.rules):
                 before = time.perf_counter()
                 error = self._run(rule, services, overlay, at_ms, saves, alerts)
                 failures += bool(error)
-                self._status[place] = Status(
+                self._status[index] = Status(
                     "err" if error else "ok",
                     error,
                     time.perf_counter() - before,
@@ -233,9 +233,9 @@ class RuleGroup:
                 context = _context(services, overlay, at_ms)
                 step = rule.step(result, watch, context, self.limit)
                 samples, error = list(rule.samples()), step.error
-                changed, gone = saves.setdefault(id(rule), ([], []))
+                changed, forgotten = saves.setdefault(id(rule), ([], []))
                 changed.extend(step.changed)
-                gone.extend(step.gone)
+                forgotten.extend(step.gone)
                 alerts.extend(_outgoing(rule, step.changed, services, at_ms))
         except WatchroomError as failure:
             self._blind += isinstance(failure, StoreError)
@@ -286,11 +286,11 @@ class RuleGroup:
         for rule in self.rules:
             if isinstance(rule, RecordRule):
                 continue
-            changed, gone = saves.get(id(rule), ([], []))
+            changed, forgotten = saves.get(id(rule), ([], []))
             if self._unsaved:
                 changed = list(rule.active.values())
-            if changed or gone:
-                rows.append((rule.identity, rule.expr, changed, gone))
+            if changed or forgotten:
+                rows.append((rule.identity, rule.expr, changed, forgotten))
         if not rows:
             return
         try:
@@ -367,8 +367,8 @@ def _context(
     """Return what makes a template's surroundings out of one series."""
 
     def query(expr: str) -> list[Sample]:
-        found = vector(services.engine.instant(overlay, expr, at_ms))
-        return [Sample(dict(labels), value) for labels, value in found]
+        values = vector(services.engine.instant(overlay, expr, at_ms))
+        return [Sample(dict(labels), value) for labels, value in values]
 
     def context(series: Labels, value: float) -> Context:
         return Context(

@@ -24,20 +24,20 @@ def selectors(expr: str) -> list[tuple[str, float]]:
     Raises:
         QueryError: It does not parse.
     """
-    found: list[tuple[str, float]] = []
+    reads: list[tuple[str, float]] = []
     waiting: list[tuple[Node, int]] = [(parse(expr), 0)]
     while waiting:
         node, back = waiting.pop()
         if isinstance(node, Selector):
             back += max(node.offset_ms, 0)
-            found.append((_name(node), back / 1000))
+            reads.append((_name(node), back / 1000))
             continue
         if isinstance(node, RangeSelector):
             back += node.range_ms
         elif isinstance(node, Subquery):
             back += node.range_ms + max(node.offset_ms, 0)
         waiting += [(child, back) for child in reversed(children(node))]
-    return found
+    return reads
 
 
 def lookbacks(expr: str, records: Mapping[str, str]) -> frozenset[float]:

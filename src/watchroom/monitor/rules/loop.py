@@ -52,12 +52,12 @@ class Evaluator:
 
     async def apply(self) -> None:
         """Run a loop for each group there is now, and none for the others."""
-        wanted = set(self._rules.groups())
-        ended = [self._loops.pop(key) for key in list(self._loops) if key not in wanted]
+        groups = set(self._rules.groups())
+        ended = [self._loops.pop(key) for key in list(self._loops) if key not in groups]
         for task in ended:
             task.cancel()
         await asyncio.gather(*ended, return_exceptions=True)
-        for key, interval in wanted:
+        for key, interval in groups:
             if (key, interval) not in self._loops:
                 self._loops[key, interval] = asyncio.create_task(
                     self._loop(key, interval), name=f"rules {key.name}"

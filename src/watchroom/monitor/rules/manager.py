@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from watchroom.monitor.alert import Alert
     from watchroom.monitor.rules.group import QueryEngine, SampleStore
-    from watchroom.monitor.rules.state import Remembered
+    from watchroom.monitor.rules.state import RuleState
     from watchroom.monitor.state.database import StateDB
 
 
@@ -59,7 +59,7 @@ class RuleManager:
         self._sink = sink
         self._lock = threading.Lock()
         self.loaded = loaded or LoadedGroups()
-        self._retired: list[Remembered] = []
+        self._retired: list[RuleState] = []
         self._started = False
         self._counts = dict.fromkeys(("evaluations", "seconds", "samples"), 0.0)
         self._counting = threading.Lock()
@@ -116,12 +116,12 @@ class RuleManager:
             if alerts:  # before an evaluation says that one of them has ended
                 self._sink(alerts)
 
-    def _before(self) -> list[Remembered]:
+    def _before(self) -> list[RuleState]:
         """Return the rules in force until now, or those of the last process."""
         if not self._started:
             return rule_memory.recall(self._services.state)
         return [
-            rule_memory.Remembered(rule.identity, rule.expr, rule.active)
+            rule_memory.RuleState(rule.identity, rule.expr, rule.active)
             for group in self.loaded.groups.values()
             for rule in group.rules
             if isinstance(rule, AlertRule)
@@ -197,18 +197,18 @@ class RuleManager:
         ]
         rules += [(rule.expr, rule.active) for rule in self._retired]
         now = self._services.external_labels
-        found = []
+        alerts = []
         for expr, active in rules:
             link = self._link(expr)
             for alert in active.values():
                 if alert.state == "pending":
                     continue
-                found.append(outgoing(alert, now, link, at_ms))
+                alerts.append(outgoing(alert, now, link, at_ms))
                 if dict(now) != dict(external_labels) and alert.state == "firing":
                     # Under its old labels it is another alert, and that one is over.
                     old = outgoing(alert, external_labels, link, at_ms)
-                    found.append(old._replace(ends_at_ms=at_ms))
-        return found
+                    alerts.append(old._replace(ends_at_ms=at_ms))
+        return alerts
 
     def groups(self) -> list[tuple[GroupKey, float]]:
         """Return the groups in file order with their intervals in seconds."""
@@ -296,8 +296,8 @@ def _measure(groups: Mapping[GroupKey, RuleGroup]) -> None:
     records = {rule.name: rule.expr for rule in rules if isinstance(rule, RecordRule)}
     for rule in rules:
         if isinstance(rule, AlertRule):
-            found = lookbacks(rule.expr, records)
-            rule.windows_ms = tuple(sorted(round(back * 1000) for back in found))
+            windows = lookbacks(rule.expr, records)
+            rule.windows_ms = tuple(sorted(round(back * 1000) for back in windows))
 
 
 def _look_back(group: RuleGroup, groups: Mapping[GroupKey, RuleGroup]) -> None:
@@ -311,17 +311,17 @@ def _look_back(group: RuleGroup, groups: Mapping[GroupKey, RuleGroup]) -> None:
 
 
 def _adopt(
-    old: Sequence[Remembered], fresh: Mapping[GroupKey, RuleGroup]
-) -> list[Remembered]:
+    old: Sequence[RuleState], fresh: Mapping[GroupKey, RuleGroup]
+) -> list[RuleState]:
     """Give every new rule the alerts of the old one it continues; return the rest."""
-    left = list(old)
+    unclaimed = list(old)
     rules = [
         rule
         for group in fresh.values()
         for rule in group.rules
         if isinstance(rule, AlertRule)
     ]
-    passes: list[Callable[[AlertRule, Remembered], bool]] = [
+    passes: list[Callable[[AlertRule, RuleState], bool]] = [
         lambda rule, before: (
             rule.identity == before.identity and rule.expr == before.expr
         ),
@@ -333,21 +333,25 @@ def _adopt(
     ]
     for fits in passes:
         for rule in list(rules):
-            found = next((before for before in left if fits(rule, before)), None)
-            if found is not None:
-                rule.adopt(found.active)
-                left = [before for before in left if before is not found]
+            continued = next(
+                (before for before in unclaimed if fits(rule, before)), None
+            )
+            if continued is not None:
+                rule.adopt(continued.active)
+                unclaimed = [before for before in unclaimed if before is not continued]
                 rules.remove(rule)
-    return left
+    return unclaimed
 
 
-def _ended(left: Sequence[Remembered], at_ms: int, *, forget: bool) -> list[Remembered]:
+def _ended(
+    retired: Sequence[RuleState], at_ms: int, *, forget: bool
+) -> list[RuleState]:
     """Resolve the alerts of rules that are gone; forget them after 15 minutes.
 
     Not at a start: the last process may not have come to telling their ends.
     """
-    kept = []
-    for rule in left:
+    remaining = []
+    for rule in retired:
         active = dict(rule.active)
         for labels, alert in rule.active.items():
             if alert.state == "firing":
@@ -357,5 +361,5 @@ def _ended(left: Sequence[Remembered], at_ms: int, *, forget: bool) -> list[Reme
             if ended is None or (forget and at_ms - ended > RESOLVED_RETENTION_MS):
                 del active[labels]
         if active:
-            kept.append(rule._replace(active=active))
-    return kept
+            remaining.append(rule._replace(active=active))
+    return remaining

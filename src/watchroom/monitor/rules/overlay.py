@@ -93,8 +93,8 @@ class Overlay:
 
     def _joined(self, group: SeriesGroup, fresh: dict[Labels, float]) -> SeriesGroup:
         """Return `group` with one more column; takes what it uses from `fresh`."""
-        mine = [labels in fresh for labels in group.labels]
-        if not any(mine):
+        updated = [labels in fresh for labels in group.labels]
+        if not any(updated):
             return group
         if len(group.timestamps) and group.timestamps[-1] >= self._at_ms:
             for labels in group.labels:  # the store has this moment already
@@ -104,7 +104,7 @@ class Overlay:
             [fresh.pop(labels, np.nan) for labels in group.labels], np.float64
         )
         cells = np.where(
-            mine, np.where(is_stale(column), STALE_CELL, VALUE), ABSENT
+            updated, np.where(is_stale(column), STALE_CELL, VALUE), ABSENT
         ).astype(np.uint8)
         before = group.state
         if before is None:

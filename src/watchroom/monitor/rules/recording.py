@@ -34,29 +34,29 @@ class RecordRule:
             RuleError: Two series have equal labels then, or `limit` is passed.
         """
         named = {"__name__": self.name, **dict(self.labels)}
-        found: dict[Labels, float] = {}
+        samples: dict[Labels, float] = {}
         for series, value in result:
             labels = labels_of(dict(series) | named)
-            if labels in found:
+            if labels in samples:
                 raise RuleError(
                     "two series have the same labels once the rule's labels are "
                     f"applied: {dict(labels)}"
                 )
-            found[labels] = value
-        if limit and len(found) > limit:
-            raise RuleError(f"exceeded limit of {limit} with {len(found)} series")
-        return list(found.items())
+            samples[labels] = value
+        if limit and len(samples) > limit:
+            raise RuleError(f"exceeded limit of {limit} with {len(samples)} series")
+        return list(samples.items())
 
-    def standing(self, base: Queryable, at_ms: int) -> set[Labels]:
+    def live_series(self, base: Queryable, at_ms: int) -> set[Labels]:
         """Return the series of this rule that have not ended in `base`."""
         matchers = [Matcher("__name__", "=", self.name)]
         matchers += [Matcher(name, "=", value) for name, value in self.labels]
-        found = set()
+        series = set()
         for group in base.select(matchers, at_ms - _LOOKBACK_MS, at_ms):
             for labels, row in zip(group.labels, _last(group), strict=True):
                 if row == VALUE:
-                    found.add(labels)
-        return found
+                    series.add(labels)
+        return series
 
 
 def _last(group: SeriesGroup) -> list[int]:

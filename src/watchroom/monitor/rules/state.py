@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from watchroom.promql.model import Labels
 
 
-class Remembered(NamedTuple):
+class RuleState(NamedTuple):
     """A rule of the last process and its alerts."""
 
     identity: Identity
@@ -39,11 +39,11 @@ def _pairs(text: str) -> Labels:
     return tuple(sorted(json.loads(text).items()))
 
 
-def recall(state: StateDB) -> list[Remembered]:
+def recall(state: StateDB) -> list[RuleState]:
     """Return every rule that has alerts on disk, with them."""
-    rules: dict[str, Remembered] = {}
+    rules: dict[str, RuleState] = {}
     for key, expr in state.read("SELECT id, expr FROM rule ORDER BY id"):
-        rules[key] = Remembered(_identity(key), expr, {})
+        rules[key] = RuleState(_identity(key), expr, {})
     rows = state.read(
         "SELECT rule, labels, annotations, value, state, active_at_ms, fired_at_ms, "
         "resolved_at_ms, keep_firing_since_ms FROM alert"
@@ -78,15 +78,15 @@ def save(
         raise StoreError("the disk still hangs")
     keep: list[tuple[object, ...]] = []
     drop: list[tuple[str, str]] = []
-    known: list[tuple[str, str]] = []
-    for identity, expr, changed, gone in rules:
+    rule_rows: list[tuple[str, str]] = []
+    for identity, expr, changed, forgotten in rules:
         key = _key(identity)
-        known.append((key, expr))
+        rule_rows.append((key, expr))
         keep.extend((key, *_row(alert)) for alert in changed)
-        drop.extend((key, json.dumps(alert.labels)) for alert in gone)
+        drop.extend((key, json.dumps(alert.labels)) for alert in forgotten)
 
     def change(db: sqlite3.Connection) -> None:
-        db.executemany("INSERT OR REPLACE INTO rule VALUES (?, ?)", known)
+        db.executemany("INSERT OR REPLACE INTO rule VALUES (?, ?)", rule_rows)
         db.executemany("DELETE FROM alert WHERE rule = ? AND fingerprint = ?", drop)
         db.executemany(
             "INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", keep

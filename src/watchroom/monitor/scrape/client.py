@@ -45,16 +45,16 @@ async def fetch(client: aiohttp.ClientSession, target: Target) -> str:
             f"no complete answer within {target.timeout:g} s (the scrape timeout)"
         ) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        said = scrubbed(problem(error), masked.secrets_of(target.url))
-        raise FormatError(said) from error
+        message = scrubbed(problem(error), masked.secrets_of(target.url))
+        raise FormatError(message) from error
 
 
 def problem(error: Exception) -> str:
     """Return in one line why a request failed."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect: {_reason(error.os_error)}"
-    said = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return f"not an HTTP answer we can read: {said[:200]}"
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"not an HTTP answer we can read: {text[:200]}"
 
 
 def _reason(error: OSError) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         StaticConfig,
     )
 
-    Found = Callable[[str, Sequence[TargetGroup]], None]
+    OnGroups = Callable[[str, Sequence[TargetGroup]], None]
 
 _LOG = logging.getLogger(__name__)
 _LARGEST_ANSWER = caps.MOST_BYTES
@@ -63,12 +63,12 @@ class Discovery:
         config: ScrapeConfig,
         root: Path,
         session: aiohttp.ClientSession,
-        found: Found,
+        on_groups: OnGroups,
     ) -> None:
         self._config = config
         self._root = root
         self._session = session
-        self._found = found
+        self._on_groups = on_groups
         self._last: dict[str, list[TargetGroup]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.failures = 0
@@ -94,7 +94,7 @@ class Discovery:
     def _report(self, source: str, groups: list[TargetGroup]) -> None:
         if self._last.get(source) != groups:
             self._last[source] = groups
-            self._found(source, groups)
+            self._on_groups(source, groups)
 
     async def _http(self, source: str, config: HttpSdConfig) -> None:
         every = parse_duration(config.refresh_interval)
@@ -155,13 +155,13 @@ class Discovery:
                     groups += _decode(text, meta)
         return groups
 
-    def _failed(self, source: str, said: str) -> None:
+    def _failed(self, source: str, message: str) -> None:
         self.failures += 1
-        said = scrubbed(said, masked.secrets_of(source))
+        message = scrubbed(message, masked.secrets_of(source))
         source = masked.url(source)
-        if said != self.last_error:
-            _LOG.warning("discovery from %s failed, targets kept: %s", source, said)
-        self.last_error = said
+        if message != self.last_error:
+            _LOG.warning("discovery from %s failed, targets kept: %s", source, message)
+        self.last_error = message
 
 
 def _decode(text: str, meta: tuple[tuple[str, str], ...]) -> list[TargetGroup]:

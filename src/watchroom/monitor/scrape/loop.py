@@ -12,7 +12,7 @@ from watchroom.errors import FormatError, StoreError
 from watchroom.monitor.schedule import next_due
 from watchroom.monitor.scrape.client import fetch
 from watchroom.monitor.scrape.series import TargetSeries
-from watchroom.monitor.scrape.timestamps import Stamps
+from watchroom.monitor.scrape.timestamps import TimestampSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -91,7 +91,7 @@ class Scraper:
         self._store = store
         self._pool = pool
         self._counts = counts
-        self._itself = itself
+        self._self_target = itself
         self._now = now
         self._series = TargetSeries(
             target.labels,
@@ -100,7 +100,7 @@ class Scraper:
             track_staleness=target.track_staleness,
             sample_limit=target.sample_limit,
         )
-        self._stamps = Stamps()
+        self._splitter = TimestampSplitter()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -137,8 +137,8 @@ class Scraper:
         stamp = due if abs(began - due) <= 0.02 * self.target.interval else began
         clock = time.perf_counter()
         body: str | FormatError
-        if self._itself is not None and self._itself.answers(self.target):
-            body = self._itself.body()
+        if self._self_target is not None and self._self_target.answers(self.target):
+            body = self._self_target.body()
         else:
             try:
                 body = await fetch(self._client, self.target)
@@ -161,23 +161,25 @@ class Scraper:
             if isinstance(body, FormatError):
                 raise body
             row = self._series.read(body)
-            placed = self._stamps.place(row.stamped, stamp) if row.stamped else None
+            placed = self._splitter.rows(row.stamped, stamp) if row.stamped else None
             self._counts.timestamps += self._series.ignored_timestamps - before
         except FormatError as error:
             problem, placed = str(error), None
             row = self._series.fail()
         if placed is not None:
             self._counts.out_of_bounds += placed.out_of_bounds
-            for one in placed.rows:
-                self._append(one.at_ms, one, one.place)
+            for stamped in placed.rows:
+                self._append(stamped.at_ms, stamped, stamped.suffix)
         row = self._series.with_reports(row, up=not problem, seconds=seconds)
         return self._append(stamp, row) or problem
 
     def _end(self, stamp: int) -> None:
         self._append(stamp, self._series.end())
 
-    def _append(self, stamp: int, row: ScrapedRow | StampedRow, place: str = "") -> str:
-        name = f"{self.target.key}{place}"
+    def _append(
+        self, stamp: int, row: ScrapedRow | StampedRow, suffix: str = ""
+    ) -> str:
+        name = f"{self.target.key}{suffix}"
         try:
             done = self._store.append(name, stamp, row.labels, row.values)
         except StoreError as error:
@@ -204,7 +206,7 @@ class Scrapers:
         self._client = client
         self._store = store
         self._pool = pool
-        self._itself = itself
+        self._self_target = itself
         self._running: dict[Target, Scraper] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self.counts = ScrapeCounts()
@@ -229,7 +231,7 @@ class Scrapers:
                     self._store,
                     self._pool,
                     self.counts,
-                    self._itself,
+                    self._self_target,
                 )
                 self._running[target] = scraper
                 scraper.start()

@@ -46,88 +46,92 @@ class Jobs:
 
     async def apply(self, jobs: Iterable[tuple[Job, ScrapeConfig]], root: Path) -> None:
         """Run these jobs of the files below `root`; one that is as before goes on."""
-        wanted = {job.name: (job, entry) for job, entry in jobs}
+        new_jobs = {job.name: (job, entry) for job, entry in jobs}
         ended = [
-            one
-            for name, one in self._running.items()
-            if name not in wanted or wanted[name][1] != one.entry
+            running
+            for name, running in self._running.items()
+            if name not in new_jobs or new_jobs[name][1] != running.entry
         ]
-        kept: dict[str, _Running] = {}
+        by_name: dict[str, _Running] = {}
         fresh: list[_Running] = []
-        for name, (job, entry) in wanted.items():
+        for name, (job, entry) in new_jobs.items():
             old = self._running.get(name)
             if old is not None and old not in ended:
                 old.job = job  # global intervals may have changed
-                kept[name] = old
+                by_name[name] = old
                 self._build(old)
                 continue
-            kept[name] = self._start(job, entry, root)
+            by_name[name] = self._start(job, entry, root)
             if old is not None:  # until the new sources have answered
-                kept[name].groups = {
+                by_name[name].groups = {
                     source: groups
                     for source, groups in old.groups.items()
                     if source != "static"
                 }
-            fresh.append(kept[name])
-        self._running = kept
-        for one in ended:
-            await one.discovery.stop()
-        for one in fresh:
-            one.discovery.start()
-            self._build(one)
+            fresh.append(by_name[name])
+        self._running = by_name
+        for running in ended:
+            await running.discovery.stop()
+        for running in fresh:
+            running.discovery.start()
+            self._build(running)
         self._set()
 
     def _start(self, job: Job, entry: ScrapeConfig, root: Path) -> _Running:
-        def found(source: str, groups: Sequence[TargetGroup]) -> None:
+        def on_groups(source: str, groups: Sequence[TargetGroup]) -> None:
             running.groups[source] = groups
             self._build(running)
             if self._running.get(job.name) is running:
                 self._set()
 
-        discovery = Discovery(entry, root, self._client, found)
+        discovery = Discovery(entry, root, self._client, on_groups)
         running = _Running(job, entry, discovery)
         return running
 
-    def _build(self, one: _Running) -> None:
-        one.targets, one.dropped = [], []
+    def _build(self, running: _Running) -> None:
+        running.targets, running.dropped = [], []
         alone = [
             group._replace(targets=(address,))
-            for groups in one.groups.values()
+            for groups in running.groups.values()
             for group in groups
             for address in group.targets
         ]
         for group in alone:  # one that cannot be scraped takes no other with it
             try:
-                targets, dropped = build(one.job, group)
+                targets, dropped = build(running.job, group)
             except ConfigError as error:
                 _LOG.warning("a discovered target cannot be used: %s", error)
                 continue
-            one.targets += targets
-            one.dropped += dropped
+            running.targets += targets
+            running.dropped += dropped
 
     def _set(self) -> None:
         """Scrape every target once, whoever found it; equal labels are one target."""
         unique: dict[str, Target] = {}
-        for one in self._running.values():
-            for target in one.targets:
+        for running in self._running.values():
+            for target in running.targets:
                 unique.setdefault(target.key, target)
         self._scrapers.set(unique.values())
 
     def dropped(self) -> list[tuple[str, Labels]]:
         """Return what relabelling dropped: job and discovered labels."""
         return [
-            (n, labels) for n, one in self._running.items() for labels in one.dropped
+            (n, labels)
+            for n, running in self._running.items()
+            for labels in running.dropped
         ]
 
     def failures(self) -> dict[str, tuple[int, str]]:
         """Return per job how often its discovery failed, and how it last did."""
         return {
-            name: (one.discovery.failures, one.discovery.last_error)
-            for name, one in self._running.items()
+            name: (running.discovery.failures, running.discovery.last_error)
+            for name, running in self._running.items()
         }
 
     async def stop(self) -> None:
         """End discovery and scraping."""
-        await asyncio.gather(*(one.discovery.stop() for one in self._running.values()))
+        await asyncio.gather(
+            *(running.discovery.stop() for running in self._running.values())
+        )
         self._running.clear()
         await self._scrapers.stop()

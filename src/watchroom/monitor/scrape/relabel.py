@@ -42,8 +42,8 @@ def compile_rules(configs: Sequence[RelabelConfig]) -> tuple[RelabelRule, ...]:
     options.dot_nl = True
     options.log_errors = False
     rules = []
-    for place, config in enumerate(configs):
-        with yamlfile.within(f"relabel_configs[{place}]"):
+    for index, config in enumerate(configs):
+        with yamlfile.within(f"relabel_configs[{index}]"):
             check(config)
         regex = re2.compile(config.regex, options)
         rules.append(

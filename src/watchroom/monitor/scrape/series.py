@@ -101,13 +101,13 @@ class TargetSeries:
         numbers: list[str] = []
         stamped: list[tuple[str, str, int]] = []
         for series, number, timestamp, kind in exposition.split(text):
-            named = _marked(series, kind)
+            series_text = _marked(series, kind)
             if timestamp is not None:
                 if self._honor_timestamps:
-                    stamped.append((named, number, timestamp))
+                    stamped.append((series_text, number, timestamp))
                     continue
                 self.ignored_timestamps += 1
-            texts.append(named)
+            texts.append(series_text)
             numbers.append(number)
         count = len(texts) + len(stamped)
         if self._limit and count > self._limit:
@@ -132,46 +132,46 @@ class TargetSeries:
         stamped: list[tuple[str, str, int]],
     ) -> ScrapedRow:
         """Return the row with what came with a time of its own beside it."""
-        known = self._stamped
+        previous = self._stamped
         names = [text for text, _, _ in stamped]
         amounts = _floats(names, [number for _, number, _ in stamped]).tolist()
-        fresh = {text: known.get(text) or self._labels(text) for text in names}
+        fresh = {text: previous.get(text) or self._labels(text) for text in names}
         row = self._row(texts, values)
-        gone: list[Labels] = []
+        ended: list[Labels] = []
         if self._track:
-            here = {*fresh.values(), *row.labels}
-            gone = [labels for labels in known.values() if labels not in here]
+            present = {*fresh.values(), *row.labels}
+            ended = [labels for labels in previous.values() if labels not in present]
         self._stamped = fresh
         samples = [
             (fresh[text], value, at_ms)
             for (text, _, at_ms), value in zip(stamped, amounts, strict=True)
         ]
-        if gone:
+        if ended:
             row = row._replace(
-                labels=[*row.labels, *gone],
-                values=np.concatenate([row.values, np.full(len(gone), STALE)]),
+                labels=[*row.labels, *ended],
+                values=np.concatenate([row.values, np.full(len(ended), STALE)]),
             )
         return row._replace(
             scraped=row.scraped + len(stamped),
-            added=row.added + sum(text not in known for text in fresh),
+            added=row.added + sum(text not in previous for text in fresh),
             stamped=samples,
         )
 
     def _changed(self, texts: list[str], values: NDArray[np.float64]) -> ScrapedRow:
-        known = self._cache
-        fresh = {text: known.get(text) or self._labels(text) for text in texts}
+        cached = self._cache
+        fresh = {text: cached.get(text) or self._labels(text) for text in texts}
         labels: list[Labels] = []
         keep: list[int] = []
         seen: set[Labels] = set()
         for index, text in enumerate(texts):
-            found = fresh[text]
-            if found not in seen:  # a repeated series: its first sample counts
-                seen.add(found)
-                labels.append(found)
+            series_labels = fresh[text]
+            if series_labels not in seen:  # a repeated series: its first sample counts
+                seen.add(series_labels)
+                labels.append(series_labels)
                 keep.append(index)
         before = set(self._live)
-        gone = [series for series in self._live if series not in seen]
-        added = len(seen) - (len(before) - len(gone))
+        ended = [series for series in self._live if series not in seen]
+        added = len(seen) - (len(before) - len(ended))
         if len(keep) != len(texts):
             values = values[keep]
             # Not the fast path next time: rows and texts differ in length.
@@ -179,10 +179,10 @@ class TargetSeries:
         else:
             self._texts = texts
         self._cache, self._live, self._with_reports = fresh, labels, []
-        if gone:
+        if ended:
             return ScrapedRow(
-                labels + gone,
-                np.concatenate([values, np.full(len(gone), STALE)]),
+                labels + ended,
+                np.concatenate([values, np.full(len(ended), STALE)]),
                 len(texts),
                 added,
             )
@@ -190,12 +190,12 @@ class TargetSeries:
 
     def fail(self) -> ScrapedRow:
         """Return the row that makes every live series stale; none is live after it."""
-        gone = self._live
+        ended = self._live
         if self._track:
-            gone = [*gone, *self._stamped.values()]
+            ended = [*ended, *self._stamped.values()]
         self._stamped = {}
         self._live, self._texts, self._with_reports = [], [], []
-        return ScrapedRow(gone, np.full(len(gone), STALE), 0, 0)
+        return ScrapedRow(ended, np.full(len(ended), STALE), 0, 0)
 
     def with_reports(self, row: ScrapedRow, *, up: bool, seconds: float) -> ScrapedRow:
         """Return `row` with the five series the scraper itself reports."""

@@ -79,7 +79,7 @@ def build(job: Job, group: TargetGroup) -> tuple[list[Target], list[Labels]]:
         ConfigError: Relabelling left a target without an address, or with a
             scheme or interval that means nothing.
     """
-    kept: list[Target] = []
+    targets: list[Target] = []
     dropped: list[Labels] = []
     for address in group.targets:
         start = _defaults(job, {**dict(group.labels), "__address__": address})
@@ -88,8 +88,8 @@ def build(job: Job, group: TargetGroup) -> tuple[list[Target], list[Labels]]:
         if final is None:
             dropped.append(discovered)
         else:
-            kept.append(_target(job, final, discovered))
-    return kept, dropped
+            targets.append(_target(job, final, discovered))
+    return targets, dropped
 
 
 def _defaults(job: Job, labels: dict[str, str]) -> dict[str, str]:

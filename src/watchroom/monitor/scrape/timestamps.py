@@ -1,8 +1,8 @@
 """Samples that came with a time of their own: kept at it, in rows of their own.
 
 A row of the store has one time, and the samples of a target may have as many as there
-are samples. So they are spread over a few places, those together that came with one
-time when they were first seen: they mostly go on together.
+are samples. So they are spread over a few slots: series that came with the same time
+when they were first seen share one, as they mostly go on together.
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ AHEAD_MS = 10 * 60_000
 """How far before its time a sample may come; the same as in Prometheus."""
 BEHIND_MS = 60 * 60_000
 """How old a sample may be; Prometheus allows half of its two hours' blocks."""
-_PLACES = 64
+_SLOTS = 64
 _MOST_CELLS = 1_000_000
 
 
 class StampedRow(NamedTuple):
-    """Samples of one time in one place.
+    """Samples of one time in one slot.
 
     Attributes:
-        place: What the target's name in the store goes on with.
+        suffix: What is appended to the target's name in the store.
     """
 
-    place: str
+    suffix: str
     at_ms: int
     labels: Sequence[Labels]
     values: Sequence[float]
 
 
-class Placed(NamedTuple):
-    """What a scrape gives to store, and how much of it is too old or too early."""
+class StampedRows(NamedTuple):
+    """The rows to store of a scrape, and how many samples were too old or too new."""
 
     rows: Sequence[StampedRow]
     out_of_bounds: int
 
 
-class Stamps:
-    """The stamped series of one target, and what each of them said last."""
+class TimestampSplitter:
+    """Spreads a target's timestamped series over rows; keeps the last samples."""
 
     def __init__(self) -> None:
-        self._places: dict[Labels, int] = {}
+        self._slots: dict[Labels, int] = {}
         self._last: dict[Labels, tuple[int, float]] = {}
 
-    def place(
+    def rows(
         self, samples: Sequence[tuple[Labels, float, int]], now_ms: int
-    ) -> Placed:
+    ) -> StampedRows:
         """Return `samples`, labels with value and time, as rows in the order of time.
 
-        What a series said before, at the same time, is not said again.
+        A sample that a series had at the same time before is left out.
 
         Raises:
             FormatError: They have so many times that their rows would not fit.
@@ -69,23 +69,23 @@ class Stamps:
                 refused += 1
             elif not _same(self._last.get(labels), at_ms, value):
                 fresh.append((labels, value, at_ms))
-        places = self._assigned(samples, fresh)
-        _bound(places, fresh)
-        self._places = places
+        slots = self._assigned(samples, fresh)
+        _bound(slots, fresh)
+        self._slots = slots
         rows: dict[tuple[int, int], tuple[list[Labels], list[float]]]
         rows = defaultdict(lambda: ([], []))
         for labels, value, at_ms in fresh:
             self._last[labels] = (at_ms, value)
-            row = rows[at_ms, places[labels]]
+            row = rows[at_ms, slots[labels]]
             row[0].append(labels)
             row[1].append(value)
         self._last = {
-            labels: at for labels, at in self._last.items() if labels in places
+            labels: at for labels, at in self._last.items() if labels in slots
         }
-        return Placed(
+        return StampedRows(
             [
-                StampedRow(f";timestamps {place}", at_ms, *rows[at_ms, place])
-                for at_ms, place in sorted(rows)
+                StampedRow(f";timestamps {slot}", at_ms, *rows[at_ms, slot])
+                for at_ms, slot in sorted(rows)
             ],
             refused,
         )
@@ -95,14 +95,14 @@ class Stamps:
         samples: Sequence[tuple[Labels, float, int]],
         fresh: Sequence[tuple[Labels, float, int]],
     ) -> dict[Labels, int]:
-        """Return the place of each series that is still there."""
-        known = self._places
-        places = {labels: known[labels] for labels, _, _ in samples if labels in known}
-        new = sorted({at_ms for labels, _, at_ms in fresh if labels not in places})
-        order = {at_ms: index % _PLACES for index, at_ms in enumerate(new)}
+        """Return the slot of each series that is still exposed."""
+        known = self._slots
+        slots = {labels: known[labels] for labels, _, _ in samples if labels in known}
+        new = sorted({at_ms for labels, _, at_ms in fresh if labels not in slots})
+        order = {at_ms: index % _SLOTS for index, at_ms in enumerate(new)}
         for labels, _, at_ms in fresh:
-            places.setdefault(labels, order.get(at_ms, 0))
-        return places
+            slots.setdefault(labels, order.get(at_ms, 0))
+        return slots
 
 
 def _same(last: tuple[int, float] | None, at_ms: int, value: float) -> bool:
@@ -113,14 +113,14 @@ def _same(last: tuple[int, float] | None, at_ms: int, value: float) -> bool:
 
 
 def _bound(
-    places: Mapping[Labels, int], samples: Sequence[tuple[Labels, float, int]]
+    slots: Mapping[Labels, int], samples: Sequence[tuple[Labels, float, int]]
 ) -> None:
     series: dict[int, set[Labels]] = defaultdict(set)
     times: dict[int, set[int]] = defaultdict(set)
     for labels, _, at_ms in samples:
-        series[places[labels]].add(labels)
-        times[places[labels]].add(at_ms)
-    cells = sum(len(series[place]) * len(times[place]) for place in series)
+        series[slots[labels]].add(labels)
+        times[slots[labels]].add(at_ms)
+    cells = sum(len(series[slot]) * len(times[slot]) for slot in series)
     if cells > _MOST_CELLS:
         raise FormatError(
             f"{len(samples)} samples with too many different timestamps of their own; "

@@ -134,13 +134,13 @@ def _own_token(path: Path) -> str:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        found = path.read_text().strip()
-        if len(found) >= tokenfile.SHORTEST:
+        stored = path.read_text().strip()
+        if len(stored) >= tokenfile.SHORTEST:
             path.chmod(0o600)
-            return found
+            return stored
         path.unlink()  # a crash between creation and write left it empty
         return _own_token(path)
-    made = secrets.token_urlsafe(32)
+    new_token = secrets.token_urlsafe(32)
     with os.fdopen(handle, "w") as out:
-        out.write(made + "\n")
-    return made
+        out.write(new_token + "\n")
+    return new_token

@@ -73,15 +73,15 @@ def encode(values: Floats, states: States | None) -> bytes:
     return seal(b"".join((header, head, marks, *frames)))
 
 
-def _filled(values: Floats, held: Mask) -> Floats:
+def _filled(values: Floats, has_value: Mask) -> Floats:
     """Return `values` with every cell that holds none taking its neighbour's."""
     columns = np.arange(values.shape[1])
-    last = np.maximum.accumulate(np.where(held, columns, -1), axis=1)
-    first = held.argmax(axis=1)
+    last = np.maximum.accumulate(np.where(has_value, columns, -1), axis=1)
+    first = has_value.argmax(axis=1)
     source = np.where(last < 0, first[:, None], last)
-    found: Floats = np.take_along_axis(values, source, axis=1)
-    found[~held.any(axis=1)] = 0.0
-    return found
+    filled: Floats = np.take_along_axis(values, source, axis=1)
+    filled[~has_value.any(axis=1)] = 0.0
+    return filled
 
 
 def _classify(values: Floats) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -147,7 +147,7 @@ class Block:
             self._gaps = np.frombuffer(marks, np.uint8, offset=gaps * 4)
             self._gaps = self._gaps.reshape(gaps, columns)
         # The place of each row inside its kind's frame.
-        self._place = np.zeros(rows, np.int64)
+        self._position = np.zeros(rows, np.int64)
         self._frames: dict[int, NDArray[np.signedinteger]] = {}
         self._floats: NDArray[np.uint64] = np.zeros((0, columns), np.uint64)
         for width, part in zip((*_WIDTHS, FLOATS), parts[2:], strict=True):
@@ -159,7 +159,7 @@ class Block:
         members = np.flatnonzero(self._kinds == kind)
         if not len(members):
             return
-        self._place[members] = np.arange(len(members))
+        self._position[members] = np.arange(len(members))
         if kind == FLOATS:
             data = unpack(part, len(members) * self.columns * 8)
             words = unshuffled(data).reshape(-1, self.columns)
@@ -181,36 +181,36 @@ class Block:
         They are written to `out` when it is given.
         """
         kinds = self._kinds[rows]
-        found = np.empty((len(rows), high - low)) if out is None else out
+        result = np.empty((len(rows), high - low)) if out is None else out
         for kind in np.unique(kinds):
             where = np.flatnonzero(kinds == kind)
-            asked = rows[where]
+            members = rows[where]
             if kind == CONSTANT:
-                found[where] = self._first[asked][:, None]
+                result[where] = self._first[members][:, None]
             elif kind == FLOATS:
-                bits = self._floats[self._place[asked], low:high]
-                found[where] = bits.view(np.float64)
+                bits = self._floats[self._position[members], low:high]
+                result[where] = bits.view(np.float64)
             else:
-                found[where] = self._summed(int(kind), asked, low, high)
-        return found
+                result[where] = self._summed(int(kind), members, low, high)
+        return result
 
     def _summed(
         self, kind: int, rows: NDArray[np.int64], low: int, high: int
     ) -> Floats:
-        frame, place = self._frames[kind], self._place[rows]
-        if len(place) != len(frame) or (np.diff(place) != 1).any():
-            frame = frame[place]
+        frame, position = self._frames[kind], self._position[rows]
+        if len(position) != len(frame) or (np.diff(position) != 1).any():
+            frame = frame[position]
         # int32 holds the sum of any 65,536 steps of 16 bits, and is twice as fast.
         total = np.int32 if kind <= 2 and self.columns <= 2**16 else np.int64
         start = self._first[rows]
         if low:
             start = start + frame[:, :low].sum(axis=1, dtype=np.int64)
-        found = np.empty((len(rows), high - low))
-        found[:, 0] = start
+        result = np.empty((len(rows), high - low))
+        result[:, 0] = start
         if high - low > 1:
             sums = np.cumsum(frame[:, low : high - 1], axis=1, dtype=total)
-            np.add(sums, start[:, None], out=found[:, 1:])
-        return found
+            np.add(sums, start[:, None], out=result[:, 1:])
+        return result
 
     def states(self, rows: NDArray[np.int64], low: int, high: int) -> States | None:
         """Return the states of columns ``low:high`` of `rows`; None: all are values."""
@@ -226,6 +226,6 @@ class Block:
             return None
         if cells.max() > STALE_CELL:
             raise CorruptError("a cell is neither value, absent nor stale")
-        found = np.zeros((len(rows), high - low), np.uint8)
-        found[gappy] = cells
-        return found
+        result = np.zeros((len(rows), high - low), np.uint8)
+        result[gappy] = cells
+        return result

@@ -65,21 +65,21 @@ class Blocks:
         families = dict(self._families)
         if gone:
             for metric, targets in self._families.items():
-                left = {
-                    target: tuple(one for one in blocks if one.times.id not in gone)
+                remaining = {
+                    target: tuple(ref for ref in blocks if ref.times.id not in gone)
                     for target, blocks in targets.items()
                 }
-                families[metric] = {k: v for k, v in left.items() if v}
-        fresh: dict[str, dict[int, list[BlockRef]]] = {}
+                families[metric] = {k: v for k, v in remaining.items() if v}
+        by_metric: dict[str, dict[int, list[BlockRef]]] = {}
         for block in added:
-            news = fresh.setdefault(block.layout.metric, {})
+            news = by_metric.setdefault(block.layout.metric, {})
             news.setdefault(block.times.target, []).append(block)
-        for metric, lists in fresh.items():
+        for metric, lists in by_metric.items():
             families[metric] = dict(families.get(metric, {}))
             for target, more in lists.items():
                 blocks = (*families[metric].get(target, ()), *more)
                 families[metric][target] = tuple(
-                    sorted(blocks, key=lambda one: one.times.first_ms)
+                    sorted(blocks, key=lambda ref: ref.times.first_ms)
                 )
         return Blocks({metric: t for metric, t in families.items() if t})
 

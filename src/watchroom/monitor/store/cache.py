@@ -27,8 +27,8 @@ class Cache:
         self._limit = limit
         self._counts = counts
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, int, int], tuple[Block | Times, int]]
-        self._kept = OrderedDict()
+        self._entries: OrderedDict[tuple[str, int, int], tuple[Block | Times, int]]
+        self._entries = OrderedDict()
         self.nbytes = 0
 
     def block(self, generation: int, block: int) -> Block:
@@ -39,24 +39,24 @@ class Cache:
             StoreError: The disk cannot be read now.
         """
         key = ("block", generation, block)
-        found = self._get(key)
-        if isinstance(found, Block):
-            return found
-        made = Block(self._database.body(generation, block))
+        cached = self._get(key)
+        if isinstance(cached, Block):
+            return cached
+        loaded = Block(self._database.body(generation, block))
         with self._lock:
             self._counts.blocks_fetched += 1
-        self._put(key, made, made.nbytes)
-        return made
+        self._put(key, loaded, loaded.nbytes)
+        return loaded
 
     def times(self, generation: int, times: int) -> Times:
         """Return a timestamp column; raises like `block`."""
         key = ("times", generation, times)
-        found = self._get(key)
-        if found is not None and not isinstance(found, Block):
-            return found
-        made = unpack_integers(self._database.times_body(generation, times))
-        self._put(key, made, made.nbytes)
-        return made
+        cached = self._get(key)
+        if cached is not None and not isinstance(cached, Block):
+            return cached
+        loaded = unpack_integers(self._database.times_body(generation, times))
+        self._put(key, loaded, loaded.nbytes)
+        return loaded
 
     def decoded(self, rows: int) -> None:
         """Count rows summed for a query."""
@@ -65,21 +65,21 @@ class Cache:
 
     def _get(self, key: tuple[str, int, int]) -> Block | Times | None:
         with self._lock:
-            found = self._kept.get(key)
-            if found is None:
+            entry = self._entries.get(key)
+            if entry is None:
                 return None
-            self._kept.move_to_end(key)
-            return found[0]
+            self._entries.move_to_end(key)
+            return entry[0]
 
     def _put(self, key: tuple[str, int, int], value: Block | Times, size: int) -> None:
         size += 200
         if size > self._limit // 4:
             return
         with self._lock:
-            if key in self._kept:
+            if key in self._entries:
                 return
-            self._kept[key] = (value, size)
+            self._entries[key] = (value, size)
             self.nbytes += size
             while self.nbytes > self._limit:
-                _, (_, freed) = self._kept.popitem(last=False)
+                _, (_, freed) = self._entries.popitem(last=False)
                 self.nbytes -= freed

@@ -67,12 +67,12 @@ def unpack(data: bytes | memoryview, size: int) -> bytes:
     if not size:
         return b""
     try:
-        found = zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
+        raw = zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
     except zstandard.ZstdError as error:
         raise CorruptError(f"zstd: {error}") from error
-    if len(found) != size:
-        raise CorruptError(f"{len(found)} bytes where {size} were written")
-    return found
+    if len(raw) != size:
+        raise CorruptError(f"{len(raw)} bytes where {size} were written")
+    return raw
 
 
 def shuffled(words: NDArray[np.uint64]) -> bytes:
@@ -110,5 +110,5 @@ def unpack_integers(body: bytes) -> NDArray[np.int64]:
         raise CorruptError("the column has no length")
     (count,) = struct.unpack_from("<I", payload)
     slopes = unshuffled(unpack(payload[4:], count * 8)).view(np.int64)
-    found: NDArray[np.int64] = np.cumsum(np.cumsum(slopes))
-    return found
+    column: NDArray[np.int64] = np.cumsum(np.cumsum(slopes))
+    return column

@@ -111,16 +111,16 @@ class Database:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA busy_timeout = 2000")
-            (found,) = db.execute("PRAGMA user_version").fetchone()
-            check_format(self.path, found, FORMAT)
-            if found == 0:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            check_format(self.path, version, FORMAT)
+            if version == 0:
                 # These three are ignored once there is a table.
                 db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
                 db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA journal_size_limit = 4194304")
-            if found == 0:
+            if version == 0:
                 db.executescript(
                     f"BEGIN IMMEDIATE; {_SCHEMA}PRAGMA user_version = {FORMAT}; COMMIT;"
                 )
@@ -165,11 +165,11 @@ class Database:
         with self._lock:
             self.generation += 1
             idle, self._idle = self._idle, []
-        for one in idle:
-            one.close()
-        said = self._set_aside(reason)
+        for connection in idle:
+            connection.close()
+        message = self._set_aside(reason)
         self.db = self._opened()
-        return said
+        return message
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -191,13 +191,13 @@ class Database:
             CorruptError: It is not there, or its pages are damaged.
             StoreError: The disk cannot be read now.
         """
-        return self._one("SELECT data FROM body WHERE id = ?", generation, block)
+        return self._fetch("SELECT data FROM body WHERE id = ?", generation, block)
 
     def times_body(self, generation: int, times: int) -> bytes:
         """Return the body of a timestamp column; raises like `body`."""
-        return self._one("SELECT body FROM times WHERE id = ?", generation, times)
+        return self._fetch("SELECT body FROM times WHERE id = ?", generation, times)
 
-    def _one(self, sql: str, generation: int, key: int) -> bytes:
+    def _fetch(self, sql: str, generation: int, key: int) -> bytes:
         with self._slots:
             db = self._reader(generation)
             try:
@@ -213,8 +213,8 @@ class Database:
                     self._idle.append(db)
         if not rows:
             raise CorruptError("it is not in the file")
-        found: bytes = rows[0][0]
-        return found
+        body: bytes = rows[0][0]
+        return body
 
     def _reader(self, generation: int) -> sqlite3.Connection:
         with self._lock:
@@ -257,7 +257,7 @@ class Database:
         """Delete rows by id, inside a transaction; writer only."""
         self.db.executemany(
             f"DELETE FROM {table} WHERE id = ?",  # noqa: S608 - our own table names
-            [(one,) for one in ids],
+            [(row_id,) for row_id in ids],
         )
 
     def close(self) -> None:
@@ -265,6 +265,6 @@ class Database:
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-        for one in idle:
-            one.close()
+        for connection in idle:
+            connection.close()
         self.db.close()

@@ -33,11 +33,11 @@ class Shape:
 
     def __init__(self, series: NDArray[np.int64], names: Mapping[int, str]) -> None:
         self.series = series
-        places: dict[str, list[int]] = {}
-        for place, one in enumerate(series.tolist()):
-            places.setdefault(names[one], []).append(place)
+        by_name: dict[str, list[int]] = {}
+        for column, series_id in enumerate(series.tolist()):
+            by_name.setdefault(names[series_id], []).append(column)
         self.families = {
-            name: np.array(found, np.int64) for name, found in places.items()
+            name: np.array(columns, np.int64) for name, columns in by_name.items()
         }
 
 
@@ -67,8 +67,8 @@ class Chunk:
         self.rows = 0
         self.closed = False
         self.journal: list[int] = []
-        self._place: dict[int, int] = {}
-        self._asked: NDArray[np.int64] = _EMPTY
+        self._column_of: dict[int, int] = {}
+        self._last_series: NDArray[np.int64] = _EMPTY
         self._columns: NDArray[np.int64] = _EMPTY
         self._times: Times = np.zeros(0, np.int64)
         self._values: Floats = np.zeros((0, 0))
@@ -131,10 +131,10 @@ class Chunk:
         if cells is None:
             target[columns] = values
         else:
-            held = cells == VALUE
+            has_value = cells == VALUE
             if row:  # so that the XOR with the row before is zero
                 target[:width] = self._values[row - 1, :width]
-            target[columns[held]] = values[held]
+            target[columns[has_value]] = values[has_value]
         if self._states is None and (cells is not None or len(columns) < width):
             self._states = np.zeros(self._values.shape, np.uint8)
         if self._states is not None:
@@ -148,24 +148,26 @@ class Chunk:
         self, series: NDArray[np.int64], names: Mapping[int, str]
     ) -> NDArray[np.int64]:
         """Return the columns of `series`, adding those that have none."""
-        if series is self._asked:
+        if series is self._last_series:
             return self._columns
-        place = self._place
-        fresh = [one for one in series.tolist() if one not in place]
-        if fresh:
-            before = len(place)
-            for one in fresh:
-                place[one] = len(place)
+        column_of = self._column_of
+        new = [series_id for series_id in series.tolist() if series_id not in column_of]
+        if new:
+            before = len(column_of)
+            for series_id in new:
+                column_of[series_id] = len(column_of)
             self.shape = Shape(
-                np.concatenate([self.shape.series, np.array(fresh, np.int64)]), names
+                np.concatenate([self.shape.series, np.array(new, np.int64)]), names
             )
             if self.rows and self._states is None:
                 self._states = np.zeros(self._values.shape, np.uint8)
-            self._reserve(self.rows + 1, len(place))
+            self._reserve(self.rows + 1, len(column_of))
             if self._states is not None:
-                self._states[: self.rows, before : len(place)] = ABSENT
-        columns = np.array([place[one] for one in series.tolist()], np.int64)
-        self._asked, self._columns = series, columns
+                self._states[: self.rows, before : len(column_of)] = ABSENT
+        columns = np.array(
+            [column_of[series_id] for series_id in series.tolist()], np.int64
+        )
+        self._last_series, self._columns = series, columns
         return columns
 
     def _reserve(self, rows: int, width: int) -> None:
@@ -199,7 +201,7 @@ class Chunk:
 
     def unsaved(self) -> list[tuple[JournalRow, Floats]]:
         """Return the rows without a write-ahead row, each with the values before."""
-        view, done, found = self.view(), len(self.journal), []
+        view, done, rows = self.view(), len(self.journal), []
         for row in range(done, len(view.times)):
             width = self._widths[row]
             whole = row % WHOLE_EVERY == 0
@@ -207,7 +209,7 @@ class Chunk:
             states = None if view.states is None else view.states[row, :width]
             if states is not None and not states.any():
                 states = None
-            made = JournalRow(
+            record = JournalRow(
                 int(view.times[row]),
                 row == 0,
                 whole,
@@ -215,8 +217,8 @@ class Chunk:
                 np.ascontiguousarray(view.values[row, :width]),
                 states,
             )
-            found.append((made, view.values[max(row - 1, 0), :before]))
-        return found
+            rows.append((record, view.values[max(row - 1, 0), :before]))
+        return rows
 
 
 class Head:
@@ -243,9 +245,9 @@ class Head:
             if not newest.closed and newest.part == part and newest.last_ms < at_ms:
                 return newest
             newest.closed = True
-        made = Chunk(part)
-        self.chunks = (*self.chunks, made)
-        return made
+        chunk = Chunk(part)
+        self.chunks = (*self.chunks, chunk)
+        return chunk
 
     def remember(self, labels: Sequence[Labels], series: NDArray[np.int64]) -> None:
         """Keep what the last row named; the next one usually names the same."""

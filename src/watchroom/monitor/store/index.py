@@ -26,7 +26,7 @@ NEVER = np.iinfo(np.int64).min
 _REMEMBERED = 512
 
 
-class Matched(NamedTuple):
+class MatchedSeries(NamedTuple):
     """What a set of matchers found: series ids, ascending, and their metric names."""
 
     ids: Ids
@@ -50,7 +50,7 @@ class Index:
         """Ids that are not in the database yet, in order."""
         self._ids: dict[Labels, int] = {}
         self._postings: dict[str, dict[str, list[int]]] = {}
-        self._matched: OrderedDict[tuple[Matcher, ...], Matched] = OrderedDict()
+        self._matched: OrderedDict[tuple[Matcher, ...], MatchedSeries] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -61,15 +61,15 @@ class Index:
 
     def intern(self, labels: Labels) -> int:
         """Return the id of `labels`, a new one when they are new."""
-        found = self._ids.get(labels)
-        if found is None:
+        series_id = self._ids.get(labels)
+        if series_id is None:
             tidy = labels_of(dict(labels))
-            found = self._ids.get(tidy)
-            if found is None:
-                found = self.next_id
-                self.add(found, tidy)
-                self.unsaved.append(found)
-        return found
+            series_id = self._ids.get(tidy)
+            if series_id is None:
+                series_id = self.next_id
+                self.add(series_id, tidy)
+                self.unsaved.append(series_id)
+        return series_id
 
     def add(self, series: int, labels: Labels) -> None:
         """Put a series under the id it has in the database."""
@@ -93,59 +93,59 @@ class Index:
 
     def without(self, gone: set[int]) -> Index:
         """Return an index of all series but `gone`; snapshots keep the old one."""
-        left = Index()
+        remaining = Index()
         for series, labels in self.labels.items():
             if series not in gone:
-                left.add(series, labels)
-        left.next_id = self.next_id
-        left.unsaved = [series for series in self.unsaved if series not in gone]
-        left.last = self.last.copy()
-        left.last[list(gone)] = NEVER
-        return left
+                remaining.add(series, labels)
+        remaining.next_id = self.next_id
+        remaining.unsaved = [series for series in self.unsaved if series not in gone]
+        remaining.last = self.last.copy()
+        remaining.last[list(gone)] = NEVER
+        return remaining
 
-    def match(self, matchers: Sequence[Matcher]) -> Matched:
+    def match(self, matchers: Sequence[Matcher]) -> MatchedSeries:
         """Return the series that meet every matcher.
 
         A label that a series does not have has the empty value, as in Prometheus. A
         regular expression is asked once per distinct value, not per series.
         """
         key = tuple(matchers)
-        found = self._matched.get(key)
-        if found is not None:
+        matched = self._matched.get(key)
+        if matched is not None:
             self._matched.move_to_end(key)
-            return found
-        left = self._all()
+            return matched
+        candidates = self._all()
         # Equality first: it leaves the least for the others.
-        for matcher in sorted(key, key=lambda one: one.op != "="):
-            if not left.any():
+        for matcher in sorted(key, key=lambda matcher: matcher.op != "="):
+            if not candidates.any():
                 break
-            self._narrow(left, matcher)
-        ids = np.flatnonzero(left).astype(np.int64)
+            self._narrow(candidates, matcher)
+        ids = np.flatnonzero(candidates).astype(np.int64)
         names = frozenset(self.names[int(series)] for series in ids)
-        found = Matched(ids, names)
-        self._matched[key] = found
+        matched = MatchedSeries(ids, names)
+        self._matched[key] = matched
         if len(self._matched) > _REMEMBERED:
             self._matched.popitem(last=False)
-        return found
+        return matched
 
     def _all(self) -> Mask:
         mask = np.zeros(self.next_id, np.bool_)
         mask[np.fromiter(self.labels, np.int64, len(self.labels))] = True
         return mask
 
-    def _narrow(self, left: Mask, matcher: Matcher) -> None:
-        """Take out of `left` what `matcher` does not meet."""
+    def _narrow(self, candidates: Mask, matcher: Matcher) -> None:
+        """Take out of `candidates` what `matcher` does not meet."""
         values = self._postings.get(matcher.name, {})
         if matcher.matches(""):
             # All without the label, and those whose value matches.
             for value in values:
                 if not matcher.matches(value):
-                    left[values[value]] = False
+                    candidates[values[value]] = False
             return
-        kept = np.zeros_like(left)
+        matching = np.zeros_like(candidates)
         for value in self._chosen(values, matcher):
-            kept[values[value]] = True
-        left &= kept
+            matching[values[value]] = True
+        candidates &= matching
 
     @staticmethod
     def _chosen(values: dict[str, list[int]], matcher: Matcher) -> Iterable[str]:

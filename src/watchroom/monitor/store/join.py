@@ -39,7 +39,7 @@ class Part(NamedTuple):
     read: Callable[[Floats | None], Cells | None]
 
 
-class Joined(NamedTuple):
+class JoinedSeries(NamedTuple):
     """Series that share their timestamps, in memory."""
 
     series: NDArray[np.int64]
@@ -48,7 +48,7 @@ class Joined(NamedTuple):
     states: States | None
 
 
-def join(parts: Sequence[Part], columns: Times | None = None) -> Joined:
+def join(parts: Sequence[Part], columns: Times | None = None) -> JoinedSeries:
     """Return the union of `parts`; what no part holds is absent.
 
     `columns`, when given, are the times of the answer: all of the parts' and more.
@@ -58,22 +58,24 @@ def join(parts: Sequence[Part], columns: Times | None = None) -> Joined:
     """
     ordered = sorted(parts, key=lambda part: int(part.times[0]))
     first = ordered[0].series
-    alike = all(
+    same_series = all(
         part.series is first or np.array_equal(part.series, first) for part in ordered
     )
-    series = first if alike else np.unique(np.concatenate([p.series for p in ordered]))
-    apart = all(
+    series = (
+        first if same_series else np.unique(np.concatenate([p.series for p in ordered]))
+    )
+    disjoint = all(
         before.times[-1] < after.times[0] for before, after in pairwise(ordered)
     )
     times = np.concatenate([part.times for part in ordered])
-    if not apart:
+    if not disjoint:
         times = np.unique(times)
     if columns is not None and len(columns) != len(times):
-        times, apart = columns, False
-    made = _Union(series, times, full=alike and apart)
+        times, disjoint = columns, False
+    union = _Union(series, times, full=same_series and disjoint)
     for part in ordered:
-        made.put(part, alike=alike, apart=apart)
-    return Joined(series, times, made.values, made.states)
+        union.put(part, same_series=same_series, disjoint=disjoint)
+    return JoinedSeries(series, times, union.values, union.states)
 
 
 class _Union:
@@ -87,8 +89,8 @@ class _Union:
         if not full:
             self.states = np.full(shape, ABSENT, np.uint8)
 
-    def put(self, part: Part, *, alike: bool, apart: bool) -> None:
-        if alike and apart:
+    def put(self, part: Part, *, same_series: bool, disjoint: bool) -> None:
+        if same_series and disjoint:
             low = int(np.searchsorted(self._times, part.times[0]))
             self._fill(slice(low, low + len(part.times)), part)
             return
@@ -105,9 +107,9 @@ class _Union:
             self.values[where], states[where] = cells.values, VALUE
             return
         # Another part may hold what this one does not.
-        held = cells.states != ABSENT
-        self.values[where] = np.where(held, cells.values, self.values[where])
-        states[where] = np.where(held, cells.states, states[where])
+        present = cells.states != ABSENT
+        self.values[where] = np.where(present, cells.values, self.values[where])
+        states[where] = np.where(present, cells.states, states[where])
 
     def _fill(self, columns: slice, part: Part) -> None:
         """Put cells that cover every row and touch no other part."""

@@ -81,23 +81,23 @@ def decode(body: bytes, before: Floats | None) -> JournalRow:
     payload = unseal(body)
     if len(payload) < _HEADER.size:
         raise CorruptError("the row has no header")
-    flags, at_ms, named, columns = _HEADER.unpack_from(payload)
+    flags, at_ms, new_count, columns = _HEADER.unpack_from(payload)
     whole = bool(flags & _WHOLE)
-    if not whole and (before is None or len(before) + named != columns):
+    if not whole and (before is None or len(before) + new_count != columns):
         raise CorruptError("the row before it is lost")
     wide = columns if flags & _STATES else 0
-    data = unpack(payload[_HEADER.size :], named * 4 + wide + columns * 8)
-    bits = unshuffled(data[named * 4 + wide :])
+    data = unpack(payload[_HEADER.size :], new_count * 4 + wide + columns * 8)
+    bits = unshuffled(data[new_count * 4 + wide :])
     if not whole and before is not None and len(before):
         bits[: len(before)] ^= before.view(np.uint64)
     states = None
     if wide:
-        states = np.frombuffer(data, np.uint8, columns, named * 4)
+        states = np.frombuffer(data, np.uint8, columns, new_count * 4)
     return JournalRow(
         at_ms,
         bool(flags & _START),
         whole,
-        np.frombuffer(data, "<u4", named).astype(np.int64),
+        np.frombuffer(data, "<u4", new_count).astype(np.int64),
         bits.view(np.float64),
         states,
     )

@@ -31,8 +31,8 @@ class Ids:
 
 
 def _after(db: sqlite3.Connection, table: str) -> int:
-    (found,) = db.execute(f"SELECT max(id) FROM {table}").fetchone()  # noqa: S608
-    return int(found or 0) + 1
+    (last_id,) = db.execute(f"SELECT max(id) FROM {table}").fetchone()  # noqa: S608
+    return int(last_id or 0) + 1
 
 
 def load(db: sqlite3.Connection, memory: StoreMemory) -> list[tuple[int, list[int]]]:
@@ -71,8 +71,8 @@ def _load_blocks(
         row[0]: Times(*row)
         for row in db.execute(f"SELECT {columns} FROM times")  # noqa: S608
     }
-    buried: dict[int, list[int]] = {one: [] for one in dead}
-    found = []
+    buried: dict[int, list[int]] = {times_id: [] for times_id in dead}
+    refs = []
     last = memory.index.last
     for block, column, layout, size in db.execute("SELECT * FROM block"):
         if column in dead:
@@ -84,12 +84,12 @@ def _load_blocks(
             memory.note(f"block {block} is skipped: its layout or times are lost")
             continue
         ref = BlockRef(block, times[column], layouts[layout], size)
-        found.append(ref)
-    for ref in found:
+        refs.append(ref)
+    for ref in refs:
         # A series counts as seen up to the end of the last block that holds it.
         series = ref.layout.series
         last[series] = np.maximum(last[series], ref.times.last_ms)
-    memory.blocks = Blocks().changed(found)
+    memory.blocks = Blocks().changed(refs)
     return list(buried.items())
 
 
@@ -119,22 +119,22 @@ class _Replay:
                 chunk.closed = True
 
     def _put(self, head: Head, row: int, body: bytes) -> None:
-        known = self._before.get(head.target)
-        found = journal.decode(body, None if known is None else known[1])
-        series = found.named
-        if not found.whole and known is not None:
-            series = np.concatenate([known[0], found.named])
+        previous = self._before.get(head.target)
+        record = journal.decode(body, None if previous is None else previous[1])
+        series = record.named
+        if not record.whole and previous is not None:
+            series = np.concatenate([previous[0], record.named])
         index = self._memory.index
-        if any(one not in index.labels for one in found.named.tolist()):
+        if any(series_id not in index.labels for series_id in record.named.tolist()):
             raise CorruptError("it names a series that is not in the file")
-        if found.start or not head.chunks:
-            head.chunks = (*head.chunks, Chunk(found.at_ms // PART_MS))
+        if record.start or not head.chunks:
+            head.chunks = (*head.chunks, Chunk(record.at_ms // PART_MS))
         chunk = head.chunks[-1]
-        self._before[head.target] = series, found.values
-        chunk.append(found.at_ms, series, found.values, index.names, found.states)
+        self._before[head.target] = series, record.values
+        chunk.append(record.at_ms, series, record.values, index.names, record.states)
         chunk.journal.append(row)
-        held = series if found.states is None else series[found.states != 1]
-        index.last[held] = np.maximum(index.last[held], found.at_ms)
+        present = series if record.states is None else series[record.states != 1]
+        index.last[present] = np.maximum(index.last[present], record.at_ms)
 
     def _lost(self, head: Head | None, row: int, error: CorruptError) -> None:
         self._memory.counts.corrupt_rows += 1

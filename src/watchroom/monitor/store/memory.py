@@ -88,28 +88,31 @@ class StoreMemory:
 
     def head(self, target: str) -> Head:
         """Return the head of a target, a new one when it is new."""
-        found = self.heads.get(target)
-        if found is None:
+        existing = self.heads.get(target)
+        if existing is None:
             newest = max((head.target for head in self.heads.values()), default=0)
-            found = self.heads[target] = Head(newest + 1)
+            existing = self.heads[target] = Head(newest + 1)
             self.unsaved_targets.append(target)
-        return found
+        return existing
 
     def append(
         self, target: str, at_ms: int, labels: Sequence[Labels], values: Floats
     ) -> Appended:
         """Take one row; see `Store.append`."""
         head = self.head(target)
-        given = labels if type(labels) is list else list(labels)
+        label_list = labels if type(labels) is list else list(labels)
         # Unchanged labels are the same objects: the comparison is one of pointers.
-        if given == head.labels:
+        if label_list == head.labels:
             series = head.series
         else:
-            series = np.array([self._intern(target, one) for one in given], np.int64)
-            head.remember(given, series)
-        taken, done = self._refuse(at_ms, series, plain=head.plain)
-        if taken is not None:
-            series, values = series[taken], values[taken]
+            series = np.array(
+                [self._intern(target, series_labels) for series_labels in label_list],
+                np.int64,
+            )
+            head.remember(label_list, series)
+        positions, done = self._refuse(at_ms, series, plain=head.plain)
+        if positions is not None:
+            series, values = series[positions], values[positions]
         if done.accepted:
             chunk = head.chunk_for(at_ms)
             chunk.append(at_ms, series, values, self.index.names)
@@ -117,36 +120,36 @@ class StoreMemory:
         return done
 
     def _intern(self, target: str, labels: Labels) -> int:
-        found = self.index.find(labels)
-        if found is not None:
-            return found
+        series_id = self.index.find(labels)
+        if series_id is not None:
+            return series_id
         # What a runaway target fills up must not be what tells of it.
-        ours = target.startswith("rules/") or ("__name__", "up") in labels
-        room = self.max_series + (self.max_series // 10 if ours else 0)
-        return self.index.intern(labels) if len(self.index) < room else 0
+        own = target.startswith("rules/") or ("__name__", "up") in labels
+        limit = self.max_series + (self.max_series // 10 if own else 0)
+        return self.index.intern(labels) if len(self.index) < limit else 0
 
     def _refuse(
         self, at_ms: int, series: NDArray[np.int64], *, plain: bool
     ) -> tuple[NDArray[np.int64] | None, Appended]:
         """Return the places to take (None: all) and count the rest."""
         last = self.index.last[series]
-        fresh = last < at_ms
+        newer = last < at_ms
         counts, total = self.counts, len(series)
-        if plain and fresh.all():
+        if plain and newer.all():
             counts.appended += total
             return None, Appended(total, 0, 0)
         known = series > 0
         once = np.zeros(total, np.bool_)
         once[np.unique(series, return_index=True)[1]] = True
-        places = np.flatnonzero(fresh & known & once)
+        positions = np.flatnonzero(newer & known & once)
         late = int((known & (last > at_ms)).sum())
         refused = total - int(known.sum())
-        done = Appended(len(places), late, total - len(places) - late - refused)
+        done = Appended(len(positions), late, total - len(positions) - late - refused)
         counts.over_series_limit += refused
         counts.appended += done.accepted
         counts.out_of_order += done.out_of_order
         counts.duplicate += done.duplicate
-        return places, done
+        return positions, done
 
     def shed(self) -> None:
         """Keep the head within its bound: close early, and drop what nobody saves.
@@ -157,29 +160,29 @@ class StoreMemory:
         chunks = [
             (chunk, head) for head in self.heads.values() for chunk in head.chunks
         ]
-        held = sum(chunk.nbytes for chunk, _ in chunks)
-        if held > self.memory_bytes // 2 and chunks:
+        used = sum(chunk.nbytes for chunk, _ in chunks)
+        if used > self.memory_bytes // 2 and chunks:
             max(
-                (chunk for chunk, _ in chunks), key=lambda one: one.nbytes
+                (chunk for chunk, _ in chunks), key=lambda other: other.nbytes
             ).closed = True
         chunks.sort(key=lambda pair: pair[0].part)
-        while held > self.memory_bytes and chunks:
+        while used > self.memory_bytes and chunks:
             chunk, head = chunks.pop(0)
-            head.chunks = tuple(one for one in head.chunks if one is not chunk)
+            head.chunks = tuple(other for other in head.chunks if other is not chunk)
             self.counts.shed += chunk.samples
-            held -= chunk.nbytes
+            used -= chunk.nbytes
 
     def forget(self, after_ms: int) -> list[int]:
         """Drop the rows after a time; return the ids of their write-ahead rows."""
         rows: list[int] = []
         for head in self.heads.values():
-            kept = []
+            remaining = []
             for chunk in head.chunks:
                 if chunk.last_ms <= after_ms or chunk.end_at(after_ms):
-                    kept.append(chunk)
+                    remaining.append(chunk)
                 else:
                     rows += chunk.journal
-            head.chunks = tuple(kept)
+            head.chunks = tuple(remaining)
         np.minimum(self.index.last, after_ms, out=self.index.last)
         return rows
 
@@ -201,5 +204,5 @@ def live_ids(chunk: Chunk) -> NDArray[np.int64]:
     view = chunk.view()
     if view.states is None:
         return view.shape.series
-    found: NDArray[np.int64] = view.shape.series[(view.states != ABSENT).any(axis=0)]
-    return found
+    live: NDArray[np.int64] = view.shape.series[(view.states != ABSENT).any(axis=0)]
+    return live

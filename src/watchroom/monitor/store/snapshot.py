@@ -9,7 +9,7 @@ import numpy as np
 
 from watchroom.errors import QueryLimitError
 from watchroom.monitor.store.codec import CorruptError
-from watchroom.monitor.store.join import Cells, Joined, Part, join
+from watchroom.monitor.store.join import Cells, JoinedSeries, Part, join
 from watchroom.promql.model import ABSENT, SeriesGroup
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.store.blocks import BlockRef, Blocks
     from watchroom.monitor.store.cache import Cache
     from watchroom.monitor.store.head import ChunkView
-    from watchroom.monitor.store.index import Index, Matched
+    from watchroom.monitor.store.index import Index, MatchedSeries
     from watchroom.monitor.store.memory import StoreMemory
     from watchroom.promql.model import Floats, Mask, Matcher, Reserve, Times
 
@@ -91,7 +91,7 @@ class Snapshot:
         ]
 
     def _families(
-        self, matched: Matched, chosen: Mask, start_ms: int, end_ms: int
+        self, matched: MatchedSeries, chosen: Mask, start_ms: int, end_ms: int
     ) -> Iterator[list[Part]]:
         """Yield the parts of each metric and target."""
         rows: dict[int, Ids] = {}
@@ -164,19 +164,21 @@ class Snapshot:
         if reserve is not None:
             reserve(cells)
 
-    def _groups(self, joined: Joined) -> Iterator[SeriesGroup]:
+    def _groups(self, joined: JoinedSeries) -> Iterator[SeriesGroup]:
         series, states = joined.series, joined.states
         values = joined.values
         if states is not None:
             if not states.any():
                 states = None
             else:
-                there = (states != ABSENT).any(axis=1)
-                if not there.all():
-                    series, values = series[there], values[there]
-                    states = states[there]
+                present = (states != ABSENT).any(axis=1)
+                if not present.all():
+                    series, values = series[present], values[present]
+                    states = states[present]
         if len(series):
-            labels = tuple(self._index.labels[one] for one in series.tolist())
+            labels = tuple(
+                self._index.labels[series_id] for series_id in series.tolist()
+            )
             yield SeriesGroup(labels, joined.times, values, states)
 
 
@@ -189,24 +191,24 @@ def _recent(
     view: ChunkView, metric: str, chosen: Mask, span: tuple[int, int]
 ) -> Part | None:
     """Return what the newest rows hold of a metric."""
-    places = view.shape.families.get(metric)
-    if places is None:
+    columns = view.shape.families.get(metric)
+    if columns is None:
         return None
-    places = places[chosen[view.shape.series[places]]]
+    columns = columns[chosen[view.shape.series[columns]]]
     low, high = _span(view.times, *span)
-    if low == high or not len(places):
+    if low == high or not len(columns):
         return None
-    series = view.shape.series[places]
+    series = view.shape.series[columns]
     order = np.argsort(series)
-    places = places[order]
+    columns = columns[order]
 
     def read(_out: Floats | None) -> Cells:
         states = None
         if view.states is not None:
-            states = view.states[low:high, places].T
+            states = view.states[low:high, columns].T
             if not states.any():
                 states = None
-        return Cells(view.values[low:high, places].T, states)
+        return Cells(view.values[low:high, columns].T, states)
 
     return Part(series[order], view.times[low:high], read)
 
@@ -224,13 +226,13 @@ def _apart(families: Sequence[list[Part]]) -> Sequence[list[Part]]:
     lone: list[list[Part]] = []
     both: list[Part] = []
     for parts in families:
-        kept: list[Part] = []
+        unshared: list[Part] = []
         for part in parts:
             twice = np.isin(part.series, shared)
-            kept += _rows_of(part, ~twice)
+            unshared += _rows_of(part, ~twice)
             both += _rows_of(part, twice)
-        if kept:
-            lone.append(kept)
+        if unshared:
+            lone.append(unshared)
     return [*lone, both]
 
 

@@ -109,14 +109,14 @@ class Store:
     def warnings(self) -> list[str]:
         """What went wrong and was survived, newest last: moved files, lost blocks."""
         with self._memory.lock:
-            found = list(self._memory.warnings)
+            texts = list(self._memory.warnings)
         ahead = self.ahead
         if ahead:
-            found.append(
+            texts.append(
                 f"the newest sample is {span(ahead)} ahead of the clock, which was set "
                 "back or was wrong: until then new samples are refused"
             )
-        return found
+        return texts
 
     def append(
         self,
@@ -189,13 +189,13 @@ class Store:
             self._forget(round(self._now() * 1000) - forgotten_ms(-seconds * 1000))
 
     def _forget(self, after_ms: int) -> None:
-        said = (
+        message = (
             "the clock was set back: samples of the time that it had gone through "
             "before are forgotten, so that new ones are taken"
         )
         with self._memory.lock:
-            self._memory.note(said)
-        _LOG.warning("%s", said)
+            self._memory.note(message)
+        _LOG.warning("%s", message)
         self._writer.submit(lambda: self._upkeep.forget(after_ms))
 
     def stats(self) -> dict[str, float]:
@@ -203,7 +203,7 @@ class Store:
         memory = self._memory
         with memory.lock:
             counts, blocks = memory.counts, memory.blocks
-            found: dict[str, float] = {
+            values: dict[str, float] = {
                 "series": len(memory.index),
                 "targets": len(memory.heads),
                 "head_bytes": sum(
@@ -218,7 +218,7 @@ class Store:
                 ),
                 "snapshots": len(memory.snapshots),
             }
-        found |= {
+        values |= {
             "samples_appended_total": counts.appended,
             "samples_out_of_order_total": counts.out_of_order,
             "samples_duplicate_total": counts.duplicate,
@@ -238,7 +238,7 @@ class Store:
             "cache_bytes": self._cache.nbytes,
             "bytes": self._file_bytes(),
         }
-        return {name: float(value) for name, value in found.items()}
+        return {name: float(value) for name, value in values.items()}
 
     def _file_bytes(self) -> int:
         total = 0

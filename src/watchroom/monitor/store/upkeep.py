@@ -75,7 +75,8 @@ class Upkeep:
         with self._database.transaction() as db:
             self._database.delete("journal", rows)
             db.executemany(
-                "INSERT INTO dead VALUES (?)", [(one,) for one in sorted(columns)]
+                "INSERT INTO dead VALUES (?)",
+                [(times_id,) for times_id in sorted(columns)],
             )
 
     def _merge(self, now_ms: int) -> None:
@@ -127,19 +128,19 @@ class Upkeep:
             end = int(np.searchsorted(merged, until_ms, "right"))
             merged = merged[:end]
             rows = [(m, s, *_until(end, v, states)) for m, s, v, states in rows]
-        gone = frozenset(times.id for times in columns)
+        retired = frozenset(times.id for times in columns)
         with self._database.transaction() as db:
-            made = self._writer.put(db, target, merged, rows)
-            db.executemany("INSERT INTO dead VALUES (?)", [(one,) for one in gone])
-        self._retire(refs, gone, made)
+            new_refs = self._writer.put(db, target, merged, rows)
+            db.executemany("INSERT INTO dead VALUES (?)", [(one,) for one in retired])
+        self._retire(refs, retired, new_refs)
 
     def _retire(
-        self, refs: list[BlockRef], gone: frozenset[int], made: list[BlockRef]
+        self, refs: list[BlockRef], retired: frozenset[int], new_refs: list[BlockRef]
     ) -> None:
         memory = self._memory
         with memory.lock:
-            self._writer.publish(made, gone)
-            for times in gone:
+            self._writer.publish(new_refs, retired)
+            for times in retired:
                 blocks = [ref.id for ref in refs if ref.times.id == times]
                 self._writer.dead.append((memory.epoch, times, blocks))
 
@@ -152,32 +153,36 @@ class Upkeep:
             blocks.values(), key=lambda refs: (refs[0].times.last_ms, refs[0].id)
         )
         sizes = [refs[0].times.bytes + sum(r.bytes for r in refs) for refs in ordered]
-        dead = sum(len(one[2]) for one in self._writer.dead)
+        dead = sum(len(entry[2]) for entry in self._writer.dead)
         excess = 0
         if not dead:  # space about to come back must not expire anything
             excess = self._database.used_bytes() - self._retention_bytes
         oldest = now_ms - self._retention_ms
-        gone: list[BlockRef] = []
+        expired: list[BlockRef] = []
         for refs, size in zip(ordered, sizes, strict=True):
             if refs[0].times.last_ms >= oldest and excess <= 0:
                 break
-            gone += refs
+            expired += refs
             excess -= size
-        if not gone:
+        if not expired:
             return
-        columns = frozenset(ref.times.id for ref in gone)
+        columns = frozenset(ref.times.id for ref in expired)
         with self._database.transaction() as db:
-            db.executemany("INSERT INTO dead VALUES (?)", [(one,) for one in columns])
-        self._memory.counts.expired_blocks += len(gone)
-        self._retire(gone, columns, [])
+            db.executemany(
+                "INSERT INTO dead VALUES (?)", [(entry,) for entry in columns]
+            )
+        self._memory.counts.expired_blocks += len(expired)
+        self._retire(expired, columns, [])
 
     def _forget(self) -> None:
         """Drop layouts, series and targets that nothing refers to any more."""
         memory = self._memory
-        kept = {ref.layout.id for ref in memory.blocks}
-        unused = [one for one in memory.layouts.values() if one.id not in kept]
+        in_use = {ref.layout.id for ref in memory.blocks}
+        unused = [
+            layout for layout in memory.layouts.values() if layout.id not in in_use
+        ]
         with memory.lock:
-            series = self._unused_series(kept)
+            series = self._unused_series(in_use)
             if series:
                 memory.index = memory.index.without(series)
                 for head in memory.heads.values():
@@ -191,11 +196,11 @@ class Upkeep:
         if not (unused or series or targets):
             return
         with self._database.transaction():
-            self._database.delete("layout", [one.id for one in unused])
+            self._database.delete("layout", [layout.id for layout in unused])
             self._database.delete("series", series)
             self._database.delete("target", targets.values())
-        for one in unused:
-            memory.layouts.pop((one.metric, one.series.tobytes()), None)
+        for layout in unused:
+            memory.layouts.pop((layout.metric, layout.series.tobytes()), None)
 
     def _unused_series(self, layouts: set[int]) -> set[int]:
         """Return the series that no block and no row names, if they are many."""
@@ -207,7 +212,7 @@ class Upkeep:
         for head in self._memory.heads.values():
             for chunk in head.chunks:
                 live[live_ids(chunk)] = True
-        unused = {one for one in index.labels if not live[one]}
+        unused = {series_id for series_id in index.labels if not live[series_id]}
         # A rebuild of the index holds up appends: not for a handful.
         return unused if len(unused) >= _FORGET_SHARE * len(index) else set()
 
@@ -223,8 +228,10 @@ class Upkeep:
         """Delete what is dead and no snapshot can still read."""
         memory, writer = self._memory, self._writer
         with memory.lock:
-            oldest = min((one.epoch for one in memory.snapshots), default=memory.epoch)
-        ready = [one for one in writer.dead if one[0] <= oldest]
+            oldest = min(
+                (item.epoch for item in memory.snapshots), default=memory.epoch
+            )
+        ready = [item for item in writer.dead if item[0] <= oldest]
         if not ready:
             return
         for _, times, blocks in ready:
@@ -234,7 +241,7 @@ class Upkeep:
                 for table in ("times", "dead"):
                     self._database.delete(table, [times])
             writer.breathe()
-        writer.dead = [one for one in writer.dead if one[0] > oldest]
+        writer.dead = [item for item in writer.dead if item[0] > oldest]
 
     def _give_back(self) -> None:
         """Return free pages to the disk and empty the log."""

@@ -140,9 +140,9 @@ class Writer:
 
     def _renew(self, reason: str) -> None:
         """Begin a new file; raises as SQLite does when there can be none."""
-        said = self.database.replace(reason)
-        _LOG.error("%s", said)
-        self.memory.note(said)
+        message = self.database.replace(reason)
+        _LOG.error("%s", message)
+        self.memory.note(message)
         self._start_over()
         self.ids = Ids(self.database.db)
 
@@ -186,13 +186,13 @@ class Writer:
         if not work:
             return
         with self.database.transaction() as db:
-            named = self._name(db)
+            inserted = self._insert_names(db)
             saved = [
                 (chunk, [self._row(db, target, *row) for row in rows])
                 for target, chunk, rows in work
             ]
         with memory.lock:
-            self._named(named)
+            self._mark_inserted(inserted)
             for chunk, ids in saved:
                 chunk.journal += ids
 
@@ -206,27 +206,27 @@ class Writer:
         )
         return done.lastrowid or 0
 
-    def _name(self, db: sqlite3.Connection) -> tuple[list[int], list[str]]:
+    def _insert_names(self, db: sqlite3.Connection) -> tuple[list[int], list[str]]:
         """Insert series and targets that are new; return them for `_named`."""
         memory = self.memory
         with memory.lock:
             series, targets = list(memory.index.unsaved), list(memory.unsaved_targets)
-            rows = [(one, memory.index.labels[one]) for one in series]
+            rows = [(series_id, memory.index.labels[series_id]) for series_id in series]
             names = [(memory.heads[name].target, name) for name in targets]
         # Not plain INSERT: an id may be there from before a failed COMMIT said so.
         db.executemany(
             "INSERT OR REPLACE INTO series VALUES (?, ?)",
-            [(one, labels_text(labels)) for one, labels in rows],
+            [(series_id, labels_text(labels)) for series_id, labels in rows],
         )
         db.executemany("INSERT OR REPLACE INTO target VALUES (?, ?)", names)
         return series, targets
 
-    def _named(self, named: tuple[list[int], list[str]]) -> None:
+    def _mark_inserted(self, inserted: tuple[list[int], list[str]]) -> None:
         index, memory = self.memory.index, self.memory
-        series, targets = set(named[0]), set(named[1])
-        index.unsaved = [one for one in index.unsaved if one not in series]
+        series, targets = set(inserted[0]), set(inserted[1])
+        index.unsaved = [item for item in index.unsaved if item not in series]
         memory.unsaved_targets = [
-            one for one in memory.unsaved_targets if one not in targets
+            item for item in memory.unsaved_targets if item not in targets
         ]
 
     def cut(self) -> None:
@@ -250,19 +250,19 @@ class Writer:
     def _cut_one(self, head: Head, chunk: Chunk) -> None:
         view = chunk.view()
         families: list[Family] = []
-        for metric, places in view.shape.families.items():
-            order = places[np.argsort(view.shape.series[places])]
+        for metric, columns in view.shape.families.items():
+            order = columns[np.argsort(view.shape.series[columns])]
             states = None if view.states is None else view.states[:, order].T
             families.append(
                 (metric, view.shape.series[order], view.values[:, order].T, states)
             )
         with self.database.transaction() as db:
-            named = self._name(db)
+            inserted = self._insert_names(db)
             refs = self.put(db, head.target, view.times, families)
             self.database.delete("journal", chunk.journal)
         with self.memory.lock:
-            self._named(named)
-            head.chunks = tuple(one for one in head.chunks if one is not chunk)
+            self._mark_inserted(inserted)
+            head.chunks = tuple(other for other in head.chunks if other is not chunk)
             self.publish(refs)
 
     def put(
@@ -298,16 +298,16 @@ class Writer:
     def _layout(
         self, db: sqlite3.Connection, metric: str, series: NDArray[np.int64]
     ) -> Layout:
-        known = self.memory.layouts.get((metric, series.tobytes()))
-        if known is not None:
-            return known
-        made = Layout(self.ids.layout, metric, np.ascontiguousarray(series))
+        existing = self.memory.layouts.get((metric, series.tobytes()))
+        if existing is not None:
+            return existing
+        layout = Layout(self.ids.layout, metric, np.ascontiguousarray(series))
         self.ids.layout += 1
         db.execute(
             "INSERT INTO layout VALUES (?, ?, ?)",
-            (made.id, metric, pack_integers(made.series)),
+            (layout.id, metric, pack_integers(layout.series)),
         )
-        return made
+        return layout
 
     def publish(self, refs: list[BlockRef], gone: frozenset[int] = frozenset()) -> None:
         """Show blocks to new snapshots; the caller holds the lock."""

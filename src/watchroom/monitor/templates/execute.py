@@ -81,10 +81,10 @@ class Execution:
             self._walk(tree, self._context)
         return "".join(self._out)
 
-    def _fail(self, at: int, what: str) -> Never:
+    def _fail(self, at: int, message: str) -> Never:
         row = self._text.count("\n", 0, at) + 1
         column = at - (self._text.rfind("\n", 0, at) + 1)
-        raise ExpandError(f"template: {self._name}:{row}:{column}: {what}")
+        raise ExpandError(f"template: {self._name}:{row}:{column}: {message}")
 
     def _walk(self, tree: tuple[nodes.Node, ...], dot: Any) -> None:
         depth = len(self._scope)
@@ -170,8 +170,8 @@ class Execution:
             self._walk(node.otherwise, dot)
         del self._scope[depth:]
 
-    def _bind_range(self, pipeline: nodes.Pipeline, place: Any, item: Any) -> None:
-        values = (item,) if len(pipeline.declared) == 1 else (place, item)
+    def _bind_range(self, pipeline: nodes.Pipeline, key: Any, item: Any) -> None:
+        values = (item,) if len(pipeline.declared) == 1 else (key, item)
         for name, value in zip(pipeline.declared, values, strict=False):
             if pipeline.assigns:
                 self._assign(name, value)
@@ -179,9 +179,9 @@ class Execution:
                 self._scope.append((name, value))
 
     def _assign(self, name: str, value: Any) -> None:
-        for place in range(len(self._scope) - 1, -1, -1):
-            if self._scope[place][0] == name:
-                self._scope[place] = (name, value)
+        for index in range(len(self._scope) - 1, -1, -1):
+            if self._scope[index][0] == name:
+                self._scope[index] = (name, value)
                 return
 
     def _pipeline(
@@ -200,10 +200,10 @@ class Execution:
         return value
 
     def _command(self, command: nodes.Command, dot: Any, final: Any) -> Any:
-        callee, *words = command.words
+        callee, *operands = command.operands
         if not isinstance(callee, nodes.Call):
             return self._operand(callee, dot)
-        return self._call(callee, words, dot, final)
+        return self._call(callee, operands, dot, final)
 
     def _operand(self, operand: nodes.Operand, dot: Any) -> Any:  # noqa: PLR0911 - one per kind
         match operand:
@@ -235,24 +235,24 @@ class Execution:
         return value
 
     def _call(
-        self, callee: nodes.Call, words: list[nodes.Operand], dot: Any, final: Any
+        self, callee: nodes.Call, operands: list[nodes.Operand], dot: Any, final: Any
     ) -> Any:
         if callee.name in {"and", "or"}:
-            return self._junction(callee, words, dot, final)
-        given = [self._operand(word, dot) for word in words]
+            return self._junction(callee, operands, dot, final)
+        arguments = [self._operand(operand, dot) for operand in operands]
         if final is not _NOTHING:
-            given.append(final)
+            arguments.append(final)
         function = self._functions[callee.name]
         least = len(function.parameters) - function.variadic
-        if len(given) < least or (not function.variadic and len(given) > least):
-            wanted = f"at least {least}" if function.variadic else f"{least}"
+        if len(arguments) < least or (not function.variadic and len(arguments) > least):
+            expected = f"at least {least}" if function.variadic else f"{least}"
             self._fail(
                 callee.at,
                 f"wrong number of args for {callee.name}: "
-                f"want {wanted} got {len(given)}",
+                f"want {expected} got {len(arguments)}",
             )
-        for place, value in enumerate(given):
-            kind = function.parameters[min(place, len(function.parameters) - 1)]
+        for index, value in enumerate(arguments):
+            kind = function.parameters[min(index, len(function.parameters) - 1)]
             if not _fits(kind, value):
                 self._fail(
                     callee.at,
@@ -260,16 +260,16 @@ class Execution:
                     f"got {type_name(value)}",
                 )
         try:
-            return function.call(self._context, *given)
+            return function.call(self._context, *arguments)
         except WatchroomError as error:
             self._fail(callee.at, f"error calling {callee.name}: {error}")
 
     def _junction(
-        self, callee: nodes.Call, words: list[nodes.Operand], dot: Any, final: Any
+        self, callee: nodes.Call, operands: list[nodes.Operand], dot: Any, final: Any
     ) -> Any:
         value: Any = _NOTHING
-        for word in words:
-            value = self._operand(word, dot)
+        for operand in operands:
+            value = self._operand(operand, dot)
             if truth(value) == (callee.name == "or"):
                 return value
         if final is not _NOTHING:

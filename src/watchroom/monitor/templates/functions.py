@@ -67,13 +67,13 @@ def _scaled(
     value: float, prefixes: tuple[str, ...], factor: float
 ) -> tuple[float, str]:
     """Divide (or, below 1, multiply) until the number reads well."""
-    found = ""
+    chosen = ""
     for prefix in prefixes:
         if (abs(value) < factor) if factor > 1 else (abs(value) >= 1):
             break
-        found = prefix
+        chosen = prefix
         value = value / factor if factor > 1 else value * 1000
-    return value, found
+    return value, chosen
 
 
 _LARGE = ("k", "M", "G", "T", "P", "E", "Z", "Y")
@@ -81,8 +81,8 @@ _BINARY = ("ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 _SMALL = ("m", "u", "n", "p", "f", "a", "z", "y")
 
 
-def _humanize(_: Context, given: Any) -> str:
-    value = _number(given)
+def _humanize(_: Context, argument: Any) -> str:
+    value = _number(argument)
     if value == 0 or not math.isfinite(value):
         return _g4(value)
     large = abs(value) >= 1
@@ -90,16 +90,16 @@ def _humanize(_: Context, given: Any) -> str:
     return _g4(value) + prefix
 
 
-def _humanize1024(_: Context, given: Any) -> str:
-    value = _number(given)
+def _humanize1024(_: Context, argument: Any) -> str:
+    value = _number(argument)
     if abs(value) <= 1 or not math.isfinite(value):
         return _g4(value)
     value, prefix = _scaled(value, _BINARY, 1024)
     return _g4(value) + prefix
 
 
-def _humanize_duration(_: Context, given: Any) -> str:  # noqa: PLR0911 - one per magnitude
-    value = _number(given)
+def _humanize_duration(_: Context, argument: Any) -> str:  # noqa: PLR0911 - one per magnitude
+    value = _number(argument)
     if not math.isfinite(value):
         return _g4(value)
     if value == 0:
@@ -121,12 +121,12 @@ def _humanize_duration(_: Context, given: Any) -> str:  # noqa: PLR0911 - one pe
     return f"{sign}{_g4(abs(value))}s"
 
 
-def _humanize_percentage(_: Context, given: Any) -> str:
-    return _g4(_number(given) * 100) + "%"
+def _humanize_percentage(_: Context, argument: Any) -> str:
+    return _g4(_number(argument) * 100) + "%"
 
 
-def _humanize_timestamp(_: Context, given: Any) -> str:
-    value = _number(given)
+def _humanize_timestamp(_: Context, argument: Any) -> str:
+    value = _number(argument)
     if not math.isfinite(value):
         return _g4(value)
     millis = int(value * 1e9) // 1_000_000
@@ -139,8 +139,8 @@ def _humanize_timestamp(_: Context, given: Any) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}{fraction} +0000 UTC"
 
 
-def _to_time(_: Context, given: Any) -> Moment:
-    value = _number(given)
+def _to_time(_: Context, argument: Any) -> Moment:
+    value = _number(argument)
     if not math.isfinite(value):
         raise ExpandError("value is NaN or Inf")
     if abs(value * 1e9) > 2**63:
@@ -151,8 +151,8 @@ def _to_time(_: Context, given: Any) -> Moment:
     return Moment(int(int(value * 1e9) / 1_000_000))
 
 
-def _to_duration(_: Context, given: Any) -> Length:
-    value = _number(given) * 1e9
+def _to_duration(_: Context, argument: Any) -> Length:
+    value = _number(argument) * 1e9
     # What Go makes of a number that its integers do not hold.
     return Length(int(value) if abs(value) < 2**63 else -(2**63))
 
@@ -302,11 +302,11 @@ _JS = {
 def _print(_: Context, *values: Any) -> str:
     """Join as Go's `Sprint`: a space where neither neighbour is a string."""
     text = ""
-    for place, value in enumerate(values):
+    for index, value in enumerate(values):
         if (
-            place
+            index
             and not isinstance(value, str)
-            and not isinstance(values[place - 1], str)
+            and not isinstance(values[index - 1], str)
         ):
             text += " "
         text += plain(value)

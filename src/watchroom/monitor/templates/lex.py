@@ -60,10 +60,10 @@ class TemplateSyntaxError(ConfigError):
         unsupported: Prometheus reads it.
     """
 
-    def __init__(self, what: str, text: str, at: int) -> None:
+    def __init__(self, message: str, text: str, at: int) -> None:
         row = text.count("\n", 0, at) + 1
         column = at - (text.rfind("\n", 0, at) + 1) + 1
-        super().__init__(f"template, line {row}, column {column}: {what}")
+        super().__init__(f"template, line {row}, column {column}: {message}")
         self.position = (row, column)
         self.unsupported = False
 
@@ -73,7 +73,7 @@ def unquote(quoted: str, text: str, at: int) -> str:
     if quoted[0] == "`":
         return quoted[1:-1].replace("\r", "")
 
-    def one(match: re.Match[str]) -> str:
+    def replace(match: re.Match[str]) -> str:
         code = match[1]
         if code[0] in "xuU":
             value = int(code[1:], 16)
@@ -86,7 +86,7 @@ def unquote(quoted: str, text: str, at: int) -> str:
             raise TemplateSyntaxError(f"unknown escape \\{code}", text, at)
         return _SIMPLE[code]
 
-    return _ESCAPE.sub(one, quoted[1:-1])
+    return _ESCAPE.sub(replace, quoted[1:-1])
 
 
 def tokens(text: str) -> list[list[Token]]:
@@ -95,7 +95,7 @@ def tokens(text: str) -> list[list[Token]]:
     Raises:
         TemplateSyntaxError: An action or a comment does not close, or a word is none.
     """
-    found: list[list[Token]] = []
+    pieces: list[list[Token]] = []
     position = 0
     trim = False
     while True:
@@ -113,17 +113,17 @@ def tokens(text: str) -> list[list[Token]]:
             piece = piece.rstrip(_SPACE)
             inner += 1
         if piece:
-            found.append([Token("text", piece, position)])
+            pieces.append([Token("text", piece, position)])
         if start < 0:
-            return found
+            return pieces
         # As in Go: at once behind the braces, or one blank behind a dash.
         blank = text[inner - 1] == "-" and text[inner : inner + 1] in _SPACE
         comment = re.compile(r"/\*").match(text, inner + blank)
         if comment:
             position, trim = _comment(text, start, comment.end())
         else:
-            words, position, trim = _words(text, start, inner)
-            found.append(words)
+            action, position, trim = _action_tokens(text, start, inner)
+            pieces.append(action)
 
 
 def _comment(text: str, start: int, position: int) -> tuple[int, bool]:
@@ -136,16 +136,18 @@ def _comment(text: str, start: int, position: int) -> tuple[int, bool]:
     return end.end(), bool(end[1])
 
 
-def _words(text: str, start: int, position: int) -> tuple[list[Token], int, bool]:
+def _action_tokens(
+    text: str, start: int, position: int
+) -> tuple[list[Token], int, bool]:
     """Return the words of the action at `start`, where it ends, whether it trims."""
-    words: list[Token] = []
+    tokens: list[Token] = []
     while True:
         if text.startswith("}}", position):
-            words.append(Token("end", "}}", position))
-            return words, position + 2, False
+            tokens.append(Token("end", "}}", position))
+            return tokens, position + 2, False
         if text.startswith("-}}", position) and text[position - 1] in _SPACE:
-            words.append(Token("end", "}}", position))
-            return words, position + 3, True
+            tokens.append(Token("end", "}}", position))
+            return tokens, position + 3, True
         match = _WORD.match(text, position)
         if match is None:
             if position >= len(text):
@@ -155,5 +157,5 @@ def _words(text: str, start: int, position: int) -> tuple[list[Token], int, bool
             )
         kind = match.lastgroup or ""
         # `a.b` is a chain, `a .b` two words: the space is a word of its own.
-        words.append(Token(kind, match[0], position))
+        tokens.append(Token(kind, match[0], position))
         position = match.end()

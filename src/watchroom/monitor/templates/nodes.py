@@ -51,7 +51,7 @@ class Call(NamedTuple):
 class Command(NamedTuple):
     """Words: an operand, or a function and its arguments."""
 
-    words: tuple[Operand, ...]
+    operands: tuple[Operand, ...]
     at: int
 
 

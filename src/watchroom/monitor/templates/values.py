@@ -91,8 +91,8 @@ class Moment:
         """
         if name in _WRITTEN:  # not in the language of this machine
             moment = self._moment()
-            place = moment.month - 1 if name == "Month" else moment.weekday()
-            return _WRITTEN[name].split()[place]
+            index = moment.month - 1 if name == "Month" else moment.weekday()
+            return _WRITTEN[name].split()[index]
         return _COUNTED[name](self._moment(), self.at_ms)
 
 
@@ -192,8 +192,8 @@ def field(value: Any, name: str) -> Any:
         case Struct(), _:
             return value.fields[name]
         case KV(), _:
-            found = value.method(name)
-            return value.get(name, "") if found is None else found
+            result = value.method(name)
+            return value.get(name, "") if result is None else result
         case dict(), _:
             return value.get(name, "")
         case list(), _:
@@ -207,10 +207,10 @@ def field(value: Any, name: str) -> Any:
 def _method(value: Any, name: str) -> Any:
     match value, name:
         case Alerts(), "Firing" | "Resolved":
-            wanted = name.lower()
-            return Alerts(one for one in value if one.fields["Status"] == wanted)
+            status = name.lower()
+            return Alerts(item for item in value if item.fields["Status"] == status)
         case Pairs(), "Names" | "Values":
-            return [one.fields[name[:-1]] for one in value]
+            return [item.fields[name[:-1]] for item in value]
         case _:
             raise KeyError(name)
 
