@@ -202,7 +202,7 @@ def test_every_call_is_answered_as_without_watchroom(tmp_path):
 
     first, answers = asked("watched")
 
-    assert (bare, first) == ("LocMemCache", "Counted")
+    assert (bare, first) == ("LocMemCache", "CountingCache")
     for name in NAMED:
         pairs = zip(
             ASKED.strip().splitlines(), expected[name], answers[name], strict=True

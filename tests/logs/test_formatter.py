@@ -15,7 +15,7 @@ import pytest
 from watchroom.context.trail import CURRENT, Trail
 from watchroom.logs import formatter
 from watchroom.logs.formatter import MAX_LINE, Formatter
-from watchroom.logs.readable import Readable
+from watchroom.logs.readable import ReadableFormatter
 
 GOLDEN = Path(__file__).parent / "golden"
 MOMENT = 1795541728.123456
@@ -250,7 +250,7 @@ def test_nothing_in_a_record_ends_a_line_of_text_or_moves_the_cursor():
     except ValueError:
         made = record("a\nb\x1b[31m", exc_info=sys.exc_info(), key="c\rd")
 
-    text = Readable(colours=False).format(made)
+    text = ReadableFormatter(colours=False).format(made)
 
     first, *rest = text.split("\n")
     assert r"a\nb\x1b[31m key=c\rd" in first

@@ -41,12 +41,12 @@ class Prose:
         Raises:
             KeyError: The file lacks the alert, or a section of it.
         """
-        found = self._sections[name]
+        sections = self._sections[name]
         return Runbook(
-            meaning=_flowing(found["Meaning"]),
-            impact=_flowing(found["Impact"]),
-            diagnosis=found["Diagnosis"],
-            mitigation=found["Mitigation"],
+            meaning=_flowing(sections["Meaning"]),
+            impact=_flowing(sections["Impact"]),
+            diagnosis=sections["Diagnosis"],
+            mitigation=sections["Mitigation"],
         )
 
     def unseen(self, name: str) -> Unseen:
@@ -55,9 +55,11 @@ class Prose:
         Raises:
             KeyError: The file lacks the alert, or a section of it.
         """
-        found = self._sections[name]
+        sections = self._sections[name]
         return Unseen(
-            name=name, why=_flowing(found["Why"]), remedy=_flowing(found["Remedy"])
+            name=name,
+            why=_flowing(sections["Why"]),
+            remedy=_flowing(sections["Remedy"]),
         )
 
 
@@ -69,15 +71,15 @@ def beside(module: str) -> Prose:
 
 
 def _sections(text: str) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
+    by_name: dict[str, dict[str, str]] = {}
     _, *pages = _NAMES.split(text)
     for names, page in zip(pages[::2], pages[1::2], strict=True):
         _, *sections = _TITLE.split(page)
         for title, body in zip(sections[::2], sections[1::2], strict=True):
             for name in names.split(", "):
-                before = found.setdefault(name, {}).get(title, "")
-                found[name][title] = f"{before}\n\n{body.strip()}".strip()
-    return found
+                before = by_name.setdefault(name, {}).get(title, "")
+                by_name[name][title] = f"{before}\n\n{body.strip()}".strip()
+    return by_name
 
 
 def _flowing(text: str) -> str:

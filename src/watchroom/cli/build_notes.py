@@ -42,7 +42,9 @@ def _hearing(site: Site) -> Iterator[str]:
             "RECEIVERS is empty: no alert notifies anybody. Add "
             "WATCHROOM['RECEIVERS'] = {'ops': {'secret': 'ops_webhook'}}"
         )
-    elif not any(routing.hears(one, "critical", "P1") for one in site.active_receivers):
+    elif not any(
+        routing.notifies(one, "critical", "P1") for one in site.active_receivers
+    ):
         yield (
             "no receiver accepts critical P1 alerts: they page nobody. Check "
             "'severity' and 'priority' in RECEIVERS"

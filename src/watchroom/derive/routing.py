@@ -87,7 +87,7 @@ def _routes(plan: Plan, notified: Sequence[SiteReceiver]) -> list[Route]:
                 group_wait="0s",
             )
             for receiver in notified
-            if not hears(receiver, "critical", "P1")
+            if not notifies(receiver, "critical", "P1")
         ),
         *(
             _route(plan, receiver, severity)
@@ -99,7 +99,7 @@ def _routes(plan: Plan, notified: Sequence[SiteReceiver]) -> list[Route]:
     ]
 
 
-def hears(receiver: SiteReceiver, severity: str, priority: str) -> bool:
+def notifies(receiver: SiteReceiver, severity: str, priority: str) -> bool:
     """Return whether a receiver is told of alerts of a severity and priority."""
     return severity in receiver.severities and priority in (
         receiver.priorities or (priority,)

@@ -64,7 +64,7 @@ class _Peer:
         self.left = 0  # where the unsent part of the answer begins
 
 
-class Reception:
+class Acceptor:
     """Accepts connections and has their requests answered.
 
     Args:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from watchroom import exporter
 from watchroom.errors import ConfigError, FormatError
-from watchroom.exporter.connections import LARGEST_BODY, Reception
+from watchroom.exporter.connections import LARGEST_BODY, Acceptor
 from watchroom.exporter.drills import DownError
 from watchroom.exporter.metrics import UnreadableError
 from watchroom.exporter.probe.site import BusyError, patience
@@ -86,7 +86,7 @@ class _Refusal(Exception):  # noqa: N818 - an answer, not an error of ours
         self.status = status
 
 
-class Server(Reception):
+class Server(Acceptor):
     """The exporter, listening.
 
     Args:

@@ -146,7 +146,7 @@ class CheckState:
             again = end is not None and end.error == STUCK
             error = STUCK if stuck or again else TIMEOUT
             outcome = Result(self.check, False, ERROR, error, elapsed, elapsed)
-        self._tell(outcome)
+        self._log_change(outcome)
         return outcome
 
     def _work(self, run: _Run) -> None:
@@ -170,7 +170,7 @@ class CheckState:
                 self._given_up -= 1
         run.done.set_result(None)
 
-    def _tell(self, result: Result) -> None:
+    def _log_change(self, result: Result) -> None:
         """Log a change once, not every probe."""
         with self._lock:
             before, self._failing = self._failing, not result.ok

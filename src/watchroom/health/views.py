@@ -101,7 +101,7 @@ def _quiet(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def _words(results: Iterable[Result]) -> dict[str, str]:
+def _statuses(results: Iterable[Result]) -> dict[str, str]:
     return {result.check.name: result.status for result in results}
 
 
@@ -117,13 +117,13 @@ def _hard() -> Iterable[Check]:
     return [check for check in _all() if check.hard]
 
 
-def _say_live(_: HttpRequest, __: Sequence[Result]) -> HealthAnswer:
+def _live_answer(_: HttpRequest, __: Sequence[Result]) -> HealthAnswer:
     return HealthAnswer(good=True, body={"status": OK})
 
 
-def _say_health(request: HttpRequest, results: Sequence[Result]) -> HealthAnswer:
+def _health_answer(request: HttpRequest, results: Sequence[Result]) -> HealthAnswer:
     well = all(result.ok for result in results)
-    body: Body = {"status": OK if well else DEGRADED, "checks": _words(results)}
+    body: Body = {"status": OK if well else DEGRADED, "checks": _statuses(results)}
     if may_see_details(request):
         body["details"] = {
             result.check.name: {
@@ -137,22 +137,22 @@ def _say_health(request: HttpRequest, results: Sequence[Result]) -> HealthAnswer
     return HealthAnswer(_works(results), body)
 
 
-def _say_ready(_: HttpRequest, results: Sequence[Result]) -> HealthAnswer:
+def _ready_answer(_: HttpRequest, results: Sequence[Result]) -> HealthAnswer:
     draining, works = DRAIN.watch(), _works(results)
     status = DRAINING if draining else OK if works else DEGRADED
-    body: Body = {"status": status, "checks": _words(results)}
+    body: Body = {"status": status, "checks": _statuses(results)}
     return HealthAnswer(works and not draining, body)
 
 
-def _say_started(_: HttpRequest, results: Sequence[Result]) -> HealthAnswer:
+def _started_answer(_: HttpRequest, results: Sequence[Result]) -> HealthAnswer:
     started = _works(results)
-    body: Body = {"status": OK if started else STARTING, "checks": _words(results)}
+    body: Body = {"status": OK if started else STARTING, "checks": _statuses(results)}
     return HealthAnswer(started, body)
 
 
 RUNNER = Runner()
 DRAIN = Drain(lambda: checks.settings().drain)
-health = Endpoint(_all, _say_health)
-livez = Endpoint(tuple, _say_live)
-readyz = Endpoint(_hard, _say_ready)
-startupz = Endpoint(lambda: (checks.startup(),), _say_started)
+health = Endpoint(_all, _health_answer)
+livez = Endpoint(tuple, _live_answer)
+readyz = Endpoint(_hard, _ready_answer)
+startupz = Endpoint(lambda: (checks.startup(),), _started_answer)

@@ -45,7 +45,7 @@ _HANDED_ON = (
 )
 
 
-class Counted:
+class CountingCache:
     """What goes before a back end's class: its reads, counted."""
 
     # Not in the state both share: the real one would hold itself, and under ASGI each
@@ -191,13 +191,13 @@ class _Lookup:
 
         return ask
 
-    def failed(self, cache: Counted) -> None:
+    def failed(self, cache: CountingCache) -> None:
         if self._raised:  # the default's own fault, after an honest miss
             _read(cache, 0, 1)
         else:
             _failed(cache)
 
-    def count(self, cache: Counted) -> None:
+    def count(self, cache: CountingCache) -> None:
         if self._known:
             _read(cache, 0 if self._wanted else 1, 1 if self._wanted else 0)
 
@@ -221,7 +221,7 @@ def install() -> None:
 @guarded("cache")
 def wrap(backend: BaseCache, alias: str) -> BaseCache:
     """Return a counted twin of a back end; both share all their state."""
-    if isinstance(backend, Counted):
+    if isinstance(backend, CountingCache):
         return backend
     backend_class = type(backend)
     # With the class and not in a table of ours, which would keep classes for ever.
@@ -236,7 +236,7 @@ def wrap(backend: BaseCache, alias: str) -> BaseCache:
 def _twin_class(backend_class: type[BaseCache]) -> type[BaseCache]:
     twin_class = type(
         backend_class.__name__,
-        (Counted, backend_class),
+        (CountingCache, backend_class),
         {
             "__module__": backend_class.__module__,
             "__qualname__": backend_class.__qualname__,
@@ -262,7 +262,7 @@ def _djangos(
 
 
 def _hand_on(backend_class: type[BaseCache], name: str) -> Callable[..., Any]:
-    def call(self: Counted, *args: Any, **kwargs: Any) -> Any:
+    def call(self: CountingCache, *args: Any, **kwargs: Any) -> Any:
         return getattr(self._watchroom_real, name)(*args, **kwargs)
 
     call.__name__ = name
@@ -306,7 +306,7 @@ def _noted(keys: Iterable[Any], requested: list[Any]) -> Iterator[Any]:
         yield key
 
 
-def _read(cache: Counted, hits: int, misses: int) -> None:
+def _read(cache: CountingCache, hits: int, misses: int) -> None:
     try:
         if not PROCESS.on:
             return
@@ -325,13 +325,13 @@ def _read(cache: Counted, hits: int, misses: int) -> None:
 
 
 @guarded("cache")
-def _read_many(cache: Counted, values: Any, requested: Any) -> None:
+def _read_many(cache: CountingCache, values: Any, requested: Any) -> None:
     if PROCESS.on:
         _read(cache, len(values), max(0, len(set(requested)) - len(values)))
 
 
 @guarded("cache")
-def _failed(cache: Counted) -> None:
+def _failed(cache: CountingCache) -> None:
     if PROCESS.on:
         key = cache._watchroom_key  # noqa: SLF001 - ours
         cells: Read = PROCESS.cells.get(key) or _cells(key)

@@ -77,9 +77,11 @@ class Console(logging.Handler):
         terminal = fd is not None and fd >= 0 and os.isatty(fd)
         text = self._form == "text" or (terminal and self._form != "json")
         if text:
-            from watchroom.logs.readable import Readable, coloured
+            from watchroom.logs.readable import ReadableFormatter, coloured
 
-            self._text = Readable(colours=coloured(os.environ, terminal=terminal))
+            self._text = ReadableFormatter(
+                colours=coloured(os.environ, terminal=terminal)
+            )
         else:
             self._text = None
         self._stream, self._fd = sys.stdout, -1 if fd is None else fd

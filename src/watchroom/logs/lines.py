@@ -52,7 +52,7 @@ def request(trail: Trail, request: HttpRequest, status: int) -> None:
     if user is not None:
         fields["user_id"] = user
     shown_route = name if match is None else route.written(name)
-    _tell(REQUESTS, level, f"{method} {shown_route} {status}", fields, trail)
+    _log(REQUESTS, level, f"{method} {shown_route} {status}", fields, trail)
 
 
 def task(trail: Trail, name: str, state: str, **more: object) -> None:
@@ -68,7 +68,7 @@ def task(trail: Trail, name: str, state: str, **more: object) -> None:
         **more,
     }
     _with_tallies(fields, trail)
-    _tell(TASKS, level, f"{name} {state}", fields, trail)
+    _log(TASKS, level, f"{name} {state}", fields, trail)
 
 
 def _path(path: str, status: int) -> str:
@@ -88,7 +88,7 @@ def _with_tallies(fields: dict[str, Any], trail: Trail) -> None:
         fields["cache_misses"] = trail.misses
 
 
-def _tell(
+def _log(
     logger: logging.Logger,
     level: int,
     message: str,

@@ -30,7 +30,7 @@ def coloured(env: Mapping[str, str], *, terminal: bool) -> bool:
     return bool(env.get("FORCE_COLOR")) or (terminal and env.get("TERM") != "dumb")
 
 
-class Readable(logging.Formatter):
+class ReadableFormatter(logging.Formatter):
     """Makes text of records.
 
     Attributes:

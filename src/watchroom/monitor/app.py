@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from watchroom.listen import Listen
-    from watchroom.monitor.access.connections import Doors
+    from watchroom.monitor.access.connections import ConnectionListener
     from watchroom.monitor.access.policy import Handler
     from watchroom.monitor.services import Services
 
@@ -88,18 +88,18 @@ def application(
     """
     # Whoever asks learns no versions of ours, not even by a request that is no HTTP.
     web_response.SERVER_SOFTWARE = "watchroom"  # type: ignore[attr-defined]
-    doors, access = services.doors, services.access
+    listener, access = services.listener, services.access
 
     @web.middleware
     async def bodies(request: web.Request, handler: Handler) -> web.StreamResponse:
-        await doors.read(request, stranger=access.is_open(request))
+        await listener.read(request, stranger=access.is_open(request))
         return await handler(request)
 
     renderer = Renderer(services)
     app = web.Application(
         # Who asks is looked at before anything of the body is.
         middlewares=[
-            doors.middleware,
+            listener.middleware,
             access.guard(renderer.error),
             bodies,
             access.forms,
@@ -127,8 +127,10 @@ async def _to_the_folder(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther(f"{request.path.rpartition('/')[2]}/")
 
 
-async def serve(app: web.Application, listen: Listen, doors: Doors) -> web.AppRunner:
-    """Start answering; close the doors and clean the runner up to stop.
+async def serve(
+    app: web.Application, listen: Listen, listener: ConnectionListener
+) -> web.AppRunner:
+    """Start answering; close the listener and clean the runner up to stop.
 
     Raises:
         ConfigError: The address is taken, or not ours.
@@ -141,7 +143,9 @@ async def serve(app: web.Application, listen: Listen, doors: Doors) -> web.AppRu
     )
     await runner.setup()
     try:
-        await doors.listen(cast("web.Server", runner.server), listen.host, listen.port)
+        await listener.listen(
+            cast("web.Server", runner.server), listen.host, listen.port
+        )
     except OSError as error:
         await runner.cleanup()
         raise ConfigError(

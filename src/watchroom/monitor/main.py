@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchroom.listen import raise_descriptors
 from watchroom.monitor.access.connections import (
     MOST_DESCRIPTORS,
-    Doors,
+    ConnectionListener,
     most_connections,
 )
 from watchroom.monitor.access.policy import Access
@@ -39,7 +39,7 @@ from watchroom.monitor.reload import Reloader, load_rules
 from watchroom.monitor.routing.routing import Routing
 from watchroom.monitor.routing.silences import Silences
 from watchroom.monitor.rules.loaded import LoadedGroups
-from watchroom.monitor.rules.loop import Evaluator, Pulse
+from watchroom.monitor.rules.loop import EvaluationCounts, Evaluator
 from watchroom.monitor.rules.manager import RuleManager
 from watchroom.monitor.schedule import Schedule
 from watchroom.monitor.scrape.client import session
@@ -161,7 +161,9 @@ class _Monitor:
         self._state = state
         self._store = store
         self._url = url
-        self._doors = Doors(most_connections(raise_descriptors(MOST_DESCRIPTORS)))
+        self._listener = ConnectionListener(
+            most_connections(raise_descriptors(MOST_DESCRIPTORS))
+        )
         self._public = (loaded.monitor_url or url).rstrip("/")
         self._schedule = Schedule()
         self._parse_pool = ThreadPoolExecutor(2, thread_name_prefix="scrape")
@@ -178,7 +180,7 @@ class _Monitor:
             reloader = Reloader(services, jobs, evaluator)
             await asyncio.to_thread(load_rules, services, self._loaded)
             app = application(services, reloader)
-            runner = await serve(app, self._options.listen, self._doors)
+            runner = await serve(app, self._options.listen, self._listener)
             storage.note_address(self._url)
             tasks = [
                 asyncio.create_task(services.notifier.run(), name="notifier"),
@@ -198,7 +200,7 @@ class _Monitor:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                self._doors.close()
+                self._listener.close()
                 await runner.cleanup()
                 await asyncio.to_thread(services.queries.close)
                 self._parse_pool.shutdown()
@@ -232,7 +234,7 @@ class _Monitor:
         itself = SelfTarget(partial(as_alertmanager, paging))
         scrapers = Scrapers(self._schedule, scrapes, store, self._parse_pool, itself)
         jobs = Jobs(scrapes, scrapers)
-        pulse = Pulse()
+        pulse = EvaluationCounts()
         evaluator = Evaluator(rules, self._schedule, pulse, now=paging.now)
         services = Services(
             in_force=in_force,
@@ -252,7 +254,7 @@ class _Monitor:
             itself=itself,
             scrapers=scrapers,
             access=self._access,
-            doors=self._doors,
+            listener=self._listener,
             dropped_targets=jobs.dropped,
             discovery_failures=jobs.failures,
             external_url=self._public,

@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from watchroom.monitor.rules.loop import Pulse
+from watchroom.monitor.rules.loop import EvaluationCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from watchroom.monitor.access.connections import Doors
+    from watchroom.monitor.access.connections import ConnectionListener
     from watchroom.monitor.access.policy import Access
     from watchroom.monitor.config import ConfigInForce, Loaded
     from watchroom.monitor.dispatch.dispatcher import Dispatcher
@@ -70,14 +70,14 @@ class Services:
     itself: SelfTarget
     scrapers: Scrapers
     access: Access
-    doors: Doors
+    listener: ConnectionListener
     dropped_targets: Callable[[], list[tuple[str, Labels]]]
     discovery_failures: Callable[[], dict[str, tuple[int, str]]]
     external_url: str
     now: Callable[[], float] = time.time
     started: float = field(default_factory=time.time)
     reloads: Reloads = field(default_factory=Reloads)
-    pulse: Pulse = field(default_factory=Pulse)
+    pulse: EvaluationCounts = field(default_factory=EvaluationCounts)
     ready: bool = False
 
     @property

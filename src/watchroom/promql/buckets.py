@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from watchroom.promql.model import Floats, Labels, Mask, Times
     from watchroom.promql.notes import Notes
 
-    Kernel: TypeAlias = Callable[[Floats, Floats, Sequence[Floats], "Where"], Floats]
+    Kernel: TypeAlias = Callable[
+        [Floats, Floats, Sequence[Floats], "KernelContext"], Floats
+    ]
 
 # Below this relative difference two neighbouring counts are taken for the same; it is
 # Prometheus' own tolerance for what floating point adds to sums of rates.
@@ -25,7 +27,7 @@ _SMALL = 1e-12
 _SMALLEST_NORMAL = 2.2250738585072014e-308
 
 
-class Where(NamedTuple):
+class KernelContext(NamedTuple):
     """When the columns of a kernel are (C,), in ms, and who hears what is odd there."""
 
     times: Times
@@ -101,7 +103,7 @@ def _monotonic(counts: Floats) -> Floats:
 
 
 def quantile_kernel(
-    bounds: Floats, counts: Floats, scalars: Sequence[Floats], where: Where
+    bounds: Floats, counts: Floats, scalars: Sequence[Floats], where: KernelContext
 ) -> Floats:
     """Return the quantile `scalars[0]` (C,) of cumulative `counts` (B, C).
 
@@ -163,7 +165,7 @@ def _rank_at(bounds: Floats, counts: Floats, value: Floats) -> Floats:
 
 
 def fraction_kernel(
-    bounds: Floats, counts: Floats, scalars: Sequence[Floats], where: Where
+    bounds: Floats, counts: Floats, scalars: Sequence[Floats], where: KernelContext
 ) -> Floats:
     """Return the share of observations between `scalars` (two of (C,))."""
     del where
@@ -232,6 +234,6 @@ def _fill(
     if not len(which):
         return
     counts = frame.values[rows[which], step[:, None]].T
-    where = Where(context.steps.times()[step], context.notes)
+    where = KernelContext(context.steps.times()[step], context.notes)
     answer = kernel(bounds, counts, [scalar[step] for scalar in scalars], where)
     values[np.asarray(members)[which], step] = answer

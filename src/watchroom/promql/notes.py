@@ -40,7 +40,7 @@ class Notes:
     @property
     def warnings(self) -> list[str]:
         """The warnings, the tenth followed by how many were left out."""
-        return _shown(list(self._warnings), "warning")
+        return _first_ten(list(self._warnings), "warning")
 
     @property
     def infos(self) -> list[str]:
@@ -48,7 +48,7 @@ class Notes:
         texts = list(self._infos)
         if self._falls is not None:
             texts.append(f"PromQL info: {self._falls}")
-        return _shown(texts, "info")
+        return _first_ten(texts, "info")
 
     def quantiles(self, shares: Floats) -> None:
         """Warn of each quantile that is none."""
@@ -121,7 +121,7 @@ class _Falls:
         )
 
 
-def _shown(texts: Sequence[str], kind: str) -> list[str]:
+def _first_ten(texts: Sequence[str], kind: str) -> list[str]:
     if len(texts) <= _MOST:
         return list(texts)
     omitted = f"{len(texts) - _MOST} more {kind} annotations omitted"

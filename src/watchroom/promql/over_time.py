@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from watchroom.promql.model import Floats, Mask, Times
-    from watchroom.promql.windows import Gathered, Windows
+    from watchroom.promql.windows import Windows, WindowSamples
 
     Answer = tuple[Floats, Mask]
 
@@ -60,7 +60,7 @@ def _last(windows: Windows) -> Answer:
     return windows.values_at(windows.right - 1), _some(windows)
 
 
-def _reduce(windows: Windows, answer: Callable[[Gathered], Floats]) -> Answer:
+def _reduce(windows: Windows, answer: Callable[[WindowSamples], Floats]) -> Answer:
     """Return `answer`, (R, M), of all windows."""
     result = np.full(windows.shape, np.nan)
     for gathered in windows.gather():
@@ -76,7 +76,7 @@ def _extreme(pick: np.ufunc, windows: Windows) -> Answer:
     )
 
 
-def _filled(block: Gathered) -> Floats:
+def _filled(block: WindowSamples) -> Floats:
     return np.where(block.valid, block.values, 0.0)
 
 
@@ -84,7 +84,7 @@ def _sum(windows: Windows) -> Answer:
     return _reduce(windows, lambda block: sums.sum_last(_filled(block)))
 
 
-def _mean(block: Gathered) -> Floats:
+def _mean(block: WindowSamples) -> Floats:
     """Return the means; where the sum of finite values overflows, in order."""
     filled = _filled(block)
     counts = np.maximum(block.valid.sum(axis=-1), 1)
@@ -97,7 +97,7 @@ def _mean(block: Gathered) -> Floats:
 
 
 def _variance(windows: Windows, *, root: bool) -> Answer:
-    def answer(block: Gathered) -> Floats:
+    def answer(block: WindowSamples) -> Floats:
         # Deviations from the first value: exactly 0 when all are the same.
         shifted = np.where(block.valid, block.values - block.values[..., :1], 0.0)
         counts = np.maximum(block.valid.sum(axis=-1), 1)

@@ -12,7 +12,7 @@ from watchroom.errors import QuerySyntaxError, UnsupportedError
 from watchroom.promql import bounds
 from watchroom.promql.model import Matcher, MatchOp, compile_regexp
 from watchroom.promql.refuse import refusal
-from watchroom.promql.scan import Scanned, scan
+from watchroom.promql.scan import ScannedQuery, scan
 from watchroom.promql.syntax import (
     Aggregate,
     At,
@@ -103,7 +103,7 @@ def _refuse_experimental(name: str) -> None:
 class _Reader:
     """Turns promql-parser's nodes into ours."""
 
-    def __init__(self, scanned: Scanned) -> None:
+    def __init__(self, scanned: ScannedQuery) -> None:
         self.scanned = scanned
         self.readers: dict[str, Callable[[Any], Node]] = {
             "NumberLiteral": lambda node: Number(float(node.val)),

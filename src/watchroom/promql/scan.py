@@ -49,7 +49,7 @@ _MARK = "\uf8ff"
 _MAX_SECONDS = (2**63 - 1) / 1000
 
 
-class Scanned(NamedTuple):
+class ScannedQuery(NamedTuple):
     """Text that the parser can read, and what was taken out of it."""
 
     text: str
@@ -122,7 +122,7 @@ def number(written: str) -> str:
     return written
 
 
-def scan(query: str) -> Scanned:
+def scan(query: str) -> ScannedQuery:
     """Return `query` in a form that promql-parser reads as Prometheus would.
 
     Raises:
@@ -144,4 +144,4 @@ def scan(query: str) -> Scanned:
             strings.append(unescape(text))
         else:
             parts.append(text)
-    return Scanned("".join(parts), tuple(times), tuple(strings))
+    return ScannedQuery("".join(parts), tuple(times), tuple(strings))

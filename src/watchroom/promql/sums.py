@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from watchroom.promql.model import Floats, Mask
 
 
-class Compensated(NamedTuple):
+class CompensatedSum(NamedTuple):
     """A running sum and what its rounding has lost so far."""
 
     total: Floats
@@ -25,7 +25,9 @@ class Compensated(NamedTuple):
         )
 
 
-def add(sums: Compensated, terms: Floats, where: Mask | None = None) -> Compensated:
+def add(
+    sums: CompensatedSum, terms: Floats, where: Mask | None = None
+) -> CompensatedSum:
     """Return `sums` with `terms` added by Neumaier's variant of Kahan's method."""
     total, compensation = sums
     new = total + terms
@@ -34,15 +36,15 @@ def add(sums: Compensated, terms: Floats, where: Mask | None = None) -> Compensa
     )
     new_compensation = np.where(np.isinf(new), 0.0, compensation + loss)
     if where is None:
-        return Compensated(new, new_compensation)
-    return Compensated(
+        return CompensatedSum(new, new_compensation)
+    return CompensatedSum(
         np.where(where, new, total), np.where(where, new_compensation, compensation)
     )
 
 
-def zeros(shape: tuple[int, ...]) -> Compensated:
+def zeros(shape: tuple[int, ...]) -> CompensatedSum:
     """Return sums of nothing."""
-    return Compensated(np.zeros(shape), np.zeros(shape))
+    return CompensatedSum(np.zeros(shape), np.zeros(shape))
 
 
 class RunningMean(NamedTuple):
@@ -51,15 +53,15 @@ class RunningMean(NamedTuple):
     From then on (`carried`) the mean itself is carried on from term to term.
     """
 
-    sums: Compensated
-    mean: Compensated
+    sums: CompensatedSum
+    mean: CompensatedSum
     carried: Mask
 
     @classmethod
     def of(cls, first: Floats) -> RunningMean:
         """Return the mean of one term each."""
         nothing = zeros(first.shape)
-        start = Compensated(first, nothing.compensation)
+        start = CompensatedSum(first, nothing.compensation)
         return cls(start, nothing, np.zeros(first.shape, bool))
 
     def add(self, terms: Floats, count: Floats, where: Mask) -> RunningMean:
@@ -68,13 +70,13 @@ class RunningMean(NamedTuple):
         overflow = where & ~self.carried & np.isinf(grown.total)
         plain = where & ~self.carried & ~overflow
         before = np.maximum(count - 1, 1.0)
-        base = Compensated(
+        base = CompensatedSum(
             np.where(overflow, self.sums.total / before, self.mean.total),
             np.where(overflow, self.sums.compensation / before, self.mean.compensation),
         )
         share = before / count
         moved = add(
-            Compensated(share * base.total, share * base.compensation), terms / count
+            CompensatedSum(share * base.total, share * base.compensation), terms / count
         )
         step = overflow | (where & self.carried)
         return RunningMean(
@@ -89,8 +91,10 @@ class RunningMean(NamedTuple):
         return np.where(self.carried, self.mean.total + self.mean.compensation, plain)
 
 
-def _choose(where: Mask, if_true: Compensated, if_false: Compensated) -> Compensated:
-    return Compensated(
+def _choose(
+    where: Mask, if_true: CompensatedSum, if_false: CompensatedSum
+) -> CompensatedSum:
+    return CompensatedSum(
         np.where(where, if_true.total, if_false.total),
         np.where(where, if_true.compensation, if_false.compensation),
     )
@@ -104,7 +108,7 @@ def mean_in_order(values: Floats, present: Mask) -> Floats:
         first = valid & (count == 0)
         count += valid
         later = mean.add(row, np.maximum(count, 1.0), valid & ~first)
-        begun = Compensated(
+        begun = CompensatedSum(
             np.where(first, row, later.sums.total), later.sums.compensation
         )
         mean = RunningMean(begun, later.mean, later.carried)
@@ -118,7 +122,7 @@ def sum_last(values: Floats) -> Floats:
         half = total.shape[-1] // 2
         left, right = slice(0, half), slice(half, 2 * half)
         pairs = add(
-            Compensated(total[..., left], compensation[..., left]), total[..., right]
+            CompensatedSum(total[..., left], compensation[..., left]), total[..., right]
         )
         pairs_compensation = np.where(
             np.isinf(pairs.total), 0.0, pairs.compensation + compensation[..., right]
@@ -130,7 +134,7 @@ def sum_last(values: Floats) -> Floats:
         )
     if not total.shape[-1]:
         return np.zeros(total.shape[:-1])
-    return Compensated(total[..., 0], compensation[..., 0]).value()
+    return CompensatedSum(total[..., 0], compensation[..., 0]).value()
 
 
 def sum_groups(values: Floats, starts: NDArray[np.intp]) -> Floats:
@@ -153,10 +157,10 @@ def sum_groups(values: Floats, starts: NDArray[np.intp]) -> Floats:
         paired = 2 * within + 1 < sizes[block]
         right = left[paired] + 1
         new, new_compensation = total[left], compensation[left]
-        pairs = add(Compensated(new[paired], new_compensation[paired]), total[right])
+        pairs = add(CompensatedSum(new[paired], new_compensation[paired]), total[right])
         new[paired] = pairs.total
         new_compensation[paired] = np.where(
             np.isinf(pairs.total), 0.0, pairs.compensation + compensation[right]
         )
         total, compensation, sizes = new, new_compensation, halves
-    return Compensated(total, compensation).value()
+    return CompensatedSum(total, compensation).value()

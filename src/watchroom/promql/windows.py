@@ -26,7 +26,7 @@ T = TypeVar("T", bound=np.generic)
 _GATHERED = 2**20
 
 
-class Gathered(NamedTuple):
+class WindowSamples(NamedTuple):
     """The samples of the windows of some series, side by side on the last axis.
 
     Attributes:
@@ -87,7 +87,7 @@ class Windows(NamedTuple):
         """Return the times at `index`, in the shape of the windows' edges."""
         return _gather(self.times, index, 1)
 
-    def gather(self) -> Iterator[Gathered]:
+    def gather(self) -> Iterator[WindowSamples]:
         """Yield all windows as matrices, in portions.
 
         Of whole series while one fits, else of windows: month-long windows at 11,000
@@ -113,7 +113,7 @@ class Windows(NamedTuple):
             shape = (len(rows), *index.shape[1:])
             values = _gather(rows, flat, len(rows)).reshape(shape)
             times = self.times if self.times.shape[0] == 1 else self.times[part]
-            yield Gathered(
+            yield WindowSamples(
                 part,
                 columns,
                 values,

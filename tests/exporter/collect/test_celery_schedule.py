@@ -40,7 +40,7 @@ def watching(clock, notes, timezone="UTC", **schedules):
 
 
 def overdue(schedule, name="entry"):
-    return round(schedule.look()[name].overdue, 3)
+    return round(schedule.entry_states()[name].overdue, 3)
 
 
 @pytest.mark.parametrize("hourly", [HOUR, timedelta(hours=1), crontab(minute=0)])
@@ -68,11 +68,11 @@ def test_an_entry_that_never_ran_is_due_since_it_was_first_seen(clock, notes):
 
 def test_what_beat_published_and_no_worker_began_is_late(clock, notes):
     schedule = watching(clock, notes, entry=60.0)
-    schedule.look()
+    schedule.entry_states()
     for _ in range(3):
         clock.now += 60
         runs.note(notes, runs.PUBLISHED, runs.Run("entry", clock.now))
-    (standing,) = schedule.look().values()
+    (standing,) = schedule.entry_states().values()
     assert standing.overdue == pytest.approx(120)
     assert (standing.last_run, standing.last_published) == (None, clock.now)
 
@@ -83,8 +83,8 @@ def test_an_entry_whose_schedule_has_an_error_leaves_the_others_watched(clock, n
             raise RuntimeError(f"no such day after {last_run_at}")
 
     schedule = watching(clock, notes, odd=Odd(), entry=HOUR)
-    assert set(schedule.look()) == {"entry"}
-    assert set(schedule.look()) == {"entry"}
+    assert set(schedule.entry_states()) == {"entry"}
+    assert set(schedule.entry_states()) == {"entry"}
     assert schedule.unwatched == 1
 
 
@@ -108,7 +108,7 @@ def test_a_directory_that_cannot_be_written_is_no_reason_to_see_nothing(
 
 def test_a_task_that_ran_is_not_late_when_its_notes_are_removed(clock, notes):
     schedule = watching(clock, notes, entry=24 * HOUR)
-    schedule.look()
+    schedule.entry_states()
     clock.now += 5 * 24 * HOUR
     for kind in (runs.PUBLISHED, runs.BEGUN):
         runs.note(notes, kind, runs.Run("entry", clock.now))
@@ -116,7 +116,7 @@ def test_a_task_that_ran_is_not_late_when_its_notes_are_removed(clock, notes):
     ran = clock.now
     shutil.rmtree(notes)  # a cleaner, or logind's RemoveIPC
     clock.now += HOUR
-    (standing,) = schedule.look().values()
+    (standing,) = schedule.entry_states().values()
     assert standing == (0, ran, ran)
     clock.now += 24 * HOUR
     assert overdue(schedule) == HOUR

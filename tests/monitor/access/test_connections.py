@@ -16,7 +16,7 @@ from tests.support.watched import request, until
 
 from watchroom.listen import parse_listen, raise_descriptors
 from watchroom.monitor.access import connections as doors_module
-from watchroom.monitor.access.connections import Doors, most_connections
+from watchroom.monitor.access.connections import ConnectionListener, most_connections
 
 HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-a: "
 BODY = (
@@ -129,14 +129,14 @@ def test_the_soft_limit_is_raised_and_half_of_it_kept_for_the_watch():
 
 
 class Open:
-    """Doors before an application of one handler that answers when told."""
+    """A connection listener before an application of one handler that answers when told."""
 
     def __init__(self, most, monkeypatch, seconds, host="127.0.0.1"):
         self.host = host
         for name in ("HEAD_SECONDS", "BODY_SECONDS", "IDLE_SECONDS"):
             monkeypatch.setattr(doors_module, name, seconds)  # not half a minute
         monkeypatch.setattr(doors_module, "_SWEEP_SECONDS", 0.02)  # nor that
-        self.doors = Doors(most)
+        self.listener = ConnectionListener(most)
         self.go = asyncio.Event()
         self.writers = []
 
@@ -144,22 +144,22 @@ class Open:
         async def answer(request):
             if "slow" in request.query:
                 await self.go.wait()
-            await self.doors.read(request, stranger=False)
+            await self.listener.read(request, stranger=False)
             return web.Response(text=(await request.read()).decode() or "here")
 
-        app = web.Application(middlewares=[self.doors.middleware])
+        app = web.Application(middlewares=[self.listener.middleware])
         app.router.add_route("*", "/", answer)
         self.runner = web.AppRunner(app, access_log=None)
         await self.runner.setup()
-        await self.doors.listen(self.runner.server, self.host, 0)
-        bound = [s for s in self.doors._sockets if s.family == socket.AF_INET]
+        await self.listener.listen(self.runner.server, self.host, 0)
+        bound = [s for s in self.listener._sockets if s.family == socket.AF_INET]
         self.port = bound[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_):
         for one in self.writers:
             one.close()
-        self.doors.close()
+        self.listener.close()
         await self.runner.cleanup()
 
     async def connect(self, said=b""):
@@ -184,7 +184,7 @@ def test_what_keeps_us_waiting_is_closed_in_time_and_what_works_is_not(monkeypat
                 await asyncio.wait_for(reader.read(), 5)
             assert b" 408 " in await asyncio.wait_for(half.read(), 5)
             # The last one when it did not leave after its 408.
-            assert door.doors.closed["late"] == 4
+            assert door.listener.closed["late"] == 4
             door.go.set()
             assert b"here" in await asyncio.wait_for(slow.readuntil(b"here"), 5)
 
@@ -204,8 +204,8 @@ def test_one_too_many_displaces_the_oldest_that_waits_never_one_at_work(monkeypa
             await asyncio.sleep(0.3)
             later = await door.connect(GET)
             await asyncio.sleep(0.3)
-            assert door.doors.open == 3, "it waits before the door"
-            assert door.doors.closed["displaced"] == 3
+            assert door.listener.open == 3, "it waits before the door"
+            assert door.listener.closed["displaced"] == 3
             work.append(later)
             door.go.set()
             for reader in work:
@@ -234,7 +234,7 @@ def test_each_counts_once_from_its_first_moment(monkeypatch):
             counts = []
 
             def count():
-                counts.append(door.doors.open)
+                counts.append(door.listener.open)
                 asyncio.get_running_loop().call_soon(count)
 
             count()
@@ -265,7 +265,7 @@ def test_without_a_descriptor_nothing_is_taken_for_a_moment_and_said_once(
                 await asyncio.sleep(0.3)
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            tried = door.doors.closed["no descriptor"]
+            tried = door.listener.closed["no descriptor"]
             reader = await door.connect(GET)
             assert b"here" in await asyncio.wait_for(reader.readuntil(b"here"), 5)
             for one in waiting:

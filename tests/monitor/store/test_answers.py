@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from watchroom.errors import QueryLimitError, StoreError
-from watchroom.monitor.store import Appended
+from watchroom.monitor.store import AppendResult
 from watchroom.promql.model import ABSENT, STALE, STALE_CELL, Matcher, labels_of
 
 START = 1_800_000_000_000
@@ -126,10 +126,10 @@ def test_the_interval_is_open_at_its_left_and_closed_at_its_right(open_store, an
 
 def test_a_late_sample_and_a_second_one_are_refused_and_counted(open_store, answers):
     store, one, two = open_store(), series("a"), series("b")
-    assert store.append("t", START, [one], [1.0]) == Appended(1, 0, 0)
-    assert store.append("t", START, [one], [9.0]) == Appended(0, 0, 1)
-    assert store.append("t", START - 1, [one, two], [9.0, 2.0]) == Appended(1, 1, 0)
-    assert store.append("t", START + 1, [one, one], [3.0, 4.0]) == Appended(1, 0, 1)
+    assert store.append("t", START, [one], [1.0]) == AppendResult(1, 0, 0)
+    assert store.append("t", START, [one], [9.0]) == AppendResult(0, 0, 1)
+    assert store.append("t", START - 1, [one, two], [9.0, 2.0]) == AppendResult(1, 1, 0)
+    assert store.append("t", START + 1, [one, one], [3.0, 4.0]) == AppendResult(1, 0, 1)
     assert [t for t, _ in answers(store, [named("a")])[one]] == [START, START + 1]
     assert [t for t, _ in answers(store, [named("b")])[two]] == [START - 1]
     stats = store.stats()

@@ -87,7 +87,7 @@ def _broker(broker: Broker) -> Collector:
 
 def _schedule(schedule: Schedule) -> Collector:
     def ask() -> Mapping[str, Any]:
-        states = schedule.look()
+        states = schedule.entry_states()
         return {
             collected.BEAT_OVERDUE.name: {n: s.overdue for n, s in states.items()},
             collected.BEAT_LAST_RUN.name: {

@@ -122,20 +122,22 @@ class Broker:
             )
             queues = dict.fromkeys((*self._queues, *self._more()))
             waiting = {
-                queue: self._look(connection, queue)
+                queue: self._queue_state(connection, queue)
                 for queue in list(queues)[:MOST_QUEUES]
             }
         except Exception as error:  # noqa: BLE001 - each transport has its own errors
             # Without its text: some have the password in it.
-            self._say(f"{connection.as_uri()} does not answer: {type(error).__name__}")
+            self._log_once(
+                f"{connection.as_uri()} does not answer: {type(error).__name__}"
+            )
             return None
         finally:
             with suppress(Exception):
                 connection.release()
-        self._say("")
+        self._log_once("")
         return waiting
 
-    def _look(self, connection: Any, queue: str) -> QueueState:
+    def _queue_state(self, connection: Any, queue: str) -> QueueState:
         errors = connection.channel_errors
         channel = connection.channel()
         try:
@@ -182,7 +184,7 @@ class Broker:
             self._seen[key] = (tag, self._now())
         return self._seen[key][1]
 
-    def _say(self, text: str) -> None:
+    def _log_once(self, text: str) -> None:
         if text != self._said:
             sys.stderr.write(f"{text or 'the broker answers again'}\n")
         self._said = text

@@ -120,7 +120,7 @@ class Schedule:
         self._excess = max(0, len(entries) - runs.MOST_ENTRIES)
         self.unwatched = self._excess
 
-    def look(self) -> dict[str, EntryState]:
+    def entry_states(self) -> dict[str, EntryState]:
         """Return how the entries do, by name.
 
         Raises:
@@ -131,7 +131,7 @@ class Schedule:
         states = {}
         for name, entry in entries.items():
             try:
-                states[name] = self._stand(name, entry)
+                states[name] = self._entry_state(name, entry)
             except Exception as error:  # noqa: BLE001 - a day that never comes, say
                 self._leave_out(name, error)
         self._looked = True
@@ -188,7 +188,7 @@ class Schedule:
         known = self._awaited.get(name) or runs.read(self._notes, runs.AWAITED, name)
         return known is not None and known.schedule.startswith(_TABLE)
 
-    def _stand(self, name: str, entry: ScheduleEntry) -> EntryState:
+    def _entry_state(self, name: str, entry: ScheduleEntry) -> EntryState:
         begun = self._noted(runs.BEGUN, name)
         published = self._noted(runs.PUBLISHED, name)
         since = self._waits_since(name, entry.waits_under)

@@ -50,14 +50,14 @@ def main(module: str) -> None:
     threading.Thread(target=_watch_for_the_end, daemon=True).start()
 
     def broken(name: str, text: str) -> None:
-        _say(output, broken=name, text=_cut(text))
+        _send(output, broken=name, text=_cut(text))
 
     try:
         collectors = import_module(module).collectors(broken)
     except Exception as error:  # noqa: BLE001 - the project's own code
-        _say(output, failed=_text(error))
+        _send(output, failed=_text(error))
         return
-    _say(output, ready=[_introduced(collector) for collector in collectors])
+    _send(output, ready=[_introduced(collector) for collector in collectors])
     if collectors:
         _ask_for_ever(output, collectors, orders.get("wait", {}))
 
@@ -132,13 +132,13 @@ def _ask_for_ever(
         collector = by_name[name]
         time.sleep(max(0.0, due[name] - time.monotonic()))
         due[name] = time.monotonic() + collector.every_seconds
-        _say(output, begin=name)
+        _send(output, begin=name)
         try:
             answer = _answer(collector, collector.function())
         except Exception as error:  # noqa: BLE001 - the project's own code
-            _say(output, error=name, text=_text(error))
+            _send(output, error=name, text=_text(error))
         else:
-            _say(output, value=name, samples=answer)
+            _send(output, value=name, samples=answer)
 
 
 def _text(error: Exception) -> str:
@@ -150,7 +150,7 @@ def _cut(text: str) -> str:
     return redaction.clean(text)[:_LONGEST_TEXT]
 
 
-def _say(output: TextIO, **message: Any) -> None:
+def _send(output: TextIO, **message: Any) -> None:
     output.write(json.dumps(message) + "\n")
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from watchroom.errors import FormatError
-from watchroom.exporter.processes.totals import Folded, load
+from watchroom.exporter.processes.totals import DeadTotals, load
 from watchroom.runtime.reader import Reader, sane
 from watchroom.runtime.slots import SUFFIX, UNBORN
 
@@ -45,7 +45,7 @@ class Fleet:
 
     def __init__(self, directory: Path, name: str, now: Callable[[], float]) -> None:
         self.live: dict[str, Reader] = {}
-        self.folded = Folded()
+        self.folded = DeadTotals()
         self.version = 0
         self.errors = 0
         self._dir = directory
@@ -53,7 +53,7 @@ class Fleet:
         self._totals = directory / f"{name}.base"
         self._lock = directory / f"{name}.lock"
         self._now = now
-        self._saved = Folded()
+        self._saved = DeadTotals()
         self._seen: tuple[int, int, int] | None = None
         # Counted in `folded`, kept until the totals on disk say so.
         self._unsaved: list[Reader] = []
@@ -66,18 +66,18 @@ class Fleet:
             with self._locked() as locked:
                 # Without the lock another may fold a file meanwhile. Who is met before
                 # the totals are read is in one of both, and `take` counts nobody twice.
-                names = self._meet()
+                names = self._discover()
                 self._reload()
                 self._forget(names)
-                self._bury()
+                self._fold_dead()
                 if locked:
                     self._save(names)
         except FileNotFoundError:
             # The directory is gone. Who lives still counts into a file without a name.
-            self._bury()
+            self._fold_dead()
         except OSError as error:
             self._fault("cannot read the runtime directory: %s", error)
-            self._bury()
+            self._fold_dead()
 
     def close(self) -> None:
         """Close every file."""
@@ -134,7 +134,7 @@ class Fleet:
             self._saved = load(self._totals)
         except (FormatError, OSError) as error:
             self._fault("totals start again: %s", error)
-            self._saved = Folded()
+            self._saved = DeadTotals()
             self._saved.resets = self.folded.resets + 1.0
             with suppress(OSError):
                 self._totals.rename(self._totals.with_name(f"{self._totals.name}.bad"))
@@ -144,7 +144,7 @@ class Fleet:
         for reader in self._unsaved:
             self.folded.take(reader, self._now())
 
-    def _meet(self) -> set[str]:
+    def _discover(self) -> set[str]:
         names = set()
         for entry in os.scandir(self._dir):
             if not entry.name.startswith(self._prefix):
@@ -189,7 +189,7 @@ class Fleet:
             if name in self.folded.names or (name in replaced and name not in names):
                 self.live.pop(name).close()
 
-    def _bury(self) -> None:
+    def _fold_dead(self) -> None:
         for name, reader in list(self.live.items()):
             # In this order: what a process counted last it counted before it died.
             alive = reader.alive()

@@ -17,7 +17,7 @@ from watchroom.formats.exposition import header, label_text, normal_edge, number
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from watchroom.exporter.processes.totals import Folded
+    from watchroom.exporter.processes.totals import DeadTotals
     from watchroom.runtime.reader import Reader
 
 
@@ -60,7 +60,7 @@ class Column:
         for at, slots, key in parts(rows, drops):
             self._put(at, slots, key)
 
-    def follow_folded(self, folded: Folded) -> tuple[float, ...]:
+    def follow_folded(self, folded: DeadTotals) -> tuple[float, ...]:
         """Take in the totals of the dead; returns all their slots."""
         slots: list[float] = []
         for key, some in folded.series.items():

@@ -87,7 +87,7 @@ def parts(
         yield row.at, 1, (DROPPED, (row.definition.name,))
 
 
-class Folded:
+class DeadTotals:
     """The totals of the dead.
 
     Attributes:
@@ -105,9 +105,9 @@ class Folded:
         self.helps: dict[str, str] = {}
         self.resets = 0.0
 
-    def copy(self) -> Folded:
+    def copy(self) -> DeadTotals:
         """Return totals that change apart from these."""
-        copied = Folded()
+        copied = DeadTotals()
         copied.series = {key: list(slots) for key, slots in self.series.items()}
         copied.names = dict(self.names)
         copied.started = dict(self.started)
@@ -182,14 +182,14 @@ class Folded:
         self.names = known
 
 
-def load(path: Path) -> Folded:
+def load(path: Path) -> DeadTotals:
     """Return the totals in a file.
 
     Raises:
         FormatError: It is none, or of another format.
         OSError: It cannot be read.
     """
-    totals = Folded()
+    totals = DeadTotals()
     try:
         with os.fdopen(open_regular(path), "rb") as file:
             text = file.read(LARGEST_BYTES + 1)

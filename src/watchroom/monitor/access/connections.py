@@ -68,8 +68,8 @@ class _Connection:
         self.since, self.seconds, self.waits = now, seconds, True
 
 
-class Doors:
-    """Takes connections, and closes those that keep it waiting.
+class ConnectionListener:
+    """Accepts connections, and closes those that keep it waiting.
 
     Args:
         most: Open at once. One more closes the one that has kept us waiting longest.
@@ -116,7 +116,7 @@ class Doors:
             raise lacking
         for listening in self._sockets:
             loop.add_reader(listening, self._accept, listening, protocol)
-        self._sweeper = asyncio.create_task(self._sweep(), name="doors")
+        self._sweeper = asyncio.create_task(self._sweep(), name="listener")
 
     def close(self) -> None:
         """Take no more; those that are open stay."""

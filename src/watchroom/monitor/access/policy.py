@@ -265,7 +265,7 @@ class Access:
             except web.HTTPException as error:
                 answer = error
         stranger = problem is not None
-        answer = self._for_people(request, answer, said, stranger=stranger)
+        answer = self._as_page(request, answer, said, stranger=stranger)
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
         if isinstance(answer, web.HTTPException):
@@ -281,7 +281,7 @@ class Access:
         self.refused += 1
         return self._refusal(request, *problem)
 
-    def _for_people(
+    def _as_page(
         self,
         request: web.Request,
         answer: web.StreamResponse,

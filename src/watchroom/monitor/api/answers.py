@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 _COMPRESS_FROM = 4096
 
 
-class Held:
+class ReservedBody:
     """An answer's body, and the memory that stays held until it has been sent.
 
     Given back with the object when nobody waits for the answer any more.
@@ -39,10 +39,10 @@ class Held:
         self.release = weakref.finalize(self, budget.close)
 
 
-class _HeldResponse(web.Response):
+class _ReservedResponse(web.Response):
     """An answer that gives its memory back when it has been sent."""
 
-    held: Held | None = None
+    held: ReservedBody | None = None
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send the body."""
@@ -72,15 +72,15 @@ def success(
     return _answer(envelope([data.encode("utf-8", "replace")], warnings), request)
 
 
-def success_held(held: Held, request: web.Request) -> web.Response:
+def success_reserved(held: ReservedBody, request: web.Request) -> web.Response:
     """Return the answer for a body whose memory is held until it is sent."""
     answer = _answer(held.body, request)
     answer.held = held
     return answer
 
 
-def _answer(body: bytes, request: web.Request) -> _HeldResponse:
-    answer = _HeldResponse(
+def _answer(body: bytes, request: web.Request) -> _ReservedResponse:
+    answer = _ReservedResponse(
         body=body,
         content_type="application/json",
         headers={"Cache-Control": "no-store"},

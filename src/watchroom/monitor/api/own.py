@@ -86,13 +86,15 @@ def families(services: Services) -> list[Family]:
 def _configuration(services: Services) -> list[Family]:
     reloads = services.reloads
     return [
-        _one("watchroom_build_info", 1, "Which watchroom this is.", version=_version()),
-        _one(
+        _gauge(
+            "watchroom_build_info", 1, "Which watchroom this is.", version=_version()
+        ),
+        _gauge(
             "watchroom_config_last_reload_successful",
             not reloads.problem,
             "1 when the files in force are the files on disk as last read.",
         ),
-        _one(
+        _gauge(
             "watchroom_config_last_reload_success_timestamp_seconds",
             reloads.good_at,
             "When the files in force were read.",
@@ -113,8 +115,8 @@ def _configuration(services: Services) -> list[Family]:
 def _scraping(services: Services) -> list[Family]:
     counts, scrapers = services.scrapers.counts, services.scrapers.all()
     families = [
-        _one("watchroom_targets", len(scrapers), "Targets now."),
-        _one(
+        _gauge("watchroom_targets", len(scrapers), "Targets now."),
+        _gauge(
             "watchroom_targets_down",
             sum(scraper.health == "down" for scraper in scrapers),
             "Targets whose last scrape failed.",
@@ -167,12 +169,14 @@ def _answering(services: Services) -> list[Family]:
         _count(
             "watchroom_query_seconds", queries.busy_seconds, "Time spent in queries."
         ),
-        _one("watchroom_http_connections", services.doors.open, "Connections now."),
+        _gauge(
+            "watchroom_http_connections", services.listener.open, "Connections now."
+        ),
         family(
             "watchroom_http_connections_closed_total",
             "counter",
             "Connections closed: they kept the monitor waiting, or were too many.",
-            [((("why", why),), n) for why, n in services.doors.closed.items()],
+            [((("why", why),), n) for why, n in services.listener.closed.items()],
         ),
         _count(
             "watchroom_requests_refused",
@@ -196,7 +200,7 @@ def _paging(services: Services) -> list[Family]:
             "Deliveries by receiver and outcome.",
             rows,
         ),
-        _one(
+        _gauge(
             "watchroom_notifications_open",
             stats.get(("", "queue"), 0),
             "Deliveries that no receiver has accepted yet.",
@@ -218,7 +222,7 @@ def _version() -> str:
     return version("watchroom")
 
 
-def _one(name: str, value: float, text: str, **labels: str) -> Family:
+def _gauge(name: str, value: float, text: str, **labels: str) -> Family:
     return family(name, "gauge", text, [(tuple(sorted(labels.items())), value)])
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 from watchroom.errors import QuerySyntaxError
 from watchroom.monitor.api import encode
 from watchroom.monitor.api.answers import (
-    Held,
+    ReservedBody,
     answered,
     envelope,
     success,
-    success_held,
+    success_reserved,
 )
 from watchroom.monitor.api.parameters import check
 from watchroom.monitor.api.params import (
@@ -113,7 +113,7 @@ class QueryAPI:
         timeout = duration(params, "timeout", 0.0) if params.get("timeout") else None
         asked_at = time.monotonic()
 
-        def work(engine: Engine, queryable: Queryable) -> Held:
+        def work(engine: Engine, queryable: Queryable) -> ReservedBody:
             query, began = engine.ask(lookback), time.monotonic()
             try:
                 value = ask(engine, queryable, query)
@@ -127,13 +127,13 @@ class QueryAPI:
                 if stats not in {"", "true", "all"}:
                     warnings.append(_STATS.format(json.dumps(stats)))
                 body = envelope(data, warnings, query.notes.infos)
-                return Held(body, query.budget)
+                return ReservedBody(body, query.budget)
             except BaseException:
                 query.budget.close()
                 raise
 
         held = await self._services.queries.run(work, timeout)
-        return success_held(held, request)
+        return success_reserved(held, request)
 
     async def series(self, request: web.Request) -> web.StreamResponse:
         """List the series that selectors match."""

@@ -10,7 +10,7 @@ import msgspec
 from watchroom.errors import ConfigError
 from watchroom.monitor.api.answers import answered, failure, success, success_of
 from watchroom.monitor.api.params import BadDataError
-from watchroom.monitor.state.proofs import MOST_AT_ONCE, Posted
+from watchroom.monitor.state.proofs import MOST_AT_ONCE, PostedProofs
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -47,7 +47,7 @@ class ProofsAPI:
                 401, "unauthorized", "results need the token: Authorization: Bearer …"
             )
         try:
-            posted = msgspec.json.decode(await request.read(), type=Posted)
+            posted = msgspec.json.decode(await request.read(), type=PostedProofs)
         except msgspec.DecodeError as error:
             raise BadDataError(f"the body will not do: {error}") from None
         if len(posted.results) > MOST_AT_ONCE:

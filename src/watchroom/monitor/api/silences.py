@@ -89,7 +89,7 @@ class SilencesAPI:
             return refused(404 if error.missing else 400, str(error))
         except StoreError as error:
             return refused(500, str(error))
-        self._heard(name, before)
+        self._record_change(name, before)
         return web.json_response({"silenceID": name})
 
     async def get(self, request: web.Request) -> web.Response:
@@ -109,10 +109,10 @@ class SilencesAPI:
             return web.Response(status=404)
         except StoreError as error:
             return refused(500, str(error))
-        self._heard(name, before)
+        self._record_change(name, before)
         return web.Response()
 
-    def _heard(self, name: str, before: Silence | None) -> None:
+    def _record_change(self, name: str, before: Silence | None) -> None:
         """Let incidents know of a silence that differs from what it was."""
         silence = self._services.silences.get(name)
         if silence is None:

@@ -13,8 +13,8 @@ from watchroom.monitor.templates.values import (
     KV,
     Alerts,
     ExpandError,
-    Moment,
     Struct,
+    Time,
 )
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def _alert(alert: Alert) -> Struct:
         Status="firing" if alert.ends_at_ms is None else "resolved",
         Labels=KV(alert.labels),
         Annotations=KV(alert.annotations),
-        StartsAt=Moment(alert.starts_at_ms),
-        EndsAt=Moment(alert.ends_at_ms or 0),
+        StartsAt=Time(alert.starts_at_ms),
+        EndsAt=Time(alert.ends_at_ms or 0),
         GeneratorURL=alert.generator_url,
         Fingerprint=alert.fingerprint,
     )

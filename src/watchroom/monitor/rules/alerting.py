@@ -1,8 +1,9 @@
 """An alerting rule's state machine: inactive, pending, firing, resolved.
 
 The transitions are Prometheus' own (compliance suite, `alert_generator`). Two things
-are ours. Nothing ends while the data of a gap is missing (`Watch.holding`), and time
-that nobody watched does not count as time spent pending (`AlertRule.shift`).
+are ours. Nothing ends while the data of a gap is missing (`EvaluationState.holding`),
+and time during which no rule was evaluated does not count as pending
+(`AlertRule.shift`).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Identity(NamedTuple):
     nth: int
 
 
-class Watch(NamedTuple):
+class EvaluationState(NamedTuple):
     """The moment of an evaluation, and what the monitor missed before it.
 
     Attributes:
@@ -158,7 +159,7 @@ class AlertRule:
     def step(
         self,
         result: Sequence[tuple[Labels, float]],
-        watch: Watch,
+        watch: EvaluationState,
         context: Callable[[Labels, float], Context],
         limit: int = 0,
     ) -> Step:
@@ -193,7 +194,7 @@ class AlertRule:
         return Step(changed, forgotten, error)
 
     def _move(
-        self, current: Mapping[Labels, ActiveAlert], watch: Watch
+        self, current: Mapping[Labels, ActiveAlert], watch: EvaluationState
     ) -> list[ActiveAlert]:
         """Make every transition that is due; return the alerts that are forgotten."""
         forgotten: list[ActiveAlert] = []
@@ -245,7 +246,7 @@ class AlertRule:
             expanded[labels] = ActiveAlert(labels, annotations, value, "pending", at_ms)
         return expanded
 
-    def _absent(self, alert: ActiveAlert, watch: Watch) -> bool:
+    def _absent(self, alert: ActiveAlert, watch: EvaluationState) -> bool:
         """Handle an alert that the result has not; return whether it is kept."""
         if watch.holding and alert.state != "inactive":
             if alert.state == "pending":
@@ -265,7 +266,7 @@ class AlertRule:
         ended = alert.resolved_at_ms or watch.at_ms
         return watch.at_ms - ended <= RESOLVED_RETENTION_MS
 
-    def _fire(self, alert: ActiveAlert, watch: Watch) -> None:
+    def _fire(self, alert: ActiveAlert, watch: EvaluationState) -> None:
         """Let a pending alert fire when its time has come."""
         if alert.state != "pending":
             return

@@ -12,7 +12,7 @@ from watchroom.errors import StoreError, WatchroomError
 from watchroom.monitor.alert import Alert, routed
 from watchroom.monitor.clock import forgotten_ms
 from watchroom.monitor.rules import state as rule_memory
-from watchroom.monitor.rules.alerting import AlertRule, RuleError, Watch
+from watchroom.monitor.rules.alerting import AlertRule, EvaluationState, RuleError
 from watchroom.monitor.rules.overlay import Overlay
 from watchroom.monitor.rules.recording import RecordRule
 from watchroom.monitor.rules.views import (
@@ -223,7 +223,7 @@ class RuleGroup:
                 samples = rule.step(result, self.limit)
                 error = ""
             else:
-                watch = Watch(
+                watch = EvaluationState(
                     at_ms,
                     # A hold for longer is from before the clock was set back.
                     holding=at_ms < rule.hold_until_ms <= at_ms + MAX_HOLD_MS,

@@ -38,7 +38,7 @@ class Evaluator:
         self,
         rules: RuleManager,
         schedule: Schedule,
-        pulse: Pulse,
+        pulse: EvaluationCounts,
         *,
         now: Callable[[], float] = time.time,
         workers: int = 2,
@@ -98,7 +98,7 @@ class Evaluator:
 
 
 @dataclass
-class Pulse:
+class EvaluationCounts:
     """How often rules were not evaluated, or that failed inside the monitor."""
 
     missed: int = 0

@@ -112,7 +112,7 @@ class RuleManager:
                 group.refresh()
             self._write()
             self._started = True
-            alerts = self._speaking(before, at_ms)
+            alerts = self._alerts_to_send(before, at_ms)
             if alerts:  # before an evaluation says that one of them has ended
                 self._sink(alerts)
 
@@ -187,7 +187,9 @@ class RuleManager:
             for group in self.loaded.groups.values():
                 group.unsaved()
 
-    def _speaking(self, external_labels: Mapping[str, str], at_ms: int) -> list[Alert]:
+    def _alerts_to_send(
+        self, external_labels: Mapping[str, str], at_ms: int
+    ) -> list[Alert]:
         """Return what the dispatcher has to hear of after a load."""
         rules = [
             (rule.expr, rule.active)

@@ -104,29 +104,29 @@ def _passes(labels: Mapping[str, str], rule: RelabelRule, joined: str) -> bool:
 def _rename(labels: dict[str, str], rule: RelabelRule) -> None:
     """Copy, drop or keep labels by their names."""
     for name, value in list(labels.items()):
-        found = rule.regex.fullmatch(name)
+        match = rule.regex.fullmatch(name)
         if rule.action == "labelmap":
-            if found is not None:
-                labels[_expand(rule.replacement, found)] = value
-        elif (found is not None) == (rule.action == "labeldrop"):
+            if match is not None:
+                labels[_expand(rule.replacement, match)] = value
+        elif (match is not None) == (rule.action == "labeldrop"):
             del labels[name]
 
 
 def _replace(labels: dict[str, str], rule: RelabelRule, joined: str) -> None:
-    found = rule.regex.fullmatch(joined)
-    if found is None:
+    match = rule.regex.fullmatch(joined)
+    if match is None:
         return
-    target = _expand(rule.target, found)
+    target = _expand(rule.target, match)
     if not target:
         return
-    value = _expand(rule.replacement, found)
+    value = _expand(rule.replacement, match)
     if value:
         labels[target] = value
     else:
         labels.pop(target, None)
 
 
-def _expand(template: str, found: re2._Match) -> str:
+def _expand(template: str, match: re2._Match) -> str:
     """Return `template` with ``$1``, ``${1}``, ``${name}`` as Go's Expand has them."""
     if "$" not in template:
         return template
@@ -136,7 +136,7 @@ def _expand(template: str, found: re2._Match) -> str:
         if name is None:
             return "$"
         try:
-            value = found.group(int(name) if name.isdigit() else name)
+            value = match.group(int(name) if name.isdigit() else name)
         except (IndexError, KeyError):
             return ""
         return value or ""

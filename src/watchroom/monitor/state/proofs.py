@@ -48,7 +48,7 @@ class Proof(msgspec.Struct, frozen=True):
     passed_at: float | None = None
 
 
-class Posted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PostedProofs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a POST."""
 
     results: list[Proof]

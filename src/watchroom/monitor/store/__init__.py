@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from watchroom.monitor.store.memory import Appended
+from watchroom.monitor.store.memory import AppendResult
 from watchroom.monitor.store.snapshot import Snapshot
 from watchroom.monitor.store.store import Store
 
-__all__ = ["Appended", "Snapshot", "Store"]
+__all__ = ["AppendResult", "Snapshot", "Store"]

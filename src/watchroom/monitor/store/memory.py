@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from watchroom.promql.model import Floats, Labels
 
 
-class Appended(NamedTuple):
+class AppendResult(NamedTuple):
     """What became of the samples of one row."""
 
     accepted: int
@@ -97,7 +97,7 @@ class StoreMemory:
 
     def append(
         self, target: str, at_ms: int, labels: Sequence[Labels], values: Floats
-    ) -> Appended:
+    ) -> AppendResult:
         """Take one row; see `Store.append`."""
         head = self.head(target)
         label_list = labels if type(labels) is list else list(labels)
@@ -130,21 +130,23 @@ class StoreMemory:
 
     def _refuse(
         self, at_ms: int, series: NDArray[np.int64], *, plain: bool
-    ) -> tuple[NDArray[np.int64] | None, Appended]:
+    ) -> tuple[NDArray[np.int64] | None, AppendResult]:
         """Return the places to take (None: all) and count the rest."""
         last = self.index.last[series]
         newer = last < at_ms
         counts, total = self.counts, len(series)
         if plain and newer.all():
             counts.appended += total
-            return None, Appended(total, 0, 0)
+            return None, AppendResult(total, 0, 0)
         known = series > 0
         once = np.zeros(total, np.bool_)
         once[np.unique(series, return_index=True)[1]] = True
         positions = np.flatnonzero(newer & known & once)
         late = int((known & (last > at_ms)).sum())
         refused = total - int(known.sum())
-        done = Appended(len(positions), late, total - len(positions) - late - refused)
+        done = AppendResult(
+            len(positions), late, total - len(positions) - late - refused
+        )
         counts.over_series_limit += refused
         counts.appended += done.accepted
         counts.out_of_order += done.out_of_order

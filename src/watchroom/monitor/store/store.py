@@ -13,7 +13,7 @@ from watchroom.monitor.clock import forgotten_ms
 from watchroom.monitor.store.cache import Cache
 from watchroom.monitor.store.database import Database
 from watchroom.monitor.store.directory import DirectoryLock
-from watchroom.monitor.store.memory import Appended, StoreMemory
+from watchroom.monitor.store.memory import AppendResult, StoreMemory
 from watchroom.monitor.store.snapshot import BlockSource, Snapshot
 from watchroom.monitor.store.upkeep import Upkeep
 from watchroom.monitor.store.writer import Writer
@@ -124,7 +124,7 @@ class Store:
         timestamp_ms: int,
         labels: Sequence[Labels],
         values: Floats | Sequence[float],
-    ) -> Appended:
+    ) -> AppendResult:
         """Take one row of one target; snapshots see it at once.
 
         A sample that is not newer than the newest of its series is refused and counted:

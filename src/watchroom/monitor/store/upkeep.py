@@ -54,7 +54,7 @@ class Upkeep:
         self._merge(now_ms)
         self._expire(now_ms)
         self._forget()
-        self._bury()
+        self._delete_dead()
         self._give_back()
 
     def forget(self, after_ms: int) -> None:
@@ -224,7 +224,7 @@ class Upkeep:
             if not head.chunks and head.target not in used
         }
 
-    def _bury(self) -> None:
+    def _delete_dead(self) -> None:
         """Delete what is dead and no snapshot can still read."""
         memory, writer = self._memory, self._writer
         with memory.lock:

@@ -15,10 +15,10 @@ from watchroom.errors import ConfigError
 from watchroom.formats.gotext import float_text, plain, sprintf, type_name
 from watchroom.monitor.templates.values import (
     Context,
+    Duration,
     ExpandError,
-    Length,
-    Moment,
     Sample,
+    Time,
 )
 from watchroom.promql.relabel import expand
 from watchroom.units import parse_duration
@@ -139,7 +139,7 @@ def _humanize_timestamp(_: Context, argument: Any) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}{fraction} +0000 UTC"
 
 
-def _to_time(_: Context, argument: Any) -> Moment:
+def _to_time(_: Context, argument: Any) -> Time:
     value = _number(argument)
     if not math.isfinite(value):
         raise ExpandError("value is NaN or Inf")
@@ -148,13 +148,13 @@ def _to_time(_: Context, argument: Any) -> Moment:
             f"{float_text(value)} cannot be represented as a nanoseconds timestamp "
             "since it overflows int64"
         )
-    return Moment(int(int(value * 1e9) / 1_000_000))
+    return Time(int(int(value * 1e9) / 1_000_000))
 
 
-def _to_duration(_: Context, argument: Any) -> Length:
+def _to_duration(_: Context, argument: Any) -> Duration:
     value = _number(argument) * 1e9
     # What Go makes of a number that its integers do not hold.
-    return Length(int(value) if abs(value) < 2**63 else -(2**63))
+    return Duration(int(value) if abs(value) < 2**63 else -(2**63))
 
 
 def _title(_: Context, text: str) -> str:

@@ -67,7 +67,7 @@ class Alerts(list[Struct]):
     """Alerts, with those that are ``Firing`` and those ``Resolved``."""
 
 
-class Moment:
+class Time:
     """A time in UTC, with those of Go's methods that take nothing."""
 
     __slots__ = ("at_ms",)
@@ -112,12 +112,12 @@ _COUNTED: Mapping[str, Callable[[dt.datetime, int], Any]] = {
     "Unix": lambda _, at_ms: at_ms // 1000,
     "UnixMilli": lambda _, at_ms: at_ms,
     "UnixNano": lambda _, at_ms: at_ms * 1_000_000,
-    "UTC": lambda _, at_ms: Moment(at_ms),
-    "String": lambda _, at_ms: str(Moment(at_ms)),
+    "UTC": lambda _, at_ms: Time(at_ms),
+    "String": lambda _, at_ms: str(Time(at_ms)),
 }
 
 
-class Length:
+class Duration:
     """A duration in nanoseconds, written as Go does: ``1h0m0.5s``."""
 
     __slots__ = ("nanoseconds",)
@@ -198,7 +198,7 @@ def field(value: Any, name: str) -> Any:
             return value.get(name, "")
         case list(), _:
             return _method(value, name)
-        case ((Moment() | Length()), _):
+        case ((Time() | Duration()), _):
             return value.method(name)
         case _:
             return _of_a_rule(value, name)
