@@ -129,7 +129,7 @@ def test_the_soft_limit_is_raised_and_half_of_it_kept_for_the_watch():
 
 
 class Open:
-    """A connection listener before an application of one handler that answers when told."""
+    """A connection listener before an application whose handler waits to answer."""
 
     def __init__(self, most, monkeypatch, seconds, host="127.0.0.1"):
         self.host = host
