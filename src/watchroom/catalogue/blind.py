@@ -26,7 +26,7 @@ _EVERY_JOB = 'job!=""'
 
 
 def sibling(vital: Vital) -> Alert | None:
-    """Return the alert that says a vital is blind; None without `Vital.blind`.
+    """Return the alert that a vital has no data; None without `Vital.blind`.
 
     Raises:
         ConfigError: The vital has no presence of the form ``count(…)``, or nothing

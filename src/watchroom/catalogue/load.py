@@ -101,7 +101,7 @@ def catalogue(
                     field=f"VITALS[{name!r}]['limits']",
                     hint="their patterns differ in no letter or digit; join them",
                 )
-            # At the end: the tiles that everybody has keep their places.
+            # At the end, so that the standard tiles keep their positions.
             vitals[vital.name] = vital
     return tuple(_with_sibling(_with_restart(vital)) for vital in vitals.values())
 

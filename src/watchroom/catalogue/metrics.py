@@ -19,7 +19,7 @@ class Metric(NamedTuple):
         labels: Label names, in the order in which values are given.
         edges: Upper bucket edges in the metric's base unit, rising, without +Inf.
         limits: Vitals whose limit is an edge too, each with its default.
-        open_labels: Labels whose values nobody bounds; at the cap on series they
+        open_labels: Labels with unbounded values; at the cap on series they
             become ``overflow``.
     """
 

@@ -80,7 +80,7 @@ class Drill:
             answers 503.
         recovery: Added to the fault's last values, so that the alert ends at once.
         calm: Series near the limit that must not fire, for the rule's unit test.
-        labels: Labels of the alert beside those of the rule: ``{"alias": "drill"}``.
+        labels: Labels that the alert must have too: ``{"alias": "drill"}``.
         exempt: Why no drill target can show the fault; then `fault` is only for the
             rule's unit test and its series carry ``job`` and ``instance`` themselves.
     """
@@ -112,7 +112,7 @@ class Alert:
         name: One page, one meaning: ``HighErrorRate``.
         expr: PromQL; keep ``job`` in every aggregation, it carries the drill.
         for_: How long it must hold, a duration.
-        severity: Which receivers hear of it.
+        severity: Which receivers are notified.
         priority: P1 is felt by customers, P2 degraded, P3 minor.
         summary: One line for a phone's screen.
         description: One or two sentences.
@@ -185,7 +185,7 @@ class Blind:
         remedy: What to do then; Markdown.
         job: Whose target serves the series, where it is not the exporter's own.
         for_: How long they must be missing; at least two scrapes.
-        severity: Which receivers hear of it.
+        severity: Which receivers are notified.
         priority: P3, unless the fault it would miss is one that pages.
         seen: Series that end its drill; by default those of the first alert's `calm`.
     """
@@ -236,7 +236,7 @@ class Chart:
     Attributes:
         title: What it shows.
         description: How to read it, in a sentence or two.
-        row: Under which heading it stands; one of `ROWS`, or another.
+        row: The heading that it is under; one of `ROWS`, or another.
         queries: At least one.
         unit: Grafana's name of the unit: ``percentunit``, ``s``, ``reqps``.
         limit: Template of the number where a line is drawn; empty for none.
@@ -275,7 +275,7 @@ class Scope:
 
     Attributes:
         label: The label, or a word for it: ``route``, ``task``, ``queue``, ``alias``.
-        patterns: Its values; ``*`` stands for anything.
+        patterns: Its values; ``*`` matches anything.
         inside: Whether only those are judged, or all but those.
     """
 
@@ -289,7 +289,7 @@ class Vital:
     """One thing worth knowing about a running app, defined once.
 
     Attributes:
-        title: What the tile says.
+        title: The tile's text.
         metrics: The names of the metrics it is made from.
         alerts: At least one; the first one's name is the vital's.
         records: Recording rules, in the order they are evaluated.

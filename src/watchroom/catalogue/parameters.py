@@ -137,7 +137,7 @@ def edge_pattern(limit: float) -> str:
 
 
 def limit_words(limit: float, unit: str) -> str:
-    """Return a limit as people say it: ``1%``, ``2 seconds``, ``1000``."""
+    """Return a limit as people write it: ``1%``, ``2 seconds``, ``1000``."""
     if unit == "share":
         return f"{limit * 100:g}%"
     if unit == "seconds":
@@ -155,7 +155,7 @@ def duration_words(seconds: float) -> str:
 
 
 def counted(singular: str, plural: str = "") -> str:
-    """Return a template that says how many: 1 run, 2 runs.
+    """Return a template for a count with its noun: 1 run, 2 runs.
 
     The value is rounded: an ``increase()`` is an estimate, what it counts is whole.
     """

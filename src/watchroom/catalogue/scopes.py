@@ -48,7 +48,7 @@ def ignoring(vital: Vital, patterns: Mapping[str, Iterable[str]]) -> Vital:
 
     Args:
         vital: Of the catalogue.
-        patterns: By label; ``*`` stands for anything.
+        patterns: By label; ``*`` matches anything.
     """
     added = tuple(
         Scope(label, tuple(values), inside=False)

@@ -29,7 +29,7 @@ DEFAULT_OBJECTIVE = 0.999
 
 
 class Settings(NamedTuple):
-    """Everything a project says to watchroom.
+    """The WATCHROOM setting of a project.
 
     Attributes:
         project: Names the runtime directory and the files in it.
@@ -37,19 +37,19 @@ class Settings(NamedTuple):
             is part of that name.
         sites: Public URLs to probe.
         monitor_url: Where people reach the monitor.
-        monitor_url_set: Whether the project said so itself.
+        monitor_url_set: Whether the project set it.
         exporter: ``host:port`` the exporter listens on.
         receivers: By name.
-        heartbeat: Who is told every minute that the watch lives: one or nobody.
+        heartbeat: Receives a heartbeat every minute; None without one.
         vitals: Overrides by vital.
         runtime_dir: The explicit runtime directory, or None for the rule.
         disks: Paths whose file systems are watched too.
         max_series: Cap on series per process.
         queues: Celery queues that its configuration does not name.
-        health: How the app is checked; None when nothing is said.
-        enabled: False when the environment says WATCHROOM_ENABLED=0.
+        health: How the app is checked; None when not set.
+        enabled: False when the environment has WATCHROOM_ENABLED=0.
         release: As the project says it; empty: what the environment tells.
-        redact: Names of values that logs and error reports leave out, beside the usual.
+        redact: Names of values that logs and error reports leave out, with the usual.
         logs_url: Template of the address of the logs; see `watchroom.messages.links`.
         sentry_url: Template of the address of the errors.
         objective: The share of requests that are to succeed.
@@ -104,7 +104,7 @@ def load(raw: object, env: Mapping[str, str]) -> Settings:
 
 
 def fallback(env: Mapping[str, str], raw: object = None) -> Settings:
-    """Return the settings of a project that says nothing right; never raises.
+    """Return the settings of a project whose setting is invalid; never raises.
 
     Names count all the same: a staging whose WATCHROOM is wrong is not production.
 
@@ -152,7 +152,7 @@ def place() -> str:
 
 
 def release() -> str:
-    """Return the release that this process runs; empty when nothing tells it."""
+    """Return the release that this process runs; empty when it is unknown."""
     try:
         declared = settings().release
     except Exception:  # noqa: BLE001 - the system check tells it to people
@@ -185,7 +185,7 @@ def settings_or_names() -> Settings:
     """Return the settings, or where they are wrong the defaults under their names."""
     try:
         return settings()
-    except ConfigError:  # the system check tells it to people
+    except ConfigError:  # the system check reports it
         raw, env = _sources()
         return fallback(env, raw)
 

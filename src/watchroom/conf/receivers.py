@@ -1,4 +1,4 @@
-"""RECEIVERS and HEARTBEAT: who hears about alerts, and who hears that we live."""
+"""RECEIVERS and HEARTBEAT: who is notified of alerts, and who gets the heartbeat."""
 
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ _CLEAR = (
 
 
 class Receiver(NamedTuple):
-    """Somebody who hears about alerts.
+    """One receiver of alerts.
 
     Attributes:
         name: Its key in RECEIVERS.
@@ -40,7 +40,7 @@ class Receiver(NamedTuple):
             key or the mail server's password; None without one.
         severity: Which severities reach it by themselves; empty: only when called.
         priority: Which of their priorities do; empty is all, also of rules without one.
-        environments: Where it is told; empty is everywhere.
+        environments: Those it is notified of; empty means all.
         channel: Slack's.
         to: Addresses of mail.
         sender: Its From.
@@ -84,7 +84,7 @@ def receiver(name: str, value: object) -> Receiver:
     pager = kind == "pagerduty"
     severity = options.get("severity", SEVERITIES[:1] if pager else SEVERITIES)
     severities = _texts(severity, f"{field}.severity", "a list of severities")
-    # Of none: whoever hears only when contacts.yml calls them.
+    # Empty: notified only when contacts.yml escalates to it.
     if any(word not in SEVERITIES for word in severities):
         raise wrong(
             f"{field}.severity", "is not a list of severities", one_of(SEVERITIES)
@@ -199,7 +199,7 @@ def _email(configured: Receiver, options: dict[object, object], field: str) -> R
 
 
 def _texts(value: object, field: str, what: str) -> tuple[str, ...]:
-    """Return a list of strings; a single one may stand alone."""
+    """Return a list of strings; a single one needs no list."""
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, list | tuple) or not all(

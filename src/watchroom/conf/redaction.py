@@ -14,7 +14,7 @@ from watchroom.redact.walk import MAX_TEXT, clip
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Narrower than what is taken out of logs: SESSION_COOKIE_NAME is no secret.
+# Narrower than what is taken out of logs: SESSION_COOKIE_NAME isn't a secret.
 _SECRET = re.compile(
     r"PASSW|SECRET|TOKEN|(?:^|_)(?:PASS|PWD|DSN|CREDENTIALS?|SIGNATURE"
     r"|(?:ACCESS|API|ENCRYPTION|PRIVATE|SIGNING)_?KEYS?)(?:_|$)"

@@ -22,7 +22,7 @@ def wrong(field: str, what: str, hint: str | None = None) -> ConfigError:
 
 
 def check_keys(keys: Iterable[object], known: tuple[str, ...], field: str) -> None:
-    """Refuse a key that nobody reads, naming the nearest that somebody does.
+    """Refuse an unknown key, naming the nearest known one.
 
     Raises:
         ConfigError: A key is not in `known`.
@@ -57,7 +57,7 @@ def mapping(value: object, field: str) -> dict[object, object]:
 
 
 def text(options: Mapping[object, object], key: str, field: str | None = None) -> str:
-    """Return the string under `key`, stripped; empty when there is none.
+    """Return the string under `key`, stripped; empty when it is missing.
 
     Raises:
         ConfigError: It is something else.
@@ -69,7 +69,7 @@ def text(options: Mapping[object, object], key: str, field: str | None = None) -
 
 
 def http_url(value: object, field: str) -> str:
-    """Return an absolute http(s) URL without credentials: nobody here sends them.
+    """Return an absolute http(s) URL without credentials: they are never sent.
 
     Raises:
         ConfigError: It is something else.

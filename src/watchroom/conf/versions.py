@@ -1,4 +1,4 @@
-"""Which version of the project runs, as its environment says it."""
+"""Which version of the project runs, read from its environment."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def detect(env: Mapping[str, str], start: Path) -> str:
-    """Return the release, or an empty text when nothing tells it.
+    """Return the release, or an empty text when it is unknown.
 
     Args:
         env: The environment.

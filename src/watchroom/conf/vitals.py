@@ -107,7 +107,7 @@ def _limits(value: object, field: str) -> dict[str, dict[str, float]]:
 
 
 def _pattern(value: object, field: str) -> str:
-    """Return a pattern that may stand in rules, in pages and in Go templates."""
+    """Return a pattern that is safe in rules, in pages and in Go templates."""
     if not isinstance(value, str) or not value.strip():
         raise wrong(field, "holds an empty pattern", "write 'reports/*'")
     if (

@@ -61,7 +61,7 @@ _MARKS = re.compile(r"\\[AbBZz]|[\^$?*+]|\{\d+(?:,\d*)?\}")
 
 @lru_cache(maxsize=1024)
 def written(route: str) -> str:
-    """Return a route as the path that it stands for: /customers/<int:pk>/.
+    """Return a route written as a path: /customers/<int:pk>/.
 
     Of a regular expression what it captures stands by its name, as Django's own
     admindocs shows it: ``^customers/(?P<pk>[0-9]+)/$`` is /customers/<pk>/.
@@ -86,7 +86,7 @@ def _without_pattern(route: str) -> str:
             pieces.append(f"<{group[1] or 'var'}>")
         elif group[0] == "(?:":
             pieces.append(_without_pattern(inner))
-        at = end + 1  # what looks around stands for nothing
+        at = end + 1  # a look-around matches no text
     plain = _MARKS.sub("", "".join(pieces))
     return re.sub(r"\\(.)", r"\1", plain)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What a stranger sends is taken only if it is a plain word.
+# An id from outside is taken only if it is a plain word.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # W3C Trace Context: version, trace, parent span, flags; later versions may add more.
 _TRACEPARENT = re.compile(
@@ -25,7 +25,7 @@ _ZEROS = "0" * 32
 
 
 class Trail:
-    """One request or task under way.
+    """One request or task in progress.
 
     Attributes:
         request_id: Of the request, or of the request that a task stems from.

@@ -47,7 +47,7 @@ def whole(expr: str, where: str) -> str:
 
     Args:
         expr: PromQL, its templates filled in.
-        where: What to say it is, in an error.
+        where: What an error calls it.
 
     Raises:
         ConfigError: `expr` does not parse.

@@ -43,7 +43,7 @@ def closed(vitals: Iterable[Vital]) -> dict[str, frozenset[str]]:
     """Return each vital's causes, and theirs, by name.
 
     Raises:
-        ConfigError: A cause is no vital, or two would be each other's cause.
+        ConfigError: A cause isn't a vital, or two would be each other's cause.
     """
     direct = {vital.name: frozenset(vital.symptom_of) for vital in vitals}
     closure: dict[str, frozenset[str]] = {}
@@ -117,13 +117,13 @@ def _drained(vital: Vital, plan: Plan) -> float:
 
 
 def symptom_of(plan: Plan) -> dict[str, str]:
-    """Return by vital what its alerts may follow from, as their annotation says it."""
+    """Return by vital what its alerts may follow from, as annotated."""
     causes = closed(vital.vital for vital in plan.vitals)
     return {name: " ".join(sorted(causes)) for name, causes in causes.items() if causes}
 
 
 def inhibitions(plan: Plan) -> list[InhibitRule]:
-    """Return who mutes whom.
+    """Return the inhibition rules.
 
     `env` is an external label: missing on both sides it would count as equal, and
     staging would mute production. A drill mutes nothing.

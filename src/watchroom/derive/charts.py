@@ -70,7 +70,7 @@ def charts(plan: Plan) -> Dashboard:
 
 
 def datasource() -> Variable:
-    """Return the variable by which a dashboard is told where to ask."""
+    """Return the variable that selects a dashboard's data source."""
     return Variable(
         name="datasource",
         type="datasource",

@@ -80,5 +80,5 @@ def files(plan: Plan, version: str, fragments: Mapping[str, str]) -> dict[str, s
 
 
 def fingerprint(text: str) -> str:
-    """Return the hash by which an edited file is told from a generated one."""
+    """Return the hash that distinguishes an edited file from a generated one."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -25,10 +25,10 @@ _EVERYWHERE = ("__name__", "job", "instance")
 
 
 def check_name(name: str, known: set[str], where: str) -> None:
-    """Refuse a metric that nobody serves.
+    """Refuse a metric that nothing exposes.
 
     Raises:
-        ConfigError: It names the nearest one that somebody does.
+        ConfigError: It names the nearest known metric.
     """
     if not name or name in known:
         return

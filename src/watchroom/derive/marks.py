@@ -26,7 +26,7 @@ _DEPLOYED = (
 
 
 def marks(plan: Plan) -> Annotations:
-    """Return the marks of a plan's dashboards, of nobody else's alerts and releases."""
+    """Return the annotations of a plan's dashboards: its alerts and releases."""
     own = ",".join(f'{name}="{value}"' for name, value in plan.labels.items())
 
     def extra(name: str) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from watchroom.catalogue.model import Chart, Otherwise, Vital
 
-# Stands for Grafana's range while an expression is parsed.
+# In place of Grafana's range while an expression is parsed.
 _RANGE = "7777777s"
 
 

@@ -76,7 +76,7 @@ class _Queries(NamedTuple):
     drawn: Callable[[str, str], str]
 
     def of(self, alert: Alert) -> Callable[[str, str], str]:
-        """Return the one that an alert needs; tile and sibling say the same."""
+        """Return what an alert needs; the tile and the blind alert need the same."""
         return self.whole if blind.LABEL in alert.labels else self.judged
 
 
@@ -173,7 +173,7 @@ def _with_inputs(vital: Vital, site: Site) -> Vital:
         hold = site.inputs.for_
         vital = replace(
             vital,
-            # What fires at once goes on doing so.
+            # An alert without `for` also has none accelerated.
             alerts=tuple(
                 a if parse_duration(a.for_) == 0 else replace(a, for_=hold)
                 for a in vital.alerts

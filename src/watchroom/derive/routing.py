@@ -78,7 +78,7 @@ def _routes(plan: Plan, notified: Sequence[SiteReceiver]) -> list[Route]:
             repeat_interval="1h",
         ),
         _watchdog(site),
-        # Whoever hears only warnings is told when the pager cannot be.
+        # A receiver of warnings alone is notified when the pager cannot be.
         *(
             Route(
                 receiver=receiver.name,
@@ -100,7 +100,7 @@ def _routes(plan: Plan, notified: Sequence[SiteReceiver]) -> list[Route]:
 
 
 def notifies(receiver: SiteReceiver, severity: str, priority: str) -> bool:
-    """Return whether a receiver is told of alerts of a severity and priority."""
+    """Return whether a receiver is notified of alerts of a severity and priority."""
     return severity in receiver.severities and priority in (
         receiver.priorities or (priority,)
     )
@@ -127,7 +127,7 @@ def _route(plan: Plan, receiver: SiteReceiver, severity: str) -> Route:
 
 
 def _watchdog(site: Site) -> Route:
-    """Return the road of the alert that always fires: somebody waits for it, or none.
+    """Return the route of the alert that always fires: to the heartbeat, if any.
 
     A receiver is told again when a group's interval finds that `repeat_interval` has
     passed since it *accepted*; equal to the interval it would be told every other time.
@@ -159,7 +159,7 @@ def _receiver(receiver: SiteReceiver) -> Receiver:
             hook = WebhookConfig(
                 url=receiver.url,
                 url_file=file,
-                # A heartbeat that stops says all there is to say.
+                # A heartbeat needs no resolved message: its absence is the signal.
                 send_resolved=receiver.name != "heartbeat",
             )
             return Receiver(name=receiver.name, webhook_configs=[hook])

@@ -55,7 +55,7 @@ def narrow(expr: str, extra: Callable[[str], str], where: str) -> str:
     Args:
         expr: PromQL.
         extra: The matchers for a metric's name, as text: ``team="shop"``, or nothing.
-        where: What to say it is, in an error.
+        where: What an error calls it.
 
     Raises:
         ConfigError: `expr` does not parse, or a selector names no metric while there
@@ -65,7 +65,7 @@ def narrow(expr: str, extra: Callable[[str], str], where: str) -> str:
     expected = []
     for selector in before:
         more = extra(metric(selector))
-        # With a name before it: a negative matcher alone is no selector.
+        # With a name before it: a negative matcher alone isn't a selector.
         added = names(f"up{{{more}}}", where)[0].matchers if more else ()
         new = {matcher for matcher in added if matcher.name != "__name__"}
         expected.append({*selector.matchers, *new})

@@ -1,4 +1,4 @@
-"""What a build is told beside the catalogue: where things are and who is paged."""
+"""The inputs of a build beside the catalogue: addresses, receivers, options."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class SiteReceiver(NamedTuple):
-    """Who is told.
+    """One receiver.
 
     Attributes:
         name: Its name.
         url: A webhook in clear; empty when it is a secret.
         secret: The name of the secret that holds the URL, the key or the password.
-        severities: What it hears of.
+        severities: Those it is notified of.
         priorities: And of which of that; empty is all.
         kind: ``webhook``, ``slack``, ``pagerduty`` or ``email``.
-        environments: Where it is told; empty is everywhere.
+        environments: Those it is notified of; empty means all.
         channel: Slack's.
         to: Addresses of mail.
         sender: Its From.
@@ -60,13 +60,13 @@ class Site(NamedTuple):
         sites: Public URLs.
         exporter: host:port.
         monitor_url: Where people open the monitor.
-        receivers: Who is told, in one environment or another.
-        inputs: What `build` was told.
+        receivers: All receivers, of any environment.
+        inputs: The options of `build`.
         logs_url: Template of the address of the logs; see `watchroom.messages.links`.
         sentry_url: Template of the address of the errors.
         has: What of ``sites``, ``database``, ``cache``, ``celery``, ``broker`` and
             ``beat`` is configured.
-        heartbeat: Who is told every minute that the watch lives: one or nobody.
+        heartbeat: Receives a heartbeat every minute: one or none.
     """
 
     project: str
@@ -83,7 +83,7 @@ class Site(NamedTuple):
 
     @property
     def active_receivers(self) -> tuple[SiteReceiver, ...]:
-        """The receivers that hear of this environment."""
+        """The receivers that are notified of this environment."""
         return tuple(
             receiver
             for receiver in self.receivers

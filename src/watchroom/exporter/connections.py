@@ -72,7 +72,7 @@ class Acceptor:
         address: Where to listen; port 0 lets the system choose.
         answer: Given a request's bytes and who sent it, returns the answer's bytes;
             called in threads.
-        failed: Told of what nobody expected; the connection is dropped.
+        failed: Called with unexpected errors; the connection is dropped.
 
     Attributes:
         refused: How many connections were cut or turned away, too many being open.

@@ -200,7 +200,7 @@ class Drills:
         """Keep the drill alerts of an Alertmanager webhook; return how many.
 
         Raises:
-            ConfigError: The body is no webhook of version 4.
+            ConfigError: The body is not a webhook of version 4.
         """
         alerts = body.get("alerts") if isinstance(body, dict) else None
         if not isinstance(alerts, list):

@@ -56,7 +56,7 @@ class Faults:
             self._counts.setdefault(part, 0)
 
     def clear(self, part: str) -> None:
-        """Note that `part` works; said once if it had failed."""
+        """Note that `part` works; logged once if it had failed."""
         with self._lock:
             failed = self._said.pop(part, None)
         if failed is not None:

@@ -23,7 +23,7 @@ class UnreadableError(WatchroomError):
     """The processes' files cannot be summed: no answer is better than a wrong one.
 
     Zeros would be read as a restart of every counter and as a dead app; a scrape that
-    fails is TargetDown, which says what is wrong.
+    fails is TargetDown, which names what is wrong.
     """
 
 

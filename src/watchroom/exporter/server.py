@@ -91,7 +91,7 @@ class Server(Acceptor):
 
     Args:
         listen: Where; port 0 lets the system choose.
-        services: Makes the services, told the count of refused connections.
+        services: Makes the services; called with the count of refused connections.
 
     Raises:
         OSError: The address cannot be listened on.
@@ -156,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def do_GET(self) -> None:
-        """Answer any method: what does not exist says what does."""
+        """Answer any method; an unknown path gets the list of paths."""
         try:
             answer = self._route()
         except _Refusal as refusal:

@@ -46,7 +46,7 @@ class Token:
         """Return the token; a file that went missing is written again.
 
         Raises:
-            ConfigError: There is none, and none can be made.
+            ConfigError: There is no token, and none can be written.
         """
         if self.given:
             return self.given
@@ -65,7 +65,7 @@ class Token:
         return self._own
 
     def allows(self, authorization: str) -> bool:
-        """Say whether an Authorization header carries the token.
+        """Return whether an Authorization header carries the token.
 
         Raises:
             ConfigError: There is no token to compare with.
@@ -80,7 +80,7 @@ class Token:
 
 
 class Caller(NamedTuple):
-    """The two ends of a connection, as sockets tell them."""
+    """The two ends of a connection, as the socket has them."""
 
     peer: tuple[Any, ...]
     ours: tuple[Any, ...]

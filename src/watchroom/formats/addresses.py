@@ -32,7 +32,7 @@ def check_host_port(text: str) -> None:
     """Refuse a smarthost that is not host:port.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is not one.
         NotSupportedError: Its port is a name, or its host is empty.
     """
     host, colon, port = text.rpartition(":")

@@ -1,4 +1,4 @@
-"""local/contacts.yml: who answers, how each is told, and who comes next."""
+"""local/contacts.yml: who is on call, how to reach them, and who is next."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Contact(msgspec.Struct, **_STRICT):
 
     Attributes:
         name: How people sign here.
-        receivers: Names of receivers of alertmanager.yml by which they are told.
+        receivers: Names of receivers of alertmanager.yml that notify them.
         role: In words: "incident commander", "support".
         reach: In words, for people: "+49 30 …", "#war-room".
     """
@@ -39,10 +39,10 @@ class Contacts(msgspec.Struct, **_STRICT):
 
     Attributes:
         contacts: Everybody who may acknowledge.
-        escalation: Names in the order in which they are told of a P1; by default all
+        escalation: Names in the order in which a P1 pages them; by default all
             who have a receiver, in the order of the file.
-        repeat: How often an unacknowledged P1 is said again.
-        escalate_after: After how long without an acknowledgement the next is told.
+        repeat: How often an unacknowledged P1 is sent again.
+        escalate_after: After how long without an acknowledgement the next is paged.
         ack_timeout: After how long an acknowledged P1 that still fires asks for an
             answer again; 0 is never.
     """
@@ -87,11 +87,11 @@ class Contacts(msgspec.Struct, **_STRICT):
         }
 
     def order(self, first: str = "") -> list[Contact]:
-        """Return who is told of a P1, in order.
+        """Return who is paged for a P1, in order.
 
         Args:
-            first: Who is told before all others, and after whom the order goes on;
-                nobody who has no receivers.
+            first: Who is paged before all others, and after whom the order continues;
+                contacts without receivers are left out.
         """
         escalation = map(self.named, self.escalation)
         order = [contact for contact in escalation if contact is not None]
@@ -113,8 +113,8 @@ def load(text: str, file: str, receivers: Collection[str]) -> Contacts:
         receivers: The receivers that alertmanager.yml has.
 
     Raises:
-        ConfigError: It is not YAML, a key is unknown, a name stands twice or is not
-            known, a duration is none; with file, line and field.
+        ConfigError: It is not YAML, a key is unknown, a name appears twice or is not
+            known, a duration does not parse; with file, line and field.
     """
     loaded, node = yamlfile.read(text, file, Contacts)
     with yamlfile.placed(node, file):

@@ -52,7 +52,7 @@ class Sample(NamedTuple):
         name: The metric's name, with its suffix (``_bucket``, ``_total``).
         labels: Sorted by name, without ``__name__``.
         value: Any float.
-        timestamp_ms: As the peer said, or None.
+        timestamp_ms: As exposed, or None.
     """
 
     name: str
@@ -130,7 +130,7 @@ class SampleLine(NamedTuple):
     Attributes:
         series: Name and labels as they were written.
         value: As it was written.
-        timestamp_ms: As the peer said, or None.
+        timestamp_ms: As exposed, or None.
         kind: The type that the last TYPE line named, or "".
     """
 
@@ -169,7 +169,7 @@ def value_of(text: str, series_text: str = "") -> float:
     """Return the float that a sample line carries.
 
     Raises:
-        FormatError: `text` is no number.
+        FormatError: `text` is not a number.
     """
     try:
         # Digit separators and other scripts' digits are Python's, not the format's.
@@ -188,7 +188,7 @@ def series(text: str, edges: Iterable[str] = EDGES) -> Labels:
     Labels with an empty value are dropped: to Prometheus they do not exist.
 
     Raises:
-        FormatError: The labels do not parse, or one stands twice.
+        FormatError: The labels do not parse, or one appears twice.
     """
     name, brace, rest = text.partition("{")
     labels = {"__name__": name.strip()}
@@ -241,7 +241,7 @@ def parse(text: str) -> Iterator[Sample]:
 
 
 def line_of(text: str, series_text: str) -> int:
-    """Return the line a series first stands on: what `split` leaves out to be fast."""
+    """Return the line of a series' first sample: `split` leaves it out to be fast."""
     for at, line in enumerate(text.split("\n"), 1):
         if line.lstrip().startswith(series_text):
             return at

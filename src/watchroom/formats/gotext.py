@@ -154,7 +154,7 @@ def _string(verb: str, value: str, precision: int | None) -> str | None:
 
 
 def _formatted(verb: str, value: Any, precision: int | None, flags: str) -> str:
-    """Return one value under one verb; a verb that does not fit says so, as in Go."""
+    """Return one value under one verb; a wrong verb is marked in the text, as in Go."""
     text: str | None = None
     match value:
         case None:

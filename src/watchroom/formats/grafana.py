@@ -49,7 +49,7 @@ class Step(msgspec.Struct, **_STRICT):
 
 
 class Thresholds(msgspec.Struct, **_STRICT):
-    """The colours of a panel; which comes first says which direction is bad."""
+    """The colours of a panel; the order of two says which direction is bad."""
 
     mode: str = "absolute"
     steps: list[Step] = []
@@ -86,7 +86,7 @@ class Link(msgspec.Struct, **_LOOSE):
 
 
 class GridPos(msgspec.Struct, **_LOOSE):
-    """Where a panel stands on the grid of 24 columns."""
+    """A panel's position on the grid of 24 columns."""
 
     h: int
     w: int
@@ -163,7 +163,7 @@ class Annotations(msgspec.Struct, **_STRICT):
 
 
 class Dashboard(msgspec.Struct, **_STRICT):
-    """A dashboard; `panels` stand in reading order, rows among them."""
+    """A dashboard; `panels` are in reading order, rows among them."""
 
     uid: str
     title: str
@@ -182,7 +182,7 @@ class Dashboard(msgspec.Struct, **_STRICT):
 
 
 def load(text: str, file: str) -> Dashboard:
-    """Return the dashboard in `text`, which is one of ours: every key is known.
+    """Return the dashboard in `text`, which `build` wrote: every key is known.
 
     Raises:
         ConfigError: It is not JSON, a key is outside the subset, a value has the wrong

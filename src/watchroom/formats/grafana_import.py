@@ -76,7 +76,7 @@ def read(text: str, file: str) -> ImportedDashboard:
     """Return the dashboard in `text`.
 
     Raises:
-        ConfigError: It is no dashboard, or has a kind of variable that is not done
+        ConfigError: It is not a dashboard, or has a kind of variable that is not done
             here; it names the file and the field.
     """
     data, node = grafana.parse(text, file)

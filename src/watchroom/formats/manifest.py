@@ -15,7 +15,7 @@ _STRICT: dict[str, Any] = {"frozen": True, "forbid_unknown_fields": True}
 
 
 class Inputs(msgspec.Struct, **_STRICT):
-    """What `build` was told, so that `--check` can be told the same.
+    """The options of `build`, so that `--check` can use the same.
 
     Attributes:
         settings: The Django settings module; empty when there was none.
@@ -74,7 +74,7 @@ class Accelerated(msgspec.Struct, **_STRICT):
 
 
 class Drill(msgspec.Struct, **_STRICT):
-    """How to make one alert fire, and what it must then say.
+    """How to make one alert fire, and what it must then contain.
 
     Attributes:
         alert: The alert's name.
@@ -155,7 +155,7 @@ def load(text: str, file: str) -> Manifest:
     """Return the manifest in `text`.
 
     Raises:
-        ConfigError: It is no manifest, or of a newer format.
+        ConfigError: It is not a manifest, or of a newer format.
     """
     caps.json_within(text, file)
     try:

@@ -22,7 +22,7 @@ MASK = "<secret>"
 _NAMES = Redactor(names=("key", "sig", "hmac", "routing_key", "service_key"))
 _USER = re.compile(r"(?<=://)[^/?#\s@]*@")
 _PARAMETER = re.compile(r"(?<=[?&;])([^=&;#\s]+)=([^&;#\s]*)")
-# Whoever knows one of these addresses may post there.
+# Anyone who knows one of these addresses may post there.
 _POSTED_TO = frozenset({"url", "api_url", "webhook_url", "slack_api_url"})
 _RECEIVERS = frozenset({"receivers", "global"})
 # Matchers and labels, which are compared with those that were built.
@@ -65,11 +65,11 @@ def labels(pairs: Mapping[str, str]) -> dict[str, str]:
 
 
 def config(text: str) -> str:
-    """Return a prometheus.yml or alertmanager.yml as it stands, secrets masked."""
+    """Return a prometheus.yml or alertmanager.yml with its secrets masked."""
     try:
         root = yaml.compose(text, Loader=yamlcaps.Loader)
     except (yaml.YAMLError, RecursionError):
-        return MASK  # never in force: nothing that does not parse is
+        return MASK  # never loaded: what does not parse is refused
     replacements: dict[tuple[int, int], str] = {}
     if root is not None:
         for node, masked in _masked(root, ()):
@@ -85,7 +85,7 @@ def config(text: str) -> str:
 def _masked(
     node: yaml.Node, path: tuple[str, ...], *, secret: bool = False
 ) -> Iterator[tuple[yaml.Node, str]]:
-    """Yield the scalars that are shown otherwise than they stand."""
+    """Yield the scalars that are shown differently from how they are written."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             name = str(key.value)

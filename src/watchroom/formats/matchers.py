@@ -48,7 +48,7 @@ class Matcher(NamedTuple):
 
 
 def parse(text: str) -> list[Matcher]:
-    """Return the matchers in a text; they may stand in braces, with commas between.
+    """Return the matchers in a text; they may be in braces, with commas between.
 
     Raises:
         ConfigError: They do not parse, or a regex does not compile.
@@ -116,7 +116,7 @@ def _old(text: str) -> list[Matcher]:
 
 
 def _parts(text: str) -> list[str]:
-    """Return what stands between the commas that are not within quotes."""
+    """Return the parts between the commas that are not within quotes."""
     parts, part, quoted, escaped = [], "", False, False
     for char in text:
         if char == "," and not quoted:

@@ -124,7 +124,7 @@ class AlertmanagerConfig(msgspec.Struct, **_STRICT):
 
 
 class Alerting(msgspec.Struct, **_STRICT):
-    """Read, and ignored by the monitor, which says so."""
+    """Read, and ignored by the monitor, which logs that."""
 
     NOT_HERE: ClassVar[frozenset[str]] = known_keys.ALERTING
     INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
@@ -347,7 +347,7 @@ def _refresh(text: str) -> None:
 
 
 def _check_group(group: StaticConfig, *, relabelled: bool) -> None:
-    """Refuse what is no address; where steps follow, they may make it one."""
+    """Refuse what is not an address; where steps follow, they may make it one."""
     for i, address in enumerate(group.targets):
         if (not address or "/" in address) and not relabelled:
             raise ConfigError(

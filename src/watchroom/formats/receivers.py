@@ -1,7 +1,7 @@
 """The receivers of alertmanager.yml: the kinds, and the keys of each, that we know.
 
-Defaults are Alertmanager's. Secrets stand in files only: a key in clear (`routing_key`,
-`auth_password`) is no key here.
+Defaults are Alertmanager's. Secrets are in files only: a key in clear (`routing_key`,
+`auth_password`) is refused.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Authorization(msgspec.Struct, **_STRICT):
     credentials_file: str = ""
 
     def check(self) -> None:
-        """Refuse what is no bearer token."""
+        """Refuse what is not a bearer token."""
         kind = self.type.strip().lower()
         if kind == "basic":
             raise ConfigError("'basic' is not a type of authorization", field="type")
@@ -188,7 +188,7 @@ Config: TypeAlias = WebhookConfig | EmailConfig | PagerdutyConfig | SlackConfig
 
 
 class Receiver(msgspec.Struct, **_STRICT):
-    """Who is told; without any configuration it swallows what it gets."""
+    """One receiver; without any configuration it drops what it gets."""
 
     NOT_HERE: ClassVar[frozenset[str]] = known_keys.RECEIVER
     INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
@@ -199,7 +199,7 @@ class Receiver(msgspec.Struct, **_STRICT):
     slack_configs: list[SlackConfig] = []
 
     def integrations(self) -> dict[str, Config]:
-        """Return its ways of telling by the names that Alertmanager's log gives them.
+        """Return its integrations by the names that Alertmanager's log gives them.
 
         ``webhook[0]``, ``email[0]``, …: the kind, and its place among its kind.
         """

@@ -28,7 +28,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         alert: The alert's name; empty for a record.
         expr: PromQL.
         for_: How long it must hold before it fires, a duration.
-        keep_firing_for: How long it goes on firing after it held, a duration.
+        keep_firing_for: How long it keeps firing after the expression stops matching.
         labels: Added to the series or alert; templates in alerts.
         annotations: Templates.
         line: Where the rule begins in its file; 0 when it comes from no file.
@@ -51,7 +51,7 @@ class RuleGroup(
 
     Attributes:
         interval: How often, a duration; None is the global evaluation_interval.
-        limit: The most series or alerts that one rule may make; 0 is no limit.
+        limit: The most series or alerts that one rule may make; 0 means no limit.
     """
 
     NOT_HERE: ClassVar[frozenset[str]] = known_keys.RULE_GROUP

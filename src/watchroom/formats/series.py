@@ -49,7 +49,7 @@ class Line(NamedTuple):
 
 
 def is_stale(value: float | None) -> bool:
-    """Say whether a value is the stale marker; other NaNs are ordinary values."""
+    """Return whether a value is the stale marker; other NaNs are ordinary values."""
     return value is not None and struct.pack("<d", value) == struct.pack("<d", STALE)
 
 
@@ -77,14 +77,14 @@ def parse(text: str) -> Line:
 
 
 def parse_all(lines: Iterable[str], *, most_steps: int = 1_000_000) -> list[Line]:
-    """Read many lines; a series may stand only once.
+    """Read many lines; a series may appear only once.
 
     Args:
         lines: One series each.
         most_steps: How many samples they may unfold to, all together.
 
     Raises:
-        FormatError: As :func:`parse`, a series stands twice, or there is too much.
+        FormatError: As :func:`parse`, a series appears twice, or there is too much.
     """
     lines_read: list[Line] = []
     seen = set()

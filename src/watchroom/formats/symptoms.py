@@ -1,4 +1,4 @@
-"""How alerts say which of them are one fault, in their labels and annotations."""
+"""How labels and annotations mark the alerts that share one fault."""
 
 VITAL = "vital"
 """The label that names an alert's vital."""

@@ -1,4 +1,4 @@
-"""YAML into typed structs, with errors that say file, line, field and remedy."""
+"""YAML into typed structs, with errors that name file, line, field and remedy."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def parse(text: str, file: str) -> tuple[Any, yaml.Node | None]:
     """Return plain data and the node tree that knows its lines.
 
     Raises:
-        ConfigError: As `compose`, or a value is none that YAML knows.
+        ConfigError: As `compose`, or a value that YAML cannot parse.
     """
     node = compose(text, file)
     if node is None:
@@ -75,7 +75,7 @@ def parse(text: str, file: str) -> tuple[Any, yaml.Node | None]:
         data = yaml.SafeLoader("").construct_document(node)
     except yaml.YAMLError as error:
         raise _broken(error, file) from None
-    except ValueError as error:  # a date that is none
+    except ValueError as error:  # a date that does not exist
         raise ConfigError(f"not YAML: {error}", file=file) from None
     return ({} if data is None else data), node
 
@@ -242,7 +242,7 @@ def _find(node: yaml.Node | None, key: str) -> list[str | int] | None:
 
 
 def _refuse_twins(top: yaml.Node, file: str) -> None:
-    """Refuse a key that is there twice, or is no scalar; aliases are looked at once."""
+    """Refuse a key that appears twice or is not a scalar; visits aliases once."""
     waiting, seen = [top], {id(top)}
     while waiting:
         node = waiting.pop()

@@ -1,1 +1,1 @@
-"""Whether the app can do its work: checks, and who is told what they found."""
+"""Whether the app can do its work: checks, and the pages with their results."""

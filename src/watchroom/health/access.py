@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def may_see_details(request: HttpRequest) -> bool:
-    """Say whether a request carries the exporter's token.
+    """Return whether a request carries the exporter's token.
 
-    Not whether it comes from this machine: behind a proxy every stranger does.
+    The client's address does not count: behind a proxy every client is local.
     """
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not credentials.strip():

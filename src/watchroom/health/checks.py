@@ -52,7 +52,7 @@ class Check(NamedTuple):
 
 
 class _Declared:
-    """What the project's modules declared; told again by importing them again."""
+    """What the project's modules declared; importing them again restores it."""
 
     def __init__(self) -> None:
         self.checks: dict[str, Check] = {}
@@ -90,7 +90,7 @@ def health_check(
         ttl: How long a result is served without asking again, as a duration.
 
     Raises:
-        ConfigError: The name or a duration is none, the name is taken by another
+        ConfigError: The name or a duration is invalid, the name is taken by another
             function, or the function is async.
 
     Example:
@@ -185,7 +185,7 @@ def settings() -> Health:
     """Return the HEALTH setting, or the defaults when the settings are wrong."""
     try:
         return conf.settings().health or Health()
-    except ConfigError:  # the system check tells it to people
+    except ConfigError:  # the system check reports it
         return Health()
 
 
@@ -221,7 +221,7 @@ def _of(
 
 
 def _discover() -> None:
-    """Import ``health_checks.py`` of every app, and beside the settings."""
+    """Import ``health_checks.py`` of every app, and next to the settings."""
     from importlib import import_module
     from importlib.util import find_spec
 

@@ -1,4 +1,4 @@
-"""Knows that this process was asked to end, so that /readyz can say it in time.
+"""Knows that this process was asked to end, so that /readyz reports it in time.
 
 The handler is set by the first /readyz of a process, and calls the server's own: who
 does not ask for readiness has no handler of ours. Server's handlers come and go until
@@ -26,7 +26,7 @@ class Drain:
     """The end of this process, as SIGTERM announces it.
 
     Args:
-        delay: Tells the seconds between the signal and the server's own handler.
+        delay: Returns the seconds between the signal and the server's own handler.
     """
 
     def __init__(self, delay: Callable[[], float]) -> None:
@@ -60,7 +60,7 @@ class Drain:
             signal.siginterrupt(TERM, False)
 
     def _install_later(self) -> None:
-        """Have the main thread do it: nobody else may set a handler."""
+        """Have the main thread do it: only it may set a handler."""
         import ctypes
 
         def call(_: object) -> int:

@@ -130,7 +130,7 @@ def celery_apps() -> list[Any]:
 
 @contextmanager
 def _connection(alias: str, seconds: float) -> Iterator[BaseDatabaseWrapper]:
-    """Yield a connection of our own, not yet open, that gives up by itself."""
+    """Yield an unopened connection of our own, with a time-out."""
     from django.db import connections
 
     connection = connections[alias].copy()
@@ -148,7 +148,7 @@ def _connection(alias: str, seconds: float) -> Iterator[BaseDatabaseWrapper]:
     try:
         yield connection
     finally:
-        with suppress(Exception):  # the check's own error says more
+        with suppress(Exception):  # the check's own error is more useful
             connection.close()
 
 

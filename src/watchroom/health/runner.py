@@ -1,4 +1,4 @@
-"""Runs checks so that none holds up another, and nobody waits longer than it may.
+"""Runs checks so that none blocks another, and no request waits too long.
 
 Each check has one run at a time, in a daemon thread. One that never ends is given up
 for another, each time later and a few times at most. Never an executor: pools are
@@ -75,7 +75,7 @@ class _End(NamedTuple):
 
 
 class CheckState:
-    """One check: its run under way, and how the last one ended."""
+    """One check: its current run, and how the last one ended."""
 
     def __init__(self, check: Check, now: Callable[[], float], most: float) -> None:
         self.check = check
@@ -88,7 +88,7 @@ class CheckState:
         self._given_up = 0
 
     def kick(self) -> _Run | None:
-        """Start a run unless one is under way or the last is fresh enough."""
+        """Start a run unless one is running or the last is fresh enough."""
         with self._lock:
             run, end, now = self._run, self._end, self._now()
             if run is not None:
@@ -205,7 +205,7 @@ class Runner:
     def run(self, checks: Iterable[Check]) -> list[Result]:
         """Return the results of `checks`, after at most the longest of their times.
 
-        One that may take longer than anybody waits is told as it was the last time.
+        A check that may outlast every request is reported with its last result.
         """
         lines = self._lines_of(checks)
         runs = [(line, line.kick()) for line in lines]

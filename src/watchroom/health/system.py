@@ -1,4 +1,4 @@
-"""What `manage.py check` says about health."""
+"""What `manage.py check` reports about health."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The four addresses, and what each says to whom."""
+"""The four endpoints, and what each returns to whom."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Everything:
 
 
 class HealthAnswer(NamedTuple):
-    """What an address says.
+    """What an endpoint returns.
 
     Attributes:
         good: 200, or 503.

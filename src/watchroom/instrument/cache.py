@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     Read = tuple[Cell, Cell, Cell]
 
-# Tells a stored None, 0 or "" from nothing stored.
+# Distinguishes a stored None, 0 or "" from a miss.
 _MISSING = object()
-# Nothing that a back end answers: neither a hit nor a miss can be told.
+# Not a value that a back end returns: hit or miss is unknown.
 _UNKNOWN = object()
 _PLAIN = frozenset({"key", "default", "version"})
 _DJANGOS = "django.core.cache.backends."

@@ -52,7 +52,7 @@ def watch(service: Any) -> None:
 
 
 def begun(request: Any) -> None:
-    """Note that a worker runs what an entry published; others are no news."""
+    """Note that a worker runs what an entry published; ignore other tasks."""
     pair = request.get(ENTRY)
     if pair is None:
         return

@@ -44,8 +44,8 @@ class TaskRun:
     """One run of a task, from when a pool accepted it.
 
     Attributes:
-        cell: Where it is held as under way, or None.
-        told: Whether its failure, or whatever it came to, is counted.
+        cell: Where it is counted as in flight, or None.
+        counted: Whether its failure, or other end, is counted.
         again: Whether Celery put its message back, or published another.
     """
 
@@ -66,7 +66,7 @@ def follow(request: Any, on_lost: Callable[[str], None]) -> None:
 
     Args:
         request: Celery's, of a message that the worker received.
-        on_lost: Called with the task's name for a loss that no signal tells.
+        on_lost: Called with the task's name for a loss that no signal reports.
     """
     kind = type(request)
     if _FOLLOWED in vars(kind):
@@ -171,7 +171,7 @@ def _begin(request: Any) -> None:
 def _settling(request: Any) -> Iterator[TaskRun]:
     """Have a run be the one whose end is heard of, and hold it no more after that."""
     run = vars(request).get(_RUN)
-    if run is None:  # never accepted, or accepted before we listened
+    if run is None:  # never accepted, or accepted before we were connected
         run = TaskRun()
         setattr(request, _RUN, run)
     token = ENDING.set(run)
@@ -203,7 +203,7 @@ def _lost(info: Any) -> bool:
 
 
 def _refused(result: tuple[Any, ...]) -> bool:
-    """Return whether the task rejected its message: no signal said so where it ran."""
+    """Return whether the task rejected its message: its process sent no signal."""
     return bool(result[0]) and type(_error(result[1])).__name__ == "Reject"
 
 

@@ -1,4 +1,4 @@
-"""Requests: how many, how long, with which status, and which are under way."""
+"""Requests: how many, how long, with which status, and how many are in flight."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     # The counter's slot; where the duration's slots begin, its sum, its edges.
     Answered = tuple[View, int, View, int, int, tuple[float, ...]]
 
-# Anything else is whatever a stranger types.
+# Anything else is whatever a client sends.
 METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 )
@@ -38,12 +38,12 @@ IN_FLIGHT = HTTP_IN_FLIGHT._replace(
 
 
 class Flight:
-    """One request under way.
+    """One request in flight.
 
     Attributes:
         start: `time.perf_counter` at the first middleware.
         method: Of the fixed set.
-        cell: Where it is counted as under way, or None when it has landed.
+        cell: Where it is counted as in flight, or None after its response.
     """
 
     __slots__ = ("cell", "method", "start")
@@ -55,7 +55,7 @@ class Flight:
 
 
 def install() -> None:
-    """Have the series stand that an alert needs before the first request."""
+    """Create the series that an alert needs before the first request."""
     PROCESS.seed(_seed)
 
 
@@ -65,7 +65,7 @@ def _seed() -> None:
 
 
 def begin(request: HttpRequest) -> Flight | None:
-    """Count a request as under way; None when this process is not counted."""
+    """Count a request as in flight; None when this process is not counted."""
     try:
         process = PROCESS
         if process.pid != getpid():
@@ -112,7 +112,7 @@ def probed() -> None:
 
 
 def resolved(request: HttpRequest, *_: object) -> None:
-    """Move a request under way to the route that it has been found to have.
+    """Move a request in flight to the route that it was resolved to.
 
     Django's ``process_view``: what it passes besides the request is not wanted.
     """
@@ -186,7 +186,7 @@ def _under_way(method: str, route: str) -> Cell:
 
 def _answered(method: str, route: str, status: int) -> Answered:
     code = str(status) if 100 <= status <= 599 else OTHER
-    # The first failure of a route is an increase only if its series stood at 0.
+    # The first failure of a route is an increase only if its series was 0.
     PROCESS.cell(HTTP_REQUESTS, (method, route, "500"))
     counter, at = PROCESS.cell(HTTP_REQUESTS, (method, route, code))
     (view, base), edges = (

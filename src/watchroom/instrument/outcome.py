@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-# What nginx logs for a client that went away; no 5xx, nobody is to be woken.
+# What nginx logs for a client that went away; not a 5xx, so it pages nobody.
 GONE = 499
 BROKEN = 500
 

@@ -28,7 +28,7 @@ _OF_FILES = frozenset((errno.EIO, errno.ESTALE))
 
 
 class Stream:
-    """One streamed response under way; calls its listeners once, at its end.
+    """One streamed response in flight; calls its listeners once, at its end.
 
     A listener is given the status that counts and what was raised, or None.
 
@@ -58,11 +58,11 @@ class Stream:
             response._iterator = kind(parts, self)  # noqa: SLF001 - Django has no hook here
 
     def begin(self) -> None:
-        """Note that somebody takes parts of the body."""
+        """Note that iteration of the body has begun."""
         self._begun = True
 
     def close(self) -> None:
-        """Note that the response was closed: sent in full, or nobody takes more."""
+        """Note that the response was closed: sent in full, or the client left."""
         error = None if self._begun else sys.exc_info()[1]
         if isinstance(error, Exception) and _of_the_body(error):
             self.broke(error)  # a server's file wrapper took the file past our iterator

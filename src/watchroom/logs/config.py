@@ -49,13 +49,13 @@ def logging(
     to_console = {"handlers": ["console"], "propagate": False}
     configured: dict[str, dict[str, Any]] = {
         "django": {**to_console, "level": "INFO"},
-        # Told by one line per request, which leaves the query out: those do not.
+        # One line per request covers these, without the query that they would log.
         "django.server": {**to_console, "level": "CRITICAL"},
         "uvicorn.access": {**to_console, "level": "CRITICAL"},
         "uvicorn": {**to_console, "level": "INFO"},
         "gunicorn.error": {**to_console, "level": "INFO"},
         "gunicorn.access": {**to_console, "level": "INFO"},
-        # "Task received"; what became of it is told by one line per task.
+        # "Task received"; one line per task covers its outcome.
         "celery.worker.strategy": {"level": "WARNING"},
         "watchroom": {**to_console, "level": "INFO"},
     }

@@ -44,7 +44,7 @@ class Console(logging.Handler):
         own_apps_to_debug()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, unless a line of its request or task tells the same."""
+        """Write a record, unless a line of its request or task covers it."""
         try:
             if record.name in _TOLD and self._told(record):
                 return
@@ -64,7 +64,7 @@ class Console(logging.Handler):
             self._drop()
 
     def close(self) -> None:
-        """Stand no more for the project's logs."""
+        """Stop handling the project's logs."""
         if self in _STANDING:
             _STANDING.remove(self)
         super().close()
@@ -105,7 +105,7 @@ class Console(logging.Handler):
 
     @staticmethod
     def _told(record: logging.LogRecord) -> bool:
-        """Return whether another line tells the same; twice is better than lost."""
+        """Return whether another line covers it; twice is better than lost."""
         try:
             return _logged_elsewhere(record)
         except Exception:  # noqa: BLE001 - the app's answer comes first
@@ -115,7 +115,7 @@ class Console(logging.Handler):
         return False
 
     def _drop(self) -> None:
-        """Count a record that nobody will read; logging it would fail as well."""
+        """Count a record that cannot be written; logging that would fail too."""
         from watchroom.registry.process import PROCESS, add
 
         with suppress(Exception):
@@ -143,12 +143,12 @@ def own_apps_to_debug() -> None:
 
 
 def _logged_elsewhere(record: logging.LogRecord) -> bool:
-    """Return whether a line of its request or task tells it, exception and all."""
+    """Return whether a line of its request or task covers it, exception included."""
     if not _TOLD[record.name].isEnabledFor(record.levelno):
         return False
     trail = current()
     if record.name == "django.request":
-        # Also after the middleware: then the line stands already.
+        # Also after the middleware: then the line is written already.
         logged = getattr(getattr(record, "request", None), "_watchroom_told", False)
     else:
         data = getattr(record, "data", None)
@@ -166,7 +166,7 @@ def _logged_elsewhere(record: logging.LogRecord) -> bool:
 
 
 def _routed(record: logging.LogRecord) -> logging.LogRecord:
-    """Return what Django says of a request, with the route in the place of the path."""
+    """Return Django's record of a request, its path replaced by the route."""
     request: Any = record.__dict__["request"]
     path = getattr(request, "path", None)
     if not isinstance(path, str) or len(path) < 2:

@@ -96,7 +96,7 @@ class Formatter(logging.Formatter):
             return self._last_resort(record, error)
 
     def fields(self, record: logging.LogRecord) -> dict[str, Any]:
-        """Return what the line says, by the schema's names; plain and without secrets.
+        """Return the line's fields, by the schema's names; plain and without secrets.
 
         Shape: one flat dict, but for values of the project's own.
         """
@@ -209,7 +209,7 @@ class Formatter(logging.Formatter):
             self._shapes.add(tuple(extra))
 
     def _own(self, line: dict[str, Any], fields: Any) -> None:
-        """Write what a line of watchroom's own tells."""
+        """Write the fields of one of watchroom's own lines."""
         names, units = self.schema.names, self.schema.units
         for field, value in fields.items():
             unit = units.get(field)

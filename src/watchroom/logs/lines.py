@@ -1,4 +1,4 @@
-"""The one line that tells of a request, and of a task."""
+"""The one log line of each request, and of each task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STATES = {"SUCCESS": logging.INFO, "IGNORED": logging.INFO, "FAILURE": logging.
 
 
 def request(trail: Trail, request: HttpRequest, status: int) -> None:
-    """Tell of a request that has been answered."""
+    """Log a request that has been answered."""
     seconds = perf_counter() - trail.start
     if status < 400:
         level = logging.INFO
@@ -56,7 +56,7 @@ def request(trail: Trail, request: HttpRequest, status: int) -> None:
 
 
 def task(trail: Trail, name: str, state: str, **more: object) -> None:
-    """Tell of a task that has come to an end."""
+    """Log a task that has ended."""
     seconds = perf_counter() - trail.start
     level = _STATES.get(state, logging.WARNING)
     if not TASKS.isEnabledFor(level):

@@ -19,7 +19,7 @@ _COLOURS = {
 }
 _SHOWN = ("asctime", "name", "levelname", "message")
 _BLOCKS = ("exc_info", "stack_info")
-# Said by the traceback, or of no use to somebody who watches one machine.
+# The traceback has them, or they are of no use on one machine.
 _LEFT_OUT = frozenset((*_SHOWN, *_BLOCKS, "error_type", "error_message", "trace_id"))
 
 

@@ -1,6 +1,6 @@
 """What fields are called: a schema is names, nothing else.
 
-Records are built from the names on the left; a schema says what to write instead.
+Records are built from the names on the left; a schema maps them to others.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ class Schema(NamedTuple):
     """The names of one back end.
 
     Attributes:
-        name: As said to ``watchroom.logging``.
+        name: As passed to ``watchroom.logging``.
         names: By our name; a field that has none here keeps ours.
         units: Where the back end counts in another unit: what to make of the value.
         constants: Fields that every line has.
         others: The object that takes fields of the project's own, or an empty text
             when they stand beside ours.
-        service: Whether each line says whose it is (project, environment, release).
+        service: Whether each line names its project, environment and release.
     """
 
     name: str

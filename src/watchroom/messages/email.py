@@ -68,6 +68,6 @@ def _canonical(name: str) -> str:
 
 
 def _line(value: str, limit: int) -> str:
-    """Return a header's value in one line: nobody writes a header through another."""
+    """Return a header's value in one line, so that it cannot add a header."""
     flat = " ".join(value.split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"

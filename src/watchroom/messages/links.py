@@ -38,7 +38,7 @@ def unknown(template: str) -> str:
 
 
 def fill(template: str, start: float, end: float, values: Mapping[str, str]) -> str:
-    """Return the URL of a template; empty when there is no template.
+    """Return the URL of a template; empty without a template.
 
     Args:
         template: As `LOGS_URL` and `SENTRY_URL` have it.
@@ -54,7 +54,7 @@ def fill(template: str, start: float, end: float, values: Mapping[str, str]) -> 
 
 
 def window(begun: float, ended: float | None, now: float) -> tuple[float, float]:
-    """Return the window of time that tells of something that began at a moment.
+    """Return the window of time around something that began at a moment.
 
     Args:
         begun: Epoch seconds.

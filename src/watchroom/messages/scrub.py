@@ -1,4 +1,4 @@
-"""What a receiver said, quoted without the secrets that it was told by."""
+"""A receiver's reply, quoted without the secrets of its configuration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def secrets_of(url: str) -> tuple[str, ...]:
 
 
 def scrubbed(text: str, secrets: Iterable[str], limit: int = 300) -> str:
-    """Return what a receiver said in one short line, with no secret of ours in it."""
+    """Return a receiver's reply in one short line, without our secrets."""
     # The longest first: a part would break the whole, and leave the rest of it.
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "…")

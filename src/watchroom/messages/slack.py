@@ -39,11 +39,11 @@ def payload(
     channel: str = "",
     links: Iterable[tuple[str, str]] = (),
 ) -> dict[str, Any]:
-    """Return a message: a title, and beside a bar of `color` text and links.
+    """Return a message: a title, and text and links with a bar of `color`.
 
     Args:
         title: One line, escaped (`escape`).
-        text: Slack's mrkdwn, escaped where it quotes somebody.
+        text: Slack's mrkdwn, escaped where it quotes.
         title_link: Where the title leads.
         color: ``good``, ``warning``, ``danger`` or ``#rrggbb``.
         fallback: What a notification shows of the attachment; the title by default.

@@ -25,7 +25,7 @@ class Server(NamedTuple):
     Attributes:
         host: Its name or address.
         port: 465 means TLS from the start.
-        hello: Who we say we are.
+        hello: Our host name in EHLO.
         require_tls: Use STARTTLS, and refuse a server without it.
         ca_file: Whose certificates are believed; None is the system's choice.
         username: For AUTH; empty for none.
@@ -88,7 +88,7 @@ def send(
 
 
 class _Talk(smtplib.SMTP):
-    """SMTP whose connection is cut when its time is over, wherever it stands then.
+    """SMTP whose connection is cut at its deadline, in any state.
 
     A socket's own timeout begins anew with each byte of a peer that trickles.
     """
@@ -122,7 +122,7 @@ class _Talk(smtplib.SMTP):
             self._wire.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close the connection, and let nobody cut another."""
+        """Close the connection, so that the deadline cannot cut another."""
         super().close()
         self._timer.cancel()
         self._timer.join()
@@ -152,7 +152,7 @@ def _outcome(error: OSError) -> Outcome:
         code, answer = next(iter(error.recipients.values()))
         return Outcome(f"refused every address: {code} {_text(answer)}", code < 500)
     if isinstance(error, smtplib.SMTPResponseException):
-        # 5xx is for good; what is below 400 is no answer of SMTP's.
+        # 5xx is permanent; below 400 is not an SMTP reply.
         why = f"answered {error.smtp_code} {_text(error.smtp_error)}"
         return Outcome(why, not 500 <= error.smtp_code < 600)
     if isinstance(error, smtplib.SMTPNotSupportedError):

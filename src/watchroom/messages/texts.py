@@ -1,4 +1,4 @@
-"""What a page says: templates that Alertmanager and the embedded monitor both expand.
+"""The text of a page: templates that Alertmanager and the monitor both expand.
 
 `build` writes them into alertmanager.yml; the monitor falls back to them where a file
 of the team's own leaves a text out.

@@ -29,7 +29,7 @@ _LIMITS = frozenset({"topk", "bottomk"})
 
 
 class Blocks(NamedTuple):
-    """A frame whose rows stand group by group; `starts` are the groups' first rows."""
+    """A frame whose rows are sorted by group; `starts` are the groups' first rows."""
 
     frame: Frame
     starts: NDArray[np.intp]
@@ -205,7 +205,7 @@ def aggregate(
     """Return `frame` aggregated by the operator of `node`.
 
     Args:
-        node: Says which operator and which labels.
+        node: The operator and its labels.
         frame: What is aggregated.
         param: The operator's scalar at every step (N,), if it takes one.
         context: The steps and the budget.

@@ -180,7 +180,7 @@ def _result_labels(node: Binary, many: Labels, one: Labels, *, drop: bool) -> La
 
 
 class _Pairs(NamedTuple):
-    """Rows of the many side beside those of the one side."""
+    """Rows of the many side paired with those of the one side."""
 
     many: NDArray[np.intp]
     one: NDArray[np.intp]

@@ -28,7 +28,7 @@ _SMALLEST_NORMAL = 2.2250738585072014e-308
 
 
 class KernelContext(NamedTuple):
-    """When the columns of a kernel are (C,), in ms, and who hears what is odd there."""
+    """The times (ms) of a kernel's columns (C,), and where it adds annotations."""
 
     times: Times
     notes: Notes
@@ -42,7 +42,7 @@ class _Histogram(NamedTuple):
 
 
 def _bound(text: str) -> float | None:
-    """Return the upper bound that a ``le`` stands for, as Go would parse it."""
+    """Return the upper bound that a ``le`` means, parsed as Go does."""
     if text != text.strip() or "_" in text:
         return None
     try:

@@ -50,7 +50,7 @@ class MemoryBudget:
 
 
 class Budget:
-    """What a query may still use; whoever made it closes it at the end.
+    """What a query may still use; its creator closes it at the end.
 
     Attributes:
         used: Samples touched: stored ones and results.

@@ -45,7 +45,7 @@ _ALL_BYTES = 512 << 20
 
 
 class Query(NamedTuple):
-    """What one query is asked with, and what comes beside its answer."""
+    """One query's budget and look-back, and the annotations it collects."""
 
     budget: Budget
     notes: Notes
@@ -62,7 +62,7 @@ class Engine:
     """Answers PromQL from a `Queryable`, with the semantics of Prometheus 3.
 
     Args:
-        lookback_seconds: How long a sample stands for its series.
+        lookback_seconds: How long after its time a sample still counts.
         max_samples: What one query may touch: stored samples and results.
         timeout_seconds: How long one query may take.
         subquery_step_seconds: The step of ``[1h:]``.
@@ -136,7 +136,7 @@ class Engine:
         """Return the values of `expr` at every step from `start_ms` to `end_ms`.
 
         Raises:
-            QuerySyntaxError: `expr` does not parse, or is no scalar or instant vector.
+            QuerySyntaxError: `expr` does not parse, or is of another type.
             UnsupportedError: It is PromQL that this engine refuses.
             QueryLimitError: Too many samples or bytes, or too late.
             QueryError: It cannot be answered over these series.

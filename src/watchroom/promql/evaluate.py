@@ -225,7 +225,7 @@ def _range_call(node: Call, context: Context) -> Frame:
 
 
 def _note(name: str, frame: Frame, scalars: Sequence[Floats], context: Context) -> None:
-    """Say what is odd about a range function's arguments."""
+    """Add annotations for odd arguments of a range function."""
     if name in {"rate", "increase"}:
         for metric in dict.fromkeys(map(metric_name, frame.labels)):
             context.notes.counter(metric)

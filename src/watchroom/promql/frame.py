@@ -34,7 +34,7 @@ class Frame(NamedTuple):
 
     Attributes:
         labels: One per row (S).
-        values: (S, N); what stands where `present` is false means nothing.
+        values: (S, N); cells where `present` is false have no meaning.
         present: (S, N), which cells hold a sample.
         nameless: Per row (S,), whether the name goes at the end of the query; only
             with delayed name removal, else the labels have lost it already.

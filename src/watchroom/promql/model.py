@@ -62,7 +62,7 @@ def metric_name(labels: Labels) -> str:
 
 
 def drop_name(labels: Labels) -> Labels:
-    """Return `labels` without those that say what was measured (`METADATA`)."""
+    """Return `labels` without those that name the metric (`METADATA`)."""
     return tuple(pair for pair in labels if pair[0] not in METADATA)
 
 
@@ -119,7 +119,7 @@ class SeriesGroup(NamedTuple):
     Attributes:
         labels: One per series (S).
         timestamps: Ascending milliseconds (T).
-        values: One row per series (S, T); what stands in an absent cell is ignored.
+        values: One row per series (S, T); absent cells are ignored.
         state: Per cell (S, T): 0 a value, 1 absent, 2 stale. None: values everywhere,
             and no value is a stale marker.
     """
@@ -146,7 +146,7 @@ class Queryable(Protocol):
     ) -> Sequence[SeriesGroup]:
         """Return the matching series with their samples in ``start_ms < t <= end_ms``.
 
-        A series stands in exactly one group, its samples already joined over time.
+        A series is in exactly one group, its samples already joined over time.
         A group may hold samples outside the interval; they are not looked at.
         `reserve` is called with the number of samples before they are read.
         """

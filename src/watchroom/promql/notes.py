@@ -51,21 +51,21 @@ class Notes:
         return _first_ten(texts, "info")
 
     def quantiles(self, shares: Floats) -> None:
-        """Warn of each quantile that is none."""
+        """Warn of each quantile outside 0 to 1."""
         for share in np.unique(shares[~((shares >= 0) & (shares <= 1))]).tolist():
             self.warn(
                 f"quantile value should be between 0 and 1, got {format_general(share)}"
             )
 
     def bucket(self, text: str, name: str) -> None:
-        """Warn of a series whose ``le`` is no upper bound."""
+        """Warn of a series whose ``le`` is not an upper bound."""
         suffix = f' for metric name "{name}"' if name else ""
         self.warn(
             f'bucket label "le" is missing or has a malformed value of "{text}"{suffix}'
         )
 
     def counter(self, name: str) -> None:
-        """Say that a metric whose rate is taken is not named as counters are."""
+        """Add an info if a metric whose rate is taken is not named like a counter."""
         if name and not name.endswith(_COUNTERS):
             self._infos[
                 "PromQL info: metric might not be a counter, name does not end in "
@@ -73,7 +73,7 @@ class Notes:
             ] = None
 
     def falls(self, bounds: Floats, diffs: Floats, forced: Mask, times: Times) -> None:
-        """Say that buckets held fewer than the ones below them.
+        """Add an info if buckets counted fewer than the ones below them.
 
         Args:
             bounds: Upper bounds (B,).

@@ -69,7 +69,7 @@ def _reduce(windows: Windows, answer: Callable[[WindowSamples], Floats]) -> Answ
 
 
 def _extreme(pick: np.ufunc, windows: Windows) -> Answer:
-    # fmax and fmin pass over NaN, which also stands outside of a window.
+    # fmax and fmin pass over NaN, which also fills cells outside of a window.
     return _reduce(
         windows,
         lambda block: pick.reduce(np.where(block.valid, block.values, np.nan), axis=-1),

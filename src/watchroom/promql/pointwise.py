@@ -63,7 +63,7 @@ MATHEMATICS: Mapping[str, Callable[[Floats], Floats]] = {
 
 
 def _seconds(values: Floats) -> Moments:
-    """Return whole seconds since the epoch; what is no time becomes NaT."""
+    """Return whole seconds since the epoch; anything else becomes NaT."""
     in_range = np.isfinite(values) & (np.abs(values) < 2.0**63)
     seconds = np.trunc(np.where(in_range, values, 0.0)).astype(np.int64)
     moments = seconds.astype("datetime64[s]")

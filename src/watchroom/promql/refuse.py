@@ -100,7 +100,7 @@ def _below_zero(length: Sequence[str]) -> bool:
 
 
 def _lengths(tokens: Sequence[str]) -> list[list[str]]:
-    """Return what stands in each pair of square brackets, by the colons in it."""
+    """Return the contents of each pair of square brackets, split at colons."""
     lengths: list[list[str]] = []
     inside = False
     for text in tokens:

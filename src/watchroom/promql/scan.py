@@ -57,7 +57,7 @@ class ScannedQuery(NamedTuple):
     strings: tuple[str, ...]
 
     def restore(self, value: str) -> str:
-        """Return the string that stood where the parser saw `value`."""
+        """Return the string that was written where the parser saw `value`."""
         if value.startswith(_MARK) and value[1:].isdecimal():
             return self.strings[int(value[1:])]
         return value
@@ -90,7 +90,7 @@ def unescape(quoted: str) -> str:
         two, three, four, eight, simple = match.groups()
         if two or three:
             code = int(two, 16) if two else int(three, 8)
-            # Latin-1 stands for the byte until all bytes are joined below.
+            # A Latin-1 character holds the byte until all bytes are joined below.
             return chr(0xDC00 + code) if code > 127 else chr(code)
         if four or eight:
             return chr(int(four or eight, 16))
@@ -126,7 +126,7 @@ def scan(query: str) -> ScannedQuery:
     """Return `query` in a form that promql-parser reads as Prometheus would.
 
     Raises:
-        QuerySyntaxError: The time of an ``@`` is not one, or a number is none.
+        QuerySyntaxError: The time of an ``@`` or a number does not parse.
     """
     parts: list[str] = []
     times: list[int] = []

@@ -24,7 +24,7 @@ class Cells(NamedTuple):
 
 
 def resolve(at: At, context: Context) -> int | None:
-    """Return the time an ``@`` stands for."""
+    """Return the time (ms) that an ``@`` selects."""
     if at == "start":
         return context.query.start
     if at == "end":

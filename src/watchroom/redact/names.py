@@ -1,4 +1,4 @@
-"""Which names call a secret, and which values of them are none."""
+"""Which names mark a secret, and which values of such names are harmless."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from watchroom.redact.patterns import compiled
 
 
 class Rank(IntEnum):
-    """How much a name says of its value.
+    """How secret a name makes its value.
 
     Attributes:
         NONE: Nothing.
         WEAK: A word of everyday use (``pin``, ``session``): short words and numbers
-            below 1,000 are no secrets.
-        STRONG: A secret, unless the value only tells of it (``required``, ``None``).
-        OWN: The project says that it is a secret, whatever it is.
+            below 1,000 are not secret.
+        STRONG: A secret, unless the value is a placeholder (``required``, ``None``).
+        OWN: The project names it as a secret, whatever it is.
     """
 
     NONE = 0
@@ -108,7 +108,7 @@ def _placeholder() -> re.Pattern[str]:
 
 @cache
 def _sentence() -> re.Pattern[str]:
-    """Return a pattern of what a validator says: words, and a full stop."""
+    """Return a pattern of a validator's message: words, and a full stop."""
     word = r"[^\W\d_]{1,24}(?:['\u2019-][^\W\d_]{1,24})?"
     return re.compile(
         rf"[A-Z][^\W\d_]{{0,24}}(?:[,:;]? (?:{word}|\d{{1,3}})){{2,30}}[.!]"
@@ -121,7 +121,7 @@ def flat(name: str) -> str:
 
 
 def rank(name: str) -> Rank:
-    """Return how much a name, as `flat` has it, says of its value."""
+    """Return how secret a name, as `flat` has it, makes its value."""
     strong = _STRONG_NAME.search(name) is not None
     if not strong and _WEAK_NAME.search(name) is None:
         return Rank.NONE
@@ -149,7 +149,7 @@ def hides(name: str, rank: Rank, value: str) -> bool:
 
 
 def tells(value: str) -> bool:
-    """Return whether a value only tells of one: a placeholder, code, a sentence."""
+    """Return whether a value is harmless: a placeholder, code, a sentence."""
     return (
         _placeholder().fullmatch(value) is not None
         or _sentence().fullmatch(value) is not None

@@ -1,4 +1,4 @@
-"""Secrets that are told in words, and what only tells of one: code, sentences."""
+"""Secrets within sentences, and what only looks like one: code, messages."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _WORD = compiled(r"[ \t]{1,2}([^\s,;&)}\]\"'<>|=:\[]{1,64})(?=[\s,;.&)}\]\"'<>|]
 
 
 def hide(text: str, hides: Hides, mark: str) -> str:
-    """Return `text` without the secrets that it tells in words: "the password is x"."""
+    """Return `text` without secrets in its sentences: "the password is x"."""
 
     def in_words(at: re.Match[str]) -> str:
         value = at["v"] if at["v"] is not None else at["bare"].rstrip(".!?")
@@ -209,7 +209,7 @@ def clause(text: str, at: int) -> re.Match[str] | None:
 
 
 def complaints(text: str, start: int, end: int) -> bool:
-    """Return whether a list here has only what validators say: sentences."""
+    """Return whether a list here has only validators' messages."""
     return _complaints().fullmatch(text, start, end) is not None
 
 

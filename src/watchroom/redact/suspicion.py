@@ -141,7 +141,7 @@ def shaped(form: bytes) -> bool:
 
 
 def _worded(plain: str) -> bool:
-    """Return whether words here may tell a secret: a sentence, an error, a command."""
+    """Return whether words here may hide a secret: a sentence, an error, a command."""
     # Curly quotes and others begin with â, read as Latin-1.
     if "'" in plain or '"' in plain or "(" in plain or "\xe2" in plain:
         for word in _QUOTING:

@@ -84,7 +84,7 @@ def speakable(text: str) -> str:
 
 
 def safe_text(value: object) -> str:
-    """Return ``str(value)``, or what stands for it when that raises."""
+    """Return ``str(value)``, or a placeholder when that raises."""
     try:
         return str(value)
     except Exception as error:  # noqa: BLE001 - somebody else's __str__

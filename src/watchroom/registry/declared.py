@@ -63,7 +63,7 @@ class Gauge(NamedTuple):
 
 
 class _Declared:
-    """What vitals.py files declared; told again by importing them again."""
+    """What vitals.py files declared; importing them again restores it."""
 
     def __init__(self) -> None:
         self.counters: dict[str, Counter] = {}

@@ -1,4 +1,4 @@
-"""The one guard of the app side: a fault of ours is never the app's."""
+"""The one guard of the app side: our failures never become the app's."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Process:
     # Coming and going
 
     def seed(self, create: Callable[[], None]) -> None:
-        """Have `create` make the series that must stand at 0 before the first event."""
+        """Have `create` make the series that must be 0 before the first event."""
         if create not in self._seeds:
             self._seeds.append(create)
             if self._arena is not None and self.role in _AT_WORK:
@@ -191,7 +191,7 @@ class Process:
             self._lock.release()
 
     def _open(self) -> None:
-        """Open a file that goes on with what is counted so far."""
+        """Open a file that continues with the counts so far."""
         self.next_check = time.perf_counter() + CHECK_SECONDS
         config = self.settings()
         old, series = self._file, self._series

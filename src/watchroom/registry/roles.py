@@ -92,7 +92,7 @@ def job() -> Iterator[None]:
 
 @guarded("registry")
 def _begin_job() -> None:
-    PROCESS.served = True  # its children are no web workers, its file is kept
+    PROCESS.served = True  # its children aren't web workers, its file is kept
     PROCESS.start("command")
 
 

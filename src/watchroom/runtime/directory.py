@@ -49,7 +49,7 @@ def prepare(path: Path) -> None:
     """Make the runtime directory, or check the one that is there.
 
     Raises:
-        ConfigError: It lies on a network file system, or belongs to a stranger.
+        ConfigError: It lies on a network file system, or belongs to another user.
         OSError: It cannot be made.
     """
     try:
@@ -76,5 +76,5 @@ def prepare(path: Path) -> None:
 
 
 def safe(name: str) -> str:
-    """Return a name that may stand in a file name: letters, digits, ``_``, ``-``."""
+    """Return a name that is safe in a file name: letters, digits, ``_``, ``-``."""
     return re.sub(r"[^A-Za-z0-9_-]", "-", name)[:64] or "django"

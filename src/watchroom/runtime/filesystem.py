@@ -41,7 +41,7 @@ class Mount(NamedTuple):
 
 
 def mounts() -> list[Mount]:
-    """Return what is mounted, in the order of mounting; empty where nobody knows."""
+    """Return the mounts, in the order of mounting; empty without a mountinfo."""
     try:
         text = MOUNTINFO.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -60,7 +60,7 @@ def network_filesystem(path: Path) -> str:
     """Return the kind of network file system that `path` is on, or "".
 
     Raises:
-        OSError: There is no such path.
+        OSError: The path does not exist.
     """
     device = path.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"

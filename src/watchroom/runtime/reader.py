@@ -88,7 +88,7 @@ class Reader:
         damage: What is wrong with it, or empty.
 
     Raises:
-        FormatError: It is none of ours, or of another format.
+        FormatError: It is not a process file, or of another format.
         OSError: It cannot be read.
     """
 
@@ -185,7 +185,7 @@ class Reader:
             self._key_segment, self._key_word = following, 2
 
     def _look(self, count: int) -> None:
-        # A segment is 0 until its process has said what it holds.
+        # A segment is 0 until its process has written its kind.
         self._kinds += [0.0] * (count - len(self._kinds))
         for number, kind in enumerate(self._kinds):
             if kind not in {KEYS, SLOTS} and number:
@@ -273,7 +273,7 @@ class Reader:
         return values
 
     def check(self) -> None:
-        """Freeze the file, that one at 0, if a count in it is none."""
+        """Freeze the file, that one at 0, if a count in it is not a number."""
         values = self.read()
         if sane(values):
             return
@@ -292,7 +292,7 @@ def open_regular(path: Path) -> int:
     """Return a descriptor for reading; never waits, as a FIFO would make one.
 
     Raises:
-        FormatError: It is no regular file.
+        FormatError: It is not a regular file.
         OSError: It cannot be opened.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -319,7 +319,7 @@ def text_of(value: object) -> str:
 def definition_of(
     name: object, kind: object, labels: object, edges: object, text: object = ""
 ) -> Definition:
-    """Return a metric's definition from what a file says.
+    """Return a metric's definition, read from a process file.
 
     Raises:
         ValueError: No metric can be like that.

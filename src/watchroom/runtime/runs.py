@@ -77,7 +77,7 @@ def read(where: Path, kind: str, entry: str) -> Run | None:
 
 
 def forget(where: Path, entry: str) -> None:
-    """Remove what is known of an entry that is none any more."""
+    """Remove the facts of an entry that no longer exists."""
     for kind in (PUBLISHED, BEGUN, AWAITED):
         with suppress(OSError):
             (where / f"{_digest(entry)}.{kind}").unlink()

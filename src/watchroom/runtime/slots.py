@@ -57,7 +57,7 @@ RECORD = struct.Struct("<IHHII")
 
 
 class Definition(NamedTuple):
-    """What a file says about one of its metrics.
+    """What a process file stores about one of its metrics.
 
     Attributes:
         name: As exported.
@@ -222,7 +222,7 @@ class ProcessFile(Arena):
         self._born.rename(self.path)
 
     def unlinked(self) -> bool:
-        """Return whether somebody took the file's name away."""
+        """Return whether the file was unlinked or replaced."""
         return os.fstat(self._fd).st_nlink == 0
 
     def close(self) -> None:

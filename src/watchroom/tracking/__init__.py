@@ -1,4 +1,4 @@
-"""``watchroom.sentry()``: errors and some transactions, to where SENTRY_DSN says.
+"""``watchroom.sentry()``: sends errors and some transactions to SENTRY_DSN.
 
 The SDK is used as it is. What watchroom adds is what must not be sent: each event with
 its breadcrumbs, each transaction, log, metric and span is walked through before.
@@ -33,7 +33,7 @@ _HOOKS = (
 
 
 class _State:
-    """Whether errors are sent, and what has been said of it."""
+    """Whether errors are sent, and what has been logged about it."""
 
     active = False
     asked = False
@@ -61,7 +61,7 @@ def sentry(**options: Any) -> None:
             given what is clean already, and what it returns is cleaned again.
 
     Raises:
-        ConfigError: SENTRY_TRACES_SAMPLE_RATE is no share of 1.
+        ConfigError: SENTRY_TRACES_SAMPLE_RATE is not a number from 0 to 1.
         MissingExtraError: There is a DSN and sentry-sdk is not installed.
 
     Example:
@@ -109,7 +109,7 @@ def sentry(**options: Any) -> None:
 
 
 def introduce() -> None:
-    """Tell the SDK the environment and the release that WATCHROOM names.
+    """Pass to the SDK the environment and the release that WATCHROOM names.
 
     The settings are unread where they call `sentry`, so Django's start asks again.
     """
@@ -135,7 +135,7 @@ def active() -> bool:
 
 
 def tell_if_off() -> None:
-    """Say once that no errors are sent, where ``watchroom.sentry()`` was asked for."""
+    """Log once that no errors are sent, if ``watchroom.sentry()`` was called."""
     _report_problem()
     if _State.asked and not _State.active and not _State.said and not in_tests():
         _State.said = True

@@ -58,7 +58,7 @@ def _redactor() -> Redactor:
 
 
 def _without_arguments(event: dict[str, Any]) -> dict[str, Any]:
-    """Leave out values that came without a name: nothing says which are secret."""
+    """Leave out values that came without a name: any may be secret."""
     cleaned = dict(event)
     for part, names in (
         ("logentry", ("params",)),
@@ -112,7 +112,7 @@ def _keyless(part: Any) -> Any:
 
 
 def _without_literals(part: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Leave of a query's text what is no literal."""
+    """Remove the literals from a query's text."""
     if not kind.startswith(("db", "query")):
         return part
     texts = {
@@ -149,7 +149,7 @@ def _routing(event: dict[str, Any]) -> Callable[[str], str] | None:
 
 
 def _routes(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the paths that are named where addresses stand, each with its route."""
+    """Yield the paths in the fields that hold addresses, each with its route."""
     request, attributes = _dict(event, "request"), _dict(event, "attributes")
     route = attributes.get("http.route")
     if _dict(event, "transaction_info").get("source") == "route":

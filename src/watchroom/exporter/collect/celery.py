@@ -24,7 +24,7 @@ log = logging.getLogger("watchroom.exporter")
 
 
 def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
-    """Set Django up, find the Celery app, and say what to ask about it.
+    """Set Django up, find the Celery app, and return its collectors.
 
     Raises:
         Exception: Whatever the project's set-up raises.

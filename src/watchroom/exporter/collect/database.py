@@ -96,7 +96,7 @@ class Reasons:
         self._last: dict[str, tuple[str, float]] = {}
 
     def say(self, alias: str, error: Exception) -> None:
-        """Write one line to the exporter's log, unless it stands there already."""
+        """Log one line, unless the same is the last one logged."""
         text = " ".join(redaction.clean(str(error)).split())[:300]
         before, at = self._last.get(alias, ("", 0.0))
         now = time.monotonic()
@@ -115,7 +115,7 @@ class SQLite:
     Args:
         alias: Its name in DATABASES.
         configured: Its entry there.
-        reasons: Where to say why it is down.
+        reasons: Logs why it is down.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class PostgreSQL:
 
     Args:
         alias: Its name in DATABASES.
-        reasons: Where to say why it is down.
+        reasons: Logs why it is down.
     """
 
     def __init__(self, alias: str, reasons: Reasons) -> None:
@@ -170,7 +170,7 @@ class PostgreSQL:
             self._reasons.say(self._alias, error)
             if _sqlstate(error) != _TOO_MANY:
                 return {DB_UP.name: {self._alias: 0}}
-            # It lives, and has just said that all are taken.
+            # It lives: it answered that all connections are used.
             if self._limit is None:
                 return {DB_UP.name: {self._alias: 1}}
             connections = ConnectionCount(self._limit, self._limit)

@@ -37,7 +37,7 @@ class Use(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """The memory of the machine in bytes; None for what the kernel does not tell."""
+    """The memory of the machine in bytes; None for what the kernel does not report."""
 
     total: float | None
     available: float | None
@@ -58,7 +58,7 @@ class Cgroups:
         self._mount = mount
 
     def of(self, pid: int | str) -> Use | None:
-        """Return what the group of a process uses; None where there is none.
+        """Return the usage of a process' group; None where there is no group.
 
         Never raises: a process may end, and every file may be missing.
         """

@@ -34,7 +34,7 @@ _PATIENCE = 0.2
 
 
 class Mount(NamedTuple):
-    """Where a file system is attached, as the labels of its series say it."""
+    """Where a file system is mounted, as its series' labels name it."""
 
     mountpoint: str
     fstype: str
@@ -50,7 +50,7 @@ class _DiskSpace(NamedTuple):
 
 
 class _WatchedPath:
-    """A path, what it said last, and whether it is being asked."""
+    """A path, its last reading, and whether a reading is running."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

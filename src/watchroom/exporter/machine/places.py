@@ -1,4 +1,4 @@
-"""Which directories a project writes to or reads from, told from its settings."""
+"""Which directories a project writes to or reads from, found in its settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FILE_CACHE = "FileBasedCache"
 
 
 def places(django_settings: object, settings: conf.Settings) -> Iterator[Path]:
-    """Yield the paths whose file systems matter, most telling first.
+    """Yield the paths whose file systems matter, the most important first.
 
     Args:
         django_settings: The project's; what is missing or odd there is left out.

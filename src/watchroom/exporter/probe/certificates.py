@@ -48,7 +48,7 @@ def validity(der: bytes) -> Validity:
     """Return a certificate's validity.
 
     Raises:
-        FormatError: It is no X.509 certificate.
+        FormatError: It is not an X.509 certificate.
     """
     return _read(der).validity
 
@@ -144,7 +144,7 @@ def _certificates(ders: Iterable[bytes]) -> list[_Certificate]:
 
 
 def _chain(peer: ssl.SSLSocket, which: str) -> list[bytes]:
-    """Return the sent or the verified chain: Python tells it since 3.13, or inside."""
+    """Return the sent or the verified chain: public since Python 3.13."""
     tell = getattr(peer, which, None)
     if tell is not None:
         return [bytes(der) for der in tell()]

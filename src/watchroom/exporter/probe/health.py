@@ -47,13 +47,13 @@ _STATUS_VALUES = {"ok": 1.0, "error": 0.0}
 
 
 class CheckReading(NamedTuple):
-    """What one check says.
+    """The result of one check.
 
     Attributes:
         name: The check.
         kind: ``hard`` or ``soft``.
         word: ``ok``, ``error``, or a word of the check's own.
-        seconds: How long it took; None when the app does not tell us.
+        seconds: How long it took; None when the app does not report it.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Address(NamedTuple):
 
     @property
     def private(self) -> bool:
-        """Whether the token may go there: never to whoever serves the public site."""
+        """Whether the token may go there: never to a server of the public site."""
         secret = self.url.startswith((UNIX, "https:"))
         return loopback(self.url) or (self.own and secret)
 
@@ -99,11 +99,11 @@ def address(health: Health | None, sites: Sequence[str]) -> Address | None:
 
 
 class AppHealth:
-    """Asks the app in the background, once per scrape, and tells the next scrape.
+    """Asks the app in the background, once per scrape; the next scrape has the answer.
 
     Args:
         address: Where.
-        settings: HEALTH, for the kinds of checks where the app does not tell them.
+        settings: HEALTH, for the kinds of checks where the app does not give them.
         token: Returns the token that the app knows us by.
         faults: Where failures are counted.
         now: Monotonic seconds.
@@ -133,7 +133,7 @@ class AppHealth:
         self._socket: socket.socket | None = None
 
     def families(self) -> Sequence[Family]:
-        """Return what the app said last, and ask again."""
+        """Return the app's last answer, and ask again."""
         now = self._now()
         with self._lock:
             answer = self._answer

@@ -1,4 +1,4 @@
-"""One look at a site from outside, told in blackbox_exporter's metric names.
+"""One request to a site from outside, under blackbox_exporter's metric names.
 
 GET, redirects followed (at most 10), the certificate verified, success is 2xx within
 the deadline: as blackbox_exporter's module ``http_2xx``. The body is read, up to

@@ -124,7 +124,7 @@ class Fleet:
         try:
             status = self._totals.lstat()
         except FileNotFoundError:
-            # Somebody removed it: what is in memory is written again.
+            # It was removed: what is in memory is written again.
             self._seen = None
             return
         identity = (status.st_ino, status.st_mtime_ns, status.st_size)
@@ -206,7 +206,7 @@ class Fleet:
             self._fault("a process file is damaged: %s", FormatError(reader.damage))
 
     def freeze_odd(self) -> bool:
-        """Freeze the living whose counts are no numbers; return whether any is."""
+        """Freeze live files whose counts are not numbers; return whether any was."""
         broken = [
             candidate for candidate in self.live.values() if not sane(candidate.read())
         ]

@@ -67,7 +67,7 @@ class Merger:
         self._dead_version = -1
         self._page: Page | None = None
         self._page_for: object = None
-        # Series that an alert needs stand before the first process does.
+        # Series that an alert needs exist before the first process does.
         self._table.offset((REQUESTS, ("GET", "unresolved", "500")), 1)
         under_way = SeriesOfMetric(
             HTTP_IN_FLIGHT.name, "inflight", ("method", "route"), ()
@@ -90,7 +90,7 @@ class Merger:
             return text + self._own(resets)
 
     def processes(self) -> dict[str, int]:
-        """Return the live processes by role; ``web`` and ``worker`` always stand."""
+        """Return the live processes by role; always ``web`` and ``worker``."""
         with self._lock:
             self._scan()
             return self._roles()

@@ -74,7 +74,7 @@ class Column:
             self._order += [-1] * (self._table.size - len(self._order))
         self._order[to : to + slots] = range(at, at + slots)
         if (loss_key := loss(key)) is not None:
-            # A loss is an increase only if its series stood at 0 before.
+            # A loss is an increase only if its series was 0 before.
             self._table.offset(loss_key, 1)
         self._stale = True
 

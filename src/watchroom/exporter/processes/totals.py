@@ -68,7 +68,7 @@ def group(definition: Definition) -> SeriesOfMetric:
 
 
 def loss(key: Key) -> Key | None:
-    """Return what is counted when a process dies that held this under way, if any."""
+    """Return what is counted when a process dies with this in flight, if anything."""
     counter, more = _LOSSES.get(key[0].name, (None, ()))
     if counter is None or key[0].kind != "inflight":
         return None
@@ -116,7 +116,7 @@ class DeadTotals:
         return copied
 
     def take(self, reader: Reader, now: float) -> None:
-        """Add what a dead process has counted; what it held under way is lost."""
+        """Add what a dead process has counted; what was in flight is lost."""
         if reader.name in self.names:
             return
         reader.check()
@@ -186,7 +186,7 @@ def load(path: Path) -> DeadTotals:
     """Return the totals in a file.
 
     Raises:
-        FormatError: It is none, or of another format.
+        FormatError: It is not a totals file, or of another format.
         OSError: It cannot be read.
     """
     totals = DeadTotals()

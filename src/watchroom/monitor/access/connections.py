@@ -38,7 +38,7 @@ IDLE_SECONDS = 60.0
 _STRANGERS_BYTES = 16 * 1024
 _SWEEP_SECONDS = 1.0
 _GRACE_SECONDS = 0.1
-"""In which nobody is displaced: a request takes some turns of the loop to be seen."""
+"""How long no connection is displaced: a request needs some turns of the loop."""
 _FULL_SECONDS = 0.02
 _PAUSE_SECONDS = 0.5
 _LOG_SECONDS = 60.0
@@ -135,7 +135,7 @@ class ConnectionListener:
             if self.open >= self.most:
                 self._forget_closed()
             if self.open >= self.most:
-                # One a turn: who has just come must have time to be heard. The kernel
+                # One a turn: a new connection must have time to be read. The kernel
                 # keeps the others.
                 if turn == 0 and not self._displace():
                     self._pause(listening, protocol, _FULL_SECONDS)
@@ -265,7 +265,7 @@ class ConnectionListener:
 
         Args:
             request: The request.
-            stranger: Whether nothing is known of who asks: then it must be short.
+            stranger: Whether the client is not authenticated: then it must be short.
 
         Raises:
             web.HTTPException: It did not come in time, or is too large.

@@ -28,7 +28,7 @@ FORM_FIELD = "form_token"
 _OPEN_PATHS = ("/login", "/static/console.css", "/static/icon.svg")
 # What follows is a secret of its own: who has it may open it, and POST to it.
 _SIGNED = ("/login/", "/answer/")
-# Programs speak to these; browsers are kept off by the origin.
+# Programs use these; browsers are refused by the origin.
 _MACHINES = ("/api/", "/-/")
 # Prometheus' API reads by POST too. Every other POST and DELETE is a write.
 READ_BY_POST = frozenset(
@@ -51,7 +51,7 @@ HEADERS = {
 
 
 class ErrorPage(Protocol):
-    """Makes a page of a status and a reason; strangers are shown no names of ours."""
+    """Makes a page of a status and a reason; without a login it shows no names."""
 
     def __call__(
         self, request: web.Request, status: int, why: str, *, stranger: bool
@@ -65,7 +65,7 @@ class Access:
 
     Args:
         token: The monitor's token.
-        configured: Whether somebody set it, rather than the monitor making it.
+        configured: Whether the token was set, rather than made by the monitor.
         listen: Where we listen.
         public: The address by which browsers may call us too: MONITOR_URL.
         prefix: The path under which the public name has us: ``/watch``; a proxy may
@@ -73,7 +73,7 @@ class Access:
         ended: The file that remembers which sessions were ended.
 
     Raises:
-        ConfigError: We would listen beyond loopback with a token nobody knows.
+        ConfigError: It would listen beyond loopback with a token nobody knows.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class Access:
         return self.sessions.form_token(cookie_of(request))
 
     def is_open(self, request: web.Request) -> bool:
-        """Return whether a path is open to strangers, who may know a secret in it."""
+        """Return whether a path is open without a login: it may hold a secret."""
         path = self.path_of(request)
         return path in _OPEN_PATHS or path.startswith(_SIGNED)
 
@@ -343,7 +343,7 @@ def _raw(text: str) -> bytes:
 
 
 def origin_of(url: str) -> str:
-    """Return scheme, host and port of a URL, the port always, or "" for what is none.
+    """Return scheme, host and port of a URL, the port always, or "" if it isn't one.
 
     ``https://watch.example.org`` and ``https://WATCH.example.org:443/x`` are one.
     """

@@ -65,7 +65,7 @@ class Sessions:
         return f"{until}.{nonce}.{self._seal('session', f'{until}.{nonce}')}"
 
     def holds(self, cookie: str) -> bool:
-        """Return whether a cookie is one of ours that has not ended."""
+        """Return whether a cookie is a session of ours that has not ended."""
         match = _COOKIE.fullmatch(cookie)
         if match is None or int(match[1]) < self._now():
             return False
@@ -167,7 +167,7 @@ class EndedSessions:
         for line in lines:
             match = _ENDED.fullmatch(line)
             if match is None:
-                # Who logged out is not known any more, so everybody logs in again.
+                # Who logged out is unknown now, so all sessions end.
                 _LOG.warning("%s is damaged: all logins have ended", self._path)
                 self._until = {}
                 self._before = int(self._now()) + SESSION_SECONDS - 1

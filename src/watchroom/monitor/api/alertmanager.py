@@ -139,10 +139,10 @@ class AlertmanagerAPI:
 
 
 def _receivers(request: web.Request) -> Callable[[str], bool]:
-    """Return which receivers the ``receiver`` parameter, a pattern, asks for.
+    """Return which receivers the ``receiver`` parameter, a pattern, selects.
 
     Raises:
-        HTTPBadRequest: It is no pattern.
+        HTTPBadRequest: It is not a pattern.
     """
     pattern = request.query.get("receiver")
     if not pattern:

@@ -29,7 +29,7 @@ _COMPRESS_FROM = 4096
 class ReservedBody:
     """An answer's body, and the memory that stays held until it has been sent.
 
-    Given back with the object when nobody waits for the answer any more.
+    Released with the object when the client has gone away.
     """
 
     def __init__(self, body: bytes, budget: Budget) -> None:
@@ -105,7 +105,7 @@ def failure(status: int, kind: str, message: str) -> web.Response:
 
 
 def _refusal(error: WatchroomError) -> web.Response:
-    """Return the answer for an error of ours, as Prometheus classes it."""
+    """Return the answer for one of our errors, as Prometheus classes it."""
     message = str(error)
     match error:
         case BadDataError():

@@ -36,19 +36,19 @@ class OwnAPI:
         app.router.add_get("/metrics", self.metrics)
 
     async def healthy(self, request: web.Request) -> web.Response:
-        """Say that the process answers."""
+        """Answer that the process runs."""
         del request
         return web.Response(text="watchroom is healthy.\n")
 
     async def ready(self, request: web.Request) -> web.Response:
-        """Say whether rules have been evaluated since the start."""
+        """Answer whether rules have been evaluated since the start."""
         del request
         if not self._services.ready:
             return web.Response(text="watchroom is starting.\n", status=503)
         return web.Response(text="watchroom is ready.\n")
 
     async def reload(self, request: web.Request) -> web.Response:
-        """Read the files again; 400 says why the old ones stay in force."""
+        """Read the files again; 400 gives the reason why the old ones stay loaded."""
         problem = await request.config_dict[RELOAD]()
         if problem:
             return web.Response(

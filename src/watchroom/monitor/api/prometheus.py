@@ -197,7 +197,7 @@ class QueryAPI:
 
 
 def unescape_name(name: str) -> str:
-    """Return the name that ``U__a_2e_b`` stands for; any other stands for itself.
+    """Return the name that ``U__a_2e_b`` encodes; any other is returned as it is.
 
     As client_golang's `UnescapeName`: after ``U__`` an underscore is two of them, and
     a character's code stands between two.

@@ -41,7 +41,7 @@ def epoch_ms(text: str) -> int:
     """Return an RFC 3339 time in milliseconds.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not one.
     """
     try:
         moment = datetime.fromisoformat(text)

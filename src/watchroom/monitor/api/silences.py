@@ -65,7 +65,7 @@ class SilencesAPI:
             [
                 _json(silence, now)
                 for silence in self._services.silences.all(now)
-                # Its matchers' texts stand for labels, as in Alertmanager.
+                # Its matchers' texts replace labels, as in Alertmanager.
                 if matches_all(
                     matchers, labels_of({m.name: m.value for m in silence.matchers})
                 )

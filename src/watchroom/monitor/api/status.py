@@ -38,7 +38,7 @@ def rfc3339(at_ms: int | None) -> str:
 
 
 class StatusAPI:
-    """Handlers that tell what the monitor does."""
+    """Handlers that report what the monitor does."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -131,7 +131,7 @@ class StatusAPI:
         )
 
     async def alertmanagers(self, request: web.Request) -> web.StreamResponse:
-        """Say that there is none: the monitor is its own."""
+        """Answer that there is none: the monitor is its own Alertmanager."""
         return success_of(
             {"activeAlertmanagers": [], "droppedAlertmanagers": []}, request
         )
@@ -158,7 +158,7 @@ class StatusAPI:
         )
 
     async def config(self, request: web.Request) -> web.StreamResponse:
-        """Answer /api/v1/status/config with the file as it stands."""
+        """Answer /api/v1/status/config with the file, its secrets masked."""
         return success_of({"yaml": self._services.config.text}, request)
 
     async def runtime(self, request: web.Request) -> web.StreamResponse:

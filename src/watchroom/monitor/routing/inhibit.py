@@ -40,7 +40,7 @@ def compile_rules(rules: Sequence[InhibitRule]) -> list[Inhibition]:
 
 
 class Inhibitor:
-    """Answers who mutes whom, for one moment.
+    """Returns which alerts mute an alert, at one moment.
 
     Args:
         rules: The rules.

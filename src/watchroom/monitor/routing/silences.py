@@ -1,4 +1,4 @@
-"""Silences: who is not to be told of what, until when, by Alertmanager's rules."""
+"""Silences: which alerts notify nobody, until when, by Alertmanager's rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from watchroom.promql.model import Labels
 
 MOST = 1000
-"""Silences that may be in force or to come at once."""
+"""The most silences that are active or pending at once."""
 
 KEPT_EXPIRED = 1000
 """Expired silences that are kept to be looked up."""
@@ -35,7 +35,7 @@ class SilenceError(WatchroomError):
     """A silence cannot be as asked.
 
     Attributes:
-        missing: There is none of that id.
+        missing: No silence has that id.
     """
 
     def __init__(self, reason: str, *, missing: bool = False) -> None:
@@ -44,15 +44,15 @@ class SilenceError(WatchroomError):
 
 
 class Silence(NamedTuple):
-    """Alerts that meet all `matchers` tell nobody from its start to its end.
+    """Alerts that meet all `matchers` notify nobody from its start to its end.
 
     Attributes:
-        id: A UUID; empty asks for a new one.
+        id: A UUID; empty to get a new one.
         matchers: At least one, and one of them does not take the empty value.
         starts_ms: First moment.
         ends_ms: First moment after it.
         updated_ms: When it was last changed.
-        created_by: Whoever says so.
+        created_by: The author.
         comment: Why.
     """
 
@@ -84,7 +84,7 @@ class Silences:
     def __init__(self, state: StateDB | None = None) -> None:
         self._state = state
         self._changing = threading.Lock()  # one change at a time, its fsync included
-        self._lock = threading.Lock()  # what is in force; never held over the disk
+        self._lock = threading.Lock()  # the active ones; never held over the disk
         self._all: dict[str, Silence] = {}
         self._version = 0
         self._matching: dict[Labels, tuple[int, tuple[str, ...]]] = {}
@@ -101,7 +101,7 @@ class Silences:
     def put(self, requested: Silence, now_ms: int) -> str:
         """Make or change a silence; return its id once that is on disk.
 
-        One that is in force can have its end moved; any other change expires it and
+        An active one can have its end moved; any other change expires it and
         makes a new one, as in Alertmanager.
 
         Raises:
@@ -132,7 +132,7 @@ class Silences:
         """End a silence now, once that is on disk; one that has ended stays so.
 
         Raises:
-            SilenceError: There is none of that id.
+            SilenceError: No silence has that id.
             StoreError: The disk refused.
         """
         with self._changing:
@@ -151,7 +151,7 @@ class Silences:
             raise SilenceError(f"there are {alive} silences already; expire some")
 
     def _keep(self, changed: Sequence[Silence], now_ms: int) -> None:
-        """Put silences on disk, then in force; forget those that ended long ago."""
+        """Put silences on disk, then activate them; forget those long ended."""
         expired = [
             silence
             for silence in self._all.values()
@@ -208,7 +208,7 @@ class Silences:
             return sorted(self._all.values(), key=order)
 
     def muted_by(self, labels: Labels, now_ms: int) -> list[str]:
-        """Return the ids of the silences in force for an alert with `labels`, sorted.
+        """Return the ids of the active silences for an alert with `labels`, sorted.
 
         Which silences match is remembered per label set until any of them changes.
         """

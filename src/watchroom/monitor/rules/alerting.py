@@ -24,11 +24,11 @@ RESOLVED_RETENTION_MS = 15 * 60 * 1000
 """How long a resolved alert is remembered, as in Prometheus."""
 
 MAX_ALERTS = 10_000
-"""The most series that an alerting rule may give; nobody reads more pages."""
+"""The most series that an alerting rule may give; nobody reads more alerts."""
 
 
 class RuleError(WatchroomError):
-    """A rule cannot be evaluated as its result stands."""
+    """A rule's result cannot be used."""
 
 
 class Identity(NamedTuple):
@@ -121,7 +121,7 @@ class AlertRule:
         identity: What it is.
         expr: The expression as written.
         for_ms: How long it must hold before it fires.
-        keep_firing_for_ms: How long it goes on firing after it stopped holding.
+        keep_firing_for_ms: How long it keeps firing without a match.
         annotations: Texts, templates.
     """
 
@@ -165,7 +165,7 @@ class AlertRule:
     ) -> Step:
         """Move every alert to where `result` puts it.
 
-        Over `limit` all alerts end, as they do in Prometheus, and the step says why.
+        Over `limit` all alerts end, as they do in Prometheus; the step has the reason.
 
         Raises:
             RuleError: Two alerts have equal labels, or there are over `MAX_ALERTS`;
@@ -223,7 +223,7 @@ class AlertRule:
         at_ms: int,
         context: Callable[[Labels, float], Context],
     ) -> dict[Labels, ActiveAlert]:
-        """Return the alerts that `result` asks for, labels and annotations expanded."""
+        """Return the alerts of `result`, labels and annotations expanded."""
         if len(result) > MAX_ALERTS:
             raise RuleError(
                 f"{len(result)} alerts at once, over {MAX_ALERTS}: aggregate in the "
@@ -277,14 +277,14 @@ class AlertRule:
             alert.fired_at_ms = watch.at_ms
 
     def shift(self, unwatched_ms: int) -> list[ActiveAlert]:
-        """Take time that nobody watched out of what pending alerts have waited."""
+        """Take time without evaluation out of what pending alerts have waited."""
         pending = [a for a in self.active.values() if a.state == "pending"]
         for alert in pending:
             alert.active_at_ms += unwatched_ms
         return pending
 
     def samples(self) -> Iterator[tuple[Labels, float]]:
-        """Yield the ALERTS and ALERTS_FOR_STATE samples of the alerts as they stand."""
+        """Yield the current ALERTS and ALERTS_FOR_STATE samples of the alerts."""
         for alert in self.active.values():
             if alert.state == "inactive":
                 continue

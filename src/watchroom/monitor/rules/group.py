@@ -255,7 +255,7 @@ class RuleGroup:
     def _notice_gap(
         self, at_ms: int
     ) -> dict[int, tuple[list[ActiveAlert], list[ActiveAlert]]]:
-        """Make up for time that nobody watched; return the alerts that this moved."""
+        """Make up for time without evaluation; return the alerts that this moved."""
         saves: dict[int, tuple[list[ActiveAlert], list[ActiveAlert]]] = {}
         gap_ms = at_ms - (at_ms if self.last_ms is None else self.last_ms)
         unwatched_ms = gap_ms - self.interval_ms
@@ -305,7 +305,7 @@ class RuleGroup:
         self._unsaved = True
 
     def end(self, services: GroupServices, at_ms: int) -> None:
-        """End every series of a group that is no more; the caller holds the lock."""
+        """End every series of a removed group; the caller holds the lock."""
         self.retired = True
         series = self.ended.union(*(rule.series for rule in self.rules))
         if series:
@@ -314,7 +314,7 @@ class RuleGroup:
             services.store.append(self.target, at_ms, *overlay.row())
 
     def refresh(self) -> None:
-        """Make the view anew, after alerts were adopted."""
+        """Make the view again, after alerts were adopted."""
         self.view = self._viewed()
 
     def _viewed(self) -> GroupView:
@@ -386,7 +386,7 @@ def _context(
 def _outgoing(
     rule: AlertRule, changed: Sequence[ActiveAlert], services: GroupServices, at_ms: int
 ) -> list[Alert]:
-    """Return what the dispatcher hears of: all that fires, and what just ended."""
+    """Return what the dispatcher gets: all that fires, and what just ended."""
     ended = [alert for alert in changed if alert.state == "inactive"]
     firing = [alert for alert in rule.active.values() if alert.state == "firing"]
     link = services.link(rule.expr)

@@ -28,8 +28,8 @@ class Evaluator:
 
     Args:
         rules: Evaluates.
-        schedule: Says how long after the interval's start scrapes are done.
-        pulse: Told of every evaluation.
+        schedule: Returns how long after the interval's start scrapes are done.
+        pulse: Counts missed and failed evaluations.
         now: Seconds since the epoch.
         workers: Threads.
     """

@@ -77,7 +77,7 @@ class RuleManager:
         interval_seconds: float,
         external_labels: Mapping[str, str],
     ) -> None:
-        """Take the rule files in force from now on: file name → ``rulefile.RuleFile``.
+        """Use these rule files from now on: file name → ``rulefile.RuleFile``.
 
         Rules that stay keep their alerts: matched by alert name and labels, first in
         the same file and group, then with the same expression anywhere, then anywhere.
@@ -117,7 +117,7 @@ class RuleManager:
                 self._sink(alerts)
 
     def _before(self) -> list[RuleState]:
-        """Return the rules in force until now, or those of the last process."""
+        """Return the rules used until now, or those of the last process."""
         if not self._started:
             return rule_memory.recall(self._services.state)
         return [
@@ -159,7 +159,7 @@ class RuleManager:
 
     @staticmethod
     def _carry_records(old: RuleGroup, new: RuleGroup, ended: set[Any]) -> set[Any]:
-        """Let records that stay go on; return the series that end."""
+        """Let unchanged recording rules continue; return the series that end."""
         for rule in new.rules:
             for before in old.rules:
                 if (
@@ -183,14 +183,14 @@ class RuleManager:
             rule_memory.replace_all(
                 self._services.state, [rule for rule in rules if rule[2]]
             )
-        except StoreError:  # the new rules are in force, and page all the same
+        except StoreError:  # the new rules are loaded, and page all the same
             for group in self.loaded.groups.values():
                 group.unsaved()
 
     def _alerts_to_send(
         self, external_labels: Mapping[str, str], at_ms: int
     ) -> list[Alert]:
-        """Return what the dispatcher has to hear of after a load."""
+        """Return what the dispatcher has to get after a load."""
         rules = [
             (rule.expr, rule.active)
             for group in self.loaded.groups.values()
@@ -207,7 +207,7 @@ class RuleManager:
                     continue
                 alerts.append(outgoing(alert, now, link, at_ms))
                 if dict(now) != dict(external_labels) and alert.state == "firing":
-                    # Under its old labels it is another alert, and that one is over.
+                    # Under its old labels it is another alert, now resolved.
                     old = outgoing(alert, external_labels, link, at_ms)
                     alerts.append(old._replace(ends_at_ms=at_ms))
         return alerts
@@ -293,7 +293,7 @@ def _rule(
 
 
 def _measure(groups: Mapping[GroupKey, RuleGroup]) -> None:
-    """Tell every alerting rule how far back it looks, records included."""
+    """Set on every alerting rule how far back it looks, records included."""
     rules = [rule for group in groups.values() for rule in group.rules]
     records = {rule.name: rule.expr for rule in rules if isinstance(rule, RecordRule)}
     for rule in rules:
@@ -350,7 +350,7 @@ def _ended(
 ) -> list[RuleState]:
     """Resolve the alerts of rules that are gone; forget them after 15 minutes.
 
-    Not at a start: the last process may not have come to telling their ends.
+    Not at a start: the last process may not have sent their resolution.
     """
     remaining = []
     for rule in retired:

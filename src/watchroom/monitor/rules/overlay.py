@@ -1,4 +1,4 @@
-"""A snapshot with the results of the evaluation under way on top of it."""
+"""A snapshot with the results of the current evaluation on top of it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class RecordRule:
         self.expr = expr
         self.labels = tuple(sorted(labels.items()))
         self.series: set[Labels] = set()
-        self.unknown = False  # the last process may have left series standing
+        self.unknown = False  # the last process may have left series without an end
 
     def step(
         self, result: Sequence[tuple[Labels, float]], limit: int = 0

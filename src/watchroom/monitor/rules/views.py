@@ -90,7 +90,7 @@ class Status(NamedTuple):
 
 
 def rule_view(rule: AlertRule | RecordRule, status: Status) -> RuleView:
-    """Return a rule as it stands."""
+    """Return the current view of a rule."""
     common = (status.health, status.error, status.seconds, status.at_ms)
     if isinstance(rule, RecordRule):
         return RuleView(

@@ -35,7 +35,7 @@ async def fetch(client: aiohttp.ClientSession, target: Target) -> str:
     """Return the body of a scrape.
 
     Raises:
-        FormatError: Anything went wrong; the message says what in one line.
+        FormatError: Anything went wrong; the message gives the reason in one line.
     """
     try:
         async with asyncio.timeout(target.timeout):
@@ -80,7 +80,7 @@ async def _body(client: aiohttp.ClientSession, target: Target) -> str:
                 f"credentials file {target.credentials}: {error.strerror}"
             ) from error
         headers["Authorization"] = f"Bearer {token.strip()}"
-    url = URL(target.url, encoded=True)  # as it stands, not quoted anew
+    url = URL(target.url, encoded=True)  # as written, not quoted again
     async with client.get(url, headers=headers, max_redirects=5) as response:
         if response.status != 200:
             raise FormatError(f"server returned HTTP status {response.status}")

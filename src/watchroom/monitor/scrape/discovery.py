@@ -40,7 +40,7 @@ class _Group(msgspec.Struct):
 
 
 def static_groups(configs: Sequence[StaticConfig]) -> list[TargetGroup]:
-    """Return the groups that stand in the file."""
+    """Return the groups of `static_configs`."""
     return [
         TargetGroup(tuple(config.targets), tuple(sorted(config.labels.items())))
         for config in configs
@@ -54,7 +54,7 @@ class Discovery:
         config: The job.
         root: Relative file names start here.
         session: For HTTP discovery.
-        found: Called on the loop with a source's name and its groups, each time they
+        on_groups: Called on the loop with a source's name and its groups, when they
             change. When a source fails, its last groups stay.
     """
 

@@ -42,5 +42,5 @@ class SelfTarget:
         return parts.path == "/metrics" and parts.netloc in self._addresses
 
     def body(self) -> str:
-        """Return what the target says."""
+        """Return the exposition text of the target."""
         return self._metrics()

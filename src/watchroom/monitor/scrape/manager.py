@@ -37,7 +37,7 @@ class _Running:
 
 
 class Jobs:
-    """All jobs of the files in force."""
+    """All jobs of the loaded files."""
 
     def __init__(self, client: aiohttp.ClientSession, scrapers: Scrapers) -> None:
         self._client = client
@@ -45,7 +45,7 @@ class Jobs:
         self._running: dict[str, _Running] = {}
 
     async def apply(self, jobs: Iterable[tuple[Job, ScrapeConfig]], root: Path) -> None:
-        """Run these jobs of the files below `root`; one that is as before goes on."""
+        """Run these jobs of the files below `root`; unchanged ones continue."""
         new_jobs = {job.name: (job, entry) for job, entry in jobs}
         ended = [
             running

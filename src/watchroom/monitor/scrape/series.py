@@ -88,7 +88,7 @@ class TargetSeries:
         """Return the row for a body; series gone since the last one are stale in it.
 
         Raises:
-            FormatError: The body is not exposition text, or is over a limit; then
+            FormatError: The body is not exposition text, or exceeds a limit; then
                 nothing of it counts and :meth:`fail` is the next thing to call.
         """
         try:
@@ -131,7 +131,7 @@ class TargetSeries:
         values: NDArray[np.float64],
         stamped: list[tuple[str, str, int]],
     ) -> ScrapedRow:
-        """Return the row with what came with a time of its own beside it."""
+        """Return the row with the samples that had timestamps of their own."""
         previous = self._stamped
         names = [text for text, _, _ in stamped]
         amounts = _floats(names, [number for _, number, _ in stamped]).tolist()
@@ -201,7 +201,7 @@ class TargetSeries:
         """Return `row` with the five series the scraper itself reports."""
         scraped = float(row.scraped)
         reports = (float(up), seconds, scraped, scraped, row.added)
-        # The same list as last time tells the store that nothing has moved.
+        # The same list object shows the store that no series changed.
         same = row.labels is self._live and self._with_reports
         labels = self._with_reports if same else [*row.labels, *self._reports]
         if row.labels is self._live:
@@ -259,7 +259,7 @@ def merge(
 
 
 def _marked(series: str, kind: str) -> str:
-    """Return a series text so that it says how its labels are to be read."""
+    """Return a series text marked with how its labels are to be read."""
     if kind == "histogram":
         return f"\1{series}" if "quantile" in series else series
     if kind == "summary":
@@ -268,7 +268,7 @@ def _marked(series: str, kind: str) -> str:
 
 
 class _SeriesError(FormatError):
-    """A sample line is wrong; its series text stands for the line's number."""
+    """A sample line is wrong; its series text is in place of the line's number."""
 
     def __init__(self, series: str, why: str) -> None:
         super().__init__(why)

@@ -71,14 +71,14 @@ class StorageDir:
         (self.path / "address").write_text(url + "\n")
 
     def token(self, env: Mapping[str, str], group: str = "") -> tuple[str, bool]:
-        """Return the token and whether somebody configured it in the environment.
+        """Return the token and whether the environment set it.
 
         Without one in the environment, that of the file here, made when missing: for
         its owner alone, or for a group too.
 
         Raises:
             ConfigError: The configured token is short or its file cannot be read; the
-                group does not exist, or is none of this process.
+                group does not exist, or this process is not in it.
         """
         configured = tokenfile.from_environment(env)
         if configured:

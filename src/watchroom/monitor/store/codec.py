@@ -39,7 +39,7 @@ def unseal(body: bytes) -> memoryview:
     """Return the payload of a sealed `body`.
 
     Raises:
-        CorruptError: The checksum differs, or the version is none we know.
+        CorruptError: The checksum differs, or the version is unknown.
     """
     if len(body) < _ENVELOPE.size:
         raise CorruptError(f"only {len(body)} bytes are left")
@@ -53,7 +53,7 @@ def unseal(body: bytes) -> memoryview:
 
 
 def pack(data: bytes) -> bytes:
-    """Return `data` compressed; its size stands in the frame."""
+    """Return `data` compressed; the frame holds its size."""
     # A fresh context costs 10 µs and is safe in every thread.
     return zstandard.ZstdCompressor(level=_LEVEL).compress(data)
 
@@ -62,7 +62,7 @@ def unpack(data: bytes | memoryview, size: int) -> bytes:
     """Return the `size` bytes that `data` was packed from.
 
     Raises:
-        CorruptError: It is no zstd frame, or one of another size.
+        CorruptError: It is not a zstd frame, or one of another size.
     """
     if not size:
         return b""

@@ -69,7 +69,7 @@ def _unreadable(error: sqlite3.Error) -> StoreError:
 
 
 def labels_text(labels: Labels) -> str:
-    """Return `labels` as they stand in the table."""
+    """Return `labels` as the table holds them."""
     flat = [text for pair in labels for text in pair]
     return json.dumps(flat, ensure_ascii=False, separators=(",", ":"))
 
@@ -81,7 +81,7 @@ def labels_from(text: str) -> Labels:
 
 
 class Database:
-    """The open file. `db` belongs to the writer's thread; `body` is for everybody.
+    """The open file. `db` belongs to the writer's thread; `body` to any thread.
 
     Raises:
         StoreError: A newer version wrote the file, or it cannot be opened for writing.
@@ -90,7 +90,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.moved = ""
-        """What was said when a damaged file had to be moved away."""
+        """The message of the last time a damaged file had to be moved away."""
         self.generation = 0
         """Raised when the file is replaced: ids of the old one mean nothing then."""
         self._lock = threading.Lock()
@@ -150,7 +150,7 @@ class Database:
         )
 
     def vanished(self) -> bool:
-        """Return whether the open file no longer stands at its path."""
+        """Return whether the open file is no longer the one at its path."""
         try:
             return self.path.stat().st_ino != self._inode
         except FileNotFoundError:
@@ -159,7 +159,7 @@ class Database:
             return False
 
     def replace(self, reason: str) -> str:
-        """Move the damaged file aside and open a new one; return what to say."""
+        """Move the damaged file aside and open a new one; return a message."""
         with contextlib.suppress(sqlite3.Error):
             self.db.close()
         with self._lock:

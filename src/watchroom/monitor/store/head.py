@@ -29,7 +29,7 @@ WINDOW_MS = 4 * PART_MS
 
 
 class Shape:
-    """Which series the columns of a chunk are, and where each metric's stand."""
+    """The series of a chunk's columns, and each metric's columns."""
 
     def __init__(self, series: NDArray[np.int64], names: Mapping[int, str]) -> None:
         self.series = series

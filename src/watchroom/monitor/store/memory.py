@@ -154,7 +154,7 @@ class StoreMemory:
         return positions, done
 
     def shed(self) -> None:
-        """Keep the head within its bound: close early, and drop what nobody saves.
+        """Keep the head within its bound: close early, and drop what cannot be saved.
 
         A disk that takes nothing for hours costs the oldest samples, never the newest
         ones: rules keep seeing the present.
@@ -196,7 +196,7 @@ class StoreMemory:
                     chunk.closed = True
 
     def note(self, sentence: str) -> None:
-        """Keep a sentence for whoever asks what went wrong; the last hundred."""
+        """Keep a warning; the last hundred."""
         self.warnings.append(sentence)
         del self.warnings[:-100]
 

@@ -33,7 +33,7 @@ class BlockSource(NamedTuple):
     Attributes:
         generation: Which file ids belong to, set when the snapshot is taken.
         max_cells: Series times scrapes that one select may return.
-        lost: Told of a damaged block: the generation, which one, and why.
+        lost: Called for a damaged block: the generation, which one, and why.
     """
 
     cache: Cache
@@ -70,7 +70,7 @@ class Snapshot:
         """Return the matching series with their samples in ``start_ms < t <= end_ms``.
 
         One group per metric and target, series by age; a series that two targets gave
-        stands once, in a group of its own.
+        is there once, in a group of its own.
 
         Raises:
             QueryLimitError: More cells than the store or `reserve` allow would be

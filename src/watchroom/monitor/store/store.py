@@ -181,7 +181,7 @@ class Store:
         self._writer.submit(job).result()
 
     def moved(self, seconds: float) -> None:
-        """Hear that the clock was set: what is dated in the future is forgotten.
+        """Note that the clock was set: samples dated in the future are dropped.
 
         Done by the writer, soon; while it waits, new samples are refused.
         """

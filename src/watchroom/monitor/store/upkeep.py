@@ -30,7 +30,7 @@ _FORGET_SHARE = 0.02
 
 
 class Upkeep:
-    """What a timer asks for; everything here runs in the writer's thread."""
+    """The periodic work of the store; all of it runs in the writer's thread."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Upkeep:
     ) -> None:
         """Make one block of each family, without what is after `until_ms`."""
         if any(ref.id in self._memory.bad for ref in refs):
-            return  # a damaged part stays as it is, for whoever wants to look at it
+            return  # a damaged part stays as it is, for a later repair
         generation = self._memory.generation
         reading = self._reading._replace(generation=generation)
         try:

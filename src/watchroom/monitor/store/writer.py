@@ -86,7 +86,7 @@ class Writer:
         """Write what can be written and end the thread."""
         self._jobs.put(None)
         self._thread.join()
-        while True:  # whoever asked too late must not wait for ever
+        while True:  # a caller that asked too late must not wait for ever
             try:
                 item = self._jobs.get_nowait()
             except queue.Empty:
@@ -112,7 +112,7 @@ class Writer:
                 wait, failures = _COMMIT_SECONDS, 0
 
     def _guarded(self, job: Callable[[], Any], done: Future[Any]) -> None:
-        """Run `job`; its error goes to whoever waits, never through the thread."""
+        """Run `job`; its error goes to its caller, never through the thread."""
         try:
             result = job()
             self.failing = ""
@@ -162,7 +162,7 @@ class Writer:
         self.dead = []
 
     def tick(self) -> None:
-        """Save new rows, then make blocks of the chunks that are over."""
+        """Save new rows, then make blocks of the closed chunks."""
         with self.memory.lock:
             self.memory.shed()
         if self.database.vanished():
@@ -179,7 +179,7 @@ class Writer:
                 (head.target, chunk, chunk.unsaved())
                 for head in memory.heads.values()
                 for chunk in head.chunks
-                # What is over and was never saved becomes blocks right away.
+                # What is closed and was never saved becomes blocks right away.
                 if len(chunk.journal) < chunk.rows
                 and not (chunk.closed and not chunk.journal)
             ]
@@ -230,7 +230,7 @@ class Writer:
         ]
 
     def cut(self) -> None:
-        """Make blocks of every chunk that is over."""
+        """Make blocks of every closed chunk."""
         with self.memory.lock:
             over = [
                 (head, chunk)

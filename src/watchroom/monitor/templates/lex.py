@@ -93,7 +93,7 @@ def tokens(text: str) -> list[list[Token]]:
     """Return texts (lists of one token) and actions (their words and an ``end``).
 
     Raises:
-        TemplateSyntaxError: An action or a comment does not close, or a word is none.
+        TemplateSyntaxError: An action or a comment does not close, or a token is wrong.
     """
     pieces: list[list[Token]] = []
     position = 0

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 
 class Literal(NamedTuple):
-    """A string, int, float, bool or nil that stands in the text."""
+    """A string, int, float, bool or nil written in the text."""
 
     value: str | int | float | bool | None
     at: int

@@ -45,7 +45,7 @@ class KV(dict[str, str]):
     """Alertmanager's label sets: keys, and the methods of the set."""
 
     def method(self, name: str) -> Any:
-        """Return what a method gives, or None when there is none of that name."""
+        """Return what a method gives, or None when there is no such method."""
         match name:
             case "SortedPairs":
                 # The alert's name leads, as in Alertmanager.
@@ -87,7 +87,7 @@ class Time:
         """Return what a method gives.
 
         Raises:
-            KeyError: There is none of that name.
+            KeyError: There is no such method.
         """
         if name in _WRITTEN:  # not in the language of this machine
             moment = self._moment()
@@ -142,7 +142,7 @@ class Duration:
         """Return what a method gives.
 
         Raises:
-            KeyError: There is none of that name.
+            KeyError: There is no such method.
         """
         units = {"Hours": 3600e9, "Minutes": 60e9, "Seconds": 1e9}
         whole = {"Milliseconds": 1_000_000, "Microseconds": 1000, "Nanoseconds": 1}

@@ -81,11 +81,11 @@ def parse(text: str, base: Address | None = None) -> Address:
     """Return the address that `text` is, seen from `base`.
 
     Args:
-        text: As written; bytes that are no UTF-8 as surrogates.
+        text: As written; bytes that are not UTF-8 as surrogates.
         base: Where it was found; without one it must be absolute.
 
     Raises:
-        ValueError: It is no http or https address.
+        ValueError: It is not an http or https address.
     """
     if len(text) > _LONGEST:
         raise ValueError(f"an address of {len(text)} characters")

@@ -20,7 +20,7 @@ _BODILESS = frozenset({204, 304})
 
 
 class BrokenError(ValueError):
-    """The answer is no HTTP, or ends early."""
+    """The response is not HTTP, or ends early."""
 
 
 class Answer(NamedTuple):
@@ -49,7 +49,7 @@ def head(stream: BinaryIO) -> Answer:
     """Read up to the body of the final answer; those before it (1xx) are skipped.
 
     Raises:
-        BrokenError: It is no HTTP/1 answer.
+        BrokenError: It is not an HTTP/1 response.
         OSError: The connection broke, or was too slow.
     """
     remaining = LARGEST_HEAD

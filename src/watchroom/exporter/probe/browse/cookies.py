@@ -31,13 +31,13 @@ class _Cookie(NamedTuple):
 
 
 class Cookies:
-    """Takes cookies from answers and says what the next request sends."""
+    """Stores cookies from responses and returns those for the next request."""
 
     def __init__(self) -> None:
         self._cookies: dict[tuple[str, str, str], _Cookie] = {}
 
     def take(self, at: Address, header: str) -> None:
-        """Keep what a Set-Cookie header of an answer says, if it may say it."""
+        """Store the cookie of a response's Set-Cookie header, if it may set it."""
         pair, *attributes = header.split(";")
         name, equals, value = pair.partition("=")
         if not equals:

@@ -70,7 +70,7 @@ def connect(
 
 
 def within(seconds: float) -> Callable[[], float]:
-    """Return a function that says how much is left of so many seconds from now."""
+    """Return a function that returns how many of these seconds remain from now."""
     end = time.monotonic() + seconds
 
     def left() -> float:
