@@ -150,7 +150,7 @@ def test_a_query_reads_only_the_blocks_and_rows_it_needs(open_store, clock):
 def open_fresh(store):
     """Return a snapshot behind an empty cache."""
     with store._cache._lock:
-        store._cache._kept.clear()
+        store._cache._entries.clear()
         store._cache.nbytes = 0
     return store.snapshot()
 
