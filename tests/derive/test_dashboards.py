@@ -10,7 +10,7 @@ from tests.support.plans import built, planned
 
 from watchroom.catalogue.load import Override
 from watchroom.catalogue.model import ROWS
-from watchroom.derive.selectors import metric, names
+from watchroom.derive.selectors import names
 from watchroom.formats import grafana
 
 ALL = (
@@ -128,7 +128,7 @@ def test_charts_select_what_the_reader_chose_and_no_drills(charts):
                 assert ("job", "=~", "$job") in matchers, target.expr
                 assert ("job", "!~", "drill-.+") in matchers, target.expr
                 # A record is of a job: an instance would find nothing.
-                record = ":" in metric(selector)
+                record = ":" in selector.metric
                 chosen = ("instance", "=~", "$instance") in matchers
                 assert chosen != record, target.expr
 

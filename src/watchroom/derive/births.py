@@ -92,8 +92,7 @@ def _calls(tree: Node) -> Iterator[Call]:
         (counted,) = node.args
         if not isinstance(counted, RangeSelector) or counted.selector[1:] != (0, None):
             continue
-        names = [m for m in counted.selector.matchers if m.name == "__name__"]
-        if any(m.op == "=" and _COUNTER.fullmatch(m.value) for m in names):
+        if _COUNTER.fullmatch(counted.selector.metric):
             yield node
 
 
@@ -105,13 +104,9 @@ def _meant(call: Call) -> Node:
     def moved(part: Any) -> Any:
         if not isinstance(part, tuple):
             return part
-        if isinstance(part, Selector) and _name(part) == "x_total":
+        if isinstance(part, Selector) and part.metric == "x_total":
             return part._replace(matchers=counted.selector.matchers)
         parts = [moved(each) for each in part]
         return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
 
     return cast("Node", moved(node))
-
-
-def _name(selector: Selector) -> str:
-    return "".join(m.value for m in selector.matchers if m.name == "__name__")

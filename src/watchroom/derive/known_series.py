@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from watchroom.derive import selectors
 from watchroom.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def check_labels(selector: Selector, labels: set[str], where: str) -> None:
             continue
         near = difflib.get_close_matches(matcher.name, sorted(known), n=1)
         raise ConfigError(
-            f"{where}: {selectors.metric(selector)} has no label {matcher.name!r}",
+            f"{where}: {selector.metric} has no label {matcher.name!r}",
             hint=f"did you mean {near[0]!r}?"
             if near
             else f"it has {', '.join(sorted(known - {'__name__'}))}",

@@ -128,7 +128,7 @@ def plan(
 
         def query(expr: str, where: str) -> str:
             for selector in selectors.names(expr, where):
-                name = selectors.metric(selector)
+                name = selector.metric
                 known_series.check_name(name, names, where)
                 if name in known:
                     known_series.check_labels(

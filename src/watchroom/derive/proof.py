@@ -18,7 +18,7 @@ from watchroom.formats import series
 from watchroom.promql.engine import Engine
 from watchroom.promql.memory import MemoryQueryable, Series
 from watchroom.promql.parse import parse
-from watchroom.promql.syntax import Selector, walk
+from watchroom.promql.syntax import selectors
 from watchroom.units import format_duration, parse_duration
 
 if TYPE_CHECKING:
@@ -109,17 +109,14 @@ class _Proof:
 
     def _record(self, records: Mapping[str, str], expr: str) -> None:
         """Evaluate the records that an expression reads, those they read first."""
-        for node in walk(parse(expr)):
-            if not isinstance(node, Selector):
-                continue
-            for name in (m.value for m in node.matchers if m.name == "__name__"):
-                if name in records and name not in self._done:
-                    self._done.add(name)
-                    self._record(records, records[name])
-                    self._series += [
-                        Series(_named(labels, name, self._labels), times, values)
-                        for labels, times, values in self._query(records[name]).series
-                    ]
+        for name in (selector.metric for selector in selectors(parse(expr))):
+            if name in records and name not in self._done:
+                self._done.add(name)
+                self._record(records, records[name])
+                self._series += [
+                    Series(_named(labels, name, self._labels), times, values)
+                    for labels, times, values in self._query(records[name]).series
+                ]
 
     def _query(self, expr: str) -> Matrix:
         return self._engine.range(

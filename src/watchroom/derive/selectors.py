@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from watchroom.errors import ConfigError, QueryError
 from watchroom.promql.parse import parse
-from watchroom.promql.syntax import Selector, walk
+from watchroom.promql.syntax import Selector, selectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,15 +38,7 @@ def names(expr: str, where: str) -> list[Selector]:
         tree = parse(expr)
     except QueryError as error:
         raise ConfigError(f"{where}: {error}") from None
-    return [node for node in walk(tree) if isinstance(node, Selector)]
-
-
-def metric(selector: Selector) -> str:
-    """Return the metric that a selector names, or the empty string."""
-    for matcher in selector.matchers:
-        if matcher.name == "__name__":
-            return matcher.value if matcher.op == "=" else ""
-    return ""
+    return list(selectors(tree))
 
 
 def narrow(expr: str, extra: Callable[[str], str], where: str) -> str:
@@ -64,7 +56,7 @@ def narrow(expr: str, extra: Callable[[str], str], where: str) -> str:
     before = names(expr, where)
     expected = []
     for selector in before:
-        more = extra(metric(selector))
+        more = extra(selector.metric)
         # With a name before it: a negative matcher alone isn't a selector.
         added = names(f"up{{{more}}}", where)[0].matchers if more else ()
         new = {matcher for matcher in added if matcher.name != "__name__"}

@@ -20,6 +20,7 @@ from watchroom.promql.frame import (
     one_row,
 )
 from watchroom.promql.model import (
+    LOOKBACK_MS,
     Labels,
     Matrix,
     Scalar,
@@ -73,7 +74,7 @@ class Engine:
 
     def __init__(
         self,
-        lookback_seconds: float = 300.0,
+        lookback_seconds: float = LOOKBACK_MS / 1000,
         max_samples: int = 50_000_000,
         timeout_seconds: float = 120.0,
         *,

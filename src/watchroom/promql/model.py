@@ -28,6 +28,9 @@ Times: TypeAlias = NDArray[np.int64]
 States: TypeAlias = NDArray[np.uint8]
 Mask: TypeAlias = NDArray[np.bool_]
 
+LOOKBACK_MS = 300_000
+"""How long a sample stands for its series: Prometheus' --query.lookback-delta."""
+
 METADATA = frozenset({"__name__", "__type__", "__unit__"})
 """The labels that no longer hold once a value has been computed with."""
 

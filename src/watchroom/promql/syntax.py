@@ -40,6 +40,14 @@ class Selector(NamedTuple):
     offset_ms: int = 0
     at: At = None
 
+    @property
+    def metric(self) -> str:
+        """The metric it names, or the empty string: a pattern is no name."""
+        for matcher in self.matchers:
+            if matcher.name == "__name__" and matcher.op == "=":
+                return matcher.value
+        return ""
+
 
 class RangeSelector(NamedTuple):
     """The samples of the matching series over a time."""
@@ -136,3 +144,8 @@ def walk(node: Node) -> Iterator[Node]:
         current = waiting.pop()
         yield current
         waiting += reversed(children(current))
+
+
+def selectors(tree: Node) -> Iterator[Selector]:
+    """Yield the selectors of an expression, those of ranges too, in its order."""
+    return (node for node in walk(tree) if isinstance(node, Selector))

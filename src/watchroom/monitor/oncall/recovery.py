@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from watchroom.errors import QueryError, WatchroomError
-from watchroom.promql.model import STALE_CELL, VALUE, Matcher
+from watchroom.promql.model import LOOKBACK_MS, STALE_CELL, VALUE, Matcher
 from watchroom.promql.parse import parse
-from watchroom.promql.syntax import Selector, walk
+from watchroom.promql.syntax import selectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     Matchers = tuple[Matcher, ...]
 
 _LOG = logging.getLogger(__name__)
-_LOOKBACK_MS = 300_000
 _LONGEST_MS = 6 * 3_600_000
 
 
@@ -102,13 +101,11 @@ class Judge:
         """
         for expr in exprs:
             try:
-                nodes = list(walk(parse(expr)))
+                tree = parse(expr)
             except QueryError:
                 continue
-            for node in nodes:
-                if not isinstance(node, Selector):
-                    continue
-                matchers = _of_job(node.matchers, firing.labels)
+            for selector in selectors(tree):
+                matchers = _of_job(selector.matchers, firing.labels)
                 if not self._alive(matchers) and self._was_there(matchers, firing):
                     return True
         return False
@@ -120,10 +117,10 @@ class Judge:
         can be read over hours, and the last minutes answer mostly.
         """
         ended = firing.ended_ms or self._at_ms
-        start = max(firing.began_ms, ended - _LONGEST_MS) - _LOOKBACK_MS
+        start = max(firing.began_ms, ended - _LONGEST_MS) - LOOKBACK_MS
         return any(
-            self._any(matchers, max(start, end - _LOOKBACK_MS), end)
-            for end in range(ended, start, -_LOOKBACK_MS)
+            self._any(matchers, max(start, end - LOOKBACK_MS), end)
+            for end in range(ended, start, -LOOKBACK_MS)
         )
 
     def _read_any(self, matchers: Matchers, start_ms: int, end_ms: int) -> bool:
@@ -139,7 +136,7 @@ class Judge:
     def _read_alive(self, matchers: Matchers) -> bool:
         """Return whether a series has a value now, as an instant query would see it."""
         at_ms = self._at_ms
-        for group in self._queryable.select(matchers, at_ms - _LOOKBACK_MS, at_ms):
+        for group in self._queryable.select(matchers, at_ms - LOOKBACK_MS, at_ms):
             upto = int(np.searchsorted(group.timestamps, at_ms, side="right"))
             if not upto or not group.labels:
                 continue

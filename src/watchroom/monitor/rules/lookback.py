@@ -11,13 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-def _name(selector: Selector) -> str:
-    for matcher in selector.matchers:
-        if matcher.name == "__name__" and matcher.op == "=":
-            return matcher.value
-    return ""
-
-
 def selectors(expr: str) -> list[tuple[str, float]]:
     """Return the metrics that `expr` reads, each with the seconds it looks back.
 
@@ -30,7 +23,7 @@ def selectors(expr: str) -> list[tuple[str, float]]:
         node, back = waiting.pop()
         if isinstance(node, Selector):
             back += max(node.offset_ms, 0)
-            reads.append((_name(node), back / 1000))
+            reads.append((node.metric, back / 1000))
             continue
         if isinstance(node, RangeSelector):
             back += node.range_ms

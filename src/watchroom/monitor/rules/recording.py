@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watchroom.monitor.rules.alerting import RuleError
-from watchroom.promql.model import ABSENT, VALUE, Matcher, labels_of
+from watchroom.promql.model import ABSENT, LOOKBACK_MS, VALUE, Matcher, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from watchroom.promql.model import Labels, Queryable, SeriesGroup
-
-_LOOKBACK_MS = 300_000  # what queries see of a series that did not end
 
 
 class RecordRule:
@@ -52,7 +50,7 @@ class RecordRule:
         matchers = [Matcher("__name__", "=", self.name)]
         matchers += [Matcher(name, "=", value) for name, value in self.labels]
         series = set()
-        for group in base.select(matchers, at_ms - _LOOKBACK_MS, at_ms):
+        for group in base.select(matchers, at_ms - LOOKBACK_MS, at_ms):
             for labels, row in zip(group.labels, _last(group), strict=True):
                 if row == VALUE:
                     series.add(labels)

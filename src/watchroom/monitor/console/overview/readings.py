@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from watchroom.errors import QueryError
-from watchroom.promql.model import STALE_CELL, VALUE, Matcher, Matrix, Scalar, Vector
+from watchroom.promql.model import (
+    LOOKBACK_MS,
+    STALE_CELL,
+    VALUE,
+    Matcher,
+    Matrix,
+    Scalar,
+    Vector,
+)
 from watchroom.promql.parse import parse
-from watchroom.promql.syntax import Selector, walk
+from watchroom.promql.syntax import selectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +30,6 @@ if TYPE_CHECKING:
 TREND_POINTS = 60
 _WINDOWS = (300, 900, 3600)
 HISTORY_SECONDS = 6 * 3600
-_LOOKBACK_MS = 300_000
 _ABSENCE_MS = 900_000
 
 
@@ -112,10 +119,8 @@ def _samples(
 def newest_ms(queryable: Queryable, expr: str, at_ms: int) -> int | None:
     """Return the time of the newest sample that `expr` looks at, in five minutes."""
     newest: int | None = None
-    for node in walk(parse(expr)):
-        if not isinstance(node, Selector):
-            continue
-        for group in queryable.select(node.matchers, at_ms - _LOOKBACK_MS, at_ms):
+    for selector in selectors(parse(expr)):
+        for group in queryable.select(selector.matchers, at_ms - LOOKBACK_MS, at_ms):
             last = _last_value_ms(group, at_ms)
             if last is not None and (newest is None or last > newest):
                 newest = last
