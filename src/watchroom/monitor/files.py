@@ -27,17 +27,22 @@ def refuse_directory(path: Path) -> None:
         raise StoreError(f"{path} is a directory: move it away, and start again")
 
 
-def check_format(path: Path, found: int, ours: int) -> None:
-    """Look at a file's ``user_version``.
+def check_format(path: Path, found: int, ours: int, oldest: int = 1) -> None:
+    """Look at a file's ``user_version``, which is 0 in a new file.
 
     Raises:
-        StoreError: A newer version of watchroom wrote it.
+        StoreError: A newer version of watchroom wrote it, or one from before `oldest`.
         sqlite3.DatabaseError: No version can have written it.
     """
     if not 0 <= found <= ours + _FARTHEST:
         error = sqlite3.DatabaseError(f"its header says format {found}")
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise error
+    if 0 < found < oldest:
+        raise StoreError(
+            f"{path} has format {found}, this watchroom reads {oldest} to {ours}: "
+            "run watchroom 0.1 on it first, or choose another state directory"
+        )
     if found > ours:
         raise StoreError(
             f"{path} has format {found}, this watchroom reads up to {ours}: "

@@ -66,7 +66,7 @@ def test_one_opened_by_hand_is_silenced_by_what_matches_its_own_alert():
     page = view(incident="1", env="prod")
     incident = replace(
         transitions.by_hand(1, "no power", "P1", "Sue", NOW),
-        pages=[page.alert.fingerprint],
+        own_alerts=[page.alert.fingerprint],
     )
     found, (name,) = silences(silence(env="prod"))
     assert [one.id for one in over_incident(incident, found, [page], NOW)] == [name]

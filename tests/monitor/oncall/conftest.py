@@ -138,7 +138,7 @@ class Night:
             said.append((note.key.receiver, dressed))
             self.state.write(
                 lambda db, note=note: db.execute(
-                    "INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO notification_log VALUES (?, ?, ?, ?, ?, ?)",
                     (
                         *note.key,
                         str(sorted(note.firing)).replace("'", '"'),

@@ -127,7 +127,7 @@ def test_repeats_and_escalation_go_on_over_restarts(night):
         night.says(night.alert())
         heard += [(e.at_ms - began, e.kind) for e in night.timeline()[2:]]
     assert {kind for _, kind in heard} == {"escalated"}
-    assert night.only().called == ["pager", "ben"]
+    assert night.only().added_receivers == ["pager", "ben"]
     assert night.only().times == 1
 
 
@@ -190,7 +190,7 @@ def test_whoever_acknowledged_is_asked_again_while_it_fires_and_then_the_next(
         passed_on = min(at for at, name in heard if name == other)
         assert 40 * MINUTE <= passed_on <= 41 * MINUTE
     assert night.only().escalated_to == {"Anna": "Ben", "Ben": "Anna"}[who]
-    texts = [e.text for e in night.timeline() if e.kind == "forgotten"]
+    texts = [e.text for e in night.timeline() if e.kind == "paged_again"]
     assert texts == [f"still fires 30 min after {who} acknowledged it"]
     night.actions.acknowledge(1, who, "still on it")
     assert night.goes_on(29 * MINUTE) == []

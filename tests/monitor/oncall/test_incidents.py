@@ -37,12 +37,12 @@ def test_a_group_has_one_open_incident_however_many_alerts_and_receivers(night):
 def test_an_outage_began_when_its_expression_first_held(night):
     alert = night.alert()
     night.says(alert._replace(active_at_ms=night.ms - 5 * MINUTE))
-    assert night.only().failed_ms == night.ms - 5 * MINUTE
+    assert night.only().first_failure_ms == night.ms - 5 * MINUTE
     night.recovers(alert)
     ended_ms = night.oncall.incidents.get(1).resolved_ms
     night.ms += 10 * MINUTE
     night.says(night.alert()._replace(active_at_ms=night.ms - 3 * MINUTE))
-    assert night.only().failed_ms == night.ms - 3 * MINUTE > ended_ms
+    assert night.only().first_failure_ms == night.ms - 3 * MINUTE > ended_ms
 
 
 def test_drills_and_what_is_for_the_record_open_none(night):
@@ -72,7 +72,7 @@ def test_what_was_answered_asks_again_when_it_becomes_a_p1_or_was_mitigated(nigh
     night.says(night.alert(priority="P1", route="c"))
     found = night.only()
     assert (found.state, found.acknowledged_by) == ("firing", "")
-    assert found.unanswered_ms == night.ms
+    assert found.unacknowledged_ms == night.ms
     night.actions.acknowledge(1, "Ben", "now me")
     night.actions.mitigate(1, "Ben", "rolled back")
     night.says(night.alert(priority="P1", route="d"))
@@ -99,7 +99,7 @@ def test_every_state_and_who_did_what_when_stays_in_the_timeline(night):
     told = [(e.source, e.kind, e.author) for e in night.timeline()]
     assert told == [
         ("alert", "firing", ""),
-        ("monitor", "called", ""),
+        ("monitor", "paged", ""),
         ("person", "acknowledged", "Anna"),
         ("person", "note", "Ben"),
         ("person", "mitigated", "Anna"),
@@ -271,7 +271,7 @@ def test_a_timeline_is_bounded_and_people_have_room_left_in_it(night, monkeypatc
     monkeypatch.setattr(books, "MOST_NOTES", 7)  # nor 1,000 notes
     for n in range(9):
         night.says(night.alert(route=str(n)))
-    assert night.only().dropped == 5  # nine alerts, and who was called first
+    assert night.only().events_dropped == 5  # nine alerts, and who was called first
     night.actions.note(1, "Anna", "one")
     night.actions.note(1, "Anna", "two")
     with pytest.raises(RefusedStepError, match="full"):
@@ -351,7 +351,10 @@ def test_old_incidents_are_forgotten_and_counted(night, monkeypatch):
 
 def test_an_incident_made_by_hand_waits_for_somebody_to_end_it(night):
     night.actions.open("the office has no power", "P2", "Sue")
-    assert (night.only().title, night.only().by) == ("the office has no power", "Sue")
+    assert (night.only().title, night.only().opened_by) == (
+        "the office has no power",
+        "Sue",
+    )
     night.actions.resolve(1, "Sue", "it has again")
     assert night.oncall.incidents.open() == []
 

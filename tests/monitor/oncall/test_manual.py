@@ -24,7 +24,7 @@ def test_a_p1_pages_as_a_p1_does_with_the_link_that_acknowledges_it(night):
     assert "/answer/1-" in texts["ack_url"]
     assert dict(alert.labels)["environment"] == "staging", "routes tell by it"
     kinds = [event.kind for event in night.timeline()]
-    assert kinds == ["opened", "called"]
+    assert kinds == ["opened", "paged"]
     assert "Anna" in night.timeline()[1].text
 
 

@@ -31,7 +31,7 @@ def test_a_page_is_answered_by_command_and_the_timeline_tells_all(calm):
     calm.recovers(number)
     until(
         lambda: (
-            {"firing", "told", "acknowledged", "note", "ended", "resolved"}
+            {"firing", "notified", "acknowledged", "note", "ended", "resolved"}
             <= {event["kind"] for event in calm.incident(number)["timeline"]}
         ),
         what="the whole timeline",
@@ -68,7 +68,7 @@ def test_a_vanished_series_leaves_its_incident_open_until_it_is_back(calm):
     number = calm.fires()["id"]
     calm.target.paths["/metrics"] = None
     until(
-        lambda: "unseen" in {e["kind"] for e in calm.incident(number)["timeline"]},
+        lambda: "no_data" in {e["kind"] for e in calm.incident(number)["timeline"]},
         what="the alert ended unseen",
     )
     assert calm.incident(number)["state"] == "firing"

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.support.release import Release
 from tests.support.watched import until
 
 from watchroom.errors import StoreError
+from watchroom.monitor.oncall.incident import Firing, Incident, Outage
+from watchroom.monitor.oncall.records import Records
+from watchroom.monitor.state import schema
 from watchroom.monitor.state.database import MOST_WAITING, StateDB
-from watchroom.monitor.state.schema import FORMAT, SCRIPTS
+from watchroom.monitor.state.schema import FORMAT, OLDEST
 
 
 def insert(name):
@@ -167,39 +173,101 @@ def test_a_corrupt_file_is_moved_aside_and_said(tmp_path, damage):
     assert aside.name in warning
 
 
-@pytest.mark.parametrize("old", range(1, FORMAT + 1))
-def test_a_file_of_an_older_format_is_brought_up_and_keeps_its_rows(tmp_path, old):
-    db = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
-    db.executescript("".join(SCRIPTS[:old]) + f"PRAGMA user_version = {old}")
-    insert("kept")(db)
-    db.close()
-    with StateDB(tmp_path) as state:
-        assert state.read("PRAGMA user_version") == [(FORMAT,)]
-        assert names(state) == {"kept"}
-        made = state.read("SELECT type, name, sql FROM sqlite_schema ORDER BY name")
-    (tmp_path / "new").mkdir()
-    with StateDB(tmp_path / "new") as state:
-        afresh = state.read("SELECT type, name, sql FROM sqlite_schema ORDER BY name")
-    assert made == afresh
+def definitions(state):
+    """Return what each table and index is made of, without comments and quotes."""
+    made = state.read("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+    plain = {name: re.sub(r"--[^\n]*|\"", "", sql) for name, sql in made}
+    return {name: " ".join(sql.split()) for name, sql in plain.items()}
 
 
-def test_a_script_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
-    with StateDB(tmp_path) as state:
-        state.write(insert("kept")).result()
-    # A next release whose second statement is wrong.
-    wrong = (
-        *SCRIPTS,
-        "CREATE TABLE half (id INTEGER); CREATE TABLE half (id INTEGER);",
+@pytest.fixture
+def of_release(tmp_path):
+    """Return the state directory that watchroom 0.1 left."""
+    return Release("0.1", tmp_path / "left").path / "state"
+
+
+def test_a_file_of_the_last_release_gets_todays_tables_and_keeps_its_rows(
+    of_release, tmp_path
+):
+    old = sqlite3.connect(of_release / "state.db")
+    assert old.execute("PRAGMA user_version").fetchone() == (OLDEST,)
+    counts = dict(
+        old.execute(
+            "SELECT 'notification_log', count(*) FROM told UNION ALL"
+            " SELECT 'proof', count(*) FROM proof UNION ALL"
+            " SELECT 'incident_event', count(*) FROM incident_event"
+        )
     )
-    with monkeypatch.context() as patched:
-        patched.setattr("watchroom.monitor.state.database.SCRIPTS", wrong)
-        patched.setattr("watchroom.monitor.state.database.FORMAT", FORMAT + 1)
-        with pytest.raises(StoreError, match="half already exists"):
-            StateDB(tmp_path)
-    with StateDB(tmp_path) as state:
+    old.close()
+    assert min(counts.values()) > 0
+    with StateDB(of_release) as state, StateDB(tmp_path) as fresh:
         assert state.warnings == []
-        assert names(state) == {"kept"}
+        assert state.read("PRAGMA user_version") == [(FORMAT,)]
+        assert definitions(state) == definitions(fresh)
+        for table, count in counts.items():
+            assert state.read(f"SELECT count(*) FROM {table}") == [(count,)]
+        kinds = {kind for (kind,) in state.read("SELECT kind FROM incident_event")}
+        assert kinds & {"notified", "paged"} == {"notified", "paged"}
+        assert not kinds & {"told", "called", "unseen", "forgotten"}
+
+
+def test_an_incident_of_the_last_release_keeps_every_field_and_every_label(
+    of_release,
+):
+    """A label may be named as a field is; only fields have new names."""
+    labels = {"alertname": "A", "by": "Ann", "first": "x", "before": "y"}
+    body = {
+        "id": 9, "group": {"by": "Ann"}, "title": "A", "priority": "P1",
+        "state": "firing", "opened_ms": 3, "failed_ms": 1, "unanswered_ms": 2,
+        "alerts": {"f": {"labels": labels, "annotations": {"called": "z"},
+                         "began_ms": 1, "ended_ms": 2, "gone": True}},
+        "first": "Ann", "titled": True, "called": ["ops"], "passed": ["pager"],
+        "dropped": 4, "by": "Sue", "pages": ["p"],
+        "before": [{"failed_ms": 0, "detected_ms": 1, "resolved_ms": 2}],
+    }  # fmt: skip
+    old = sqlite3.connect(of_release / "state.db", isolation_level=None)
+    row = (9, "firing", 3, json.dumps(body))
+    old.execute("INSERT INTO incident VALUES (?, ?, ?, ?)", row)
+    old.close()
+    with StateDB(of_release) as state:
+        found = Records(state).incident(9)
+        (text,) = state.read("SELECT body FROM incident WHERE id = 9")[0]
+    assert found == Incident(
+        id=9, group={"by": "Ann"}, title="A", priority="P1", state="firing",
+        opened_ms=3, first_failure_ms=1, unacknowledged_ms=2,
+        alerts={"f": Firing(labels, {"called": "z"}, 1, 2, series_missing=True)},
+        first_contact="Ann", title_from_page=True, added_receivers=["ops"],
+        informed_pagers=["pager"], events_dropped=4, opened_by="Sue",
+        own_alerts=["p"], earlier_outages=[Outage(0, 1, 2)],
+    )  # fmt: skip
+    assert set(json.loads(text)) <= set(Incident.__struct_fields__)
+
+
+def test_a_step_that_fails_leaves_the_file_as_it_was(of_release, monkeypatch):
+    broken = schema._FROM_4 + "CREATE TABLE half (id); CREATE TABLE half (id);"
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "_FROM_4", broken)
+        with pytest.raises(StoreError, match="half already exists"):
+            StateDB(of_release)
+    old = sqlite3.connect(of_release / "state.db")
+    assert old.execute("PRAGMA user_version").fetchone() == (OLDEST,)
+    assert old.execute("SELECT count(*) FROM told").fetchone() != (0,)
+    old.close()
+    with StateDB(of_release) as state:
+        assert state.warnings == []
         assert not state.read("SELECT 1 FROM sqlite_schema WHERE name = 'half'")
+
+
+@pytest.mark.parametrize("old", range(1, OLDEST))
+def test_a_format_from_before_the_first_release_is_refused_and_left_alone(
+    tmp_path, old
+):
+    db = sqlite3.connect(tmp_path / "state.db")
+    db.execute(f"PRAGMA user_version = {old}")
+    db.close()
+    with pytest.raises(StoreError, match=r"run watchroom 0\.1 on it first"):
+        StateDB(tmp_path)
+    assert not list(tmp_path.glob("*corrupt*"))
 
 
 def test_a_newer_format_is_refused_and_left_alone(tmp_path):

@@ -232,11 +232,11 @@ class OnCallAPI:
             "reopened": _seconds(incident.reopened_ms),
             "outages": [
                 {
-                    "first_failure": outage.failed_ms / 1000,
+                    "first_failure": outage.first_failure_ms / 1000,
                     "detected": outage.detected_ms / 1000,
                     "resolved": outage.resolved_ms / 1000,
                 }
-                for outage in incident.before
+                for outage in incident.earlier_outages
             ],
             "group": incident.group,
             "alerts": [
@@ -244,11 +244,11 @@ class OnCallAPI:
                     "labels": alert.labels,
                     "began": alert.began_ms / 1000,
                     "ended": _seconds(alert.ended_ms),
-                    "series_missing": bool(alert.gone),
+                    "series_missing": bool(alert.series_missing),
                 }
                 for alert in incident.alerts.values()
             ],
-            "timeline_dropped": incident.dropped,
+            "timeline_dropped": incident.events_dropped,
             "url": self._oncall.incident_url(incident),
         }
 

@@ -80,7 +80,7 @@ def over_incident(
 ) -> list[Silence]:
     """Return the silences in force for any alert of an incident, fired or ended."""
     labels = [labels_of(alert.labels) for alert in incident.alerts.values()]
-    pages = frozenset(incident.pages)
+    pages = frozenset(incident.own_alerts)
     labels += [one.alert.labels for one in views if one.alert.fingerprint in pages]
     return [
         one

@@ -125,7 +125,8 @@ class Ledger:
     def told(self) -> dict[DeliveryKey, NotificationLogEntry]:
         """Return what every receiver accepted last."""
         rows = self._state.read(
-            "SELECT receiver, integration, group_key, firing, resolved, at_ms FROM told"
+            "SELECT receiver, integration, group_key, firing, resolved, at_ms"
+            " FROM notification_log"
         )
         return {
             DeliveryKey(*key): NotificationLogEntry(
@@ -363,7 +364,7 @@ def _tell(db: sqlite3.Connection, notification: Notification, now_ms: int) -> No
         _dumps(notification.resolved),
         now_ms,
     )
-    db.execute("INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?, ?, ?)", row)
+    db.execute("INSERT OR REPLACE INTO notification_log VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
 def _prune(db: sqlite3.Connection, newest: int, now_ms: int) -> None:
@@ -377,4 +378,6 @@ def _prune(db: sqlite3.Connection, newest: int, now_ms: int) -> None:
         (newest - MOST, KEPT),
     )
     db.execute("DELETE FROM attempt WHERE delivery NOT IN (SELECT id FROM delivery)")
-    db.execute("DELETE FROM told WHERE at_ms < ?", (now_ms - _TOLD_KEPT_MS,))
+    db.execute(
+        "DELETE FROM notification_log WHERE at_ms < ?", (now_ms - _TOLD_KEPT_MS,)
+    )

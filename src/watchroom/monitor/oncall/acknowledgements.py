@@ -64,7 +64,7 @@ class PassedOn:
             if number == incident.id and 0 < at - now <= _LONGEST_MS
         ]
         for name, attempt in await self._tell(
-            incident.fingerprints, [*incident.passed, *later]
+            incident.fingerprints, [*incident.informed_pagers, *later]
         ):
             self._settle(incident, name, attempt)
 
@@ -73,14 +73,16 @@ class PassedOn:
         receiver = name.partition("/")[0]
         if attempt.accepted or not attempt.retry:
             text = f"{receiver}: the acknowledgement was passed on"
-            kind = "told"
+            kind = "notified"
             if not attempt.accepted:
                 kind = "refused"
                 text = f"{receiver} refused the acknowledgement: {attempt.error}"
             event = Event(now, "notifier", kind, text)
 
             def step(found: Incident) -> tuple[Incident, Event]:
-                return replace(found, passed=[*found.passed, name]), event
+                return replace(
+                    found, informed_pagers=[*found.informed_pagers, name]
+                ), event
 
             self._incidents.update(incident.fingerprints, step)
             return

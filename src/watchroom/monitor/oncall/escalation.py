@@ -51,7 +51,7 @@ class Escalation:
             return ROUTE_ONLY
         if not _pages(incident, names):  # a warning beside a page calls nobody
             return Policy(quiet=incident.state in {"acknowledged", "mitigated"})
-        receivers = tuple(incident.called)
+        receivers = tuple(incident.added_receivers)
         if incident.state in {"acknowledged", "mitigated"}:
             return Policy(quiet=True, receivers=receivers)
         if not _waits(incident):
@@ -74,8 +74,8 @@ def _step(
         return _ask_again(incident, contacts, now_ms)
     if not _waits(incident):
         return None
-    if incident.unanswered_ms > now_ms:  # the clock was set back
-        incident = replace(incident, unanswered_ms=now_ms)
+    if incident.unacknowledged_ms > now_ms:  # the clock was set back
+        incident = replace(incident, unacknowledged_ms=now_ms)
         return _call(incident, contacts, now_ms) or (incident,)
     return _call(incident, contacts, now_ms)
 
@@ -110,7 +110,7 @@ def _ask_again(
     """Call whoever acknowledged again; after a while the next is called."""
     waited = span((now_ms - (incident.acknowledged_ms or now_ms)) / 1000)
     text = f"still fires {waited} after {incident.acknowledged_by} acknowledged it"
-    event = Event(now_ms, "monitor", "forgotten", text)
+    event = Event(now_ms, "monitor", "paged_again", text)
     asked = transitions.timed_out(incident, now_ms)
     called = _call(asked, contacts, now_ms)
     return (asked, event) if called is None else (called[0], event, called[1])
@@ -120,26 +120,26 @@ def _call(
     incident: Incident, contacts: Contacts, now_ms: int
 ) -> tuple[Incident, Event] | None:
     """Call the first contact at once, and the second after a while."""
-    order = contacts.order(incident.first)
-    if order and not incident.called:
+    order = contacts.order(incident.first_contact)
+    if order and not incident.added_receivers:
         first = order[0]
-        again = "again" if first.name == incident.first else "first"
+        again = "again" if first.name == incident.first_contact else "first"
         text = f"{first.name} is called {again}, by {', '.join(first.receivers)}"
-        event = Event(now_ms, "monitor", "called", text)
-        return replace(incident, called=list(first.receivers)), event
-    waited = now_ms - incident.unanswered_ms
+        event = Event(now_ms, "monitor", "paged", text)
+        return replace(incident, added_receivers=list(first.receivers)), event
+    waited = now_ms - incident.unacknowledged_ms
     escalated = incident.escalated_ms is not None
     if len(order) < 2 or escalated or waited < contacts.escalate_ms:
         return None
     following = order[1]
-    more = [one for one in following.receivers if one not in incident.called]
+    more = [one for one in following.receivers if one not in incident.added_receivers]
     text = (
         f"nobody acknowledged it in {span(waited / 1000)}: {following.name} is "
         f"called, by {', '.join(following.receivers)}"
     )
     changed = replace(
         incident,
-        called=[*incident.called, *more],
+        added_receivers=[*incident.added_receivers, *more],
         escalated_ms=now_ms,
         escalated_to=following.name,
     )

@@ -35,15 +35,15 @@ class Firing(msgspec.Struct, **_FROZEN):
         annotations: As of the last time it was heard of.
         began_ms: When it began to fire.
         ended_ms: When its rule stopped giving it.
-        gone: It ended because its series are missing, which proves nothing; None
-            while nobody has looked.
+        series_missing: It ended because its series are missing, which proves nothing;
+            None until that was looked up.
     """
 
     labels: dict[str, str]
     annotations: dict[str, str]
     began_ms: int
     ended_ms: int | None = None
-    gone: bool | None = None
+    series_missing: bool | None = None
 
     @property
     def name(self) -> str:
@@ -55,12 +55,12 @@ class Outage(msgspec.Struct, **_FROZEN):
     """A time that an incident was open and resolved, before it fired again.
 
     Attributes:
-        failed_ms: When its first alert began, at the earliest.
+        first_failure_ms: When its first alert began, at the earliest.
         detected_ms: When it was opened, or reopened.
         resolved_ms: When it ended.
     """
 
-    failed_ms: int
+    first_failure_ms: int
     detected_ms: int
     resolved_ms: int
 
@@ -75,27 +75,27 @@ class Incident(msgspec.Struct, **_FROZEN):
         priority: P1, P2 or P3.
         state: Where it stands.
         opened_ms: When it was opened.
-        failed_ms: When the first alert of the outage that is open, or was the last,
-            began, at the earliest.
-        unanswered_ms: Since when it has waited for an acknowledgement, while it does.
+        first_failure_ms: When the first alert of the outage that is open, or was the
+            last, began, at the earliest.
+        unacknowledged_ms: Since when it has waited for an acknowledgement.
         alerts: By fingerprint.
         priority_by: Who changed the priority; empty while it is the alerts' own.
         acknowledged_by, acknowledged_ms, reason: The acknowledgement in force.
         mitigated_ms, resolved_ms, reviewed_ms: When it came to these states.
         escalated_ms, escalated_to: When the next was told, and who that is.
-        first: Who is called first instead of the first of contacts.yml: whoever had
-            acknowledged it too long ago.
-        titled: Whether an alert that was told of has given it its title.
-        called: Receivers that contacts.yml added to those of the routes.
-        passed: Pagers that took the acknowledgement.
+        first_contact: Who is paged first instead of the first of contacts.yml: the
+            person who acknowledged it too long ago.
+        title_from_page: Whether an alert that was sent has given it its title.
+        added_receivers: Receivers that contacts.yml added to those of the routes.
+        informed_pagers: Pagers that took the acknowledgement.
         times: How often it fired; more than one is flapping.
         events: Entries of its timeline.
-        dropped: Entries that were over the bound.
-        by: Who opened it by hand.
+        events_dropped: Entries that were over the bound.
+        opened_by: Who opened it by hand.
         reopened_ms: When it was last reopened.
-        pages: Fingerprints of the alerts by which one opened by hand notifies people,
-            the last one as it is now.
-        before: The outages before that one, oldest first.
+        own_alerts: Fingerprints of the alerts by which one opened by hand notifies
+            people, the last one as it is now.
+        earlier_outages: The outages before that one, oldest first.
     """
 
     id: int
@@ -104,8 +104,8 @@ class Incident(msgspec.Struct, **_FROZEN):
     priority: str
     state: State
     opened_ms: int
-    failed_ms: int
-    unanswered_ms: int
+    first_failure_ms: int
+    unacknowledged_ms: int
     alerts: dict[str, Firing] = {}
     priority_by: str = ""
     acknowledged_by: str = ""
@@ -116,32 +116,37 @@ class Incident(msgspec.Struct, **_FROZEN):
     reviewed_ms: int | None = None
     escalated_ms: int | None = None
     escalated_to: str = ""
-    first: str = ""
-    titled: bool = False
-    called: list[str] = []
-    passed: list[str] = []
+    first_contact: str = ""
+    title_from_page: bool = False
+    added_receivers: list[str] = []
+    informed_pagers: list[str] = []
     times: int = 1
     events: int = 0
-    dropped: int = 0
-    by: str = ""
+    events_dropped: int = 0
+    opened_by: str = ""
     reopened_ms: int | None = None
-    pages: list[str] = []
-    before: list[Outage] = []
+    own_alerts: list[str] = []
+    earlier_outages: list[Outage] = []
 
     @property
     def fingerprints(self) -> list[str]:
         """Of its alerts, and of those by which it notifies people itself."""
-        return [*self.alerts, *self.pages]
+        return [*self.alerts, *self.own_alerts]
 
     @property
     def page_names(self) -> list[str]:
         """Names of the alerts by which it notifies people itself."""
-        return [page_name(self.id)] if self.pages else []
+        return [page_name(self.id)] if self.own_alerts else []
 
     @property
     def first_ms(self) -> int:
         """When the first of all its alerts began."""
-        return min([self.failed_ms, *(one.failed_ms for one in self.before)])
+        return min(
+            [
+                self.first_failure_ms,
+                *(one.first_failure_ms for one in self.earlier_outages),
+            ]
+        )
 
     @property
     def detected_ms(self) -> int:
@@ -162,7 +167,7 @@ class Incident(msgspec.Struct, **_FROZEN):
     @property
     def unseen(self) -> list[Firing]:
         """Its alerts that ended only because their series are missing."""
-        return [alert for alert in self.alerts.values() if alert.gone]
+        return [alert for alert in self.alerts.values() if alert.series_missing]
 
     @property
     def names(self) -> list[str]:

@@ -179,7 +179,7 @@ class Incidents:
         """
         with self._lock:
             found = self._of(alert.fingerprint)
-            if found is None or not found.open or found.titled:
+            if found is None or not found.open or found.title_from_page:
                 return
             if priority_of(dict(alert.labels)) == found.priority:
                 self._live[found.id] = transitions.titled(found, alert, group)
@@ -216,7 +216,7 @@ class Incidents:
         self._last += 1
         self._counts["opened"] += 1
         incident = transitions.opened(self._last, alert, group, now_ms)
-        first = incident.failed_ms
+        first = incident.first_failure_ms
         before = self._deploys(first - _DEPLOY_MS, now_ms)[:3]
         fired = timeline.fired(transitions.firing_of(alert), "fires")
         events = [timeline.deployed(one, first) for one in reversed(before)]
@@ -238,7 +238,9 @@ class Incidents:
             firing = found.alerts[alert.fingerprint]
             if firing.ended_ms is not None:
                 return
-            ended = replace(firing, ended_ms=alert.ends_at_ms or now_ms, gone=None)
+            ended = replace(
+                firing, ended_ms=alert.ends_at_ms or now_ms, series_missing=None
+            )
             alerts = {**found.alerts, alert.fingerprint: ended}
             self._saved(replace(found, alerts=alerts))
 
@@ -261,7 +263,7 @@ class Incidents:
                 for one in self._live.values()
                 if one.open
                 and any(
-                    firing.ended_ms is not None and firing.gone is not False
+                    firing.ended_ms is not None and firing.series_missing is not False
                     for firing in one.alerts.values()
                 )
             ]
@@ -362,15 +364,15 @@ class Incidents:
         with self._lock:
             found = self._live.get(number)
             if found is not None:
-                kept = [one for one in found.pages if one != fingerprint]
-                self._saved(replace(found, pages=[*kept, fingerprint]))
+                kept = [one for one in found.own_alerts if one != fingerprint]
+                self._saved(replace(found, own_alerts=[*kept, fingerprint]))
 
     # Questions.
 
     def by_hand(self) -> list[Incident]:
         """Return those that people opened: the open and the lately ended ones."""
         with self._lock:
-            return [one for one in self._live.values() if one.by]
+            return [one for one in self._live.values() if one.opened_by]
 
     def get(self, number: int) -> Incident | None:
         """Return one incident; may read the disk."""
@@ -411,7 +413,7 @@ class Incidents:
         found = [
             one
             for one in self._live.values()
-            if fingerprint in one.alerts or fingerprint in one.pages
+            if fingerprint in one.alerts or fingerprint in one.own_alerts
         ]
         return max(found, key=lambda one: (one.open, one.id), default=None)
 
@@ -430,7 +432,7 @@ class Incidents:
         lost = len(events) - len(kept)
         if lost:
             self._counts["events_dropped"] += lost
-            incident = replace(incident, dropped=incident.dropped + lost)
+            incident = replace(incident, events_dropped=incident.events_dropped + lost)
         return self._write(incident, kept)[0]
 
     def _write(

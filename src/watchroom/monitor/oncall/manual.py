@@ -35,7 +35,7 @@ def page_of(incident: Incident, external: Mapping[str, str], now_ms: int) -> Ale
         "severity": _SEVERITY[incident.priority],
     }
     annotations = (
-        ("description", f"Opened manually by {incident.by}."),
+        ("description", f"Opened manually by {incident.opened_by}."),
         ("summary", incident.title),
     )
     return Alert(
@@ -71,7 +71,7 @@ class ManualAlerts:
 
     def changed(self, incident: Incident) -> None:
         """Let routing know of an incident after an act; only of one opened by hand."""
-        if not incident.by:
+        if not incident.opened_by:
             return
         with self._lock:  # of two acts at once the later one counts
             self._say(self._incidents.get(incident.id) or incident)
@@ -92,6 +92,6 @@ class ManualAlerts:
             said.append(before._replace(ends_at_ms=now, updated_at_ms=now))
         if incident.open:
             self._said[incident.id] = alert
-            if alert.fingerprint not in incident.pages[-1:]:
+            if alert.fingerprint not in incident.own_alerts[-1:]:
                 self._incidents.pages_by(incident.id, alert.fingerprint)
         self._submit([*said, alert])

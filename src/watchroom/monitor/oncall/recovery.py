@@ -64,7 +64,7 @@ def judge(
             break
         gone = judged[incident.id] = {}
         for name, firing in incident.alerts.items():
-            if firing.ended_ms is None or firing.gone is False:
+            if firing.ended_ms is None or firing.series_missing is False:
                 continue
             try:
                 gone[name] = look.missing(exprs.get(firing.name, ()), firing)

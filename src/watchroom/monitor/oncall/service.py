@@ -183,7 +183,7 @@ class OnCall:
         receiver = notification.key.receiver
         people = self.contacts.behind().get(receiver, "")
         who = f"{receiver} ({people})" if people else receiver
-        kind = "told" if attempt.accepted else "refused"
+        kind = "notified" if attempt.accepted else "refused"
         event = Event(self.now_ms(), "notifier", kind, f"{who}: {text}")
         try:
             self.incidents.add(notification.firing | notification.resolved, event)
@@ -273,7 +273,7 @@ class OnCall:
 
     def _deployed(self, deploy: Deploy) -> None:
         self.incidents.add_to_open(
-            lambda incident: timeline.deployed(deploy, incident.failed_ms)
+            lambda incident: timeline.deployed(deploy, incident.first_failure_ms)
         )
 
 

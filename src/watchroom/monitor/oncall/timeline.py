@@ -49,8 +49,8 @@ def ended(firing: Firing, *, missing: bool, now_ms: int) -> Event:
     """Return the entry of an alert that its rule gives no more."""
     if missing:
         why = "stopped because its data stopped arriving: recovery can't be confirmed"
-        return Event(now_ms, "alert", "unseen", f"{who(firing)} {why}")
-    if firing.gone:
+        return Event(now_ms, "alert", "no_data", f"{who(firing)} {why}")
+    if firing.series_missing:
         back = "its data is back, and it doesn't fire"
         return Event(now_ms, "alert", "ended", f"{who(firing)}: {back}")
     return Event(

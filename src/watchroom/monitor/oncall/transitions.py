@@ -34,8 +34,8 @@ def opened(number: int, alert: Alert, group: Labels, now_ms: int) -> Incident:
         priority=priority_of(firing.labels),
         state="firing",
         opened_ms=now_ms,
-        failed_ms=_failed_ms(alert),
-        unanswered_ms=now_ms,
+        first_failure_ms=_first_failure_ms(alert),
+        unacknowledged_ms=now_ms,
         alerts={alert.fingerprint: firing},
     )
 
@@ -52,9 +52,9 @@ def by_hand(number: int, title: str, priority: str, by: str, now_ms: int) -> Inc
         priority=priority,
         state="firing",
         opened_ms=now_ms,
-        failed_ms=now_ms,
-        unanswered_ms=now_ms,
-        by=by,
+        first_failure_ms=now_ms,
+        unacknowledged_ms=now_ms,
+        opened_by=by,
     )
 
 
@@ -63,7 +63,7 @@ def firing_of(alert: Alert) -> Firing:
     return Firing(dict(alert.labels), dict(alert.annotations), alert.starts_at_ms)
 
 
-def _failed_ms(alert: Alert) -> int:
+def _first_failure_ms(alert: Alert) -> int:
     """Return since when what an alert is about has failed: pending or firing."""
     return min(alert.active_at_ms or alert.starts_at_ms, alert.starts_at_ms)
 
@@ -72,7 +72,7 @@ def titled(known: Incident, alert: Alert, group: Labels) -> Incident:
     """Return an incident that has the title of an alert that is told of."""
     firing = firing_of(alert)
     title = timeline.summary(firing) or firing.name
-    return replace(known, title=title, group=dict(group), titled=True)
+    return replace(known, title=title, group=dict(group), title_from_page=True)
 
 
 def joined(
@@ -96,7 +96,7 @@ def joined(
     if not before and fault.heads(fault.part(firing), known):
         changed = titled(changed, alert, group)
         # Another may be paged before it.
-        changed = replace(changed, titled=changed.priority == known.priority)
+        changed = replace(changed, title_from_page=changed.priority == known.priority)
     other = not any(
         one.labels.get(VITAL) == firing.labels.get(VITAL)
         for one in known.alerts.values()
@@ -121,14 +121,14 @@ def reopened(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Even
     firing = firing_of(alert)
     alerts = {**known.alerts, alert.fingerprint: firing}
     ended_ms = known.resolved_ms or known.detected_ms
-    over = Outage(known.failed_ms, known.detected_ms, ended_ms)
+    over = Outage(known.first_failure_ms, known.detected_ms, ended_ms)
     changed = replace(
         known,
         alerts=alerts,
         title=timeline.summary(firing) or firing.name,
-        failed_ms=max(_failed_ms(alert), ended_ms),
+        first_failure_ms=max(_first_failure_ms(alert), ended_ms),
         reopened_ms=now_ms,
-        before=[*known.before, over][-_MOST_OUTAGES:],
+        earlier_outages=[*known.earlier_outages, over][-_MOST_OUTAGES:],
         priority=worst(alerts),
         priority_by="",
         times=known.times + 1,
@@ -142,7 +142,7 @@ def reopened(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Even
 
 def timed_out(known: Incident, now_ms: int) -> Incident:
     """Return an acknowledged incident that waits for an answer again."""
-    return replace(_unanswered(known, now_ms), first=known.acknowledged_by)
+    return replace(_unanswered(known, now_ms), first_contact=known.acknowledged_by)
 
 
 def heard(known: Incident, alert: Alert) -> Incident:
@@ -177,7 +177,7 @@ def _unanswered(known: Incident, now_ms: int) -> Incident:
     return replace(
         known,
         state="firing",
-        unanswered_ms=now_ms,
+        unacknowledged_ms=now_ms,
         acknowledged_by="",
         acknowledged_ms=None,
         reason="",
@@ -185,9 +185,9 @@ def _unanswered(known: Incident, now_ms: int) -> Incident:
         resolved_ms=None,
         escalated_ms=None,
         escalated_to="",
-        first="",
-        called=[],
-        passed=[],
+        first_contact="",
+        added_receivers=[],
+        informed_pagers=[],
     )
 
 
@@ -207,12 +207,16 @@ def judged(
     alerts, events = dict(known.alerts), []
     for name, missing in gone.items():
         firing = alerts.get(name)
-        if firing is None or firing.ended_ms is None or firing.gone is missing:
+        if (
+            firing is None
+            or firing.ended_ms is None
+            or firing.series_missing is missing
+        ):
             continue
         events.append(timeline.ended(firing, missing=missing, now_ms=now_ms))
-        alerts[name] = replace(firing, gone=missing)
+        alerts[name] = replace(firing, series_missing=missing)
     changed = replace(known, alerts=alerts)
-    over = all(one.gone is False for one in alerts.values())
+    over = all(one.series_missing is False for one in alerts.values())
     if alerts and over and not more:
         changed = replace(changed, state="resolved", resolved_ms=now_ms)
         events.append(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from watchroom.errors import StoreError
 from watchroom.monitor.files import check_format, is_damaged, refuse_directory
-from watchroom.monitor.state.schema import FORMAT, SCRIPTS
+from watchroom.monitor.state.schema import FORMAT, OLDEST, script
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -40,16 +40,16 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA busy_timeout = 5000")
         (found,) = db.execute("PRAGMA user_version").fetchone()
-        check_format(path, found, FORMAT)
+        check_format(path, found, FORMAT, OLDEST)
         if found == 0:
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA journal_size_limit = 4194304")
         if found < FORMAT:
-            scripts = "".join(SCRIPTS[found:])
+            change = script(db, found)
             db.executescript(
-                f"BEGIN IMMEDIATE; {scripts} PRAGMA user_version = {FORMAT}; COMMIT;"
+                f"BEGIN IMMEDIATE; {change} PRAGMA user_version = {FORMAT}; COMMIT;"
             )
         check = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if check != "ok":

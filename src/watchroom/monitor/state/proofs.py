@@ -19,7 +19,9 @@ KINDS = ("drill", "receiver", "wake", "item", "run", "sent")
 STATES = ("passed", "failed", "unverifiable")
 MOST_AT_ONCE = 1000
 MOST_OF_A_KIND = 1000
-_COLUMNS = "kind, name, at_ms, state, detail, more, seconds, proves, passed_ms"
+_COLUMNS = (
+    "kind, name, at_ms, state, detail, next_step, seconds, fingerprint, passed_ms"
+)
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -79,8 +81,8 @@ class Proofs:
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (kind, name) DO UPDATE SET at_ms = excluded.at_ms,"
                 " state = excluded.state, detail = excluded.detail,"
-                " more = excluded.more, seconds = excluded.seconds,"
-                " proves = excluded.proves,"
+                " next_step = excluded.next_step, seconds = excluded.seconds,"
+                " fingerprint = excluded.fingerprint,"
                 " passed_ms = coalesce(excluded.passed_ms, passed_ms)",
                 rows,
             )

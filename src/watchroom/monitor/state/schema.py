@@ -1,14 +1,18 @@
-"""The tables of state.db, as the scripts that made them.
-
-A new file runs them all; one of an older format the missing ones, in one transaction.
-A script that has been released is never edited: append the next.
-"""
+"""The tables of state.db, and the step that brings an older file to them."""
 
 from __future__ import annotations
 
-SCRIPTS = (
-    # 1: rules and their alerts, what each receiver was told, the ledger of deliveries
-    """
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import sqlite3
+
+FORMAT = 5
+OLDEST = 4
+"""The format of watchroom 0.1; what was written before its release is refused."""
+
+SCHEMA = """
 CREATE TABLE rule (
     id TEXT PRIMARY KEY,         -- JSON: file, group, alert, labels, nth of its equals
     expr TEXT NOT NULL
@@ -26,9 +30,9 @@ CREATE TABLE alert (
     keep_firing_since_ms INTEGER,
     PRIMARY KEY (rule, fingerprint)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE told (
+CREATE TABLE notification_log (  -- what each receiver accepted last, by group
     receiver TEXT NOT NULL,
-    integration INTEGER NOT NULL,
+    integration TEXT NOT NULL,   -- webhook[0], slack[1]
     group_key TEXT NOT NULL,
     firing TEXT NOT NULL,        -- JSON list of fingerprints
     resolved TEXT NOT NULL,
@@ -38,16 +42,16 @@ CREATE TABLE told (
 CREATE TABLE delivery (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     receiver TEXT NOT NULL,
-    integration INTEGER NOT NULL,
+    integration TEXT NOT NULL,
     group_key TEXT NOT NULL,
-    status TEXT NOT NULL,
+    status TEXT NOT NULL,        -- firing, resolved
     firing TEXT NOT NULL,
     resolved TEXT NOT NULL,
     alertnames TEXT NOT NULL,    -- JSON list
     alerts INTEGER NOT NULL,
-    body TEXT NOT NULL,          -- emptied when the delivery is over
+    body TEXT NOT NULL,          -- emptied once the delivery has ended
     destination TEXT NOT NULL DEFAULT '',
-    state TEXT NOT NULL,
+    state TEXT NOT NULL,         -- open, sent, failed, superseded, dropped
     created_ms INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     next_attempt_ms INTEGER,
@@ -67,24 +71,18 @@ CREATE TABLE attempt (
     latency_ms REAL NOT NULL,
     PRIMARY KEY (delivery, number)
 ) STRICT, WITHOUT ROWID;
-""",
-    # the last result of each thing that drills and checks prove
-    """
-CREATE TABLE proof (
-    kind TEXT NOT NULL,          -- drill, receiver, wake, item, run
+CREATE TABLE proof (             -- the last result of each thing that was proven
+    kind TEXT NOT NULL,          -- drill, receiver, wake, item, run, sent
     name TEXT NOT NULL,
     at_ms INTEGER NOT NULL,
     state TEXT NOT NULL,         -- passed, failed, unverifiable
     detail TEXT NOT NULL,
-    more TEXT NOT NULL,          -- what to do next
+    next_step TEXT NOT NULL,
     seconds REAL,                -- from the fault to the page
-    proves TEXT NOT NULL,        -- fingerprint of what was proven
+    fingerprint TEXT NOT NULL,   -- of what was proven
     passed_ms INTEGER,           -- when it last passed
     PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
-""",
-    # silences; integrations by the name that Alertmanager's log gives them
-    """
 CREATE TABLE silence (
     id TEXT PRIMARY KEY,
     matchers TEXT NOT NULL,      -- JSON list of name, operator, value
@@ -94,51 +92,6 @@ CREATE TABLE silence (
     created_by TEXT NOT NULL,
     comment TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE told_2 (
-    receiver TEXT NOT NULL,
-    integration TEXT NOT NULL,   -- webhook[0], slack[1]
-    group_key TEXT NOT NULL,
-    firing TEXT NOT NULL,        -- JSON list of fingerprints
-    resolved TEXT NOT NULL,
-    at_ms INTEGER NOT NULL,
-    PRIMARY KEY (receiver, integration, group_key)
-) STRICT, WITHOUT ROWID;
-INSERT INTO told_2 SELECT receiver, 'webhook[' || integration || ']', group_key,
-    firing, resolved, at_ms FROM told;
-DROP TABLE told;
-ALTER TABLE told_2 RENAME TO told;
-CREATE TABLE delivery_2 (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    receiver TEXT NOT NULL,
-    integration TEXT NOT NULL,
-    group_key TEXT NOT NULL,
-    status TEXT NOT NULL,
-    firing TEXT NOT NULL,
-    resolved TEXT NOT NULL,
-    alertnames TEXT NOT NULL,    -- JSON list
-    alerts INTEGER NOT NULL,
-    body TEXT NOT NULL,          -- emptied when the delivery is over
-    destination TEXT NOT NULL DEFAULT '',
-    state TEXT NOT NULL,
-    created_ms INTEGER NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    next_attempt_ms INTEGER,
-    http_status INTEGER,
-    error TEXT NOT NULL DEFAULT '',
-    latency_ms REAL,
-    finished_ms INTEGER
-) STRICT;
-INSERT INTO delivery_2 SELECT id, receiver, 'webhook[' || integration || ']',
-    group_key, status, firing, resolved, alertnames, alerts, body, destination, state,
-    created_ms, attempts, next_attempt_ms, http_status, error, latency_ms, finished_ms
-    FROM delivery;
-DROP TABLE delivery;
-ALTER TABLE delivery_2 RENAME TO delivery;
-CREATE INDEX delivery_open ON delivery (receiver, integration, group_key)
-    WHERE state = 'open';
-""",
-    # incidents with their timelines, deployments, the releases last seen running
-    """
 CREATE TABLE incident (
     id INTEGER PRIMARY KEY,
     state TEXT NOT NULL,         -- firing, acknowledged, mitigated, resolved, reviewed
@@ -159,13 +112,62 @@ CREATE TABLE deploy (
     id INTEGER PRIMARY KEY,
     at_ms INTEGER NOT NULL,
     version TEXT NOT NULL,
-    author TEXT NOT NULL,        -- empty: seen on processes, nobody said it
+    author TEXT NOT NULL,        -- empty: seen on processes, not announced
     seen_ms INTEGER              -- when processes were first seen to run it
 ) STRICT;
 CREATE TABLE release_seen (
     release TEXT PRIMARY KEY,
     last_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-""",
-)
-FORMAT = len(SCRIPTS)
+"""
+
+# From format 4: the names of Alertmanager and of the pages in place of our own.
+_FROM_4 = """
+ALTER TABLE told RENAME TO notification_log;
+ALTER TABLE proof RENAME COLUMN more TO next_step;
+ALTER TABLE proof RENAME COLUMN proves TO fingerprint;
+UPDATE incident_event SET kind = CASE kind WHEN 'told' THEN 'notified'
+    WHEN 'called' THEN 'paged' WHEN 'forgotten' THEN 'paged_again' ELSE 'no_data' END
+    WHERE kind IN ('told', 'called', 'forgotten', 'unseen');
+UPDATE incident SET body = renamed_from_4(body);
+"""
+_NAMES_FROM_4 = {
+    "failed_ms": "first_failure_ms",
+    "unanswered_ms": "unacknowledged_ms",
+    "first": "first_contact",
+    "titled": "title_from_page",
+    "called": "added_receivers",
+    "passed": "informed_pagers",
+    "dropped": "events_dropped",
+    "by": "opened_by",
+    "pages": "own_alerts",
+    "before": "earlier_outages",
+    "gone": "series_missing",
+}
+
+
+def script(db: sqlite3.Connection, found: int) -> str:
+    """Return what brings a file of the format `found` to `FORMAT`.
+
+    Args:
+        db: Gets the functions that the script calls.
+        found: 0 for a new file.
+    """
+    if found == 0:
+        return SCHEMA
+    db.create_function("renamed_from_4", 1, _renamed_from_4, deterministic=True)
+    return _FROM_4 if found < FORMAT else ""
+
+
+def _renamed_from_4(body: str) -> str:
+    """Return an incident as this version writes it."""
+    incident = _renamed(json.loads(body))
+    alerts, outages = incident.get("alerts", {}), incident.get("earlier_outages", [])
+    # By field, not by every key in the text: labels may be named as fields are.
+    incident["alerts"] = {name: _renamed(alert) for name, alert in alerts.items()}
+    incident["earlier_outages"] = [_renamed(outage) for outage in outages]
+    return json.dumps(incident, ensure_ascii=False, separators=(",", ":"))
+
+
+def _renamed(fields: dict[str, Any]) -> dict[str, Any]:
+    return {_NAMES_FROM_4.get(name, name): value for name, value in fields.items()}

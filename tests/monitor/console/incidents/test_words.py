@@ -102,7 +102,7 @@ def test_an_incident_that_a_person_resolved_names_that_person_and_not_who_answer
 
 def test_one_whose_data_stopped_is_neither_over_nor_merely_unanswered():
     (name, alert), *_ = opened().alerts.items()
-    gone = opened(alerts={name: replace(alert, ended_ms=NOW, gone=True)})
+    gone = opened(alerts={name: replace(alert, ended_ms=NOW, series_missing=True)})
     head = words.head(gone, NOW)
     assert (head.symbol, head.state) == ("○", "no data")
     assert head.notes[0].text == (
@@ -118,7 +118,7 @@ def test_two_outages_of_one_incident_are_two_and_not_one_long_one():
     over = replace(again, state="resolved", resolved_ms=NOW, **acknowledged)
     head = words.head(over, NOW, [ITSELF])
     assert head.sentence == "Resolved after 4 min. A: 31 % fail"
-    assert (began, FAILED) == (over.failed_ms, over.first_ms)
+    assert (began, FAILED) == (over.first_failure_ms, over.first_ms)
     assert [note.text for note in head.notes[1:]] == [
         "first failure at",
         "1 earlier outage, the last resolved after 20 s at",

@@ -165,7 +165,7 @@ def test_what_is_open_though_no_rule_fires_comes_before_calm():
     assert found.sentence == "Incident 8 is open: no power"
     assert notes(found) == ["P2 for 0 s, since", "incident 8"]
     (name,) = posted.alerts
-    unseen = replace(posted.alerts[name], ended_ms=NOW, gone=True)
+    unseen = replace(posted.alerts[name], ended_ms=NOW, series_missing=True)
     found = said(incidents=[replace(posted, alerts={name: unseen})])
     assert found.css == "warn"
     assert found.notes[1].text == (
@@ -178,7 +178,9 @@ def test_what_has_ended_and_what_is_answered_is_no_alarm():
     (name,) = posted.alerts
     ended = replace(posted.alerts[name], ended_ms=NOW)
     over = replace(posted, alerts={name: ended})
-    seen = replace(posted, alerts={name: replace(ended, gone=True)}, state="mitigated")
+    seen = replace(
+        posted, alerts={name: replace(ended, series_missing=True)}, state="mitigated"
+    )
     found = said(tiles=[tiled("ok")], incidents=[over, seen])
     assert found.css == "ok"
 
@@ -268,7 +270,9 @@ def test_what_changed_is_one_list_with_the_connection_spelled_out():
 
 
 def test_an_urgent_incident_comes_before_what_fires_and_the_rest_is_linked():
-    by_hand = replace(transitions.by_hand(8, "no power", "P1", "Sue", NOW), pages=["x"])
+    by_hand = replace(
+        transitions.by_hand(8, "no power", "P1", "Sue", NOW), own_alerts=["x"]
+    )
     warning = alert("Z", "firing", 40, priority="P2")
     found = said(
         [warning],

@@ -119,7 +119,7 @@ def steps(
                 one.version,
                 one.author or "an unnamed deployer",
                 one.at_ms,
-                timeline.gap(one.at_ms, incident.failed_ms),
+                timeline.gap(one.at_ms, incident.first_failure_ms),
             )
             for one in releases
         ],
@@ -185,7 +185,7 @@ def _sentence(incident: Incident, manifest: Manifest | None) -> str:
 
 def _times(incident: Incident) -> list[tuple[str, str]]:
     """Return what took how long since the first failure of the last outage."""
-    first = incident.failed_ms
+    first = incident.first_failure_ms
     moments = (
         ("detected", incident.detected_ms),
         ("acknowledged", incident.acknowledged_ms),

@@ -30,12 +30,12 @@ _EARLIER_MS = 1000  # a message may be dressed just before its incident is writt
 _EVENTS = {
     "firing": ("▲", "fires", "fire"),
     "ended": ("✓", "ended", "ok"),
-    "unseen": ("○", "no data", ""),
-    "told": ("→", "notified", ""),
+    "no_data": ("○", "no data", ""),
+    "notified": ("→", "notified", ""),
     "refused": ("✗", "not notified", "fire"),
-    "called": ("→", "paged", ""),
+    "paged": ("→", "paged", ""),
     "escalated": ("⇈", "escalated", "warn"),
-    "forgotten": ("⇈", "paged again", "warn"),
+    "paged_again": ("⇈", "paged again", "warn"),
     "acknowledged": ("✓", "acknowledged", "ok"),
     "mitigated": ("✓", "mitigated", "ok"),
     "resolved": ("✓", "resolved", "ok"),
@@ -155,7 +155,9 @@ def _sentence(incident: Incident) -> str:
         return f"Mitigated, not resolved yet. {about}"
     if incident.open:
         return about
-    took = (incident.resolved_ms or incident.failed_ms) - incident.failed_ms
+    took = (
+        incident.resolved_ms or incident.first_failure_ms
+    ) - incident.first_failure_ms
     return f"Resolved after {span(took / 1000)}. {about}"
 
 
@@ -191,21 +193,27 @@ def _why(text: str) -> str:
 
 def _lasting(incident: Incident, now_ms: int) -> list[HeaderNote]:
     """Return since when it lasts, and the outages before this one."""
-    since = f"opened by {incident.by} at" if incident.by else "first failure at"
-    took = f", {span((now_ms - incident.failed_ms) / 1000)} ago"
-    notes = [HeaderNote(since, incident.failed_ms, took if incident.open else "")]
-    if incident.before:
-        last = incident.before[-1]
-        lasted = span((last.resolved_ms - last.failed_ms) / 1000)
-        count = counted(len(incident.before), "earlier outage")
+    since = (
+        f"opened by {incident.opened_by} at"
+        if incident.opened_by
+        else "first failure at"
+    )
+    took = f", {span((now_ms - incident.first_failure_ms) / 1000)} ago"
+    notes = [
+        HeaderNote(since, incident.first_failure_ms, took if incident.open else "")
+    ]
+    if incident.earlier_outages:
+        last = incident.earlier_outages[-1]
+        lasted = span((last.resolved_ms - last.first_failure_ms) / 1000)
+        count = counted(len(incident.earlier_outages), "earlier outage")
         said = f"{count}, the last resolved after {lasted} at"
         notes.append(HeaderNote(said, last.resolved_ms))
     if incident.escalated_to and incident.state == "firing":
         notes.append(HeaderNote(f"escalated to {incident.escalated_to}", bad=True))
     if incident.times > 1:
         notes.append(HeaderNote(f"fired {incident.times} times"))
-    if incident.dropped:
-        lost = counted(incident.dropped, "timeline entry", "timeline entries")
+    if incident.events_dropped:
+        lost = counted(incident.events_dropped, "timeline entry", "timeline entries")
         notes.append(HeaderNote(f"{lost} not kept", bad=True))
     return notes
 

@@ -133,7 +133,7 @@ def verdict(
     elif lasting:
         incident = lasting[0]
         name = (*incident.names, "")[0]
-        began, since = incident.failed_ms, incident.detected_ms
+        began, since = incident.first_failure_ms, incident.detected_ms
         found = _lasting(incident, firing, now_ms)
     else:
         found = _at_rest(pending, tiles, now_ms, calm_since_ms, waits, runbooks)
@@ -187,7 +187,7 @@ def _lasts(incident: Incident) -> bool:
     Not if its alerts have ended and nobody has looked at that yet, nor if it is
     mitigated, or somebody is on what no data can confirm: these are notes.
     """
-    if incident.by and not incident.alerts:
+    if incident.opened_by and not incident.alerts:
         return incident.state != "mitigated"
     return bool(incident.firing or (incident.state == "firing" and incident.unseen))
 
