@@ -213,9 +213,9 @@ def test_what_cannot_be_is_refused_with_what_can(name, override, said):
         ({"ignore": {"route": [""]}}, "ignore.route", "empty pattern"),
         ({"ignore": {"route": ['a"b']}}, "ignore.route", "quotes"),
         ({"ignore": {"route": ["{{ x }}"]}}, "ignore.route", "{{"),
-        ({"ignore": ["a"]}, "ignore", "is not a dict"),
+        ({"ignore": ["a"]}, "ignore", "isn't a dict"),
         ({"limits": {"route": {"a": "fast"}}}, "limits.route['a']", "is not a limit"),
-        ({"limits": {"route": ["a"]}}, "limits.route", "is not a dict"),
+        ({"limits": {"route": ["a"]}}, "limits.route", "isn't a dict"),
     ],
 )
 def test_a_wrong_setting_is_named(given, field, said):

@@ -128,7 +128,7 @@ def test_a_checklist_from_empty_to_proven_and_back(ledger: Chain) -> None:
     assert "2 web of user" in items["processes"]["evidence"]
     assert items["dashboards"]["state"] == "passed"
     assert "0 of 2 web processes send errors" in items["error-tracking"]["evidence"]
-    assert "own machine" in items["link"]["evidence"]
+    assert "on a phone is the phone itself" in items["link"]["evidence"]
     assert "HEARTBEAT" in items["heartbeat"]["next"]
 
     count = every_rule_arrives(ledger, command)

@@ -157,7 +157,7 @@ def test_nothing_scraped_is_named(ledger: Chain) -> None:
     code, verdict = drill(ledger, ledger.monitor)
     assert code == 1
     assert verdict["broken"] == "scraped"
-    assert "nothing scraped" in verdict["reason"]
+    assert "nothing was scraped" in verdict["reason"]
 
 
 def test_no_route_for_the_alert_is_named(ledger: Chain) -> None:

@@ -27,10 +27,10 @@ URL = "https://hooks.example/T0/B0/very-secret"
         (
             {"HEALTH": {"url": "http://ops:very-secret@localhost:8000"}},
             "WATCHROOM.HEALTH.url",
-            "in clear",
+            "in plain text",
         ),
         ({"DISKS": "/srv"}, "WATCHROOM.DISKS", "not a list"),
-        ({"DISKS": ["srv"]}, "WATCHROOM.DISKS[0]", "not an absolute path"),
+        ({"DISKS": ["srv"]}, "WATCHROOM.DISKS[0]", "isn't an absolute path"),
         ({"EXPORTER": "9000"}, "WATCHROOM.EXPORTER", "host:port"),
         ({"MAX_SERIES": 5}, "WATCHROOM.MAX_SERIES", "between"),
         ({"RECEIVERS": {"a": {}}}, "WATCHROOM.RECEIVERS.a", "exactly one"),

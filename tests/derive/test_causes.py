@@ -45,8 +45,8 @@ def test_a_project_s_own_vital_is_part_of_what_it_names():
     ("vitals", "words"),
     [
         ([own("LedgerDown", "DatabaseDwon")], "did you mean 'DatabaseDown'?"),
-        ([own("A", "B"), own("B", "A")], "take one of the two"),
-        ([own("A", "A")], "take one of the two"),
+        ([own("A", "B"), own("B", "A")], "remove one of them"),
+        ([own("A", "A")], "remove one of them"),
     ],
 )
 def test_a_cause_that_is_none_is_refused(vitals, words):

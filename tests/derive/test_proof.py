@@ -51,7 +51,7 @@ def test_an_alert_without_the_drills_job_would_page():
         },
     ):
         said = refused(**changes)
-        assert "page in earnest" in said
+        assert "send a real page" in said
         assert "sum by (job)" in said
 
 
@@ -72,7 +72,7 @@ def test_an_alert_without_the_drills_job_would_page():
     ],
 )
 def test_a_fault_that_does_not_make_its_alert_fire_is_refused(changes):
-    assert "does not make it fire within 5m40s" in refused(**changes)
+    assert "doesn't make it fire within 5m40s" in refused(**changes)
 
 
 def test_a_rule_that_fails_over_its_drill_says_why():

@@ -157,7 +157,7 @@ def test_stop_takes_the_target_away(exporter, drill):
     drill("start", order())
     drill("stop", {"nonce": "ab12"})
     assert targets(exporter) == []
-    assert "used already" in drill("start", order(), expect=400)
+    assert "already used" in drill("start", order(), expect=400)
 
 
 def test_drills_run_side_by_side(exporter, drill):
@@ -244,7 +244,7 @@ def test_no_page_of_an_unknown_drill_can_be_read(exporter):
 def test_drills_at_once_and_drills_remembered_are_bounded(exporter):
     for at in range(drills_module.RUNNING):
         exporter.drills.start(order(f"n{at}"))
-    with pytest.raises(ConfigError, match="run already"):
+    with pytest.raises(ConfigError, match="drills are running"):
         exporter.drills.start(order("more"))
     for at in range(drills_module.RUNNING, 3 * drills_module.REMEMBERED):
         exporter.drills.stop({"nonce": f"n{at - 1}"})

@@ -24,16 +24,16 @@ BAD = {
     ),
     "an unknown receiver": (
         "contacts:\n  - name: A\n    receivers: [opps]\n",
-        (3, "no receiver is named 'opps'", "there are ben, ops"),
+        (3, "no receiver is named 'opps'", "known receivers: ben, ops"),
     ),
     "the same name twice": (
         "contacts:\n  - name: A\n  - name: a\n",
         (3, "two contacts are named 'a'", ""),
     ),
-    "an empty name": ("contacts:\n  - name: ''\n", (2, "'' is not a name", "")),
+    "an empty name": ("contacts:\n  - name: ''\n", (2, "'' isn't a valid name", "")),
     "nobody of that name": (
         GOOD + "escalation: [Anna, Bob]\n",
-        (8, "no contact is named 'Bob'", "there are Anna, Ben, Sue"),
+        (8, "no contact is named 'Bob'", "known contacts: Anna, Ben, Sue"),
     ),
     "somebody who cannot be told": (
         GOOD + "escalation: [Sue]\n",
@@ -41,7 +41,7 @@ BAD = {
     ),
     "the same step twice": (
         GOOD + "escalation: [Anna, Anna]\n",
-        (8, "'Anna' stands twice", ""),
+        (8, "'Anna' is listed twice", ""),
     ),
     "no duration": (GOOD + "repeat: often\n", (8, "is not a duration", "5m")),
     "never": (GOOD + "escalate_after: 0s\n", (8, "longer than 0", "5m")),

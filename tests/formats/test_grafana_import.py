@@ -115,7 +115,7 @@ def test_folded_rows_are_unfolded():
     ("text", "said"),
     [
         ("{", "not JSON"),
-        ("[]", "no dashboard"),
+        ("[]", "isn't a dashboard"),
         (json.dumps({"spec": {}}), "classic JSON model"),
         (json.dumps(BOARD | {"uid": 5}), "uid"),
         (json.dumps({k: v for k, v in BOARD.items() if k != "title"}), "title"),

@@ -27,17 +27,17 @@ BAD = {
     "a route to nobody": (
         alertmanager,
         ROUTED + "  routes:\n    - receiver: opps\n",
-        (6, "no receiver is named 'opps'", "there are ops"),
+        (6, "no receiver is named 'opps'", "known receivers: ops"),
     ),
     "a matcher that is none": (
         alertmanager,
         ROUTED + "  routes:\n    - matchers: ['severity critical']\n",
-        (6, "is not a matcher", 'severity="critical"'),
+        (6, "isn't a matcher", 'severity="critical"'),
     ),
     "a regex that only Python knows": (
         alertmanager,
         ROUTED + "  routes:\n    - matchers: ['job=~\"(?=a)b\"']\n",
-        (6, "not a regular expression", ""),
+        (6, "isn't a valid regular expression", ""),
     ),
     "a webhook with two addresses": (
         alertmanager,
@@ -45,7 +45,7 @@ BAD = {
             "route: {receiver: a}\nreceivers:\n  - name: a\n    webhook_configs:\n"
             "      - url: http://x\n        url_file: secrets/x\n"
         ),
-        (5, "either 'url' or 'url_file'", ""),
+        (5, "exactly one of 'url' and 'url_file'", ""),
     ),
     "metric_relabel_configs": (
         prometheus,
@@ -78,13 +78,13 @@ BAD = {
     "a key twice": (
         prometheus,
         "global: {}\nglobal: {}\n",
-        (2, "key 'global' is there twice", ""),
+        (2, "key 'global' is defined twice", ""),
     ),
     "no YAML": (prometheus, "global: [\n", (2, "not YAML", "")),
     "PromQL that does not parse": (
         rulefile,
         "groups:\n  - name: g\n    rules:\n      - record: a\n        expr: sum(\n",
-        (5, "does not parse", ""),
+        (5, "can't be parsed", ""),
     ),
     "a rule that is both": (
         rulefile,
@@ -92,7 +92,7 @@ BAD = {
             "groups:\n  - name: g\n    rules:\n"
             "      - record: a\n        alert: b\n        expr: up\n"
         ),
-        (4, "either 'alert' or 'record'", ""),
+        (4, "exactly one of 'alert' and 'record'", ""),
     ),
     "a rule file with a misspelt key": (
         rulefile,
@@ -189,4 +189,4 @@ def test_a_key_of_the_servers_that_we_do_not_have_is_not_called_misspelt(key):
 def test_a_hint_names_only_keys_that_may_stand_there():
     with pytest.raises(ConfigError) as caught:
         rulefile.load("groups: [{name: g, label: {a: b}}]", "some.yml")
-    assert caught.value.hint == "known here: interval, limit, name, rules"
+    assert caught.value.hint == "known keys: interval, limit, name, rules"

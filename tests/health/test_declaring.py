@@ -29,15 +29,15 @@ def test_the_same_module_may_be_imported_twice():
 
     checks.health_check("books")(books)
     checks.health_check("books")(books)
-    with pytest.raises(ConfigError, match="declared twice"):
+    with pytest.raises(ConfigError, match="defined twice"):
         checks.health_check("books")(lambda: True)
 
 
 @pytest.mark.parametrize(
     ("given", "part"),
     [
-        ({"name": "No Name"}, "no name"),
-        ({"name": "a", "timeout": "0s"}, "more than 60 s"),
+        ({"name": "No Name"}, "isn't a valid name"),
+        ({"name": "a", "timeout": "0s"}, "timeout over 60 s"),
         ({"name": "a", "timeout": "soon"}, "not a duration"),
         ({"name": "a", "ttl": "2h"}, "an hour"),
     ],
@@ -60,14 +60,18 @@ def test_an_async_check_is_refused():
     [
         ({"chekcs": {}}, "WATCHROOM.HEALTH", "did you mean 'checks'"),
         ({"checks": {"db": {"hrad": True}}}, "WATCHROOM.HEALTH.checks.db", "'hard'"),
-        ({"checks": {"db": {"hard": 1}}}, "WATCHROOM.HEALTH.checks.db.hard", "neither"),
+        (
+            {"checks": {"db": {"hard": 1}}},
+            "WATCHROOM.HEALTH.checks.db.hard",
+            "must be True or False",
+        ),
         ({"checks": {"db": {"timeout": 1}}}, "…checks.db.timeout", "not a string"),
         ({"checks": {"db": {"timeout": "2m"}}}, "…checks.db.timeout", "60 seconds"),
-        ({"checks": {"db": {"timeout": "0s"}}}, "…checks.db.timeout", "no time"),
+        ({"checks": {"db": {"timeout": "0s"}}}, "…checks.db.timeout", "longer than 0"),
         ({"drain": "long"}, "WATCHROOM.HEALTH.drain", "not a duration"),
-        ({"url": "127.0.0.1:8000"}, "WATCHROOM.HEALTH.url", "not an http"),
+        ({"url": "127.0.0.1:8000"}, "WATCHROOM.HEALTH.url", "isn't an http"),
         ({"url": "unix:shop.sock"}, "WATCHROOM.HEALTH.url", "socket's path"),
-        ("on", "WATCHROOM.HEALTH", "not a dict"),
+        ("on", "WATCHROOM.HEALTH", "isn't a dict"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_remedy(health, field, part):

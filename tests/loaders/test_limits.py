@@ -119,13 +119,13 @@ def test_brackets_within_texts_are_not_levels():
 def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "latin").write_bytes(b"a: 1\nb: \xff\n")
-    with pytest.raises(ConfigError, match="is not a file"):
+    with pytest.raises(ConfigError, match="isn't a file"):
         text_of(tmp_path / "pipe")
-    with pytest.raises(ConfigError, match="is not a file"):
+    with pytest.raises(ConfigError, match="isn't a file"):
         text_of(tmp_path)
     with pytest.raises(ConfigError) as caught:
         text_of(tmp_path / "latin")
-    assert str(caught.value) == f"{tmp_path / 'latin'}:2: is not UTF-8"
+    assert str(caught.value) == f"{tmp_path / 'latin'}:2: isn't UTF-8 text"
 
 
 @pytest.fixture

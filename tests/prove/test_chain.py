@@ -54,7 +54,7 @@ def test_alertmanager_is_not_told_the_monitors_token(monitor, peer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "said"), [("", "wants its token"), ("wrong", "refuses the token")]
+    ("token", "said"), [("", "needs a token"), ("wrong", "refused the token")]
 )
 def test_a_wrong_token_is_named_with_its_remedy(monitor, token, said) -> None:
     with pytest.raises(ConfigError, match=said) as caught:

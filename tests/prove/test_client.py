@@ -42,7 +42,7 @@ def test_a_peer_that_sends_a_byte_now_and_then_is_given_up(first):
     with trickling(first) as url:
         began = time.monotonic()
         with pytest.raises(
-            client.PeerError, match=r"not finished its answer after 0\.9"
+            client.PeerError, match=r"did not finish its answer within 0\.9"
         ):
             client.fetch(url, seconds=0.3)
         assert time.monotonic() - began < 30, "all 999 bytes would take 100 s"

@@ -69,7 +69,9 @@ def _url(options: Mapping[object, object]) -> str:
         return ""
     if url.startswith(UNIX):
         if not url.removeprefix(UNIX).startswith("/"):
-            raise wrong(field, "is not a socket's path", "write unix:/run/shop.sock")
+            raise wrong(
+                field, "isn't a Unix socket's path", "write unix:/run/shop.sock"
+            )
         return url
     return http_url(url, field)
 
@@ -82,10 +84,10 @@ def _check(name: str, value: object) -> CheckSettings:
     check_keys(options, _CHECK_KEYS, field)
     hard = options.get("hard")
     if hard is not None and not isinstance(hard, bool):
-        raise wrong(f"{field}.hard", "is neither True nor False")
+        raise wrong(f"{field}.hard", "must be True or False")
     timeout = _seconds(options, "timeout", f"{field}.timeout")
     if timeout == 0:
-        raise wrong(f"{field}.timeout", "leaves no time", "write 1s")
+        raise wrong(f"{field}.timeout", "must be longer than 0", "write 1s")
     return CheckSettings(
         hard=hard, timeout=timeout, ttl=_seconds(options, "ttl", f"{field}.ttl")
     )

@@ -54,9 +54,9 @@ def read(raw: object, env: Mapping[str, str]) -> Settings:
     defaults = fallback(env)
     max_series = options.get("MAX_SERIES", DEFAULT_MAX_SERIES)
     if isinstance(max_series, bool) or not isinstance(max_series, int):
-        raise wrong("MAX_SERIES", "is not a whole number", "write 10000")
+        raise wrong("MAX_SERIES", "isn't a whole number", "write 10000")
     if not 100 <= max_series <= 1_000_000:
-        raise wrong("MAX_SERIES", "is not between 100 and 1000000", "write 10000")
+        raise wrong("MAX_SERIES", "isn't between 100 and 1000000", "write 10000")
     return Settings(
         project=text(options, "PROJECT") or defaults.project,
         environment=text(options, "ENVIRONMENT") or defaults.environment,
@@ -85,7 +85,7 @@ def _objective(value: object) -> float:
     """Return the share that is to succeed, written as a share or in percent."""
     if value is None:
         return DEFAULT_OBJECTIVE
-    hint = "write 99.9, for 99.9% of the requests"
+    hint = "write 99.9 for 99.9% of the requests"
     percentage = value.strip().removesuffix("%") if isinstance(value, str) else value
     if isinstance(percentage, bool) or not isinstance(percentage, str | int | float):
         raise wrong("OBJECTIVE", "is not a percentage", hint)
@@ -96,7 +96,7 @@ def _objective(value: object) -> float:
     if number < 1 and not isinstance(value, str):
         number *= 100
     if not _LEAST_OBJECTIVE <= number <= _MOST_OBJECTIVE:
-        raise wrong("OBJECTIVE", "is not between 95 and 99.999 percent", hint)
+        raise wrong("OBJECTIVE", "isn't between 95 and 99.999 percent", hint)
     return round(number / 100, 9)
 
 
@@ -138,7 +138,7 @@ def _redact(value: object) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, list | tuple):
         raise wrong("REDACT", "is not a list", 'write ["iban"]')
     if not all(isinstance(name, str) and name.strip() for name in value):
-        raise wrong("REDACT", "has a name that is no text", 'write ["iban"]')
+        raise wrong("REDACT", "has a key that isn't a string", 'write ["iban"]')
     return tuple(value)
 
 
@@ -150,7 +150,11 @@ def _template(options: Mapping[object, object], key: str) -> str:
     template = http_url(text(options, key), key)
     unknown = links.unknown(template)
     if unknown:
-        raise wrong(key, f"has no {unknown}", "it has " + ", ".join(links.PLACEHOLDERS))
+        raise wrong(
+            key,
+            f"has no key {unknown}",
+            ("its keys are ") + ", ".join(links.PLACEHOLDERS),
+        )
     return template
 
 
@@ -159,7 +163,7 @@ def _path(options: Mapping[object, object]) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str | os.PathLike):
-        raise wrong("RUNTIME_DIR", "is not a path")
+        raise wrong("RUNTIME_DIR", "isn't a path")
     return os.fsdecode(value)
 
 
@@ -180,7 +184,7 @@ def _queues(value: object) -> Iterable[str]:
         raise wrong("QUEUES", "is not a list", 'write ["mail"]')
     for at, queue in enumerate(value):
         if not isinstance(queue, str) or not queue:
-            raise wrong(f"QUEUES[{at}]", "is not the name of a queue")
+            raise wrong(f"QUEUES[{at}]", "isn't a queue's name")
         yield queue
 
 
@@ -189,12 +193,12 @@ def _disks(value: object) -> Iterable[str]:
         raise wrong("DISKS", "is not a list", 'write ["/srv/uploads"]')
     for at, path in enumerate(value):
         if not isinstance(path, str | os.PathLike) or not os.path.isabs(path):  # noqa: PTH117 - as text
-            raise wrong(f"DISKS[{at}]", "is not an absolute path")
+            raise wrong(f"DISKS[{at}]", "isn't an absolute path")
         yield os.fsdecode(path)
 
 
 def _exporter(value: str) -> str:
     host, colon, port = value.rpartition(":")
     if not (colon and host and port.isdecimal() and int(port) < 65536):
-        raise wrong("EXPORTER", "is not host:port", f"write {DEFAULT_EXPORTER}")
+        raise wrong("EXPORTER", "isn't host:port", f"write {DEFAULT_EXPORTER}")
     return value

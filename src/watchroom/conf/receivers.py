@@ -25,7 +25,8 @@ _KEYS = {
     "email": ("to", "from", "smarthost", "username", "secret", "tls", "ca"),
 }
 _CLEAR = (
-    "put it into a file under secrets/ and write 'secret': NAME, or add 'public': True"
+    "put it into a file under secrets/ and write 'secret': NAME; or add "
+    "'public': True if it is not a secret"
 )
 
 
@@ -74,11 +75,13 @@ def receiver(name: str, value: object) -> Receiver:
     """
     field = f"RECEIVERS.{name}"
     if name in RESERVED:
-        raise wrong(field, "is a name of our own", "choose another")
+        raise wrong(field, "is a reserved name", "choose another name")
     options = mapping(value, field)
     kind = text(options, "kind", f"{field}.kind") or "webhook"
     if kind not in KINDS:
-        raise wrong(f"{field}.kind", f"{kind!r} is no kind", one_of(KINDS))
+        raise wrong(
+            f"{field}.kind", f"{kind!r} isn't a kind of receiver", one_of(KINDS)
+        )
     check_keys(options, (*_COMMON, *_KEYS[kind]), field)
     # PagerDuty wakes people: only what is critical, only in production.
     pager = kind == "pagerduty"
@@ -87,13 +90,13 @@ def receiver(name: str, value: object) -> Receiver:
     # Empty: notified only when contacts.yml escalates to it.
     if any(word not in SEVERITIES for word in severities):
         raise wrong(
-            f"{field}.severity", "is not a list of severities", one_of(SEVERITIES)
+            f"{field}.severity", "isn't a list of severities", one_of(SEVERITIES)
         )
     priority = options.get("priority", ())
     priorities = _texts(priority, f"{field}.priority", "a list of priorities")
     if any(word not in PRIORITIES for word in priorities):
         raise wrong(
-            f"{field}.priority", "is not a list of priorities", one_of(PRIORITIES)
+            f"{field}.priority", "isn't a list of priorities", one_of(PRIORITIES)
         )
     where = options.get("environments", ("production",) if pager else ())
     configured = Receiver(
@@ -140,7 +143,11 @@ def _address(
         return None, secret_name(secret, f"{field}.secret")
     url = http_url(url, f"{field}.url")
     if not loopback(url) and options.get("public") is not True:
-        raise wrong(f"{field}.url", "would stand in clear in generated files", _CLEAR)
+        raise wrong(
+            f"{field}.url",
+            "would be written in plain text into generated files",
+            _CLEAR,
+        )
     return url, None
 
 
@@ -151,7 +158,8 @@ def _pagerduty(
         raise wrong(
             f"{field}.secret",
             "is missing",
-            "name the file under secrets/ that holds the integration's routing key",
+            "give the name of the file under secrets/ with the integration's "
+            "routing key",
         )
     url = options.get("url")
     return configured._replace(
@@ -166,27 +174,28 @@ def _email(configured: Receiver, options: dict[object, object], field: str) -> R
     for key, addresses in (("to", to), ("from", (sender,))):
         if not addresses or any("@" not in address for address in addresses):
             raise wrong(
-                f"{field}.{key}", "is not an address", "write 'ops@example.com'"
+                f"{field}.{key}", "isn't an e-mail address", "write 'ops@example.com'"
             )
     smarthost = text(options, "smarthost", f"{field}.smarthost")
     host, colon, port = smarthost.rpartition(":")
     if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
         raise wrong(
-            f"{field}.smarthost", "is not host:port", "write 'smtp.example.com:587'"
+            f"{field}.smarthost", "isn't host:port", "write 'smtp.example.com:587'"
         )
     username = text(options, "username", f"{field}.username")
     secret = options.get("secret")
     if bool(username) != (secret is not None):
         raise wrong(
             field,
-            "'username' and 'secret' go together",
-            "secret names the file under secrets/ that holds the password",
+            "'username' and 'secret' need each other",
+            "set both; 'secret' is the name of the file under secrets/ with "
+            "the password",
         )
     tls = options.get("tls", not loopback(f"smtp://{smarthost}"))
     if not isinstance(tls, bool):
-        raise wrong(f"{field}.tls", "is neither True nor False")
+        raise wrong(f"{field}.tls", "must be True or False")
     if username and not tls and not loopback(f"smtp://{smarthost}"):
-        raise wrong(f"{field}.tls", "is off: the password would go in clear")
+        raise wrong(f"{field}.tls", "is off: the password would be sent unencrypted")
     return configured._replace(
         secret=None if secret is None else secret_name(secret, f"{field}.secret"),
         to=to,
@@ -205,5 +214,5 @@ def _texts(value: object, field: str, what: str) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(
         isinstance(item, str) for item in value
     ):
-        raise wrong(field, f"is not {what}")
+        raise wrong(field, f"isn't {what}")
     return tuple(value)

@@ -52,7 +52,7 @@ def mapping(value: object, field: str) -> dict[object, object]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise wrong(field, "is not a dict")
+        raise wrong(field, "isn't a dict")
     return value
 
 
@@ -82,12 +82,14 @@ def http_url(value: object, field: str) -> str:
     except ValueError:
         good = False
     if not good:
-        raise wrong(field, "is not an http(s) URL", "write https://host/path")
+        raise wrong(field, "isn't an http(s) URL", "write https://host/path")
     if "@" in parts.netloc:
         raise wrong(
             field,
-            "names a user or a password, which would stand in clear in generated files",
-            "write https://host/path; a receiver's URL may be a file's, by 'secret'",
+            "contains a user or a password, which would be written in plain "
+            "text into generated files",
+            "write https://host/path; a receiver's secret URL goes into a "
+            "file, named by 'secret'",
         )
     return value
 
@@ -101,8 +103,8 @@ def secret_name(value: object, field: str) -> str:
     if not isinstance(value, str) or directory.safe(value) != value:
         raise wrong(
             field,
-            "is not a file name",
-            "name a file under secrets/, with letters, digits, '_' and '-'",
+            "isn't a file name",
+            "give the name of a file under secrets/: letters, digits, '_' and '-'",
         )
     return value
 

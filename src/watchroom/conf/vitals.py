@@ -60,7 +60,7 @@ def override(name: str, value: object) -> Override:
                 raise wrong(f"{field}.{key}", error.what, error.hint) from None
     severity = options.get("severity")
     if severity is not None and severity not in SEVERITIES:
-        raise wrong(f"{field}.severity", "is not a severity", one_of(SEVERITIES))
+        raise wrong(f"{field}.severity", "isn't a severity", one_of(SEVERITIES))
     return Override(
         None if limit is None else _limit(limit, f"{field}.limit"),
         text(options, "window") or None,
@@ -73,7 +73,7 @@ def override(name: str, value: object) -> Override:
 
 def _limit(value: object, field: str) -> float:
     if not isinstance(value, str | int | float):
-        raise wrong(field, "is not a limit", "write 5, '2s' or '80%'")
+        raise wrong(field, "isn't a limit", "write 5, '2s' or '80%'")
     try:
         return parse_limit(value)
     except ConfigError as error:
@@ -109,7 +109,7 @@ def _limits(value: object, field: str) -> dict[str, dict[str, float]]:
 def _pattern(value: object, field: str) -> str:
     """Return a pattern that is safe in rules, in pages and in Go templates."""
     if not isinstance(value, str) or not value.strip():
-        raise wrong(field, "holds an empty pattern", "write 'reports/*'")
+        raise wrong(field, "contains an empty pattern", "write 'reports/*'")
     if (
         len(value) > _LONGEST_PATTERN
         or not value.isprintable()
@@ -117,7 +117,8 @@ def _pattern(value: object, field: str) -> str:
     ):
         raise wrong(
             field,
-            "holds a pattern with quotes, $, {{ or line breaks, or a very long one",
-            "write the route as Django shows it, and * for what may be anything",
+            "contains a pattern with quotes, $, {{ or line breaks, or one "
+            "that is too long",
+            "write the route as Django shows it, with * for any text",
         )
     return value

@@ -51,7 +51,7 @@ def closed(vitals: Iterable[Vital]) -> dict[str, frozenset[str]]:
         for cause in sorted(causes - direct.keys()):
             near = difflib.get_close_matches(cause, sorted(direct), n=1)
             raise ConfigError(
-                f"the vital {name} is a symptom of {cause!r}, which is no vital",
+                f"the vital {name} is a symptom of {cause!r}, which isn't a vital",
                 hint=f"did you mean {near[0]!r}?" if near else "name a vital",
             )
         seen: set[str] = set()
@@ -62,9 +62,9 @@ def closed(vitals: Iterable[Vital]) -> dict[str, frozenset[str]]:
             waiting |= direct[cause] - seen
         if name in seen:
             raise ConfigError(
-                f"the vital {name} is a symptom of itself, by way of "
+                f"the vital {name} is a symptom of itself, through "
                 f"{', '.join(sorted(causes))}",
-                hint="take one of the two out of symptom_of",
+                hint="remove one of them from symptom_of",
             )
         closure[name] = frozenset(seen)
     return closure
@@ -210,9 +210,9 @@ def rules(plan: Plan) -> list[Rule]:
                 annotations={
                     "summary": f"{name} belongs to a fault that was already paged",
                     "description": (
-                        f"No page of its own leaves for {name}: "
-                        "{{ $labels.cause }} was paged, and both are one fault. This "
-                        "alert mutes the second page in Alertmanager; nobody gets it."
+                        f"{name} sends no page of its own: {{{{ $labels.cause }}}} "
+                        "was paged, and both are the same fault. This alert only "
+                        "mutes the second page in Alertmanager; it notifies nobody."
                     ),
                 },
             )

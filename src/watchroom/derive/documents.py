@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 _SEVERITY = {
     "critical": "critical: pages at once",
-    "warning": "warning: tells, without hurry",
+    "warning": "warning: notifies, not urgent",
     "info": "info: for the record",
-    "none": "none: reaches no person",
+    "none": "none: notifies nobody",
 }
 
 
@@ -45,7 +45,7 @@ def _page(alerts: list[PlannedAlert], vital: PlannedVital) -> str:
     ]
     if vital.records:
         parts += [
-            "Recorded before it:",
+            "Recording rules that it uses:",
             *(f"`{name}`\n\n```promql\n{expr}\n```" for name, expr in vital.records),
         ]
     parts += ["## The proof", *dict.fromkeys(_proof(alert) for alert in alerts)]
@@ -64,6 +64,6 @@ def _proof(alert: PlannedAlert) -> str:
         return f"Not drilled: {alert.drill.exempt}."
     budget = format_duration(round(alert.budget_seconds))
     return (
-        f"`watchroom drill {alert.name}` makes this rule fire and follows the page to "
-        f"its receiver, within {budget}."
+        f"`watchroom drill {alert.name}` makes this rule fire and follows the page "
+        f"to its receiver. Time limit: {budget}."
     )

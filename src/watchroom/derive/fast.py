@@ -90,8 +90,8 @@ def _rule(copy: Copy) -> Rule:
         annotations={
             "summary": copy.of.summary,
             "description": (
-                f"A drill: the expression of {copy.of.name}, held for {copy.for_} "
-                f"instead of {hold}."
+                f"A drill: the expression of {copy.of.name} with a `for` of "
+                f"{copy.for_} instead of {hold}."
             ),
         },
     )

@@ -33,7 +33,7 @@ def check_name(name: str, known: set[str], where: str) -> None:
         return
     near = difflib.get_close_matches(name, sorted(known), n=1)
     raise ConfigError(
-        f"{where}: no metric is named {name!r}",
+        f"{where}: there is no metric named {name!r}",
         hint=f"did you mean {near[0]!r}?"
         if near
         else "declare it with watchroom.gauge or watchroom.counter",
@@ -55,5 +55,5 @@ def check_labels(selector: Selector, labels: set[str], where: str) -> None:
             f"{where}: {selector.metric} has no label {matcher.name!r}",
             hint=f"did you mean {near[0]!r}?"
             if near
-            else f"it has {', '.join(sorted(known - {'__name__'}))}",
+            else f"its labels are {', '.join(sorted(known - {'__name__'}))}",
         )

@@ -118,4 +118,4 @@ def _number(text: str, where: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ConfigError(f"{where}: the limit {text!r} is no number") from None
+        raise ConfigError(f"{where}: the limit {text!r} isn't a number") from None

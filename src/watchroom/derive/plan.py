@@ -217,8 +217,8 @@ def _vital(
     window = parse_duration(vital.window)
     if (vital.records or "$window" in vital.alerts[0].expr) and window < 2 * interval:
         raise ConfigError(
-            f"the vital {vital.name} looks back {vital.window}, which holds no two "
-            f"samples at an interval of {site.inputs.interval}",
+            f"the window of the vital {vital.name}, {vital.window}, is too short for "
+            f"two samples at an interval of {site.inputs.interval}",
             hint="make the window at least four intervals long",
         )
     records = []
@@ -267,7 +267,7 @@ def _alert(
     for text in (alert.summary, alert.description):
         if _ENGINE_QUERY.search(text):
             raise ConfigError(
-                f"{where}: a text cannot call query",
+                f"{where}: a text can't call query",
                 hint="use Top(…), whose selectors are checked and narrowed",
             )
     description = fill(alert.description)
@@ -323,14 +323,15 @@ def _drill(drill: Drill, fill: Callable[[str], str], where: str) -> Drill:
     down = filled.fault == ("down",)
     if not (filled.exempt or down or filled.recovery):
         raise ConfigError(
-            f"{where}: the drill has no recovery", hint="say which series end the alert"
+            f"{where}: the drill has no recovery",
+            hint="give the series that resolve the alert: recovery=(…)",
         )
     try:
         series.parse_all(() if down else filled.fault)
         series.parse_all(filled.recovery)
         series.parse_all(filled.calm)
     except FormatError as error:
-        raise ConfigError(f"{where}: the drill does not parse: {error}") from None
+        raise ConfigError(f"{where}: the drill can't be parsed: {error}") from None
     return filled
 
 
@@ -366,5 +367,5 @@ def _check_names(vitals: Iterable[PlannedVital]) -> None:
                 raise ConfigError(
                     f"the vitals {owner} and {vital.name} both have an alert "
                     f"{alert.name}",
-                    hint="rename one: an alert has one runbook page",
+                    hint="rename one of them: each alert has one runbook page",
                 )

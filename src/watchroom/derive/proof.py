@@ -64,7 +64,7 @@ class _Proof:
             series = self._query(self._alert.expr).series
         except QueryError as error:
             raise self._refused(
-                f"over the series of its drill the rule fails: {error}",
+                f"on the series of its drill, the rule fails to evaluate: {error}",
                 "correct the expression, or the drill's fault",
             ) from None
         jobs = {
@@ -72,16 +72,18 @@ class _Proof:
         }
         if jobs - {JOB}:
             raise self._refused(
-                "its drill would page in earnest: what fires does not carry the "
-                "drill's job",
-                "keep job in every aggregation, as in sum by (job) (…), and set none",
+                "its drill would send a real page: the alert that fires doesn't have "
+                "the drill's job label",
+                "keep job in every aggregation, as in sum by (job) (…), and "
+                "don't set it",
             )
         if not any(self._fires(times) for _, times, _ in series):
             raise self._refused(
-                "the fault of its drill does not make it fire within "
+                "the fault of its drill doesn't make it fire within "
                 f"{format_duration(math.ceil(self._alert.budget_seconds))}",
-                "let the fault pass the limit and outlast `for`; its labels must match "
-                "the selectors. Drill.none('why') if no series can show it",
+                "make the fault cross the limit and last longer than `for`, with "
+                "labels that match the selectors; or use Drill.none('why') if no "
+                "series can show the fault",
             )
 
     def _served(self, more: Mapping[str, str]) -> Iterator[Series]:

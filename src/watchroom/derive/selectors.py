@@ -66,8 +66,8 @@ def narrow(expr: str, extra: Callable[[str], str], where: str) -> str:
     if after != expected:
         # The scanner below and the parser disagree: better no file than a wrong one.
         raise ConfigError(
-            f"{where}: cannot put matchers into {expr!r}",
-            hint="name each metric before its braces: metric{…}",
+            f"{where}: can't add matchers to {expr!r}",
+            hint="write each metric's name before its braces: metric{…}",
         )
     return narrowed
 

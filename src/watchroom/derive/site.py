@@ -124,13 +124,14 @@ def select_labels(inputs: Inputs) -> dict[str, str]:
             error.what, hint="write it as --select 'namespace=\"shop\"'"
         ) from None
     if selector is None:
-        raise ConfigError(f"--select {inputs.select!r} is not a list of matchers")
+        raise ConfigError(f"--select {inputs.select!r} isn't a list of matchers")
     labels = {}
     for matcher in selector.matchers:
         if matcher.name in {"job", "instance"}:
             raise ConfigError(
-                f"--select cannot match {matcher.name}: the rules need it themselves",
-                hint="choose by a label of the targets, such as namespace",
+                f"--select can't match {matcher.name}: the rules use that "
+                "label themselves",
+                hint="match a label of the targets, such as namespace",
             )
         if matcher.name != "__name__" and matcher.op == "=":
             labels[matcher.name] = matcher.value
@@ -147,11 +148,13 @@ def rule_labels(inputs: Inputs) -> dict[str, str]:
     labels: Mapping[str, str] = inputs.labels or chosen
     if inputs.select and not labels:
         raise ConfigError(
-            "--select without an equality needs --label",
-            hint="without a label of its own, another team's records would be read "
-            "as ours: --label team=shop",
+            "--select without an equality matcher needs --label",
+            hint="without a label of your own, another team's recorded series would "
+            "be read as yours: --label team=shop",
         )
     for name in labels:
         if name in {"job", "instance", "alertname", "severity", "priority", "vital"}:
-            raise ConfigError(f"--label cannot set {name}: the rules use it themselves")
+            raise ConfigError(
+                f"--label can't set {name}: the rules use that label themselves"
+            )
     return dict(sorted(labels.items()))

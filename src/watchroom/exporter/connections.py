@@ -211,14 +211,14 @@ class Acceptor:
     def _refuse(self, peer: _Peer) -> None:
         if peer.state != _LEAVING:
             self.refused += 1
-            self._complain("too many are open")
+            self._complain("too many open connections")
         self._drop(peer)
 
     def _complain(self, why: str) -> None:
         now = time.monotonic()
         if now - self._complained >= _COMPLAINT_SECONDS:
             self._complained = now
-            log.warning("connections that ask nothing are cut: %s", why)
+            log.warning("closing idle connections: %s", why)
 
     def _go_on(self, peer: _Peer) -> None:
         if peer.state == _READING:

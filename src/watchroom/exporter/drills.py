@@ -108,15 +108,17 @@ class Drills:
         with self._lock:
             now = self._clock()
             if nonce in self._runs:
-                raise ConfigError(f"the nonce {nonce} was used already", field="nonce")
+                raise ConfigError(f"the nonce {nonce} was already used", field="nonce")
             running = [run.plan for run in self._runs.values() if not run.ended(now)]
             if len(running) >= RUNNING:
-                raise ConfigError(f"{len(running)} drills run already, {RUNNING} may")
+                raise ConfigError(
+                    f"{len(running)} drills are running; at most {RUNNING} may run"
+                )
             if plan.steps + sum(each.steps for each in running) > ALL_STEPS:
                 raise ConfigError(
-                    f"the drills that run hold {ALL_STEPS} steps at most",
+                    f"the running drills may have at most {ALL_STEPS} steps together",
                     field="fault",
-                    hint="wait until some have ended",
+                    hint="wait until some have finished",
                 )
             self._runs[nonce] = _Run(plan, now)
             ended = [name for name, run in self._runs.items() if run.ended(now)]
@@ -240,7 +242,7 @@ class Drills:
         """
         with self._lock:
             if nonce not in self._runs:
-                raise ConfigError(f"no drill {nonce[:40]!r} is known", field="nonce")
+                raise ConfigError(f"unknown drill {nonce[:40]!r}", field="nonce")
             return list(self._runs[nonce].receipts)
 
     def arrivals(self) -> dict[str, list[dict[str, Any]]]:
@@ -271,9 +273,9 @@ class Drills:
         run = self._runs.get(nonce)
         if run is None or run.ended(self._clock()):
             raise ConfigError(
-                f"no drill {nonce[:40]!r} runs",
+                f"the drill {nonce[:40]!r} isn't running",
                 field="nonce",
-                hint="it ended, passed its limit, or the exporter was restarted",
+                hint="it ended, exceeded its time limit, or the exporter was restarted",
             )
         return run
 
@@ -296,7 +298,7 @@ def _plan(body: dict[str, Any]) -> _Plan:
     fault = _texts(body, "fault")
     down = fault == ["down"]
     if not fault:
-        raise ConfigError("must hold at least one series", field="fault")
+        raise ConfigError("must contain at least one series", field="fault")
     fast = body.get("accelerated", False)
     if not isinstance(fast, bool):
         raise ConfigError("must be true or false", field="accelerated")
@@ -316,7 +318,9 @@ def _texts(body: dict[str, Any], field: str) -> list[str]:
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise ConfigError("must be a list of series lines", field=field)
     if len(lines) > LINES:
-        raise ConfigError(f"has {len(lines)} series, {LINES} may be", field=field)
+        raise ConfigError(
+            f"has {len(lines)} series; at most {LINES} are allowed", field=field
+        )
     return lines
 
 

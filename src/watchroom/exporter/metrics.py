@@ -81,25 +81,25 @@ class Scrape(NamedTuple):
             _one(
                 "watchroom_exporter_refused_connections_total",
                 "counter",
-                "Connections cut or turned away because too many were open.",
+                "Connections closed or refused because too many were open.",
                 float(self.refused()),
             ),
             _one(
                 "watchroom_exporter_drills",
                 "gauge",
-                "Drills that run.",
+                "Running drills.",
                 float(self.drills.running()),
             ),
             _one(
                 "watchroom_exporter_dropped_receipts_total",
                 "counter",
-                "Drill pages that were not kept because there were too many.",
+                "Drill notifications that were dropped because there were too many.",
                 float(self.drills.dropped_receipts),
             ),
             _one(
                 "watchroom_exporter_scrape_duration_seconds",
                 "gauge",
-                "How long the making of this answer took.",
+                "Time to make this response.",
                 time.perf_counter() - began,
             ),
         ]

@@ -165,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
             answer = _Answer(400, f"{error}\n")
         except Exception as error:  # noqa: BLE001 - the one guard of a request
             self.server.services.faults.count("http", error)
-            answer = _Answer(500, "the exporter failed; its log says why\n")
+            answer = _Answer(500, "the exporter failed; see its log\n")
         self._send(answer)
 
     do_POST = do_HEAD = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_GET  # noqa: N815
@@ -176,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer what http.server could not parse, in one line of text."""
         del explain
         self.close_connection = True
-        self._send(_Answer(code, f"{message or 'not understood'}\n"))
+        self._send(_Answer(code, f"{message or 'invalid request'}\n"))
 
     def version_string(self) -> str:
         """Name the program, and not the Python below it."""
@@ -189,10 +189,10 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         methods = _PATHS.get(path)
         if methods is None:
-            raise _Refusal(404, f"not here; there are {', '.join(sorted(_PATHS))}")
+            raise _Refusal(404, f"not found; known paths: {', '.join(sorted(_PATHS))}")
         name = self.routes.get((self.command, path))
         if name is None:
-            raise _Refusal(405, f"{path} takes {methods}")
+            raise _Refusal(405, f"{path} accepts only {methods}")
         self._authorize(path)
         answer: _Answer = getattr(self, name)()
         return answer
@@ -217,7 +217,9 @@ class _Handler(BaseHTTPRequestHandler):
         target = self._parameter("target")
         module = self._parameter("module", "http_2xx")
         if module != "http_2xx":
-            raise _Refusal(400, f"no module {module[:40]!r}; there is http_2xx")
+            raise _Refusal(
+                400, f"unknown module {module[:40]!r}; the only one is http_2xx"
+            )
         seconds = patience(self.headers.get("X-Prometheus-Scrape-Timeout-Seconds"))
         try:
             probe = self.server.services.sites.probe(target, seconds)
@@ -240,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             text = self.server.services.drills.metrics(self._parameter("nonce"))
         except DownError:
-            raise _Refusal(503, "down, as the drill has it") from None
+            raise _Refusal(503, "down, simulated by a drill") from None
         return _Answer(200, text, exposition.CONTENT_TYPE)
 
     def _receipts(self) -> _Answer:
@@ -251,7 +253,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def _healthy(self) -> _Answer:
-        return _Answer(200, "the exporter is up\n")
+        return _Answer(200, "the exporter is running\n")
 
     def _processes(self) -> _Answer:
         return _json(self.server.services.roll())
@@ -281,16 +283,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> Any:
         text = self.headers.get("Content-Length", "")
         if not text.isascii() or not text.isdigit():
-            raise _Refusal(411, "send the body with a Content-Length")
+            raise _Refusal(411, "send a Content-Length with the body")
         if len(text) > 9 or int(text) > LARGEST_BODY:
-            raise _Refusal(413, f"a body may have {LARGEST_BODY} bytes")
+            raise _Refusal(413, f"the body may have at most {LARGEST_BODY} bytes")
         data = self.rfile.read(int(text))
         if len(data) < int(text):
             raise _Refusal(400, "the body ends early")
         try:
             return json.loads(data)
         except (ValueError, RecursionError):
-            raise _Refusal(400, "the body is no JSON") from None
+            raise _Refusal(400, "the body isn't JSON") from None
 
     def _send(self, answer: _Answer) -> None:
         data = answer.body.encode()

@@ -52,7 +52,7 @@ class Token:
             return self.given
         if self._path is None:
             raise ConfigError(
-                "no runtime directory to keep a token in", hint="set WATCHROOM_TOKEN"
+                "no runtime directory to store a token in", hint="set WATCHROOM_TOKEN"
             )
         try:
             self._own = _read_or_make(self._path, self._own)
@@ -129,7 +129,7 @@ class Gate:
                 "WATCHROOM_TOKEN[_FILE] or the runtime directory's file `token`"
             )
         if host_of(headers.get("Host", "")) not in self._hosts:
-            return 403, "unknown Host header; use localhost, or send the token"
+            return 403, "unknown Host header: use localhost, or send the token"
         return None
 
     def _bears(self, headers: Message, caller: Caller) -> bool:
@@ -160,7 +160,7 @@ def refuse_open(listen: Listen, token: Token) -> None:
     if listen.loopback or token.given:
         return
     raise ConfigError(
-        f"{listen} can be reached from other machines, and there is no token",
+        f"{listen} can be reached from other machines, but no token is set",
         field="--listen",
         hint="set WATCHROOM_TOKEN or WATCHROOM_TOKEN_FILE, or listen on 127.0.0.1",
     )
@@ -185,4 +185,4 @@ def _read_or_make(path: Path, known: str) -> str:
             token = known or secrets.token_urlsafe(32)
             file.write(token + "\n")
         return token
-    raise OSError(0, "the file stays empty")
+    raise OSError(0, "the token file is still empty")

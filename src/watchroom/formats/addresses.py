@@ -24,7 +24,7 @@ def check_url(text: str, field: str) -> None:
         good = False
     if not good:
         raise ConfigError(
-            "is not an address", field=field, hint="write it as https://host/path"
+            "isn't a valid URL", field=field, hint="write it as https://host/path"
         )
 
 
@@ -37,10 +37,10 @@ def check_host_port(text: str) -> None:
     """
     host, colon, port = text.rpartition(":")
     if not (colon and port) or (":" in host and not host.startswith("[")):
-        raise ConfigError("smarthost is not host:port", field="smarthost")
+        raise ConfigError("smarthost isn't host:port", field="smarthost")
     if not (host and port.isdecimal() and 0 < int(port) < 65536):
         raise NotSupportedError(
-            "smarthost needs a host and the number of a port",
+            "smarthost needs a host and a port number",
             field="smarthost",
             hint="write it as mail.example.org:587",
         )

@@ -156,11 +156,14 @@ def dump(config: Alertmanager) -> str:
 
 def _check_root(route: Route) -> None:
     if route.matchers:
-        raise ConfigError("the first route matches everything", field="route.matchers")
+        raise ConfigError(
+            "the top route matches everything and takes no matchers",
+            field="route.matchers",
+        )
     if not route.receiver:
-        raise ConfigError("the first route needs a receiver", field="route")
+        raise ConfigError("the top route needs a receiver", field="route")
     if route.continue_:
-        raise ConfigError("nothing comes after the first route", field="route.continue")
+        raise ConfigError("the top route takes no 'continue'", field="route.continue")
 
 
 def check_route(route: Route, field: str, names: Collection[str]) -> None:
@@ -174,7 +177,7 @@ def check_route(route: Route, field: str, names: Collection[str]) -> None:
             raise ConfigError(
                 f"no receiver is named {route.receiver!r}",
                 field="receiver",
-                hint=f"there are {', '.join(sorted(names)) or 'none'}",
+                hint=f"known receivers: {', '.join(sorted(names)) or 'none'}",
             )
         _check_matchers(route.matchers, "matchers")
         _check_group_by(route.group_by or [])
@@ -198,17 +201,18 @@ def _check_group_by(labels: list[str]) -> None:
     _check_names(labels, "group_by")
     if "..." in labels and set(labels) != {"..."}:
         raise ConfigError(
-            "'...' is all labels, and has no others beside it", field="group_by"
+            "'...' means all labels, so no other label may be listed with it",
+            field="group_by",
         )
     for i, label in enumerate(labels):
         if label in labels[:i] and label != "...":
-            raise ConfigError(f"{label!r} is there twice", field=f"group_by[{i}]")
+            raise ConfigError(f"{label!r} is listed twice", field=f"group_by[{i}]")
 
 
 def _check_names(labels: list[str], field: str) -> None:
     for i, label in enumerate(labels):
         if not label:
-            raise ConfigError("a label needs a name", field=f"{field}[{i}]")
+            raise ConfigError("a label's name is empty", field=f"{field}[{i}]")
 
 
 def _duration(text: str, field: str) -> float:

@@ -34,9 +34,9 @@ LAUNCH = (
     Item("team", "Team trained on reading dashboards and responding to alerts", 90),
 )
 BESIDE = (
-    Item("heartbeat", "Someone outside notices if this machine dies"),
-    Item("link", "The link in a page opens"),
-    Item("metrics-closed", "Metrics are closed to strangers"),
-    Item("processes", "Processes are seen, by role and user"),
+    Item("heartbeat", "External heartbeat set up"),
+    Item("link", "Links in alert messages open"),
+    Item("metrics-closed", "Metrics aren't publicly reachable"),
+    Item("processes", "All app processes seen, by role and user"),
 )
 ITEMS = (*LAUNCH, *BESIDE)

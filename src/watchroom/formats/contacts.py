@@ -135,9 +135,10 @@ def _check_contacts(loaded: Contacts, receivers: Collection[str]) -> None:
         name = contact.name.strip()
         if not name or name != contact.name or len(name) > _LONGEST_NAME:
             raise ConfigError(
-                f"{contact.name!r} is not a name",
+                f"{contact.name!r} isn't a valid name",
                 field=f"{field}.name",
-                hint=f"1 to {_LONGEST_NAME} characters, no space around them",
+                hint=f"use 1 to {_LONGEST_NAME} characters, without spaces at "
+                "either end",
             )
         if name.casefold() in seen:
             raise ConfigError(f"two contacts are named {name!r}", field=f"{field}.name")
@@ -147,7 +148,7 @@ def _check_contacts(loaded: Contacts, receivers: Collection[str]) -> None:
                 raise ConfigError(
                     f"no receiver is named {receiver!r}",
                     field=f"{field}.receivers[{j}]",
-                    hint=f"there are {', '.join(sorted(receivers)) or 'none'}",
+                    hint=f"known receivers: {', '.join(sorted(receivers)) or 'none'}",
                 )
 
 
@@ -158,16 +159,18 @@ def _check_escalation(loaded: Contacts) -> None:
         field = f"escalation[{i}]"
         if contact is None:
             raise ConfigError(
-                f"no contact is named {name!r}", field=field, hint=f"there are {names}"
+                f"no contact is named {name!r}",
+                field=field,
+                hint=f"known contacts: {names}",
             )
         if not contact.receivers:
             raise ConfigError(
-                f"{name} has no receivers, so nobody can be told",
+                f"{name} has no receivers, so {name} can't be notified",
                 field=field,
-                hint=f"give contacts an entry receivers: [NAME] for {name}",
+                hint=f"add receivers: [NAME] to the contact {name}",
             )
         if name in loaded.escalation[:i]:
-            raise ConfigError(f"{name!r} stands twice", field=field)
+            raise ConfigError(f"{name!r} is listed twice", field=field)
 
 
 def _check_duration(text: str) -> None:

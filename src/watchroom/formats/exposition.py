@@ -176,7 +176,7 @@ def value_of(text: str, series_text: str = "") -> float:
         return float(text if text.isascii() and "_" not in text else "")
     except ValueError:
         raise FormatError(
-            f"{series_text or 'a sample'}: {text!r} is no number"
+            f"{series_text or 'a sample'}: {text!r} isn't a number"
         ) from None
 
 
@@ -197,10 +197,10 @@ def series(text: str, edges: Iterable[str] = EDGES) -> Labels:
     while inner[at:].strip():
         match = _LABEL.match(inner, at)
         if match is None:
-            raise FormatError(f"labels do not parse at {inner[at : at + 40]!r}")
+            raise FormatError(f"invalid labels at {inner[at : at + 40]!r}")
         key, value, _ = match.groups()
         if key in labels:
-            raise FormatError(f"label {key!r} stands twice in {text[:80]!r}")
+            raise FormatError(f"label {key!r} appears twice in {text[:80]!r}")
         labels[key] = _unescape(value)
         at = match.end()
     for key in edges:

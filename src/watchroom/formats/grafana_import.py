@@ -81,12 +81,12 @@ def read(text: str, file: str) -> ImportedDashboard:
     """
     data, node = grafana.parse(text, file)
     if not isinstance(data, dict) or not isinstance(data.get("panels", []), list):
-        raise ConfigError("is no dashboard", file=file)
+        raise ConfigError("isn't a dashboard", file=file)
     if "panels" not in data and ("spec" in data or "dashboard" in data):
         raise ConfigError(
-            "is not the classic JSON model of a dashboard",
+            "isn't a dashboard in the classic JSON model",
             file=file,
-            hint="in Grafana: Export, as code, Classic",
+            hint="in Grafana, export it as code, in the Classic format",
         )
     plain = _without(data, "dashboard")
     panels: list[dict[str, Any]] = []
@@ -105,7 +105,7 @@ def read(text: str, file: str) -> ImportedDashboard:
                 f"the variable {variable.name!r} is of the type {variable.type!r}",
                 file=file,
                 field="templating.list",
-                hint=f"the monitor knows {', '.join(VARIABLES)}",
+                hint=f"the monitor supports the variables {', '.join(VARIABLES)}",
             )
     return ImportedDashboard(dashboard, refused, file)
 
@@ -153,10 +153,10 @@ def _panel(raw: dict[str, Any], number: int) -> tuple[dict[str, Any], str]:
 def _refusal(raw: dict[str, Any]) -> str:
     kind = raw.get("type")
     if kind not in DRAWN:
-        return f"panels of the type {kind!r} are not drawn here"
+        return f"the monitor doesn't draw panels of the type {kind!r}"
     for change in _CHANGES:
         if raw.get(change) not in _NOTHING:
-            return f"{change} is not done here"
+            return f"the monitor doesn't support {change}"
     sources = [raw.get("datasource")]
     sources += [
         target.get("datasource")

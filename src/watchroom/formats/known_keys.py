@@ -6,8 +6,8 @@ Prometheus 3.16 and Alertmanager 0.31.
 
 from __future__ import annotations
 
-PROMETHEUS_INSTEAD = "take it out, or run Prometheus itself over the same files"
-ALERTMANAGER_INSTEAD = "take it out, or run Alertmanager itself over the same files"
+PROMETHEUS_INSTEAD = "remove it, or run the real Prometheus on the same files"
+ALERTMANAGER_INSTEAD = "remove it, or run the real Alertmanager on the same files"
 
 INSTEAD = {
     "credentials": "put it into a file and name that: credentials_file",
@@ -25,7 +25,7 @@ INSTEAD = {
     "smtp_from": "give each entry of email_configs its from",
     "slack_api_url": "give each entry of slack_configs its api_url_file",
 }
-"""What to write in place of a key, where there is something."""
+"What to write instead of a key, where there is a replacement."
 
 AUTHORIZATION = frozenset({"credentials", "credentials_ref"})
 HTTP_CLIENT = frozenset(

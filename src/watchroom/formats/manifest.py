@@ -161,10 +161,10 @@ def load(text: str, file: str) -> Manifest:
     try:
         version = msgspec.json.decode(text)["format"]
     except (msgspec.DecodeError, KeyError, TypeError):
-        raise ConfigError("not a watchroom.json", file=file, hint=_REBUILD) from None
+        raise ConfigError("isn't a watchroom.json", file=file, hint=_REBUILD) from None
     if version != FORMAT:
         raise ConfigError(
-            f"format {version} is not the format {FORMAT} of this watchroom",
+            f"was written in format {version}; this watchroom reads format {FORMAT}",
             file=file,
             hint=_REBUILD,
         )
@@ -179,4 +179,4 @@ def dump(manifest: Manifest) -> str:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode() + "\n"
 
 
-_REBUILD = "build it again: watchroom build DIR"
+_REBUILD = "build again: watchroom build DIR"

@@ -107,7 +107,7 @@ def _reading(text: str) -> list[Matcher]:
 
 def _bad(text: str) -> ConfigError:
     return ConfigError(
-        f"{text!r} is not a matcher", hint='write it as severity="critical"'
+        f"{text!r} isn't a matcher", hint='write it as severity="critical"'
     )
 
 

@@ -158,9 +158,9 @@ def load(text: str, file: str) -> Prometheus:
         for i, pattern in enumerate(config.rule_files):
             if not _RULE_PATH.fullmatch(pattern):
                 raise ConfigError(
-                    f"{pattern!r} is not a rule file path",
+                    f"{pattern!r} isn't a path for rule files",
                     field=f"rule_files[{i}]",
-                    hint="only the file's name may hold a *",
+                    hint="only the file name may contain a *",
                 )
         _check_alerting(config.alerting or Alerting())
         check_jobs(config.scrape_configs, config.global_)
@@ -204,9 +204,9 @@ def check_job(job: ScrapeConfig, defaults: Global) -> None:
     timing(job, defaults)
     if job.scheme not in {"http", "https", ""}:
         raise NotSupportedError(
-            f"{job.scheme!r} is not http or https",
+            f"{job.scheme!r} isn't http or https",
             field="scheme",
-            hint="Prometheus takes it and scrapes nothing",
+            hint="Prometheus accepts it and then scrapes nothing",
         )
     if job.sample_limit < 0:
         raise ConfigError("must not be negative", field="sample_limit")
@@ -286,10 +286,10 @@ def _check_global(section: Global) -> None:
         for name, value in section.external_labels.items():
             if "$" in value:
                 raise NotSupportedError(
-                    f"{value!r} has a $",
+                    f"{value!r} contains a $",
                     field=name,
-                    hint="Prometheus 3 puts a variable of its environment there; "
-                    "write the value itself",
+                    hint="Prometheus 3 would replace it with an environment "
+                    "variable; write the value itself",
                 )
 
 
@@ -299,13 +299,13 @@ def _check_alerting(alerting: Alerting) -> None:
         with yamlfile.within(field):
             if manager.api_version != "v2":
                 raise ConfigError(
-                    f"{manager.api_version!r} is not an API version",
+                    f"{manager.api_version!r} isn't an API version",
                     field="api_version",
-                    hint="write v2, or leave it out",
+                    hint="write v2, or remove the line",
                 )
             if manager.scheme not in {"http", "https"}:
                 raise NotSupportedError(
-                    f"{manager.scheme!r} is not http or https", field="scheme"
+                    f"{manager.scheme!r} isn't http or https", field="scheme"
                 )
             if manager.authorization is not None:
                 with yamlfile.within("authorization"):
@@ -328,13 +328,14 @@ def _check_http_discovery(section: HttpSdConfig) -> None:
 
 def _check_file_discovery(section: FileSdConfig) -> None:
     if not section.files:
-        raise ConfigError("names no file", field="files")
+        raise ConfigError("lists no file", field="files")
     for i, name in enumerate(section.files):
         if not _DISCOVERY_PATH.fullmatch(name):
             raise ConfigError(
-                f"{name!r} is not a path for file discovery",
+                f"{name!r} isn't a path for file discovery",
                 field=f"files[{i}]",
-                hint="it ends with .json, .yml or .yaml; only its name may hold a *",
+                hint="end it with .json, .yml or .yaml; only the file name may "
+                "contain a *",
             )
     _refresh(section.refresh_interval)
 
@@ -351,10 +352,10 @@ def _check_group(group: StaticConfig, *, relabelled: bool) -> None:
     for i, address in enumerate(group.targets):
         if (not address or "/" in address) and not relabelled:
             raise ConfigError(
-                f"{address!r} is not a host and port",
+                f"{address!r} isn't a host and port",
                 field=f"targets[{i}]",
-                hint="scheme and path have keys of their own: "
-                "scheme: https, metrics_path: /metrics",
+                hint="put the scheme and the path into their own keys: scheme: "
+                "https, metrics_path: /metrics",
             )
     with yamlfile.within("labels"):
         relabel.check_labels(group.labels)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def text_of(path: Path, hint: str = "make it with: watchroom build DIR") -> str:
+def text_of(path: Path, hint: str = "create it with: watchroom build DIR") -> str:
     """Return the text of a file.
 
     Args:
@@ -27,16 +27,16 @@ def text_of(path: Path, hint: str = "make it with: watchroom build DIR") -> str:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise ConfigError("is not a file", file=path)
+            raise ConfigError("isn't a file", file=path)
         caps.bytes_within(status.st_size, path)
         return path.read_text("utf-8")
     except FileNotFoundError as error:
         raise ConfigError("is missing", file=path, hint=hint) from error
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", file=path) from error
+        raise ConfigError(f"can't be read: {error.strerror}", file=path) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError("is not UTF-8", file=path, line=line) from error
+        raise ConfigError("isn't UTF-8 text", file=path, line=line) from error
 
 
 def matching(root: Path, pattern: str) -> list[Path]:

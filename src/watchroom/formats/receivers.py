@@ -33,7 +33,7 @@ class Authorization(msgspec.Struct, **_STRICT):
         """Refuse what is not a bearer token."""
         kind = self.type.strip().lower()
         if kind == "basic":
-            raise ConfigError("'basic' is not a type of authorization", field="type")
+            raise ConfigError("'basic' isn't a type of authorization", field="type")
         if kind not in {"bearer", ""}:
             raise NotSupportedError(
                 f"authorization of the type {self.type!r} is not supported",
@@ -64,7 +64,7 @@ class WebhookConfig(msgspec.Struct, **_STRICT):
     def check(self) -> None:
         """Refuse what no message could be sent with."""
         if bool(self.url) == bool(self.url_file):
-            raise ConfigError("a webhook has either 'url' or 'url_file'")
+            raise ConfigError("a webhook needs exactly one of 'url' and 'url_file'")
         addresses.check_url(self.url, "url")
         if self.max_alerts < 0:
             raise ConfigError("must not be negative", field="max_alerts")
@@ -111,12 +111,12 @@ class EmailConfig(msgspec.Struct, **_STRICT):
         addresses.check_host_port(self.smarthost)
         names = [name.casefold() for name in self.headers]
         if len(set(names)) < len(names):
-            raise ConfigError("a header is there twice", field="headers")
+            raise ConfigError("a header is listed twice", field="headers")
         if bool(self.auth_username) != bool(self.auth_password_file):
             raise NotSupportedError(
-                "auth_username and auth_password_file go together",
+                "auth_username and auth_password_file need each other",
                 field="auth_username",
-                hint="give both, or none",
+                hint="set both, or neither",
             )
         if self.html:
             raise NotSupportedError(
@@ -176,7 +176,7 @@ class SlackConfig(msgspec.Struct, **_STRICT):
     def check(self) -> None:
         """Refuse what no message could be sent with."""
         if bool(self.api_url) == bool(self.api_url_file):
-            raise ConfigError("Slack has either 'api_url' or 'api_url_file'")
+            raise ConfigError("Slack needs exactly one of 'api_url' and 'api_url_file'")
         addresses.check_url(self.api_url, "api_url")
 
     def secrets(self) -> list[str]:

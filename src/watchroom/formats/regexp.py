@@ -25,6 +25,6 @@ def check(pattern: str) -> None:
         if isinstance(reason, bytes):
             reason = reason.decode("utf-8", "replace")
         raise ConfigError(
-            f"{pattern!r} is not a regular expression: {reason}",
-            hint="the dialect is RE2, without look-around and back references",
+            f"{pattern!r} isn't a valid regular expression: {reason}",
+            hint="the syntax is RE2: it has no look-around and no back references",
         ) from None

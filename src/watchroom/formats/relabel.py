@@ -51,7 +51,7 @@ def check(step: RelabelConfig) -> None:
     verb = step.verb
     if verb not in ACTIONS:
         raise ConfigError(
-            f"{step.action!r} is not a relabelling action",
+            f"{step.action!r} isn't a relabelling action",
             field="action",
             hint=", ".join(sorted(ACTIONS)),
         )
@@ -59,7 +59,7 @@ def check(step: RelabelConfig) -> None:
         regexp.check(step.regex)
     for i, name in enumerate(step.source_labels):
         if not name:
-            raise ConfigError("is not a label", field=f"source_labels[{i}]")
+            raise ConfigError("isn't a label name", field=f"source_labels[{i}]")
     if step.modulus < 0 or (verb == "hashmod" and step.modulus == 0):
         raise ConfigError(
             "hashmod needs a modulus above 0", field="modulus", hint="write modulus: 8"
@@ -84,7 +84,7 @@ def check_labels(labels: Mapping[str, str]) -> None:
     """
     for name in labels:
         if not name:
-            raise ConfigError("a label needs a name")
+            raise ConfigError("a label's name is empty")
 
 
 def _only(step: RelabelConfig, names: tuple[str, ...]) -> None:

@@ -106,7 +106,7 @@ def dump(rules: RuleFile) -> str:
 
 def _check(rule: Rule) -> None:
     if bool(rule.alert) == bool(rule.record):
-        raise ConfigError("a rule has either 'alert' or 'record'")
+        raise ConfigError("a rule needs exactly one of 'alert' and 'record'")
     if not rule.expr.strip():
         raise ConfigError(
             f"{rule.alert or rule.record} has no expression", field="expr"
@@ -116,7 +116,7 @@ def _check(rule: Rule) -> None:
     except UnsupportedError as error:
         raise NotSupportedError(str(error), field="expr") from None
     except QueryError as error:
-        raise ConfigError(f"does not parse: {error}", field="expr") from None
+        raise ConfigError(f"can't be parsed: {error}", field="expr") from None
     _duration(rule.for_, "for")
     _duration(rule.keep_firing_for, "keep_firing_for")
     if rule.record:
@@ -124,7 +124,9 @@ def _check(rule: Rule) -> None:
     for field in ("labels", "annotations"):
         for name in getattr(rule, field):
             if not name or (field == "labels" and name == "__name__"):
-                raise ConfigError(f"{name!r} is not a name of {field}", field=field)
+                raise ConfigError(
+                    f"{name!r} isn't a valid name in {field}", field=field
+                )
 
 
 def _check_record(rule: Rule) -> None:
@@ -135,14 +137,14 @@ def _check_record(rule: Rule) -> None:
     ):
         if present:
             raise ConfigError(
-                "a recording rule has no 'for', 'keep_firing_for' and annotations",
+                "a recording rule takes no 'for', 'keep_firing_for' or annotations",
                 field=field,
             )
     if _BRACES.search(rule.record):
         raise ConfigError(
-            f"{rule.record!r} is not a metric name",
+            f"{rule.record!r} isn't a metric name",
             field="record",
-            hint="labels belong under labels:, selectors into expr:",
+            hint="put labels under labels: and selectors into expr:",
         )
 
 

@@ -72,7 +72,7 @@ def parse(text: str) -> Line:
         if len(values) > MAX_STEPS:
             raise FormatError(f"{text[:80]!r} has more than {MAX_STEPS} steps")
     if not values:
-        raise FormatError(f"{text[:80]!r} has no values: write 0+1x10 behind it")
+        raise FormatError(f"{text[:80]!r} has no values: write 0+1x10 after it")
     return Line(labels, tuple(values))
 
 
@@ -92,7 +92,7 @@ def parse_all(lines: Iterable[str], *, most_steps: int = 1_000_000) -> list[Line
     for text in lines:
         line = parse(text)
         if line.labels in seen:
-            raise FormatError(f"{text_of(line.labels)} stands twice")
+            raise FormatError(f"{text_of(line.labels)} is listed twice")
         steps += len(line.values)
         if steps > most_steps:
             raise FormatError(f"the series have more than {most_steps} steps together")
@@ -129,7 +129,7 @@ def _expand(item: str, values: list[float | None], text: str) -> None:
                 start += step
     else:
         raise FormatError(
-            f"{item[:40]!r} in {text[:80]!r} is no value: write 3, 0+5x10, _ or stale"
+            f"{item[:40]!r} in {text[:80]!r} isn't a value: write 3, 0+5x10, _ or stale"
         )
 
 

@@ -84,7 +84,7 @@ class _Shaper:
             return None
         if kind is str or get_origin(kind) in {list, dict}:
             return (get_origin(kind) or kind)()
-        raise self._empty(node, field, "take it out, or write its keys")
+        raise self._empty(node, field, "remove it, or write its keys")
 
     def _empty(self, node: yaml.Node, field: str, hint: str) -> NotSupportedError:
         line = node.start_mark.line + 1
@@ -103,7 +103,7 @@ class _Shaper:
             if not _is_null(child):
                 values[name] = self.value(child, fields[name], below)
             elif not _means_default(kind, name):
-                raise self._empty(child, below, "write a value, or take the line out")
+                raise self._empty(child, below, "write a value, or remove the line")
         if LINE in fields:
             values[LINE] = node.start_mark.line + 1
         missing = [name for name in _needed(kind) if name not in values]
@@ -140,7 +140,7 @@ class _Shaper:
         own = {key.value for key, _ in node.value if not _is_merge(key)}
         for key, child in node.value:
             if _is_null(key):
-                raise self._empty(key, field, "a key needs a name")
+                raise self._empty(key, field, "a key is empty")
             if not _is_merge(key):
                 yield key, child
                 continue
@@ -174,11 +174,11 @@ class _Shaper:
             number = _number(text)
             if kind is int and isinstance(number, float):
                 raise NotSupportedError(
-                    f"{text!r} is not a whole number",
+                    f"{text!r} isn't a whole number",
                     file=self._file,
                     line=node.start_mark.line + 1,
                     field=field,
-                    hint="the servers cut off what is behind the point",
+                    hint="the servers ignore what follows the decimal point",
                 )
             if number is not None:
                 return kind(number)
@@ -205,7 +205,7 @@ class _Shaper:
             field=field,
             hint=f"did you mean {near[0]!r}?"
             if near
-            else f"known here: {', '.join(known)}",
+            else f"known keys: {', '.join(known)}",
         )
 
     def _error(

@@ -49,10 +49,10 @@ class _Walk:
                 documents += 1
                 if documents > 1:
                     raise NotSupportedError(
-                        "has more than one document",
+                        "has more than one YAML document",
                         file=self._file,
                         line=line,
-                        hint="the servers read the first and pass over the rest: "
+                        hint="the servers read only the first and ignore the rest: "
                         "split the file at the line ---",
                     )
             elif isinstance(event, yaml.CollectionStartEvent):
@@ -73,10 +73,10 @@ class _Walk:
             return
         if anchor in self._sizes:
             raise NotSupportedError(
-                f"the anchor {anchor!r} is there twice",
+                f"the anchor {anchor!r} is defined twice",
                 file=self._file,
                 line=line,
-                hint="give the second one another name",
+                hint="rename one of the two",
             )
         self._sizes[anchor] = (1, 0)
 

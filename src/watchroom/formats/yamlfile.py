@@ -56,7 +56,7 @@ def compose(text: str, file: str) -> yaml.Node | None:
     except yaml.YAMLError as error:
         raise _broken(error, file) from None
     except UnicodeError:
-        raise ConfigError("is not UTF-8", file=file) from None
+        raise ConfigError("isn't UTF-8 text", file=file) from None
     if node is not None:
         _refuse_twins(node, file)
     return node
@@ -254,7 +254,7 @@ def _refuse_twins(top: yaml.Node, file: str) -> None:
                 if twice or not isinstance(key, yaml.ScalarNode):
                     line = key.start_mark.line + 1
                     if twice:
-                        what = f"key {key.value!r} is there twice"
+                        what = f"key {key.value!r} is defined twice"
                         raise ConfigError(what, file=file, line=line)
                     what = "a key must be one value, not a collection"
                     raise NotSupportedError(what, file=file, line=line)

@@ -101,12 +101,14 @@ def health_check(
     field = f"health_check({name!r})"
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            "is no name for a check", field=field, hint="write small letters and _"
+            "isn't a valid name for a check",
+            field=field,
+            hint="use lowercase letters and _",
         )
     seconds, fresh = parse_duration(timeout), parse_duration(ttl)
     if not 0 < seconds <= 60 or fresh > 3600:
         raise ConfigError(
-            "allows more than 60 s, or keeps a result for more than an hour",
+            "has a timeout over 60 s, or a ttl over an hour",
             field=field,
             hint='write timeout="1s", ttl="2s"',
         )
@@ -114,7 +116,9 @@ def health_check(
     def declare(function: F) -> F:
         if iscoroutinefunction(function):
             raise ConfigError(
-                "is async; checks run in threads", field=field, hint="write a def"
+                "is async, but checks run in threads",
+                field=field,
+                hint="use def instead of async def",
             )
 
         def run(_: float) -> None:
@@ -123,7 +127,11 @@ def health_check(
 
         known = _DECLARED.checks.get(name)
         if known is not None and _origin(known.run) != _origin(function):
-            raise ConfigError("is declared twice", field=field, hint="rename one")
+            raise ConfigError(
+                "is defined twice",
+                field=field,
+                hint="rename one of them",
+            )
         run.__module__, run.__qualname__ = _origin(function)
         _DECLARED.checks[name] = Check(name, run, hard, seconds, fresh)
         return function

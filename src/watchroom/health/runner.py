@@ -155,7 +155,7 @@ class CheckState:
             status = self.check.run(self.check.timeout) or ""
         except BaseException as error:  # noqa: BLE001 - whatever a check raises is its result
             failed = type(error).__name__
-            _LOG.debug("The check %r failed.", self.check.name, exc_info=True)
+            _LOG.debug("The health check %r failed.", self.check.name, exc_info=True)
         finally:
             _close_connections()
             self._finish(run, status, failed)

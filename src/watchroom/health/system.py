@@ -31,7 +31,7 @@ def messages() -> Iterator[django_checks.CheckMessage]:
                 f"HEALTH.checks: there is no check {name!r}.",
                 hint=f"Did you mean {near[0]!r}?"
                 if near
-                else f"There are {', '.join(declared)}.",
+                else f"Known checks: {', '.join(declared)}.",
                 id="watchroom.E003",
             )
 
@@ -46,8 +46,8 @@ def _unbounded(
     if "connect_timeout" in options or "service" in options:
         return
     yield django_checks.Warning(
-        f"The database {alias!r} has no connect_timeout: a server that accepts and "
-        "never answers holds up every request for ever.",
+        f"The database {alias!r} has no connect_timeout: if its server accepts a "
+        "connection and never answers, every request waits for ever.",
         hint='Add "OPTIONS": {"connect_timeout": 5}.',
         id="watchroom.W003",
     )
@@ -59,7 +59,7 @@ def _broken(name: str, check: checks.Check) -> django_checks.CheckMessage:
     except Exception as error:  # noqa: BLE001 - what its import raised
         text = f"{type(error).__name__}: {error}"
     return django_checks.Error(
-        f"{name} does not import, so its health checks are missing: {text}",
-        hint="/health/ and /readyz answer 503 until it does.",
+        f"{name} can't be imported, so its health checks are missing: {text}",
+        hint="/health/ and /readyz answer 503 until this is repaired.",
         id="watchroom.E002",
     )

@@ -62,7 +62,7 @@ def event(
     if len(summary) > LONGEST_SUMMARY:
         summary = summary[: LONGEST_SUMMARY - 1] + "…"
     body: dict[str, Any] = {
-        "summary": summary or "an alert without a summary",
+        "summary": summary or "alert without a summary",
         "source": source or "watchroom",
         "severity": severity if severity in SEVERITIES else "error",
     }

@@ -74,7 +74,9 @@ def send(
         with _connected(server, end) as talk:
             if server.password:
                 if not _private(talk, server.host):
-                    raise _RefusedError("the password would go in clear: use TLS")  # noqa: TRY301 - told like the rest
+                    raise _RefusedError(  # noqa: TRY301 - reported like the rest
+                        "the password would be sent unencrypted: use TLS"
+                    )
                 talk.login(server.username, server.password)
             talk.send_message(message, sender, to)
     except _RefusedError as error:
@@ -135,7 +137,7 @@ def _connected(server: Server, end: float) -> Iterator[smtplib.SMTP]:
         if server.require_tls and server.port != _IMPLICIT_TLS:
             talk.ehlo_or_helo_if_needed()
             if not talk.has_extn("starttls"):
-                raise _RefusedError("does not offer STARTTLS, and TLS is required")
+                raise _RefusedError("doesn't offer STARTTLS, but TLS is required")
             talk.starttls(context=talk.context)
         yield talk
         # The mail is taken by now: how the goodbye goes changes nothing.
@@ -156,14 +158,14 @@ def _outcome(error: OSError) -> Outcome:
         why = f"answered {error.smtp_code} {_text(error.smtp_error)}"
         return Outcome(why, not 500 <= error.smtp_code < 600)
     if isinstance(error, smtplib.SMTPNotSupportedError):
-        return Outcome(f"does not offer what is needed: {error}", False)
+        return Outcome(f"doesn't offer a required feature: {error}", False)
     return Outcome(_network(error), True)
 
 
 def _network(error: OSError) -> str:
     match error:
         case smtplib.SMTPException():
-            return "connection closed in mid-talk"
+            return "connection closed in mid-session"
         case ssl.SSLCertVerificationError():
             return f"certificate refused: {error.verify_message}"
         case ssl.SSLError():

@@ -83,15 +83,16 @@ def _is_monitor(prometheus: str, token: str) -> bool:
     except client.PeerError as error:
         if error.status in {401, 403}:
             raise ConfigError(
-                f"{prometheus} refuses the token"
+                f"{prometheus} refused the token"
                 if token
-                else f"{prometheus} wants its token",
-                hint="give the monitor's in WATCHROOM_TOKEN or WATCHROOM_TOKEN_FILE",
+                else f"{prometheus} needs a token",
+                hint="set WATCHROOM_TOKEN or WATCHROOM_TOKEN_FILE to the monitor's "
+                "token",
             ) from None
         if error.status is None:
             raise ConfigError(
                 str(error),
-                hint="is `watchroom run` running? --url names another",
+                hint="is `watchroom run` running? Use --url for another address",
             ) from None
         return False
     return True
@@ -195,6 +196,6 @@ def _active_alertmanager(api: str, token: str) -> str:
             break
         time.sleep(_EVERY)
     raise ConfigError(
-        f"{api.removesuffix('/api/v1')} knows no Alertmanager",
-        hint="give --alertmanager URL, and `alerting:` in prometheus.yml",
+        f"{api.removesuffix('/api/v1')} has no Alertmanager",
+        hint="give --alertmanager URL, and add `alerting:` to prometheus.yml",
     )

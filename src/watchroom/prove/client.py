@@ -106,7 +106,7 @@ def fetch(
         return answer.result(patience * _WHOLE_ANSWER)
     except TimeoutError:
         raise PeerError(
-            f"{redacted(url)} has not finished its answer after "
+            f"{redacted(url)} did not finish its answer within "
             f"{patience * _WHOLE_ANSWER:g} s"
         ) from None
 
@@ -131,12 +131,12 @@ def _asked(
     except OSError as error:
         reason = getattr(error, "reason", error)
         raise PeerError(
-            f"{where} does not answer: {reason}",
+            f"can't reach {where}: {reason}",
             refused=isinstance(reason, ConnectionRefusedError),
         ) from None
     except (ValueError, http.client.InvalidURL):
         # What they say quotes the address, which may be a secret.
-        raise PeerError("its address is none") from None
+        raise PeerError("the URL is not valid") from None
     except http.client.HTTPException as error:
         raise PeerError(
             f"{where} does not speak HTTP: {type(error).__name__}"
@@ -182,11 +182,11 @@ def _json(reply: Reply, *, needed: bool = True) -> Any:
     where = redacted(reply.url)
     if not 200 <= reply.status < 300:
         said = reply.body[:500].strip()
-        message = f"{where} answers {reply.status}" + (f": {said}" if said else "")
+        message = f"{where} answered {reply.status}" + (f": {said}" if said else "")
         raise PeerError(message, reply.status)
     try:
         return json.loads(reply.body)
     except ValueError:
         if needed:
-            raise PeerError(f"{where} does not answer with JSON") from None
+            raise PeerError(f"{where} did not answer with JSON") from None
         return None

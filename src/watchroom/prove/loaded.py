@@ -115,7 +115,7 @@ def routing(text: str, built: Alertmanager) -> str:
             f"receivers {what}: {', '.join(sorted(names))}"
             for what, names in (
                 ("missing", ours.keys() - theirs.keys()),
-                ("nobody built", theirs.keys() - ours.keys()),
+                ("not built", theirs.keys() - ours.keys()),
                 ("of other kinds", changed),
             )
             if names
@@ -125,7 +125,7 @@ def routing(text: str, built: Alertmanager) -> str:
         if _inhibitions(loaded) != _inhibitions(wanted):
             found.append("other inhibitions")
     except (ConfigError, LookupError, TypeError, AttributeError):
-        return "a configuration that is not to be read"
+        return "a configuration that can't be read"
     return ", ".join(found)
 
 

@@ -69,9 +69,9 @@ def prepare(path: Path) -> None:
         path.chmod(MODE)
     if kind := network_filesystem(path):
         raise ConfigError(
-            f"the runtime directory lies on {kind}, whose locks cannot be trusted",
+            f"the runtime directory is on {kind}, whose file locks aren't reliable",
             file=path,
-            hint="set WATCHROOM_RUNTIME_DIR to a local directory, best a tmpfs",
+            hint="set WATCHROOM_RUNTIME_DIR to a local directory, preferably on tmpfs",
         )
 
 

@@ -114,7 +114,7 @@ class Reader:
     def _read_header(self) -> None:
         first = os.pread(self._fd, 4096, 0)
         if len(first) < 32 or first[:8] != MAGIC:
-            raise FormatError(f"{self.name} is not a process file")
+            raise FormatError(f"{self.name} isn't a process file")
         length = RECORD.unpack_from(first, 16)[0]
         try:
             header = json.loads(first[32 : 32 + length])
@@ -175,7 +175,7 @@ class Reader:
                 # Not visible yet on this machine: come again.
                 self._late += 1
                 if self._late > _LATE:
-                    raise FormatError("a record is not whole")
+                    raise FormatError("a record is incomplete")
                 return
             self._late = 0
             later = range(self._key_segment + 1, len(self._kinds))
@@ -233,10 +233,10 @@ class Reader:
                 values = tuple(map(text_of, content[1]))
                 row = SlotRow(of, values, self._place(at, slots))
                 if slots != of.slots or len(row.values) != len(of.labels):
-                    raise FormatError("a series does not fit its metric")
+                    raise FormatError("a series doesn't match its metric")
                 self.rows.append(row)
         except _BAD_JSON as error:
-            raise FormatError("a record makes no sense") from error
+            raise FormatError("a record is invalid") from error
 
     def _place(self, at: int, slots: int) -> int:
         segment, word = divmod(at, SEGMENT_WORDS)
@@ -279,7 +279,7 @@ class Reader:
             return
         counts = [value if sane((value,)) else 0.0 for value in values]
         self._raw = struct.pack(f"@{len(counts)}d", *counts)
-        self.freeze("a count is no number")
+        self.freeze("a count isn't a number")
 
     def close(self) -> None:
         """Close it."""
@@ -300,7 +300,7 @@ def open_regular(path: Path) -> int:
     if stat.S_ISREG(os.fstat(opened).st_mode):
         return opened
     os.close(opened)
-    raise FormatError(f"{path.name} is not a regular file")
+    raise FormatError(f"{path.name} isn't a regular file")
 
 
 def sane(values: tuple[float, ...] | list[float]) -> bool:

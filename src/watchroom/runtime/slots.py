@@ -128,7 +128,9 @@ class Arena:
         payload = json.dumps(content, separators=(",", ":")).encode()
         words = 2 + (len(payload) + 7) // 8
         if words > SEGMENT_WORDS - 2 or slots > SEGMENT_WORDS - 1:
-            raise OSError(f"a record of {len(payload)} bytes fits no segment")
+            raise OSError(
+                f"a record of {len(payload)} bytes doesn't fit into a segment"
+            )
         if self._slots is None or self._slot_word + slots > SEGMENT_WORDS:
             self._slots, self._slot_base = self._grow()
             self._slots[0] = SLOTS

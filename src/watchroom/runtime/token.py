@@ -29,7 +29,7 @@ def from_environment(environ: Mapping[str, str]) -> str:
                 token = file.read(LONGEST).strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
-                f"cannot be read: {getattr(error, 'strerror', 'it is no text')}",
+                f"cannot be read: {getattr(error, 'strerror', 'it is not text')}",
                 file=name,
                 field="WATCHROOM_TOKEN_FILE",
             ) from None

@@ -126,12 +126,12 @@ def test_a_broker_that_is_gone_answers_nothing_and_its_password_is_not_said(caps
     assert broker.ask() is None
     assert Broker(app, ("celery",)).ask() is None
     said = capsys.readouterr().err
-    assert "does not answer: " in said
+    assert "can't reach " in said
     assert "hunter2" not in said
 
 
 def test_what_no_other_process_can_see_is_refused_with_the_reason():
-    assert "lives inside one process" in unseen(made())
+    assert "exists inside one process" in unseen(made())
     assert "task_always_eager" in unseen(made("redis://x", task_always_eager=True))
     assert not unseen(made("redis://x"))
 

@@ -229,7 +229,7 @@ def test_a_broken_vitals_file_is_said_and_the_others_are_asked(project, child, c
     )
     until(running, ("fine",))
     assert failures(running) == 1
-    assert "till.vitals does not import: ModuleNotFoundError" in caplog.text
+    assert "till.vitals can't be imported: ModuleNotFoundError" in caplog.text
 
 
 def test_no_secret_of_the_project_stands_in_the_exporters_log(project, child, caplog):
@@ -254,7 +254,7 @@ def test_no_secret_of_the_project_stands_in_the_exporters_log(project, child, ca
     until(running, ("watchroom_gauge_errors_total", "open_payments"), 1)
 
     assert "401 for https://pay.example/v1/open?api_key=[redacted]" in caplog.text
-    assert "till.vitals does not import: ValueError: password=[redac" in caplog.text
+    assert "till.vitals can't be imported: ValueError: password=[redac" in caplog.text
     assert "planted" not in caplog.text
 
 
@@ -268,7 +268,7 @@ def test_a_project_that_does_not_set_up_is_counted(project, child, caplog):
     said = [record.getMessage() for record in caplog.records]
     assert said == [
         (
-            "project: the project does not set up: "
+            "project: django.setup() failed: "
             "ModuleNotFoundError: No module named 'no_such_app'"
         )
     ]

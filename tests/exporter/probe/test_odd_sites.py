@@ -138,7 +138,7 @@ ODD = [
     Odd("IPv4, short", "http://127.1:PORT/", host("127.0.0.1")),
     Odd("IPv4, one number", "http://0x7f000001:PORT/", host("127.0.0.1")),
     Odd("empty label", "http://shop..test:PORT/", host("shop..test"), up=False,
-        why="no host name", curl=False),
+        why="isn't a host name", curl=False),
     # Paths
     Odd("path beyond ASCII", "http://shop.test:PORT/über uns?q=größer als#top",
         lambda asked, _: when(
@@ -166,7 +166,7 @@ ODD = [
     Odd("Location over two lines", SHOP, paths(start=to("\r\n /next"), next=OK),
         curl=False),
     Odd("loop", SHOP, bare(to("/")), up=False, why="more than 10 redirects"),
-    Odd("to ftp", SHOP, bare(to("ftp://shop.test/")), up=False, why="ftp: is no http"),
+    Odd("to ftp", SHOP, bare(to("ftp://shop.test/")), up=False, why="ftp: isn't http"),
     Odd("without a Location", SHOP, bare(to("")), up=False, why="302"),
     Odd("307 and 308", SHOP, paths(
         start=to("/a").replace(b"302", b"307"), a=to("/b").replace(b"302", b"308"),
@@ -222,15 +222,15 @@ ODD = [
         *[b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"] * 2, OK)),
     Odd("101 unasked", SHOP, bare(b"HTTP/1.1 101 Up\r\nUpgrade: h2c\r\n\r\n"), up=False,
         why="101"),
-    Odd("two digits", SHOP, bare(b"HTTP/1.1 20 OK\r\n\r\n"), up=False, why="no HTTP"),
-    Odd("no HTTP", SHOP, bare(b"<html>hello</html>\r\n\r\n"), up=False, why="no HTTP"),
+    Odd("two digits", SHOP, bare(b"HTTP/1.1 20 OK\r\n\r\n"), up=False, why="not HTTP"),
+    Odd("no HTTP", SHOP, bare(b"<html>hello</html>\r\n\r\n"), up=False, why="not HTTP"),
     Odd("another protocol", SHOP, bare(b"SSH-2.0-OpenSSH_9.2\r\n"), up=False),
-    Odd("nothing at all", SHOP, bare(b""), up=False, why="empty answer"),
+    Odd("nothing at all", SHOP, bare(b""), up=False, why="empty response"),
     # Headers
     Odd("150 fields", SHOP, bare(HEAD, MANY, b"\r\n")),
     Odd("a field of 70 kB", SHOP, bare(HEAD, b"X: ", b"x" * 70_000, b"\r\n\r\n")),
     Odd("fields without end", SHOP, bare(HEAD, (b"X: " + b"x" * 90 + b"\r\n") * 40_000),
-        up=False, why="bytes before the body"),
+        up=False, why="the response header has more than"),
     Odd("a line without a colon", SHOP, bare(HEAD, b"nonsense\r\n\r\n"), curl=False),
     Odd("ends within its header", SHOP, bare(HEAD, b"X: y\r\n"), up=False,
         why="within its header", curl=False),
@@ -252,7 +252,7 @@ ODD = [
         why="within a chunk"),
     Odd("chunks of no size", SHOP, bare(
         HEAD, b"Transfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n"), up=False,
-        why="no chunk begins"),
+        why="not a chunk: "),
     Odd("no length", SHOP, bare(HEAD, b"\r\n", b"hello", 0.1, b"hello")),
     Odd("cut short", SHOP, bare(HEAD, b"Content-Length: 10\r\n\r\nhello"), up=False,
         why="after 5 of 10 bytes"),
@@ -260,7 +260,7 @@ ODD = [
         HEAD, b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nok")),
     Odd("two lengths", SHOP, bare(
         HEAD, b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nokk"), up=False,
-        why="two lengths", curl=False),
+        why="two different lengths", curl=False),
     Odd("204 with a length", SHOP, bare(
         b"HTTP/1.1 204 None\r\nContent-Length: 5\r\n\r\n")),
     Odd("gzip unasked", SHOP, bare(

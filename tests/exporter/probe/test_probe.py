@@ -174,7 +174,7 @@ def test_redirects_are_followed_ten_times(sites, look):
 def test_a_redirect_never_leaves_http(sites, look):
     found, text = look(f"{sites()}/file")
     assert found["probe_success"] == 0
-    assert "file: is no http or https address" in text
+    assert "file: isn't http or https" in text
 
 
 @pytest.mark.parametrize("kind", ["hang", "drip"])

@@ -419,7 +419,7 @@ def test_a_mail_server_without_the_tls_that_is_required_gets_nothing(tmp_path):
         )
         entries, _ = told(tmp_path, receiver("email", config), page())
         assert server.taken == []
-    assert "does not offer STARTTLS" in entries[-1].error
+    assert "doesn't offer STARTTLS" in entries[-1].error
 
 
 def test_a_mail_server_is_believed_by_its_certificate_before_it_gets_a_password(

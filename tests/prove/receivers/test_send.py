@@ -17,7 +17,7 @@ from watchroom.prove.receivers import reach, send
 SECRET = "s3cr3t-0f-ours"
 NOTE = send.DrillNote(
     "HighErrorRate",
-    "[DRILL] HighErrorRate: a test of the road to you, nothing is wrong",
+    "[DRILL] HighErrorRate: this tests the notification path; nothing is wrong",
     "Sent by `watchroom drill HighErrorRate`, drill ab12.",
     "ab12",
     "https://watch.example/",
@@ -125,14 +125,14 @@ def test_a_webhook_whose_peer_quotes_its_address_shows_no_secret(
     peer.paths[url.partition("?")[0]] = quoting
     answer = tell(made("webhook", peer.url + url, url_file="secrets/ops"), tmp_path)
     assert not answer.accepted
-    assert "answers 404" in answer.detail
+    assert "answered 404" in answer.detail
     assert "Cannot POST" in answer.detail
     assert "s3cr3t" not in answer.detail
 
 
 def test_an_address_that_is_none_is_not_quoted(made, tmp_path):
     hook = made("webhook", f"hooks.example/{SECRET}", url_file="secrets/ops")
-    assert "its address is none" in tell(hook, tmp_path).detail
+    assert "the URL is not valid" in tell(hook, tmp_path).detail
 
 
 @pytest.mark.parametrize("status", [404, 429, 500])
@@ -162,7 +162,7 @@ def test_silence_ends(made, tmp_path, monkeypatch):
         chat = made("slack", slack.url, api_url_file="secrets/ops")
         answer = tell(chat, tmp_path)
     assert not answer.accepted
-    assert "does not answer" in answer.detail
+    assert "can't reach" in answer.detail
 
 
 def test_a_mail_server_that_refuses_is_named(made, tmp_path):
@@ -185,7 +185,7 @@ def test_a_secret_that_is_not_there_is_named_with_its_remedy(made, tmp_path):
     answer = tell(chat, tmp_path)
     assert not answer.accepted
     assert "secrets/missing" in answer.detail
-    assert "put the secret there" in reach.lacking(chat, tmp_path)
+    assert "put the secret into this file" in reach.lacking(chat, tmp_path)
     with pytest.raises(ConfigError):
         send.secret(tmp_path, "secrets/missing")
 

@@ -38,7 +38,7 @@ def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
     try:
         celery_app.load_tasks(app)
     except Exception as error:  # noqa: BLE001 - the project's own code
-        broken("a task module", f"does not import: {type(error).__name__}: {error}")
+        broken("a task module", f"can't be imported: {type(error).__name__}: {error}")
     settings = conf.settings()
     result = []
     entries, table = celery_app.schedule(app), None
@@ -46,10 +46,12 @@ def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
         if (model := celery_beat_table.model(app)) is not None:
             table = celery_beat_table.BeatTable(model)
     except Exception as error:  # noqa: BLE001 - the project's own code
-        broken("beat's scheduler", f"does not import: {type(error).__name__}: {error}")
+        broken(
+            "beat's scheduler", f"can't be imported: {type(error).__name__}: {error}"
+        )
     reason = celery_app.unseen(app)
     if reason:
-        log.warning("the queues cannot be watched: %s", reason)
+        log.warning("queues can't be monitored: %s", reason)
     else:
         queues = configured(app, settings.queues)
         more = (lambda: table.queues) if table is not None else tuple

@@ -66,20 +66,20 @@ def unseen(app: Any) -> str:
         ConfigError: The broker's transport does not import.
     """
     if app.conf.task_always_eager:
-        return "task_always_eager is set: there is no broker and no worker"
+        return "task_always_eager is set, so there is no broker and no worker"
     try:
         transport = app.connection_for_read().transport_cls
     except ImportError as error:
         url = str(app.conf.broker_read_url or app.conf.broker_url or "")
         kind = url.partition("://")[0]
         raise ConfigError(
-            f"the broker {kind}:// does not import: {error}",
+            f"the broker {kind}:// can't be imported: {error}",
             hint=f"install what it needs, such as: pip install 'celery[{kind}]'",
         ) from error
     if transport == "memory":
         return (
-            "the broker memory:// lives inside one process: no other can see its "
-            "queues; use redis://, amqp:// or filesystem://"
+            "the broker memory:// exists inside one process only, so its queues "
+            "can't be monitored; use redis://, amqp:// or filesystem://"
         )
     return ""
 

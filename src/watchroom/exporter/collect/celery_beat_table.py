@@ -103,7 +103,7 @@ def model(app: Any) -> Any:
 def _entry(row: Any) -> ScheduleEntry:
     schedule = row.schedule
     if schedule is None:  # as older versions of the package have it
-        raise ValueError("the row names no schedule")
+        raise ValueError("the row has no schedule")
     starts = None if row.start_time is None else _seconds(row.start_time)
     return ScheduleEntry(
         schedule,

@@ -127,9 +127,7 @@ class Broker:
             }
         except Exception as error:  # noqa: BLE001 - each transport has its own errors
             # Without its text: some have the password in it.
-            self._log_once(
-                f"{connection.as_uri()} does not answer: {type(error).__name__}"
-            )
+            self._log_once(f"can't reach {connection.as_uri()}: {type(error).__name__}")
             return None
         finally:
             with suppress(Exception):

@@ -142,7 +142,7 @@ class Schedule:
         text = redaction.clean(f"{name}: {type(error).__name__}: {error}")[:300]
         if text not in self._said and len(self._said) < runs.MOST_ENTRIES:
             self._said.add(text)
-            log.warning("an entry of the schedule cannot be watched: %s", text)
+            log.warning("a schedule entry can't be monitored: %s", text)
 
     def _entries(self) -> Mapping[str, ScheduleEntry]:
         self.unwatched = self._excess

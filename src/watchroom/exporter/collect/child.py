@@ -77,12 +77,14 @@ def samples(metric: Metric, value: Any) -> list[list[Any]]:
             f"not {type(value).__name__}"
         )
     if len(value) > MOST_SAMPLES:
-        raise ValueError(f"{len(value)} label values, {MOST_SAMPLES} may be")
+        raise ValueError(
+            f"{len(value)} label values; at most {MOST_SAMPLES} are allowed"
+        )
     pairs = []
     for key, number in value.items():
         keys = list(key) if isinstance(key, tuple) else [key]
         if len(keys) != len(metric.labels):
-            raise TypeError(f"{key!r} does not fit the labels {metric.labels}")
+            raise TypeError(f"{key!r} doesn't match the labels {metric.labels}")
         pairs.append([[str(part) for part in keys], _number(metric, number)])
     return pairs
 
@@ -91,7 +93,7 @@ def _number(metric: Metric, value: Any) -> float:
     # float(), for Decimal and NumPy; but a text that happens to be a number is a slip.
     if isinstance(value, str | bytes) or value is None:
         kind = type(value).__name__
-        raise TypeError(f"{metric.name} returned {kind}, which is no number")
+        raise TypeError(f"{metric.name} returned {kind}, not a number")
     return float(value)
 
 

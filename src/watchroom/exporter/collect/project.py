@@ -32,7 +32,7 @@ def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
             if find_spec(module) is not None:
                 import_module(module)
         except Exception as error:  # noqa: BLE001 - the project's own code
-            broken(module, f"does not import: {type(error).__name__}: {error}")
+            broken(module, f"can't be imported: {type(error).__name__}: {error}")
     from watchroom.registry import declared
 
     return [_collector(gauge) for gauge in declared.gauges()]

@@ -201,7 +201,7 @@ class Child:
                 return
             *lines, pending = (pending + data).split(b"\n")
             if len(pending) > _LONGEST_LINE:
-                raise FormatError("the process speaks without end")
+                raise FormatError("the process sent a line without end")
             for line in lines:
                 asking = self._receive(_message(line), asking)
                 deadline = time.monotonic() + asking.limit if asking else None
@@ -220,7 +220,7 @@ class Child:
             self._faults.count(self.name, f"{message['broken']} {message['text']}")
         elif "failed" in message:
             self._broken = True
-            text = f"the project does not set up: {message['failed']}"
+            text = f"django.setup() failed: {message['failed']}"
             self._faults.count(self.name, text)
         elif "begin" in message:
             self._begun[message["begin"]] = now
@@ -256,7 +256,7 @@ class Child:
 
     def _hang(self, asking: _Collector | None) -> None:
         if asking is None:
-            raise _ChildError(f"the set-up took more than {SETUP_SECONDS:g} s")
+            raise _ChildError(f"django.setup() took more than {SETUP_SECONDS:g} s")
         self._punish(asking, f"no value within {asking.limit:g} s")
         raise _ChildError(f"{asking.name} hung; its process was killed")
 
@@ -322,5 +322,5 @@ def _message(line: bytes) -> dict[str, Any]:
     except ValueError:
         message = None
     if not isinstance(message, dict):
-        raise FormatError(f"the process says {line[:80]!r}")
+        raise FormatError(f"the process sent an unexpected line: {line[:80]!r}")
     return message

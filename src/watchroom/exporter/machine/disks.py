@@ -84,7 +84,10 @@ class Disks:
         self._statvfs = statvfs
         self._lock = threading.Lock()
         for path in unique[MOST_PATHS:]:
-            faults.count(self.name, f"{path} is left out: {MOST_PATHS} may be watched")
+            faults.count(
+                self.name,
+                f"{path} is left out: at most {MOST_PATHS} paths are monitored",
+            )
 
     def families(self) -> list[Family]:
         """Return what is known; asks again whatever has answered."""
@@ -114,7 +117,7 @@ class Disks:
         try:
             threading.Thread(target=work, name="disk", daemon=True).start()
         except RuntimeError:  # no more threads
-            watched.error = f"{watched.path}: no thread to ask it with"
+            watched.error = f"{watched.path}: no free thread to check it"
             watched.done.set()
 
     def _look(self, path: Path) -> _DiskSpace:
@@ -138,7 +141,7 @@ class Disks:
         errors: dict[Mount, float] = {}
         for watched in self._watched:
             hung = not watched.done.is_set() and now - watched.asked > HANGS_AFTER
-            error = f"{watched.path} does not answer" if hung else watched.error
+            error = f"{watched.path} doesn't respond" if hung else watched.error
             space = watched.room
             if error:
                 # The table of mounts is the kernel's own and hangs on no file system.

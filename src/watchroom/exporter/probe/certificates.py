@@ -175,7 +175,7 @@ def _read(der: bytes) -> _Certificate:
         end, _ = _moment(dates, end_at)
         ids = _key_ids(fields, at)
     except (IndexError, ValueError) as error:
-        raise FormatError(f"no X.509 certificate: {error}") from None
+        raise FormatError(f"not an X.509 certificate: {error}") from None
     return _Certificate(Validity(end, start), issuer, subject, key, *ids)
 
 
@@ -213,11 +213,11 @@ def _moment(dates: bytes, at: int) -> tuple[float, int]:
 def _content(data: bytes, at: int, tag: int) -> tuple[bytes, int]:
     """Return the content of the DER value at `at`, and where the next one starts."""
     if data[at] != tag:
-        raise ValueError(f"tag {data[at]:#x} where {tag:#x} should be")
+        raise ValueError(f"tag {data[at]:#x} instead of {tag:#x}")
     length, start = data[at + 1], at + 2
     if length & 0x80:
         size = length & 0x7F
         length, start = int.from_bytes(data[start : start + size]), start + size
     if start + length > len(data):
-        raise ValueError("it ends early")
+        raise ValueError("the certificate ends early")
     return data[start : start + length], start + length

@@ -38,10 +38,10 @@ SHOWN_SECONDS = 30.0  # or two and a half scrapes
 MOST_CHECKS = 100
 FOREIGN_SECONDS = 300.0
 _LARGEST_BODY = 1 << 16
-_INCLUDE = "include watchroom.urls there"
+_INCLUDE = "include watchroom.urls in the app's URLs"
 _GUESSED = (
-    "the app does not know the exporter's token, so kinds of checks are guessed and "
-    "durations unknown: give both the same WATCHROOM_TOKEN_FILE"
+    "the app doesn't have the exporter's token, so kinds of checks are guessed and "
+    "durations are unknown: set the same WATCHROOM_TOKEN_FILE for both"
 )
 _STATUS_VALUES = {"ok": 1.0, "error": 0.0}
 
@@ -202,7 +202,7 @@ class AppHealth:
             # What stands before the app says 502 to 504 for it.
             live = status == 200 if status == 200 or status >= 500 else None
             if live is None:
-                fault = f"{self._address.url}/livez answers {status}: {_INCLUDE}"
+                fault = f"{self._address.url}/livez answered {status}: {_INCLUDE}"
             elif live:
                 checks, fault = self._read(*self._get("/health/"))
         except (OSError, http.client.HTTPException, WatchroomError) as error:
@@ -237,8 +237,8 @@ class AppHealth:
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             raise FormatError(
-                f"{self._address.url}/health/ answers {status}, and not as it should: "
-                f"{_INCLUDE}"
+                f"{self._address.url}/health/ answered {status} in an unexpected "
+                f"format: {_INCLUDE}"
             ) from None
         guessed = any(check.seconds is None for check in checks)
         return checks[:MOST_CHECKS], _GUESSED if guessed else None

@@ -38,19 +38,19 @@ PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRUST_SECONDS = 300.0
 _HELP = {
-    "probe_success": "Whether the site answered 2xx in time.",
-    "probe_duration_seconds": "How long the probe took.",
-    "probe_http_status_code": "The last answer's status; 0 without an answer.",
-    "probe_http_version": "The last answer's HTTP version.",
+    "probe_success": "Whether the site answered with 2xx in time.",
+    "probe_duration_seconds": "Duration of the probe.",
+    "probe_http_status_code": "Status of the last response; 0 without a response.",
+    "probe_http_version": "HTTP version of the last response.",
     "probe_http_redirects": "How many redirects were followed.",
     "probe_http_ssl": "Whether the last hop used TLS.",
-    "probe_http_duration_seconds": "Where the time went, over all hops.",
-    "probe_ssl_last_chain_expiry_timestamp_seconds": "When the chain that verifies "
-    "ends: its first certificate to do so, over all hops.",
-    "probe_ssl_earliest_cert_expiry": "The same; where no chain verifies, the earliest "
-    "end of a certificate sent.",
-    "probe_ssl_earliest_cert_lifetime_seconds": "How long that certificate is good for "
-    "in all.",
+    "probe_http_duration_seconds": "Duration of each phase, over all hops.",
+    "probe_ssl_last_chain_expiry_timestamp_seconds": "Earliest expiry in the "
+    "verified certificate chain, "
+    "over all hops.",
+    "probe_ssl_earliest_cert_expiry": "The same; without a verified chain, the "
+    "earliest expiry of the certificates sent.",
+    "probe_ssl_earliest_cert_lifetime_seconds": "Whole lifetime of that certificate.",
     "probe_failed_due_to_certificate": "Whether the certificate did not verify.",
 }
 
@@ -119,10 +119,11 @@ class Sites:
             raise ConfigError(
                 f"{target[:200]!r} is not in the SITES setting that the exporter read",
                 field="target",
-                hint=f"it read {known} when it started; restart it if that changed",
+                hint=f"it read {known} when it started; restart the exporter if "
+                "SITES has changed",
             )
         if not self._slots.acquire(blocking=False):
-            raise BusyError(f"{PROBES} probes run already")
+            raise BusyError(f"{PROBES} probes are already running")
         probe = Probe(target, seconds, self._context, self._trust)
         done = threading.Event()
 

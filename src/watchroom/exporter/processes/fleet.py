@@ -76,7 +76,7 @@ class Fleet:
             # The directory is gone. Who lives still counts into a file without a name.
             self._fold_dead()
         except OSError as error:
-            self._fault("cannot read the runtime directory: %s", error)
+            self._fault("can't read the runtime directory: %s", error)
             self._fold_dead()
 
     def close(self) -> None:
@@ -96,14 +96,17 @@ class Fleet:
         except FileNotFoundError:
             raise
         except OSError as error:
-            self._fault("cannot lock the runtime directory: %s", error)
+            self._fault("can't lock the runtime directory: %s", error)
             yield False
             return
         try:
             acquired = self._wait_for(handle)
             if not acquired:
-                reason = f"another process has held {self._lock.name} for too long"
-                self._fault("the files of dead processes stay: %s", FormatError(reason))
+                reason = f"another process has locked {self._lock.name} for too long"
+                self._fault(
+                    "the files of dead processes can't be removed: %s",
+                    FormatError(reason),
+                )
             yield acquired
         finally:
             os.close(handle)
@@ -133,7 +136,7 @@ class Fleet:
         try:
             self._saved = load(self._totals)
         except (FormatError, OSError) as error:
-            self._fault("totals start again: %s", error)
+            self._fault("totals restart at 0: %s", error)
             self._saved = DeadTotals()
             self._saved.resets = self.folded.resets + 1.0
             with suppress(OSError):
@@ -221,7 +224,7 @@ class Fleet:
                 self.folded.save(self._totals, self._now())
             except OSError as error:
                 # The dead stay as they are, and are counted from memory until then.
-                self._fault("cannot fold the files of dead processes: %s", error)
+                self._fault("can't add up the files of dead processes: %s", error)
                 return
             status = self._totals.stat()
             self._seen = (status.st_ino, status.st_mtime_ns, status.st_size)

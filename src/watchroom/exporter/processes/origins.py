@@ -55,9 +55,10 @@ class Origins:
         mixed = {entry["directory"] for entry in self.mixed(now)}
         if mixed and mixed != self._logged:
             _LOG.warning(
-                "counts of code in several places are added up: %s. Two deployments? "
-                "Give each its own PROJECT or ENVIRONMENT. An old release? Stop it, "
-                "and restart this exporter after a deploy.",
+                "processes that run code from several directories are counted as one "
+                "app: %s. If these are two deployments, give each its own PROJECT or "
+                "ENVIRONMENT. If one is an old release, stop it, and restart this "
+                "exporter after each deploy.",
                 ", ".join(sorted(mixed)),
             )
         self._logged = mixed

@@ -208,13 +208,13 @@ def load(path: Path) -> DeadTotals:
             of, counts = definitions[number], [float(x) for x in slots]
             fits = len(counts) == of.slots and len(values) == len(of.labels)
             if not fits or not sane(counts):
-                raise FormatError(f"{path}: a series does not fit its metric")
+                raise FormatError(f"{path}: a series doesn't match its metric")
             totals.series[group(of), tuple(map(text_of, values))] = counts
         totals.names = {str(k): _finite(v) for k, v in content["names"].items()}
         totals.helps = {text_of(k): text_of(v) for k, v in content["helps"].items()}
         totals.resets = _finite(content["resets"])
     except _BAD as error:
-        raise FormatError(f"{path} holds no totals") from error
+        raise FormatError(f"{path} has no totals") from error
     return totals
 
 

@@ -56,23 +56,23 @@ def _event(world: World) -> Finding:
     text = world.environ.get("SENTRY_DSN", "").strip()
     if not text:
         return unclear(
-            "SENTRY_DSN is not set here: no event can be sent",
-            "create a project in Sentry, put its DSN into SENTRY_DSN, call "
-            "watchroom.sentry() in the settings, then: "
+            "SENTRY_DSN is not set in this shell: no test event can be sent",
+            "create a project in Sentry, set SENTRY_DSN to its DSN, call "
+            "watchroom.sentry() in the settings, then run: "
             + world.command("check", "--send"),
         )
     dsn = _dsn(text)
     if dsn is None:
         return red(
-            "SENTRY_DSN is no DSN",
+            "SENTRY_DSN is not a valid DSN",
             "it looks like https://KEY@HOST/PROJECT; copy it from Sentry's settings",
         )
     mark = fingerprint(dsn.url, secret=dsn.key)
     if not world.send:
         return _before(world, _ERRORS, mark) or unclear(
-            f"configured for {client.redacted(dsn.url)}; no event was sent there by a "
-            "check",
-            "to send one and wait for its acknowledgement: "
+            f"configured for {client.redacted(dsn.url)}; no check has sent a test "
+            "event there",
+            "send one and wait for its acknowledgement: "
             + world.command("check", "--send"),
         )
     return _kept(world, _ERRORS, mark, lambda: _send(world, dsn))
@@ -92,10 +92,10 @@ def _send(world: World, dsn: _Dsn) -> Finding:
     )
     if answer.status != 200:
         return red(
-            f"{host} answers {answer.status} to a test event",
-            "is the DSN's key active, and its project not over its quota?",
+            f"{host} answered {answer.status} to a test event",
+            "check that the DSN's key is active and the project within its quota",
         )
-    return green(f"{host} took the test event {event_id[:8]}")
+    return green(f"{host} accepted the test event {event_id[:8]}")
 
 
 def _sdk(world: World) -> Finding:
@@ -106,16 +106,16 @@ def _sdk(world: World) -> Finding:
         release = _release(world)
     except client.PeerError as error:
         return unclear(
-            f"whether the app's processes send errors is not known: {error}",
-            "start it, or say where it is: watchroom check --help",
+            f"can't tell whether the app's processes send errors: {error}",
+            "start it, or give its address: see watchroom check --help",
         )
     if not sending:
         return unclear(
-            "the exporter does not say whether the app's processes send errors",
+            "the exporter doesn't report whether the app's processes send errors",
             "update watchroom where the exporter runs, and restart it",
         )
     if not any(live.values()):
-        return unclear("no web or worker process lives", "start the app")
+        return unclear("no web or worker process is running", "start the app")
     counts = [
         f"{sending.get(role, 0)} of {count} {role}"
         for role, count in live.items()
@@ -125,7 +125,7 @@ def _sdk(world: World) -> Finding:
     if any(sending.get(role, 0) < count for role, count in live.items()):
         return red(
             said,
-            "call watchroom.sentry() in the settings, give SENTRY_DSN to every "
+            "call watchroom.sentry() in the settings, set SENTRY_DSN for every "
             "process, and restart them",
         )
     return green(f"{said}; {release}")
@@ -145,7 +145,7 @@ def _release(world: World) -> str:
     names = [row["metric"].get("release", "") for row in rows]
     known = [name for name in names if name]
     if not known:
-        return "the app's processes say no release (WATCHROOM_RELEASE)"
+        return "the app's processes report no release: set WATCHROOM_RELEASE"
     return f"the app runs release {named(sorted(known))}"
 
 
@@ -180,19 +180,19 @@ def logs(world: World) -> Finding:
     template = world.built.manifest.logs_url
     if not template:
         return unclear(
-            "LOGS_URL is not set: nobody says where logs are read",
-            "WATCHROOM = {'LOGS_URL': 'https://…{request_id}…'}, then build",
+            "LOGS_URL is not set: the address of the log store is unknown",
+            "set WATCHROOM = {'LOGS_URL': 'https://…{request_id}…'}, then build",
         )
     if "{request_id}" not in template or not world.sites:
         return unclear(
-            "LOGS_URL cannot look for one request, or SITES is empty",
-            "put {request_id} into LOGS_URL, and the site into SITES",
+            "LOGS_URL has no {request_id}, or SITES is empty",
+            "add {request_id} to LOGS_URL, and the site's URL to SITES",
         )
     mark = fingerprint(template, world.sites[0])
     if not world.send:
         return _before(world, _LOGS, mark) or unclear(
-            f"configured for {client.redacted(template)}; no line was looked for",
-            "to make a request and look for its line: "
+            f"configured for {client.redacted(template)}; not searched yet",
+            "make a request and search for its log line: "
             + world.command("check", "--send"),
         )
     return _kept(world, _LOGS, mark, lambda: _request(world, template))
@@ -209,27 +209,27 @@ def _look(world: World, template: str, marker: str) -> Finding:
     other = f"watchroom-check-{secrets.token_hex(8)}"
     if other in _found(world, template, other):
         return unclear(
-            f"{where} repeats what it is asked for, whether it has it or not",
-            "look there yourself, or let LOGS_URL be an address that answers with data",
+            f"{where} repeats the search term in its answer, so a match proves nothing",
+            "look there yourself, or set LOGS_URL to an address that returns "
+            "only log lines",
         )
     deadline = time.monotonic() + _LOGS_SECONDS
     while marker not in _found(world, template, marker):
         if time.monotonic() > deadline:
             return red(
-                f"the line of a request made {_LOGS_SECONDS:.0f} s ago is not in "
-                f"{where}",
-                "does the app log to stdout (LOGGING = watchroom.logging()), and does "
-                "the collector run?",
+                f"{where} has no log line of a request made {_LOGS_SECONDS:.0f} s ago",
+                "check that the app logs to stdout (LOGGING = watchroom.logging()) "
+                "and the log collector is running",
             )
         time.sleep(1)
     # Asked for before the marker, so a store that keeps the questions it was asked has
     # this one by now.
     if other in _found(world, template, other):
         return unclear(
-            f"{where} has what it was only asked for: it keeps its own requests",
-            "leave the log store's own lines out of LOGS_URL, or look there yourself",
+            f"{where} logs its own search requests, so a match proves nothing",
+            "exclude the log store's own lines in LOGS_URL, or look there yourself",
         )
-    return green(f"the line of a marked request is in {where}")
+    return green(f"{where} has the log line of a test request")
 
 
 def _found(world: World, template: str, marker: str) -> str:
@@ -258,7 +258,7 @@ def _before(world: World, name: str, mark: str) -> Finding | None:
     last = record.result
     said = f"{last.detail}, {world.ago(last.at)}"
     if last.state != PASSED:
-        return red(said, f"{last.more}; then: {world.command('check', '--send')}")
+        return red(said, f"{last.more}; then run: {world.command('check', '--send')}")
     return green(said) if world.passed_within("sent", name, _DAYS) else None
 
 

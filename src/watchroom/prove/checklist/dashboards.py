@@ -26,7 +26,7 @@ def dashboards(world: World) -> Finding:
     folder = world.built.directory / "grafana"
     paths = sorted(folder.glob("*.json"))
     if not paths:
-        return red(f"{folder} holds no dashboard", world.command("build"))
+        return red(f"{folder} has no dashboards", world.command("build"))
     found: list[Dashboard] = []
     for path in paths:
         try:
@@ -51,12 +51,13 @@ def dashboards(world: World) -> Finding:
     if failing:
         return red(
             f"{len(failing)} of {queries} queries fail: {failing[0]}",
-            "build and reload; a dashboard of your own may name what there is not",
+            "build and reload; one of your own dashboards may use a metric "
+            "that doesn't exist",
         )
     if not drawn:
         return red(
-            f"{queries} queries are answered, and none of them with data",
-            "is the app's exporter scraped?",
+            f"{queries} queries are answered, but none returns data",
+            "check that the app's exporter is scraped",
         )
     said = f"{len(found)} dashboards, {queries} queries answered, {drawn} with data"
     return _shown(world, found, said)
@@ -80,21 +81,21 @@ def _shown(world: World, found: list[Dashboard], said: str) -> Finding:
             answer = client.fetch(url, headers=headers)
             if answer.status in {401, 403}:
                 return unclear(
-                    f"{said}; {world.grafana} wants a token to show its dashboards",
-                    "put one that may read into GRAFANA_TOKEN",
+                    f"{said}; {world.grafana} needs a token",
+                    "set GRAFANA_TOKEN to a token that may read dashboards",
                 )
             if answer.status != 200:
                 missing.append(dashboard.title)
         if missing:
             return red(
-                f"{said}; {world.grafana} does not have {named(missing)}",
-                f"import {world.built.directory}/grafana/*.json there",
+                f"{said}; missing from {world.grafana}: {named(missing)}",
+                f"import {world.built.directory}/grafana/*.json into Grafana",
             )
         return green(f"{said}; all of them are in {world.grafana}")
     if world.chain.embedded:
-        return green(f"{said}; {world.chain.prometheus} draws them")
+        return green(f"{said}; shown by {world.chain.prometheus}")
     return unclear(
-        f"{said}; no Grafana was asked whether it has them",
+        f"{said}; whether Grafana has them was not checked",
         "with GRAFANA_TOKEN set: " + world.command("check", "--grafana", "URL"),
     )
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _LATE_SECONDS = 600.0
 _SETTING = (
-    "WATCHROOM = {'HEARTBEAT': 'heartbeat_url'}: the secret that holds the address "
-    "of a service that calls you when it hears nothing; then build"
+    "set WATCHROOM = {'HEARTBEAT': 'heartbeat_url'}: the secret file with the URL of "
+    "a service that alerts you when heartbeats stop; then build"
 )
 
 
@@ -34,31 +34,33 @@ def heartbeat(world: World) -> Finding:
         name for name in reach.receivers(config, labels) if by_name[name].integrations()
     ]
     if not told:
-        return red("nobody outside would notice if this machine died", _SETTING)
+        return red(
+            "no external heartbeat: if this machine dies, nobody is notified", _SETTING
+        )
     hosts = [
         url for name in told for url in reach.urls(by_name[name], world.built.directory)
     ]
     if hosts and all(map(is_loopback, hosts)):
-        return red("the heartbeat goes to this machine itself", _SETTING)
+        return red("the heartbeat goes to this same machine", _SETTING)
     if not world.chain.embedded:
         return unclear(
-            f"Watchdog is routed to {named(told)}; Alertmanager does not tell whether "
-            "it was accepted",
-            "look at the service's own page: it shows when it last heard",
+            f"Watchdog is routed to {named(told)}; Alertmanager doesn't report "
+            "whether it was accepted",
+            "look at the heartbeat service's page: it shows the last heartbeat",
         )
     rows = {row["receiver"]: row for row in world.ask("watchroom/receivers")}
     row = rows.get(told[0])
     if row is None or row["accepted_at"] is None:
         why = f": {row['error']}" if row and row["error"] else ""
         return red(
-            f"{told[0]} has not taken a heartbeat yet{why}",
-            "is its address right? the page's `What changed` shows each attempt",
+            f"{told[0]} has not accepted a heartbeat yet{why}",
+            "check its address; the overview shows each attempt",
         )
     late = world.now - row["accepted_at"]
     if late > _LATE_SECONDS:
         return red(
-            f"{told[0]} last took a heartbeat {world.ago(row['accepted_at'])}"
+            f"{told[0]} last accepted a heartbeat {world.ago(row['accepted_at'])}"
             + (f": {row['error']}" if row["error"] else ""),
-            "is its address right, and this machine's way out open?",
+            "check its address, and that this machine can reach it",
         )
-    return green(f"{told[0]} took the last heartbeat {late:.0f} s ago")
+    return green(f"{told[0]} accepted the last heartbeat {late:.0f} s ago")

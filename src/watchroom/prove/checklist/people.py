@@ -24,8 +24,8 @@ def integrations(world: World) -> Finding:
     names = world.built.manifest.receivers
     if not names:
         return red(
-            "RECEIVERS is empty: every alert fires unheard",
-            "WATCHROOM = {'RECEIVERS': {'ops': {…}}, …}, then build",
+            "RECEIVERS is empty: no alert notifies anybody",
+            "set WATCHROOM = {'RECEIVERS': {'ops': {…}}, …}, then build",
         )
     refused, untried, took = [], [], []
     by_name = {one.name: one for one in world.built.config.receivers}
@@ -44,16 +44,17 @@ def integrations(world: World) -> Finding:
             untried.append(name)
     if refused:
         return red(
-            f"refused its last [DRILL] message: {named(refused, 2)}",
-            f"mend its secret or address, then: {world.command('drill', '--all')}",
+            f"the last test message was refused: {named(refused, 2)}",
+            "correct the receiver's secret or address, then run: "
+            f"{world.command('drill', '--all')}",
         )
     if untried:
         return red(
-            f"no [DRILL] message of the last {_DAYS} days reached {named(untried)} "
-            "as configured now",
-            f"send one through each: {world.command('drill', '--all')}",
+            f"no test message has reached {named(untried)} with the current settings "
+            f"in {_DAYS} days",
+            f"send one through each receiver: {world.command('drill', '--all')}",
         )
-    return green(f"took a [DRILL] message: {named(took)}")
+    return green(f"accepted a test message: {named(took)}")
 
 
 def on_call(world: World) -> Finding:
@@ -64,14 +65,15 @@ def on_call(world: World) -> Finding:
     order = [one.name for one in found.order()]
     if not order:
         return red(
-            f"{contacts_file.PATH} names nobody who can be told",
-            "give a contact receivers: [NAME]",
+            f"no contact in {contacts_file.PATH} has a receiver",
+            "add receivers: [NAME] to a contact",
         )
-    listed = f"{len(order)} to call, in order: {named(order)}"
+    listed = f"escalation order: {named(order)}"
     woken = _woken(world, [one.name for one in found.contacts])
     if not woken:
         return red(
-            f"{listed}; nobody was woken in the last {_WAKE_DAYS} days",
+            f"{listed}; nobody has acknowledged a test page in the last "
+            f"{_WAKE_DAYS} days",
             world.command("drill", "--wake", order[0]),
         )
     return green(f"{listed}; {named(list(woken.values()))}")
@@ -85,12 +87,12 @@ def team(world: World) -> Finding:
     missing = [name for name in names if name not in woken]
     said = named(list(woken.values())) or "nobody has acknowledged a test page yet"
     if names and not missing:
-        return green(f"everybody on the list has answered a page: {said}")
+        return green(f"everybody on the list has acknowledged a test page: {said}")
     return unclear(
-        f"{said}; whether people can read the dashboards, software cannot see",
+        f"{said}; software can't tell whether people can read the dashboards",
         world.command("drill", "--wake", missing[0])
         if missing
-        else f"list the team in {contacts_file.PATH}; then: "
+        else f"list the team in {contacts_file.PATH}; then run: "
         + world.command("drill", "--wake", "NAME"),
     )
 
@@ -99,14 +101,14 @@ def _contacts(world: World) -> Contacts | Finding:
     path = world.built.directory / contacts_file.PATH
     if not path.exists():
         return red(
-            f"{path} is not there: nobody is on call",
-            "write it: contacts: [{name: Ann, receivers: [ops]}]",
+            f"{path} is missing: nobody is on call",
+            "create it: contacts: [{name: Ann, receivers: [ops]}]",
         )
     receivers = [one.name for one in world.built.config.receivers]
     try:
         return contacts_file.load(text_of(path), str(path), receivers)
     except ConfigError as error:
-        return red(str(error), "correct that line")
+        return red(str(error), "correct this line")
 
 
 def _woken(world: World, names: list[str]) -> dict[str, str]:

@@ -22,19 +22,20 @@ if TYPE_CHECKING:
 
 _HEALTH = ("/health/", "/livez", "/readyz")
 _INSTALL = (
-    "urlpatterns = [path('', include('watchroom.urls')), …] puts the health addresses "
-    "at the root of the site; below a path (SCRIPT_NAME), name that path in SITES"
+    "add path('', include('watchroom.urls')) to urlpatterns; it serves them at the "
+    "root of the site. If the site is below a path (SCRIPT_NAME), include that path "
+    "in SITES"
 )
 # Where the app, a reverse proxy or another library would show its metrics.
 _METRICS = ("/metrics", "/metrics/")
-_SHOWN, _CLOSED, _REFUSED = "shows metrics", "shows none", "refuses connections"
+_SHOWN, _CLOSED, _REFUSED = "shows metrics", "shows none", "refused the connection"
 
 
 def health(world: World) -> Finding:
     """Each site answers its health addresses, well, in the guide's shape."""
     if not world.sites:
         return unclear(
-            "SITES is empty: nobody says where the app answers",
+            "SITES is empty: the app's address is unknown",
             "WATCHROOM = {'SITES': ['https://…'], …}, then build",
         )
     said = []
@@ -71,11 +72,11 @@ def _one_site(site: str, health: client.Reply | None) -> tuple[Finding | None, s
     answers |= {path: client.fetch(f"{site}{path}") for path in _HEALTH[1:]}
     missing = [path for path, answer in answers.items() if answer.status == 404]
     if missing:
-        return red(f"{site}: {named(missing)} not there (404)", _INSTALL), ""
+        return red(f"{site}: {named(missing)} not found (404)", _INSTALL), ""
     checks = _checks(answers["/health/"])
     if checks is None:
         return (
-            red(f"{site}/health/ does not answer with {{status, checks}}", _INSTALL),
+            red(f"{site}/health/ doesn't answer with {{status, checks}}", _INSTALL),
             "",
         )
     failing = [name for name, word in checks.items() if word != "ok"]
@@ -85,8 +86,8 @@ def _one_site(site: str, health: client.Reply | None) -> tuple[Finding | None, s
             red(
                 f"{site}: {named(refused)}"
                 + (f"; failing checks: {named(failing)}" if failing else ""),
-                "mend what the failing checks look at; the runbook HealthCheckFailing "
-                "has the commands",
+                "repair what the failing checks report; the runbook "
+                "HealthCheckFailing has the commands",
             ),
             "",
         )
@@ -102,14 +103,17 @@ def link(world: World) -> Finding:
     url = f"{base}/runbooks/{alerts[0]}" if alerts else base
     if is_loopback(base):
         return red(
-            f"pages link to {base}, which is the reader's own machine",
-            "WATCHROOM = {'MONITOR_URL': 'https://…'}: an address that phones reach, "
-            "such as a proxy with TLS before the monitor",
+            f"alert messages link to {base}, which on a phone is the phone itself",
+            "set WATCHROOM = {'MONITOR_URL': 'https://…'} to an address that phones "
+            "can reach, such as a TLS proxy in front of the monitor",
         )
     try:
         answer = client.fetch(url, headers={"Accept": "text/html"})
     except client.PeerError as error:
-        return red(f"the link in a page: {error}", "is the proxy up, and DNS right?")
+        return red(
+            f"the link in alert messages doesn't open: {error}",
+            "check that the proxy is up and DNS is right",
+        )
     return _opened(url, answer, embedded=world.chain.embedded)
 
 
@@ -117,23 +121,23 @@ def _opened(url: str, answer: client.Reply, *, embedded: bool) -> Finding:
     """Return what a stranger's browser is shown at the address of a page."""
     if answer.status == 401:
         return unclear(
-            f"{url} is behind another login (401), and what comes after it unseen",
-            "open the link of a page on the phone that will be called",
+            f"{url} is behind another login (401); what follows it couldn't be checked",
+            "open the link of an alert message on the phone of the person on call",
         )
     ours = "watchroom" in answer.body or not embedded
     if answer.status != 200 or not ours:
-        what = "another page than the monitor's" if answer.status == 200 else ""
+        what = "with a page that isn't the monitor's" if answer.status == 200 else ""
         return red(
-            f"the link in a page, {url}, answers {what or answer.status}",
+            f"the link in alert messages, {url}, answered {what or answer.status}",
             "MONITOR_URL must lead to the monitor, its path included",
         )
     if embedded and "/login" not in urlsplit(answer.url).path:
         return red(
-            f"{url} opens to strangers: nobody was asked for a login",
-            "let the proxy say whom it speaks for: X-Forwarded-For, as in "
-            "docs/deploy.md; without, all it passes on counts as this machine's",
+            f"{url} is public: it opens without a login",
+            "configure the proxy to set X-Forwarded-For, as in docs/deploy.md; "
+            "without it, every request counts as coming from this machine",
         )
-    return green(f"{url} opens from this machine, and asks for a login")
+    return green(f"{url} opens from this machine and asks for a login")
 
 
 def metrics_closed(world: World) -> Finding:
@@ -143,7 +147,7 @@ def metrics_closed(world: World) -> Finding:
         return found
     if not world.sites:
         return unclear(
-            f"{found}; SITES is empty, so the app's own addresses were not tried",
+            f"{found}; SITES is empty, so the app's public URLs were not checked",
             "WATCHROOM = {'SITES': ['https://…'], …}, then build",
         )
     return green(f"no /metrics at {named(world.sites)}; {found}")
@@ -159,14 +163,14 @@ def _sites_closed(world: World) -> Finding | None:
     seen = {url: _metrics_at(url) for url in urls}
     if shown := [url for url, what in seen.items() if what == _SHOWN]:
         return red(
-            f"strangers read metrics at {named(shown)}",
-            "take that route away, or ask for a token; behind a proxy without "
-            "X-Forwarded-For every stranger is 127.0.0.1",
+            f"metrics are public at {named(shown)}",
+            "remove that route, or require a token; behind a proxy without "
+            "X-Forwarded-For every client looks like 127.0.0.1",
         )
     if silent := [f"{url} {what}" for url, what in seen.items() if what != _CLOSED]:
         return unclear(
-            f"whether strangers read metrics was not seen: {named(silent)}",
-            "start the site, or ask from a machine that reaches it",
+            f"can't tell whether metrics are public: {named(silent)}",
+            "start the site, or run this check from a machine that reaches it",
         )
     return None
 
@@ -176,16 +180,16 @@ def _exporter_closed(exporter: str) -> Finding | str:
     here = _metrics_at(f"{exporter}/metrics")
     if here not in {_SHOWN, _CLOSED}:
         return unclear(
-            f"whether strangers read metrics was not seen: {exporter} {here}",
+            f"can't tell whether metrics are public: {exporter} {here}",
             "start the exporter: watchroom exporter",
         )
     if not is_loopback(exporter):
         if here == _SHOWN:
             return red(
                 f"{exporter}/metrics answers without a token",
-                "watchroom's exporter asks for one; is that another exporter?",
+                "watchroom's exporter requires one; check which exporter this is",
             )
-        return f"{exporter} asks for its token"
+        return f"{exporter} requires a token"
     port = urlsplit(exporter).port or 80
     ours = _addresses()
     for address in ours:
@@ -193,18 +197,18 @@ def _exporter_closed(exporter: str) -> Finding | str:
         if there == _SHOWN:
             return red(
                 f"the exporter answers on {address}:{port} without a token",
-                "let it listen on 127.0.0.1 only: WATCHROOM['EXPORTER']",
+                "make it listen on 127.0.0.1 only: WATCHROOM['EXPORTER']",
             )
         # It runs, and nobody listens there: that is closed, and the only silence
         # that says so.
         if there not in {_CLOSED, _REFUSED}:
             return unclear(
-                f"whether strangers reach the exporter was not seen: "
+                "can't tell whether other machines reach the exporter: "
                 f"{address}:{port} {there}",
-                "ask from another machine: curl http://THIS-MACHINE:PORT/metrics",
+                "try from another machine: curl http://THIS-MACHINE:PORT/metrics",
             )
-    said = f" on {named(ours)}" if ours else ": no other address here"
-    return f"the exporter does not answer strangers{said}"
+    said = f", not on {named(ours)}" if ours else ", this machine's only address"
+    return f"the exporter listens on loopback only{said}"
 
 
 def _metrics_at(url: str) -> str:
@@ -212,9 +216,9 @@ def _metrics_at(url: str) -> str:
     try:
         answer = client.fetch(url, seconds=5.0)
     except client.PeerError as error:
-        return _REFUSED if error.refused else "does not answer"
+        return _REFUSED if error.refused else "doesn't answer"
     if answer.status >= 500:
-        return f"answers {answer.status}"
+        return f"answered {answer.status}"
     lines = answer.body.splitlines()[:200]
     shown = answer.status == 200 and any(line.startswith("# TYPE ") for line in lines)
     return _SHOWN if shown else _CLOSED

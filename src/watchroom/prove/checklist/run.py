@@ -87,7 +87,9 @@ def _probe(world: World, item: Item) -> Finding:
     try:
         return PROBES[item.id](world)
     except client.PeerError as error:
-        return red(str(error), "start it, or say where it is: watchroom check --help")
+        return red(
+            str(error), "start it, or give its address: see watchroom check --help"
+        )
 
 
 def document(checked: list[Checked], now: float) -> dict[str, object]:

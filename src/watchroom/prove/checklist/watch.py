@@ -21,11 +21,12 @@ _OWN_SERIES = 'watchroom_processes{job!~"drill-.+"}'
 
 
 _REREAD = (
-    "restart the exporter, if SITES has changed since it started: it probes only the "
-    "sites that it read then"
+    "if SITES has changed since the exporter started, restart the exporter: it reads "
+    "SITES only at start"
 )
 _START = (
-    "start them, or correct their addresses; the runbook TargetDown has the commands"
+    "start the targets, or correct their addresses; the runbook TargetDown "
+    "has the commands"
 )
 
 
@@ -45,7 +46,7 @@ def scraping(world: World) -> Finding:
     where = world.chain.prometheus
     if not targets:
         return red(
-            f"{where} scrapes no target",
+            f"{where} has no targets",
             f"load the built prometheus.yml: {world.reloading}",
         )
     down = [one for one in targets if one["health"] != "up"]
@@ -63,17 +64,17 @@ def scraping(world: World) -> Finding:
         return red(
             f"not scraped for {_late(world, late[0]):.0f} s: "
             f"{named([_name(one) for one in late])}",
-            f"look at the log of {where}",
+            f"read the log of {where}",
         )
     fresh = world.number(f"time() - max(timestamp({_OWN_SERIES}))")
     if fresh is None:
         return red(
-            f"{len(targets)} of {len(targets)} targets are up, and none serves the "
-            "app's own series (watchroom_processes)",
+            f"{len(targets)} of {len(targets)} targets are up, but none serves the "
+            "app's metrics (watchroom_processes)",
             "the job `app` must scrape `watchroom exporter`",
         )
     return green(
-        f"{len(targets)} of {len(targets)} targets up; the app's series "
+        f"{len(targets)} of {len(targets)} targets are up; the app's metrics are "
         f"{max(0.0, fresh):.0f} s old"
     )
 
@@ -113,8 +114,8 @@ def rules(world: World) -> Finding:
             ages.append(at)
     if broken:
         return red(
-            f"the last drill broke: {named(broken, 2)}",
-            f"mend it, then: {world.command('drill', broken[0].split()[0])}",
+            f"the last drill failed: {named(broken, 2)}",
+            f"repair it, then run: {world.command('drill', broken[0].split()[0])}",
         )
     if undrilled:
         return red(
@@ -141,7 +142,7 @@ def _loaded(world: World) -> Finding | None:
         return red(
             f"{where} has not loaded {len(missing)} of {len(built)} rules: "
             f"{named(missing)}",
-            f"does `rule_files` name rules/*.yml? then: {world.reloading}",
+            f"check that `rule_files` includes rules/*.yml, then: {world.reloading}",
         )
     other = [
         f"{rule.name} ({differs})"
@@ -150,20 +151,20 @@ def _loaded(world: World) -> Finding | None:
     ]
     if other:
         return red(
-            f"{where} has other rules than the built ones: {named(other, 2)}",
+            f"{where} has loaded other rules than the built ones: {named(other, 2)}",
             f"{world.reloading}; or build again: {world.command('build')}",
         )
     every = [rule for rules in loaded.values() for rule in rules]
     sick = sorted({rule["name"] for rule in every if rule.get("health") == "err"})
     if sick:
         return red(
-            f"these rules fail: {named(sick)}",
-            f"{where}/api/v1/rules says why in lastError",
+            f"these rules fail to evaluate: {named(sick)}",
+            f"see lastError in {where}/api/v1/rules",
         )
     if differs := routing(world.chain.routing_text(), world.built.config):
         return red(
-            f"{world.chain.alertmanager} has another alertmanager.yml than the built "
-            f"one: {differs}",
+            f"{world.chain.alertmanager} has loaded another alertmanager.yml than "
+            f"the built one: {differs}",
             world.reloading
             if world.chain.embedded
             else "load the built alertmanager.yml: SIGHUP, or POST /-/reload",
@@ -180,8 +181,9 @@ def processes(world: World) -> Finding:
     seen = answer.json() if answer.status == 200 else None
     if not isinstance(seen, dict) or "processes" not in seen:
         return unclear(
-            f"{exporter} answers {answer.status} when asked for its processes",
-            "give its token in WATCHROOM_TOKEN, and run watchroom's own exporter",
+            f"{exporter} answered {answer.status} to the request for its processes",
+            "set WATCHROOM_TOKEN to its token; only watchroom's exporter "
+            "answers this request",
         )
     split = [
         f"{place['directory']} ({_said(place['processes']) or 'not readable'})"
@@ -189,15 +191,18 @@ def processes(world: World) -> Finding:
     ]
     if split:
         return red(
-            f"processes keep to another directory than {seen['directory']}: "
+            f"some processes use another runtime directory than {seen['directory']}: "
             f"{named(split, 2)}",
-            "give all of them one WATCHROOM_RUNTIME_DIR, and no PrivateTmp",
+            "set the same WATCHROOM_RUNTIME_DIR for all of them, and turn off "
+            "PrivateTmp",
         )
     if mixed := seen.get("mixed"):
         return red(
-            f"code in several places is counted as one: {_places(mixed)}",
-            "two deployments? Give each its own PROJECT or ENVIRONMENT, and restart. "
-            "An old release? Stop it; restart the exporter after a deploy",
+            "processes that run code from several directories are counted as "
+            f"one app: {_places(mixed)}",
+            "if these are two deployments, give each its own PROJECT or ENVIRONMENT "
+            "and restart them; if one is an old release, stop it, and restart the "
+            "exporter after each deploy",
         )
     said = _said(seen["processes"])
     if not seen["processes"] and (others := seen.get("namesakes")):
@@ -206,16 +211,16 @@ def processes(world: World) -> Finding:
             for one in others
         ]
         return red(
-            f"no process is seen in {seen['directory']}, but {named(named_so, 2)}",
-            "are these the app's? Then its settings say another ENVIRONMENT or PROJECT "
-            "to the app than to the exporter: an environment variable is missing",
+            f"no process found in {seen['directory']}, but {named(named_so, 2)}",
+            "if these are the app's, the app and the exporter read different values "
+            "of ENVIRONMENT or PROJECT: an environment variable is missing",
         )
     if not any(one["role"] == "web" for one in seen["processes"]):
         return red(
-            f"no web process is seen in {seen['directory']}"
+            f"no web process found in {seen['directory']}"
             + (f"; only {said}" if said else ""),
-            "start the app with watchroom in INSTALLED_APPS; is WATCHROOM_ENABLED=0 "
-            "set, or another WATCHROOM_RUNTIME_DIR?",
+            "start the app with watchroom in INSTALLED_APPS; check that "
+            "WATCHROOM_ENABLED=0 is not set and WATCHROOM_RUNTIME_DIR is the same",
         )
     return green(f"{said}; all in {seen['directory']}")
 

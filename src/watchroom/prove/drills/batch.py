@@ -118,9 +118,9 @@ class Batch:
         note = send.DrillNote(
             "every alert",
             f"[DRILL] {arrived} of {len(verdicts)} alerts of {manifest.project} "
-            f"({manifest.environment}) arrived: a test of the road to you, "
+            f"({manifest.environment}) arrived. This tests the notification path; "
             "nothing is wrong",
-            "Sent once to every receiver by `watchroom drill --all`.",
+            "Sent once to each receiver by `watchroom drill --all`.",
             secrets.token_hex(4),
             manifest.monitor_url,
         )

@@ -121,7 +121,7 @@ class Built(NamedTuple):
         if alert in found:
             return found[alert]
         raise ConfigError(
-            f"no drill for {alert!r}",
+            f"{alert!r} has no drill",
             file=self.directory / "watchroom.json",
             hint=nearest(alert, found),
         )
@@ -319,16 +319,22 @@ class DrillRun:
     def _why(self, name: str, seconds: float) -> str:
         waited = format_duration(round(seconds))
         hints = {
-            "scraped": f"nothing scraped in {waited}: does {self._chain.prometheus} "
-            "have the job 'drill', and can it reach "
-            f"{self._chain.exporter}/drill/targets?",
-            "pending": f"the rule saw the fault for {waited} and did not match",
-            "firing": f"still pending after {waited}: is `for` longer than built?",
-            "routed": f"{self._chain.alertmanager} never got the alert: does "
-            "`alerting:` in prometheus.yml point at it?",
-            "delivered": f"the drill route delivered nothing in {waited}: can "
-            f"{self._chain.alertmanager} reach {self._chain.exporter}/drill/receipt?",
-            "resolved": f"no resolved page in {waited}",
+            "scraped": f"nothing was scraped within {waited}: check that "
+            f"{self._chain.prometheus} has the job 'drill' and can reach "
+            f"{self._chain.exporter}/drill/targets",
+            "pending": (
+                f"the rule did not match, although the fault was scraped for {waited}"
+            ),
+            "firing": (
+                f"still pending after {waited}: check that the loaded `for` is "
+                "the built one"
+            ),
+            "routed": f"{self._chain.alertmanager} did not receive the alert: check "
+            "`alerting:` in prometheus.yml",
+            "delivered": f"the drill's route delivered nothing within {waited}: "
+            f"check that {self._chain.alertmanager} can reach "
+            f"{self._chain.exporter}/drill/receipt",
+            "resolved": f"no resolved notification within {waited}",
         }
         return hints[name]
 
@@ -353,8 +359,8 @@ class DrillRun:
             if names != ["drill"]:
                 raise BrokenError(
                     "routed",
-                    f"no route for drills: {self._chain.alertmanager} sends it to "
-                    f"{', '.join(names)}; load the built alertmanager.yml",
+                    f"no route for drills: {self._chain.alertmanager} routes the "
+                    f"alert to {', '.join(names)}; load the built alertmanager.yml",
                 )
             return "to receiver drill"
         return None
@@ -370,7 +376,7 @@ class DrillRun:
         alert = self.alert
         note = send.DrillNote(
             alert,
-            f"[DRILL] {alert}: a test of the road to you, nothing is wrong",
+            f"[DRILL] {alert}: this tests the notification path; nothing is wrong",
             f"Sent by `watchroom drill {alert}`, drill {self._nonce}.",
             self._nonce,
             self._built.manifest.monitor_url,
@@ -385,7 +391,7 @@ class DrillRun:
         except client.PeerError as error:
             hint = ""
             if error.status in {401, 403}:
-                hint = "; give its token in WATCHROOM_TOKEN or WATCHROOM_TOKEN_FILE"
+                hint = "; set WATCHROOM_TOKEN or WATCHROOM_TOKEN_FILE to its token"
             raise BrokenError(self._next_stage(), f"exporter: {error}{hint}") from None
 
     def _stop(self) -> None:

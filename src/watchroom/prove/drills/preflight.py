@@ -53,18 +53,20 @@ def _check_one(prometheus: str, rules: list[dict[str, Any]], built: LoadedRule) 
     if not loaded:
         raise BrokenError(
             "scraped",
-            f"rule file not loaded: {prometheus} has no rule {name}; "
-            "does `rule_files` name it, and was it reloaded?",
+            f"rule file not loaded: {prometheus} has no rule {name}; check "
+            "`rule_files` in prometheus.yml, and reload",
         )
     if differs := difference(loaded, built):
         raise BrokenError(
             "scraped",
-            f"{prometheus} has another {name} than the built one ({differs}): "
-            "reload it, or build again",
+            f"{prometheus} has loaded another {name} than the built one ({differs}): "
+            "reload, or build again",
         )
     sick = [rule for rule in loaded if rule.get("health") == "err"]
     if sick:
-        raise BrokenError("scraped", f"{name} fails: {sick[0].get('lastError')}")
+        raise BrokenError(
+            "scraped", f"{name} fails to evaluate: {sick[0].get('lastError')}"
+        )
 
 
 def check_routing(chain: Chain, config: Alertmanager) -> None:
@@ -77,8 +79,8 @@ def check_routing(chain: Chain, config: Alertmanager) -> None:
     if differs := routing(chain.routing_text(), config):
         raise BrokenError(
             "routed",
-            f"{chain.alertmanager} has another alertmanager.yml than the built one "
-            f"({differs}): reload it, or build again",
+            f"{chain.alertmanager} has loaded another alertmanager.yml than the "
+            f"built one ({differs}): reload, or build again",
         )
 
 
@@ -98,7 +100,7 @@ def loud_receivers(
     if not loud:
         raise BrokenError(
             "told",
-            f"no route: a real {drill.alert} reaches {', '.join(names)}, which "
-            "tells nobody; add a receiver for its severity to RECEIVERS",
+            f"no route: a real {drill.alert} would reach {', '.join(names)}, which "
+            "notifies nobody; add a receiver for its severity to RECEIVERS",
         )
     return loud

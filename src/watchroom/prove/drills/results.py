@@ -86,5 +86,5 @@ def _of_run(outcome: BatchOutcome) -> Iterator[Result]:
         *RUN,
         max(verdict.at for verdict in outcome.verdicts),
         PASSED if outcome.passed else FAILED,
-        f"{arrived} of {len(outcome.verdicts)} arrived",
+        f"{arrived} of {len(outcome.verdicts)} pages arrived",
     )

@@ -86,18 +86,20 @@ def person(built: Built, name: str) -> Contact:
         ConfigError: There is no such contact, or nothing to tell them by.
     """
     path = built.directory / contacts_file.PATH
-    text = text_of(path, "write it: contacts: [{name: Ann, receivers: [ops]}]")
+    text = text_of(path, "create it: contacts: [{name: Ann, receivers: [ops]}]")
     receivers = [one.name for one in built.config.receivers]
     known = contacts_file.load(text, str(path), receivers)
     found = known.named(name)
     if found is None:
         names = [one.name for one in known.contacts]
         raise ConfigError(
-            f"nobody is called {name!r}", file=path, hint=nearest(name, names)
+            f"no contact is named {name!r}", file=path, hint=nearest(name, names)
         )
     if not found.receivers:
         raise ConfigError(
-            f"{found.name} has no receivers", file=path, hint="receivers: [NAME]"
+            f"{found.name} has no receivers",
+            file=path,
+            hint="add receivers: [NAME] to this contact",
         )
     return found
 
@@ -116,7 +118,7 @@ def alert_for(built: Built) -> str:
     }
     drills = [one for one in built.manifest.drills if one.alert in urgent]
     if not drills:
-        raise ConfigError("no P1 alert has a drill", file="watchroom.json")
+        raise ConfigError("none of the P1 alerts has a drill", file="watchroom.json")
 
     def soonest(drill: Any) -> tuple[float, bool]:
         budget = (drill.accelerated or drill).budget_seconds
@@ -206,7 +208,7 @@ class WakeRun(DrillRun):
         if self._note is not None:
             self._send("resolved")
         if self._incident:
-            text = "the test is over"
+            text = "the test has ended"
             with contextlib.suppress(client.PeerError):
                 self._call(
                     f"/{self._incident['id']}/resolve",
@@ -231,7 +233,8 @@ class WakeRun(DrillRun):
         if answer.status != 200 or not isinstance(body, dict):
             said = body.get("error") if isinstance(body, dict) else answer.body[:200]
             raise client.PeerError(
-                f"{client.redacted(url)} answers {answer.status}: {said}", answer.status
+                f"{client.redacted(url)} answered {answer.status}: {said}",
+                answer.status,
             )
         data: dict[str, Any] = body["data"]
         return data

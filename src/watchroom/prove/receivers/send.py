@@ -97,7 +97,9 @@ def secret(directory: Path, name: str) -> str:
         return path.read_text().strip()
     except OSError as error:
         raise ConfigError(
-            f"cannot be read: {error.strerror}", file=path, hint="put the secret there"
+            f"cannot be read: {error.strerror}",
+            file=path,
+            hint="put the secret into this file",
         ) from None
 
 

@@ -110,7 +110,7 @@ def test_the_frame_is_there_before_any_data(monitor):
     assert EVIL not in page
     assert "How large m is." in page
     assert "limit 5 B" in page
-    assert "panels of the type &#39;heatmap&#39; are not drawn here" in page
+    assert "the monitor doesn&#39;t draw panels of the type &#39;heatmap&#39;" in page
     assert "<strong>bold</strong>" in page
     assert 'aria-current="true">15m' in page
     assert "from=now-6h&amp;to=now&amp;var-x=a" in page

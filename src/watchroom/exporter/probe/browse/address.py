@@ -88,7 +88,7 @@ def parse(text: str, base: Address | None = None) -> Address:
         ValueError: It is not an http or https address.
     """
     if len(text) > _LONGEST:
-        raise ValueError(f"an address of {len(text)} characters")
+        raise ValueError(f"the URL has {len(text)} characters, which is too long")
     text = text.strip("".join(map(chr, range(33))))
     text = re.sub(r"[\t\n\r]", "", text).partition("#")[0]
     before, mark, query = text.partition("?")
@@ -98,10 +98,10 @@ def parse(text: str, base: Address | None = None) -> Address:
     if scheme_match := _SCHEME.fullmatch(before):
         scheme, rest = scheme_match[1].lower(), scheme_match[2]
         if scheme not in _PORTS:
-            raise ValueError(f"{scheme}: is no http or https address")
+            raise ValueError(f"{scheme}: isn't http or https")
     if base is None or (scheme and scheme != base.scheme) or rest[:2] == "//":
         if not scheme and base is None:
-            raise ValueError("no http or https address")
+            raise ValueError("not an http or https URL")
         authority, slash, path = rest.lstrip("/").partition("/")
         address = _authority(scheme or getattr(base, "scheme", ""), authority)
         return address._replace(target=_path(slash + path) + query)
@@ -117,7 +117,7 @@ def _authority(scheme: str, text: str) -> Address:
     match = _AUTHORITY.fullmatch(text)
     port = int(match[3] or _PORTS[scheme]) if match and len(match[3] or "") < 9 else -1
     if match is None or not 0 <= port <= 65535:
-        raise ValueError(f"{_shown(text)!r} is no host and port")
+        raise ValueError(f"{_shown(text)!r} isn't a host and port")
     user = unquote(match[1] or "")
     if not match[2].startswith("["):
         return Address(scheme, ascii_host(match[2]), port, "", user)
@@ -125,7 +125,7 @@ def _authority(scheme: str, text: str) -> Address:
     try:
         host = f"[{ipaddress.IPv6Address(inside).compressed}]"
     except ValueError:
-        raise ValueError(f"{_shown(match[2])} is no IPv6 address") from None
+        raise ValueError(f"{_shown(match[2])} isn't an IPv6 address") from None
     return Address(scheme, host, port, "", user, zone)
 
 
@@ -138,7 +138,7 @@ def ascii_host(text: str) -> str:
     try:
         name = unquote_to_bytes(_raw(text)).decode()
     except UnicodeDecodeError:
-        raise ValueError(f"{text[:100]!a} is no host name") from None
+        raise ValueError(f"{text[:100]!a} isn't a host name") from None
     if not name.isascii():
         name = _folded(_LEFT_OUT.sub("", name))
     labels = [_label(label.lower()) for label in _DOTS.split(name)]
@@ -150,13 +150,13 @@ def ascii_host(text: str) -> str:
         or len(host) > 254
         or _FORBIDDEN.search(host)
     ):
-        raise ValueError(f"{_shown(text)!r} is no host name")
+        raise ValueError(f"{_shown(text)!r} isn't a host name")
     if _NUMBER.fullmatch(name_labels[-1]):
         # 127.1 and 0x7f000001 are addresses to everybody, in their usual form.
         try:
             return socket.inet_ntoa(socket.inet_aton(host.removesuffix(".")))
         except OSError:
-            raise ValueError(f"{_shown(text)!r} is no IPv4 address") from None
+            raise ValueError(f"{_shown(text)!r} isn't an IPv4 address") from None
     return host
 
 
@@ -172,9 +172,9 @@ def _label(label: str) -> str:
             label if label.isascii() else f"xn--{label.encode('punycode').decode()}"
         )
     except UnicodeError:
-        raise ValueError(f"{_shown(label)!r} is no host name") from None
+        raise ValueError(f"{_shown(label)!r} isn't a host name") from None
     if len(ascii_label) > 63:
-        raise ValueError(f"{_shown(label)!r} is longer than a name may be")
+        raise ValueError(f"{_shown(label)!r} is longer than a host name may be")
     return ascii_label
 
 

@@ -58,10 +58,10 @@ def head(stream: BinaryIO) -> Answer:
         remaining -= sum(map(len, lines))
         status_line = _STATUS.fullmatch(lines[0].strip())
         if status_line is None:
-            raise BrokenError(f"no HTTP: {lines[0][:60]!r}")
+            raise BrokenError(f"not HTTP: {lines[0][:60]!r}")
         status = int(status_line[3])
         if status == 101:
-            raise BrokenError("101: it changes the protocol unasked")
+            raise BrokenError("101: the server switched protocols without being asked")
         if status >= 200:
             version = float(
                 f"{status_line[1].decode()}.{(status_line[2] or b'0').decode()}"
@@ -75,10 +75,12 @@ def _lines(stream: BinaryIO, remaining: int) -> list[bytes]:
         line = stream.readline(remaining + 1)
         remaining -= len(line)
         if remaining < 0:
-            raise BrokenError(f"more than {LARGEST_HEAD} bytes before the body")
+            raise BrokenError(f"the response header has more than {LARGEST_HEAD} bytes")
         if not line.endswith(b"\n"):
             problem = (
-                "it ends within its header" if lines or line else "an empty answer"
+                ("the response ends within its header")
+                if lines or line
+                else "empty response"
             )
             raise BrokenError(problem)
         if line in {b"\r\n", b"\n"}:
@@ -128,7 +130,7 @@ def _length(answer: Answer) -> int | None:
     }
     numbers = {int(item) for item in declared if re.fullmatch(rb"[0-9]{1,18}", item)}
     if len(numbers) > 1:
-        raise BrokenError("two lengths of one body")
+        raise BrokenError("two different lengths for the body")
     # As in browsers: without a number the body ends with the connection.
     return numbers.pop() if len(declared) == len(numbers) == 1 else None
 
@@ -147,7 +149,7 @@ def _read_chunks(stream: BinaryIO) -> None:
         size_line = _SIZE.fullmatch(line.rstrip(b"\r\n"))
         if size_line is None or not line.endswith(b"\n"):
             raise BrokenError("the body ends within its chunks" if not line else
-                              f"no chunk begins with {line[:40]!r}")  # fmt: skip
+                              f"not a chunk: {line[:40]!r}")  # fmt: skip
         size = int(size_line[1], 16)
         if size == 0:
             _trailers(stream)
@@ -156,7 +158,7 @@ def _read_chunks(stream: BinaryIO) -> None:
             raise BrokenError("the body ends within a chunk")
         remaining -= size
         if remaining > 0 and stream.readline(3).strip(b"\r\n"):
-            raise BrokenError("a chunk is longer than it says")
+            raise BrokenError("a chunk is longer than declared")
 
 
 def _trailers(stream: BinaryIO) -> None:
