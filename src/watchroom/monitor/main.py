@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 import sys
 import time
@@ -51,6 +50,7 @@ from watchroom.monitor.state.database import StateDB
 from watchroom.monitor.state.directory import StorageDir
 from watchroom.monitor.state.proofs import Proofs
 from watchroom.monitor.store import Store
+from watchroom.monitor.survived import survived
 from watchroom.promql.engine import Engine
 from watchroom.runtime.state import state_path
 
@@ -62,7 +62,6 @@ if TYPE_CHECKING:
 
     from watchroom.listen import Listen
 
-_LOG = logging.getLogger(__name__)
 _QUERY_SECONDS = 30.0
 _RULE_SECONDS = 20.0
 _MOST_SAMPLES = 20_000_000
@@ -329,12 +328,10 @@ class _Monitor:
         return Child("the exporter", command, env)
 
     async def _maintain(self) -> None:
+        maintain = survived("maintenance of the store failed")(self._store.maintain)
         while True:
             await asyncio.sleep(_MAINTENANCE_SECONDS)
-            try:
-                await asyncio.to_thread(self._store.maintain)
-            except Exception:  # noqa: BLE001 - tried again in half a minute, and said
-                _LOG.exception("maintenance of the store failed")
+            await asyncio.to_thread(maintain)
 
     def _announce(self, say: Callable[[str], None]) -> None:
         jobs = ", ".join(job.name for job, _ in self._loaded.jobs) or "none"

@@ -24,6 +24,7 @@ from watchroom.monitor.oncall.incidents import Incidents
 from watchroom.monitor.oncall.links import Signer
 from watchroom.monitor.oncall.records import Records
 from watchroom.monitor.oncall.recovery import Recovery, judge
+from watchroom.monitor.survived import survived
 from watchroom.promql.model import Vector
 
 if TYPE_CHECKING:
@@ -103,17 +104,16 @@ class OnCall:
 
     # What dispatching and delivery ask.
 
+    @survived("an incident could not be kept")
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
         """Take news of alerts, once routing has them."""
-        try:
-            self.incidents.receive(alerts, now_ms)
-        except Exception:  # noqa: BLE001 - a page goes out whatever fails about it
-            _LOG.exception("an incident could not be kept")
+        self.incidents.receive(alerts, now_ms)
 
     def ended(self, alerts: Sequence[Alert], now_ms: int) -> None:
         """Take the ends of alerts whose group rang, muted or not."""
         self.receive(alerts, now_ms)
 
+    @survived("who is to be called could not be found out", lambda *_, **__: ROUTE_ONLY)
     def policy_of(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
         """Return what holds for the messages of a group, besides its route.
 
@@ -123,29 +123,22 @@ class OnCall:
         """
         firing = [alert for alert in alerts if alert.ends_at_ms is None]
         names = [alert.fingerprint for alert in alerts]
-        try:
-            for alert in firing:
-                if concerns(dict(alert.labels)):
-                    self.incidents.fires(alert, group, now_ms)
-                    self.incidents.told(alert, group)
-            return self.escalation.policy_of(names, now_ms, firing=bool(firing))
-        except Exception:  # noqa: BLE001 - it is told as its route says
-            _LOG.exception("who is to be called could not be found out")
-            return ROUTE_ONLY
+        for alert in firing:
+            if concerns(dict(alert.labels)):
+                self.incidents.fires(alert, group, now_ms)
+                self.incidents.told(alert, group)
+        return self.escalation.policy_of(names, now_ms, firing=bool(firing))
 
+    @survived(
+        "a message goes out without the links to its incident",
+        lambda _, notification: notification,
+    )
     def dressed(self, notification: Notification) -> Notification:
         """Return a message with the links to its incident in its alerts' annotations.
 
         ``incident_url`` in all of them; ``ack_url`` in those that fire, while nobody
         has acknowledged.
         """
-        try:
-            return self._dressed(notification)
-        except Exception:  # noqa: BLE001 - a page without its links is a page
-            _LOG.exception("a message goes out without the links to its incident")
-            return notification
-
-    def _dressed(self, notification: Notification) -> Notification:
         incident = self.incidents.holding(
             alert.fingerprint for alert in notification.alerts
         )
@@ -170,6 +163,7 @@ class OnCall:
         names = (("Acknowledge", "ack_url"), ("Incident", "incident_url"))
         return tuple((text, shared[name]) for text, name in names if name in shared)
 
+    @survived("a delivery is missing in its incident")
     def delivered(
         self, notification: Notification, attempt: Attempt, attempts: int
     ) -> None:
@@ -185,18 +179,13 @@ class OnCall:
         who = f"{receiver} ({people})" if people else receiver
         kind = "notified" if attempt.accepted else "refused"
         event = Event(self.now_ms(), "notifier", kind, f"{who}: {text}")
-        try:
-            self.incidents.add(notification.firing | notification.resolved, event)
-        except Exception:  # noqa: BLE001 - the ledger knows of the delivery
-            _LOG.exception("a delivery is missing in its incident")
+        self.incidents.add(notification.firing | notification.resolved, event)
 
+    @survived("a silence is missing in its incident")
     def silenced(self, silence: Silence) -> None:
         """Take a silence that the API made, changed or ended."""
         event = timeline.silenced(silence, self.now_ms())
-        try:
-            self.incidents.add_matching(silence.matchers, event)
-        except Exception:  # noqa: BLE001 - the silence is in force
-            _LOG.exception("a silence is missing in its incident")
+        self.incidents.add_matching(silence.matchers, event)
 
     def stats(self) -> dict[str, float]:
         """Return counts for the monitor's own metrics."""
