@@ -145,7 +145,7 @@ def built(tmp_path):
 def test_a_dashboard_of_the_team_stops_nothing(built, content):
     (built / "local" / "grafana" / "x.json").write_bytes(content)
     loaded = load(built)
-    (why,) = loaded.refused_sheets
+    (why,) = loaded.refused_dashboards
     assert "local/grafana/x.json" in why
 
 

@@ -14,7 +14,7 @@ from tests.support.app import PRELUDE, ROOT, SERVE, counts, environ
 from tests.support.lines import lines, output
 
 import watchroom
-from watchroom.context.trail import CURRENT, of_request
+from watchroom.context.trace import CURRENT, of_request
 from watchroom.errors import ConfigError
 from watchroom.logs.console import Console
 
@@ -191,7 +191,7 @@ def failed():
             "levelno": logging.ERROR,
             "levelname": "ERROR",
             "exc_info": (RuntimeError, RuntimeError("boom"), None),
-            "request": SimpleNamespace(_watchroom_told=True),
+            "request": SimpleNamespace(_watchroom_logged=True),
         }
     )
 
@@ -211,12 +211,12 @@ def test_a_traceback_is_written_once(
     monkeypatch.setattr(  # a level set for real is cached, and outlives the test
         logger, "isEnabledFor", lambda asked: asked >= level
     )
-    trail = of_request({})
-    token = CURRENT.set(trail if inside else None)
+    trace = of_request({})
+    token = CURRENT.set(trace if inside else None)
     try:
         console.emit(failed())
     finally:
         CURRENT.reset(token)
 
     assert ("RuntimeError: boom" in capfd.readouterr().out) is written
-    assert (trail.exc_info is None) is written
+    assert (trace.exc_info is None) is written

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from watchroom.context.trail import CURRENT, Trail
+from watchroom.context.trace import CURRENT, TraceContext
 from watchroom.logs import formatter
 from watchroom.logs.formatter import MAX_LINE, Formatter
 from watchroom.logs.readable import ReadableFormatter
@@ -200,8 +200,8 @@ def test_an_exception_comes_with_type_text_and_stack(schema):
 @pytest.mark.parametrize("schema", ["guide", "ecs"])
 def test_a_line_of_each_kind_is_as_it_was(schema):
     """The golden files are the contract with whoever reads the lines."""
-    trail = Trail("abc-1", "0af7651916cd43dd8448eb211c80319c")
-    task = Trail("abc-1", "0af7651916cd43dd8448eb211c80319c", "7e1c-task")
+    trace = TraceContext("abc-1", "0af7651916cd43dd8448eb211c80319c")
+    task = TraceContext("abc-1", "0af7651916cd43dd8448eb211c80319c", "7e1c-task")
     tallies = {"db_count": 3, "db_ms": 0.25, "cache_hits": 1, "cache_misses": 0}
     request = {
         "method": "GET",
@@ -225,8 +225,8 @@ def test_a_line_of_each_kind_is_as_it_was(schema):
             None,
             record("plain", n=1, ratio=0.5, ok=True, nothing=None, inner={"a": [1]}),
         ),
-        (trail, record("GET x/<int:n>/ 200", watchroom=request)),
-        (trail, record("asked?", level=logging.WARNING, note="a=b")),
+        (trace, record("GET x/<int:n>/ 200", watchroom=request)),
+        (trace, record("asked?", level=logging.WARNING, note="a=b")),
         (task, record("billing.send SUCCESS", watchroom=done)),
     ):
         token = CURRENT.set(above)

@@ -283,7 +283,7 @@ def test_a_user_who_is_not_loaded_stays_so(tmp_path):
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 from types import SimpleNamespace
-from watchroom.context.trail import of_request
+from watchroom.context.trace import of_request
 from watchroom.logs import lines
 
 def never():

@@ -13,7 +13,7 @@ SCRIPT = """
 import logging
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
-from watchroom.context.trail import CURRENT, of_request
+from watchroom.context.trace import CURRENT, of_request
 
 app = Celery("t", broker="memory://", set_as_current=True)
 app.conf.task_ignore_result = True

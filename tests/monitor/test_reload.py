@@ -51,7 +51,7 @@ def seen(services, evaluator):
         "receivers": sorted({name for name, _ in services.notifier.notified()}),
         "groups": place.group,
         "contacts": [one.name for one in services.oncall.contacts.contacts],
-        "dashboards": sorted(services.config.sheets),
+        "dashboards": sorted(services.config.dashboards),
         "url": services.config.monitor_url,
     }
 

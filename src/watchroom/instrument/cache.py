@@ -19,7 +19,7 @@ from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 
 from watchroom.catalogue.metrics import CACHE_ERRORS, CACHE_GETS
-from watchroom.context.trail import current
+from watchroom.context.trace import current
 from watchroom.registry.guard import fault, guarded
 from watchroom.registry.process import LOCKED, PROCESS, add
 
@@ -76,9 +76,9 @@ class CountingCache:
         try:
             # `_read`, written out for a hit: amid cold caches a call costs half a µs.
             if PROCESS.on and absent is not _UNKNOWN:
-                trail = current()
-                if trail is not None:
-                    trail.hits += 1
+                trace = current()
+                if trace is not None:
+                    trace.hits += 1
                 key = self._watchroom_key
                 cells: Read = PROCESS.cells.get(key) or _cells(key)
                 view, at = cells[0]
@@ -310,10 +310,10 @@ def _read(cache: CountingCache, hits: int, misses: int) -> None:
     try:
         if not PROCESS.on:
             return
-        trail = current()
-        if trail is not None:
-            trail.hits += hits
-            trail.misses += misses
+        trace = current()
+        if trace is not None:
+            trace.hits += hits
+            trace.misses += misses
         key = cache._watchroom_key  # noqa: SLF001 - ours
         cells: Read = PROCESS.cells.get(key) or _cells(key)
         if hits:

@@ -14,7 +14,7 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 
 from watchroom.catalogue.metrics import DB_DURATION, DB_ERRORS
-from watchroom.context.trail import current
+from watchroom.context.trace import current
 from watchroom.registry.guard import fault, guarded
 from watchroom.registry.process import LOCKED, PROCESS, add, observe
 from watchroom.runtime.slots import TO_GRAIN
@@ -53,10 +53,10 @@ def timed(
     finally:
         seconds = perf_counter() - start
         try:
-            trail = current()
-            if trail is not None:
-                trail.queries += 1
-                trail.query_seconds += seconds
+            trace = current()
+            if trace is not None:
+                trace.queries += 1
+                trace.query_seconds += seconds
             alias: str = context["connection"].alias
             cells: Queried = PROCESS.cells.get(alias) or _cells(alias)
             view, base, total, edges, errors = cells

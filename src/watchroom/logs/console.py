@@ -11,7 +11,7 @@ from copy import copy
 from typing import Any
 
 from watchroom.catalogue.metrics import LOG_DROPPED
-from watchroom.context.trail import current
+from watchroom.context.trace import current
 from watchroom.logs.formatter import Formatter
 from watchroom.redact import shapes
 from watchroom.redact.walk import REDACTED
@@ -146,22 +146,22 @@ def _logged_elsewhere(record: logging.LogRecord) -> bool:
     """Return whether a line of its request or task covers it, exception included."""
     if not _TOLD[record.name].isEnabledFor(record.levelno):
         return False
-    trail = current()
+    trace = current()
     if record.name == "django.request":
         # Also after the middleware: then the line is written already.
-        logged = getattr(getattr(record, "request", None), "_watchroom_told", False)
+        logged = getattr(getattr(record, "request", None), "_watchroom_logged", False)
     else:
         data = getattr(record, "data", None)
         logged = (
-            trail is not None
-            and trail.told
+            trace is not None
+            and trace.logged
             and isinstance(data, dict)
-            and data.get("id") == trail.task_id
+            and data.get("id") == trace.task_id
         )
     if logged and record.exc_info:
-        if trail is None:  # raised outside the middleware, so the line lacks it
+        if trace is None:  # raised outside the middleware, so the line lacks it
             return False
-        trail.exc_info = record.exc_info
+        trace.exc_info = record.exc_info
     return bool(logged)
 
 

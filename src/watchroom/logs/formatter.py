@@ -13,7 +13,7 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from watchroom.context.trail import current
+from watchroom.context.trace import current
 from watchroom.logs.schemas import LINE, OWN, SCHEMAS
 from watchroom.redact import Redactor
 from watchroom.redact.walk import (
@@ -28,7 +28,7 @@ from watchroom.redact.walk import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from watchroom.context.trail import Trail
+    from watchroom.context.trace import TraceContext
     from watchroom.logs.schemas import Schema
 
 MAX_LINE = 65536
@@ -125,9 +125,9 @@ class Formatter(logging.Formatter):
         if record.stack_info:
             stack = safe_text(record.stack_info)
             line[names.get("stack", "stack")] = self._text(redactor, stack, MAX_STACK)
-        trail = current()
-        if trail is not None:
-            for field, value in _ids(trail).items():
+        trace = current()
+        if trace is not None:
+            for field, value in _ids(trace).items():
                 line[names.get(field, field)] = value
         return line
 
@@ -187,9 +187,9 @@ class Formatter(logging.Formatter):
         raw = self._dumps(line)
         if len(raw) > MAX_LINE:
             return None
-        trail = current()
-        if trail is not None:
-            raw = raw[:-1] + self._tail(trail)
+        trace = current()
+        if trace is not None:
+            raw = raw[:-1] + self._tail(trace)
         return raw
 
     def _extras(self, line: dict[str, Any], extra: dict[str, Any]) -> None:
@@ -227,15 +227,15 @@ class Formatter(logging.Formatter):
             return
         line[f"extra_{key}" if key in self._reserved else key] = value
 
-    def _tail(self, trail: Trail) -> bytes:
-        """Return the end of each line of a trail, encoded once."""
-        tail = trail.tail
+    def _tail(self, trace: TraceContext) -> bytes:
+        """Return the end of each line of a trace, encoded once."""
+        tail = trace.tail
         if tail is None or tail[0] != self.schema.name:
             names = self.schema.names
             ids = {
-                names.get(field, field): value for field, value in _ids(trail).items()
+                names.get(field, field): value for field, value in _ids(trace).items()
             }
-            tail = trail.tail = (self.schema.name, b"," + self._dumps(ids)[1:])
+            tail = trace.tail = (self.schema.name, b"," + self._dumps(ids)[1:])
         return tail[1]
 
     @staticmethod
@@ -268,10 +268,10 @@ def _texts(values: Iterable[object]) -> list[str]:
     ]
 
 
-def _ids(trail: Trail) -> dict[str, str]:
-    ids = {"request_id": trail.request_id, "trace_id": trail.trace_id}
-    if trail.task_id:
-        ids["task_id"] = trail.task_id
+def _ids(trace: TraceContext) -> dict[str, str]:
+    ids = {"request_id": trace.request_id, "trace_id": trace.trace_id}
+    if trace.task_id:
+        ids["task_id"] = trace.task_id
     return ids
 
 

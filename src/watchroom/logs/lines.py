@@ -14,7 +14,7 @@ from watchroom.redact.walk import REDACTED
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    from watchroom.context.trail import Trail
+    from watchroom.context.trace import TraceContext
 
 REQUESTS = logging.getLogger("watchroom.request")
 TASKS = logging.getLogger("watchroom.task")
@@ -22,9 +22,9 @@ _UNRESOLVED = "unresolved"
 _STATES = {"SUCCESS": logging.INFO, "IGNORED": logging.INFO, "FAILURE": logging.ERROR}
 
 
-def request(trail: Trail, request: HttpRequest, status: int) -> None:
+def request(trace: TraceContext, request: HttpRequest, status: int) -> None:
     """Log a request that has been answered."""
-    seconds = perf_counter() - trail.start
+    seconds = perf_counter() - trace.start
     if status < 400:
         level = logging.INFO
     else:
@@ -47,17 +47,17 @@ def request(trail: Trail, request: HttpRequest, status: int) -> None:
     }
     if match is None:  # a path that has a route may hold an id, or a secret
         fields["path"] = _path(path, status)[:512]
-    _with_tallies(fields, trail)
+    _with_tallies(fields, trace)
     user = _user_id(request)
     if user is not None:
         fields["user_id"] = user
     shown_route = name if match is None else route.written(name)
-    _log(REQUESTS, level, f"{method} {shown_route} {status}", fields, trail)
+    _log(REQUESTS, level, f"{method} {shown_route} {status}", fields, trace)
 
 
-def task(trail: Trail, name: str, state: str, **more: object) -> None:
+def task(trace: TraceContext, name: str, state: str, **more: object) -> None:
     """Log a task that has ended."""
-    seconds = perf_counter() - trail.start
+    seconds = perf_counter() - trace.start
     level = _STATES.get(state, logging.WARNING)
     if not TASKS.isEnabledFor(level):
         return
@@ -67,8 +67,8 @@ def task(trail: Trail, name: str, state: str, **more: object) -> None:
         "duration_ms": round(seconds * 1000, 3),
         **more,
     }
-    _with_tallies(fields, trail)
-    _log(TASKS, level, f"{name} {state}", fields, trail)
+    _with_tallies(fields, trace)
+    _log(TASKS, level, f"{name} {state}", fields, trace)
 
 
 def _path(path: str, status: int) -> str:
@@ -80,12 +80,12 @@ def _path(path: str, status: int) -> str:
     return route.written(pattern)
 
 
-def _with_tallies(fields: dict[str, Any], trail: Trail) -> None:
-    fields["db_count"] = trail.queries
-    fields["db_ms"] = round(trail.query_seconds * 1000, 3)
-    if trail.hits or trail.misses:
-        fields["cache_hits"] = trail.hits
-        fields["cache_misses"] = trail.misses
+def _with_tallies(fields: dict[str, Any], trace: TraceContext) -> None:
+    fields["db_count"] = trace.queries
+    fields["db_ms"] = round(trace.query_seconds * 1000, 3)
+    if trace.hits or trace.misses:
+        fields["cache_hits"] = trace.hits
+        fields["cache_misses"] = trace.misses
 
 
 def _log(
@@ -93,14 +93,14 @@ def _log(
     level: int,
     message: str,
     fields: dict[str, Any],
-    trail: Trail,
+    trace: TraceContext,
 ) -> None:
     # Made by hand: a logger would look for the line of code that called it.
     record = logging.getLogRecordFactory()(
-        logger.name, level, "", 0, message, None, trail.exc_info
+        logger.name, level, "", 0, message, None, trace.exc_info
     )
     record.__dict__[LINE] = fields
-    trail.exc_info = None
+    trace.exc_info = None
     logger.handle(record)
 
 

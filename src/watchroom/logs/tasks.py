@@ -1,17 +1,17 @@
-"""The trail through Celery: put on with the message, taken up where the task runs."""
+"""The trace context through Celery: sent with the message, set where the task runs."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-from watchroom.context.trail import CURRENT, current, of_task
+from watchroom.context.trace import CURRENT, current, of_task
 from watchroom.logs import console, lines
 from watchroom.registry.guard import guarded
 
 REQUEST_ID = "watchroom_request_id"
 TRACE_ID = "watchroom_trace_id"
-_TRAIL = "watchroom_trail"
+_TRACE = "watchroom_trail"
 
 
 def install() -> bool:
@@ -52,10 +52,10 @@ def _on_end(task: Any = None, state: Any = None, **_: object) -> None:
 
 @guarded("logs")
 def _publish(headers: Any) -> None:
-    trail = current()
-    if trail is not None and isinstance(headers, dict):
-        headers[REQUEST_ID] = trail.request_id
-        headers[TRACE_ID] = trail.trace_id
+    trace = current()
+    if trace is not None and isinstance(headers, dict):
+        headers[REQUEST_ID] = trace.request_id
+        headers[TRACE_ID] = trace.trace_id
 
 
 @guarded("logs")
@@ -65,27 +65,27 @@ def _begin(task_id: Any, task: Any) -> None:
     above = current()
     if above is not None and ids["request_id"] is None:  # run on the spot
         ids = {"request_id": above.request_id, "trace_id": above.trace_id}
-    trail = of_task(str(task_id), ids)
-    trail.told = console.active()
+    trace = of_task(str(task_id), ids)
+    trace.logged = console.active()
     tracking = sys.modules.get("watchroom.tracking")
     if tracking is not None and tracking.active():
-        tracking.mark(trail)
-    request[_TRAIL] = (trail, CURRENT.set(trail))
+        tracking.mark(trace)
+    request[_TRACE] = (trace, CURRENT.set(trace))
 
 
 @guarded("logs")
 def _end(task: Any, state: Any) -> None:
     request = vars(task.request)
-    entry = request.pop(_TRAIL, None)
+    entry = request.pop(_TRACE, None)
     if entry is None:
         return
-    trail, token = entry
+    trace, token = entry
     try:
-        if trail.told:
+        if trace.logged:
             queue = (request.get("delivery_info") or {}).get("routing_key")
             more = {"queue": queue} if queue else {}
             retries = request.get("retries")
             more |= {"task_retries": retries} if retries else {}
-            lines.task(trail, str(task.name), str(state), **more)
+            lines.task(trace, str(task.name), str(state), **more)
     finally:
         CURRENT.reset(token)

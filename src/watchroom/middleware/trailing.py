@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
-from watchroom.context.trail import CURRENT, of_request
+from watchroom.context.trace import CURRENT, of_request
 from watchroom.instrument import http
 from watchroom.instrument.outcome import BROKEN, of_error
 from watchroom.instrument.streams import Stream
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
 
-    from watchroom.context.trail import Trail
+    from watchroom.context.trace import TraceContext
 
-    Opened = tuple[Trail, Token[Trail | None]]
+    Opened = tuple[TraceContext, Token[TraceContext | None]]
 
 REQUEST_ID = "X-Request-ID"
 
@@ -39,7 +39,7 @@ class Trailing:
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
         self._tells = self._follows_tasks = False
-        self._mark: Callable[[Trail], None] | None = None
+        self._mark: Callable[[TraceContext], None] | None = None
         try:
             self._tells = console.active()
             tracking = sys.modules.get("watchroom.tracking")
@@ -80,12 +80,12 @@ class Trailing:
 
     def _open(self, request: HttpRequest) -> Opened | None:
         try:
-            trail = of_request(request.META)
-            trail.told = self._tells
-            request._watchroom_told = self._tells  # type: ignore[attr-defined]  # noqa: SLF001 - ours
+            trace = of_request(request.META)
+            trace.logged = self._tells
+            request._watchroom_logged = self._tells  # type: ignore[attr-defined]  # noqa: SLF001 - ours
             if self._mark is not None:
-                self._mark(trail)
-            return trail, CURRENT.set(trail)
+                self._mark(trace)
+            return trace, CURRENT.set(trace)
         except Exception:  # noqa: BLE001 - the guard, written out
             fault("context")
         return None
@@ -98,11 +98,11 @@ class Trailing:
         try:
             response.headers.setdefault(REQUEST_ID, opened[0].request_id)
             if getattr(response, "streaming", False):
-                trail = opened[0]
+                trace = opened[0]
                 self._streamed(request, response).follow(
                     response,
                     lambda status, error: self._close_stream(
-                        trail, request, status, error
+                        trace, request, status, error
                     ),
                 )
                 return
@@ -127,12 +127,12 @@ class Trailing:
     ) -> None:
         if opened is None:
             return
-        trail, token = opened
+        trace, token = opened
         try:
             if self._tells:
                 if error is not None and status >= BROKEN:
-                    trail.exc_info = (type(error), error, error.__traceback__)
-                lines.request(trail, request, status)
+                    trace.exc_info = (type(error), error, error.__traceback__)
+                lines.request(trace, request, status)
         except Exception:  # noqa: BLE001 - the guard, written out
             fault("logs")
         finally:
@@ -140,13 +140,13 @@ class Trailing:
 
     def _close_stream(
         self,
-        trail: Trail,
+        trace: TraceContext,
         request: HttpRequest,
         status: int,
         error: BaseException | None,
     ) -> None:
         # Perhaps in another context: servers close where they like.
-        self._close((trail, CURRENT.set(trail)), request, status, error)
+        self._close((trace, CURRENT.set(trace)), request, status, error)
         CURRENT.set(None)
 
     def _trail_on(self, request: HttpRequest, *_: object) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-_MOST_SHEETS = 100
+_MOST_DASHBOARDS = 100
 _UID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 OVERVIEW = "watchroom-overview"
 
@@ -45,8 +45,8 @@ class Loaded(NamedTuple):
         root: The directory.
         text: ``prometheus.yml`` as it stands, secrets masked.
         alertmanager_text: ``alertmanager.yml`` as it stands, secrets masked.
-        sheets: Dashboards by uid: ours, then the team's.
-        refused_sheets: Why a dashboard of the team's is none; that stops nothing.
+        dashboards: Dashboards by uid: ours, then the team's.
+        refused_dashboards: Why a dashboard of the team's is none; that stops nothing.
         contacts: Who answers; nobody when ``local/contacts.yml`` is not there.
         digest: Changes when any file read does.
     """
@@ -57,8 +57,8 @@ class Loaded(NamedTuple):
     rules: Mapping[str, rulefile.RuleFile]
     alertmanager: alertmanager.Alertmanager
     dashboard: grafana.Dashboard | None
-    sheets: Mapping[str, ImportedDashboard]
-    refused_sheets: tuple[str, ...]
+    dashboards: Mapping[str, ImportedDashboard]
+    refused_dashboards: tuple[str, ...]
     manifest: manifest.Manifest | None
     evaluation_seconds: float
     external_labels: Mapping[str, str]
@@ -161,7 +161,7 @@ def load(root: Path) -> Loaded:
     known = None
     if manifest_path.exists():
         known = manifest.load(reader.text(manifest_path), str(manifest_path))
-    sheets, refused = _sheets(reader)
+    dashboards, refused = _dashboards(reader)
     with yamlfile.placed_in(text, str(main)):
         rules = _rules(reader, config)
     return Loaded(
@@ -170,9 +170,9 @@ def load(root: Path) -> Loaded:
         jobs=jobs,
         rules=rules,
         alertmanager=routing,
-        dashboard=sheets[OVERVIEW].dashboard if OVERVIEW in sheets else None,
-        sheets=sheets,
-        refused_sheets=refused,
+        dashboard=dashboards[OVERVIEW].dashboard if OVERVIEW in dashboards else None,
+        dashboards=dashboards,
+        refused_dashboards=refused,
         manifest=known,
         evaluation_seconds=prometheus.evaluation_seconds(config.global_),
         external_labels=dict(config.global_.external_labels),
@@ -183,7 +183,9 @@ def load(root: Path) -> Loaded:
     )
 
 
-def _sheets(reader: _Reader) -> tuple[dict[str, ImportedDashboard], tuple[str, ...]]:
+def _dashboards(
+    reader: _Reader,
+) -> tuple[dict[str, ImportedDashboard], tuple[str, ...]]:
     """Return the dashboards by uid, and why some of the team's are not among them."""
     found: dict[str, ImportedDashboard] = {}
     for path in sorted((reader.root / "grafana").glob("*.json")):
@@ -191,19 +193,21 @@ def _sheets(reader: _Reader) -> tuple[dict[str, ImportedDashboard], tuple[str, .
         found[board.uid] = ImportedDashboard(board, {}, path.name, own=True)
     refused: list[str] = []
     paths = sorted((reader.root / "local" / "grafana").glob("*.json"))
-    for path in paths[:_MOST_SHEETS]:
+    for path in paths[:_MOST_DASHBOARDS]:
         try:
-            sheet = grafana_import.read(reader.text(path), str(path))
+            imported = grafana_import.read(reader.text(path), str(path))
         except ConfigError as error:
             refused.append(str(error))
             continue
-        uid = sheet.dashboard.uid
+        uid = imported.dashboard.uid
         if uid in found or not _UID.fullmatch(uid):
             refused.append(f"{path}: the uid {uid!r} is taken already, or is empty")
             continue
-        found[uid] = sheet._replace(file=path.name)
-    if len(paths) > _MOST_SHEETS:
-        refused.append(f"{len(paths)} dashboards; the first {_MOST_SHEETS} are read")
+        found[uid] = imported._replace(file=path.name)
+    if len(paths) > _MOST_DASHBOARDS:
+        refused.append(
+            f"{len(paths)} dashboards; the first {_MOST_DASHBOARDS} are read"
+        )
     return found, tuple(refused)
 
 

@@ -19,7 +19,7 @@ from watchroom.tracking.clean import scrub
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from watchroom.context.trail import Trail
+    from watchroom.context.trace import TraceContext
 
 RATE = 0.1
 # The first major version of the SDK whose hooks and options nobody here has seen.
@@ -144,14 +144,14 @@ def tell_if_off() -> None:
         )
 
 
-def mark(trail: Trail) -> None:
+def mark(trace: TraceContext) -> None:
     """Put a request's ids on all that is sent of it."""
     import sentry_sdk
 
     scope = sentry_sdk.get_isolation_scope()
-    scope.set_tag("request_id", trail.request_id)
-    if trail.task_id:
-        scope.set_tag("task_id", trail.task_id)
+    scope.set_tag("request_id", trace.request_id)
+    if trace.task_id:
+        scope.set_tag("task_id", trace.task_id)
 
 
 def sampler(

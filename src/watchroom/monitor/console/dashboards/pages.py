@@ -87,12 +87,12 @@ class Dashboards:
         return self._renderer.page(
             request,
             "dashboards.html",
-            sheets=list(config.sheets.values()),
-            refused=config.refused_sheets,
+            sheets=list(config.dashboards.values()),
+            refused=config.refused_dashboards,
         )
 
     def _sheet(self, request: web.Request) -> ImportedDashboard:
-        sheet = self._services.config.sheets.get(request.match_info["uid"])
+        sheet = self._services.config.dashboards.get(request.match_info["uid"])
         if sheet is None:
             raise web.HTTPNotFound(text="there is no such dashboard\n")
         return sheet

@@ -143,7 +143,7 @@ class IncidentPages:
                 manifest=config.manifest,
                 contacts=oncall.contacts,
                 releases=oncall.deploys.between(start - _DEPLOYS_BEFORE_MS, end),
-                dashboards=list(config.sheets),
+                dashboards=list(config.dashboards),
                 now_ms=now,
             ),
             "now_ms": now,

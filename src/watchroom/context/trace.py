@@ -1,4 +1,4 @@
-"""The trail of one request or task: its ids, and what it has asked of others.
+"""The trace context of one request or task: its ids, and counts of its work.
 
 A context variable carries it: through threads that asgiref starts, and through tasks of
 asyncio, which all share the one object.
@@ -24,26 +24,27 @@ _TRACEPARENT = re.compile(
 _ZEROS = "0" * 32
 
 
-class Trail:
+class TraceContext:
     """One request or task in progress.
 
     Attributes:
         request_id: Of the request, or of the request that a task stems from.
         trace_id: 32 hexadecimal digits.
         task_id: Of the task, or an empty text.
-        start: `time.perf_counter` at its begin.
+        start: `time.perf_counter` when it began.
         queries: Database queries so far.
         query_seconds: What they took.
         hits: Cache keys found.
         misses: Cache keys not found.
-        told: Whether a line of its own will tell of it, so that Django's need not.
-        exc_info: What Django said was raised, for that line.
-        tail: What its lines of the log end in: a schema's name, and bytes.
+        logged: Whether it gets a line of its own, so that Django's is left out.
+        exc_info: The exception in Django's record, for that line.
+        tail: The end of its log lines: the schema's name, and bytes.
     """
 
     __slots__ = (
         "exc_info",
         "hits",
+        "logged",
         "misses",
         "queries",
         "query_seconds",
@@ -51,7 +52,6 @@ class Trail:
         "start",
         "tail",
         "task_id",
-        "told",
         "trace_id",
     )
 
@@ -61,18 +61,18 @@ class Trail:
         self.task_id = task_id
         self.queries = self.hits = self.misses = 0
         self.query_seconds = 0.0
-        self.told = False
+        self.logged = False
         self.exc_info: Any = None
         self.tail: tuple[str, bytes] | None = None
         self.start = perf_counter()
 
 
-CURRENT: ContextVar[Trail | None] = ContextVar("watchroom_trail", default=None)
+CURRENT: ContextVar[TraceContext | None] = ContextVar("watchroom_trace", default=None)
 current = CURRENT.get
 
 
-def of_request(meta: Mapping[str, Any]) -> Trail:
-    """Return the trail of a request, with the ids that it came with or new ones.
+def of_request(meta: Mapping[str, Any]) -> TraceContext:
+    """Return the context of a request, with the ids that it came with or new ones.
 
     Args:
         meta: The request's META.
@@ -80,12 +80,12 @@ def of_request(meta: Mapping[str, Any]) -> Trail:
     new_id = urandom(16).hex()
     header, parent = meta.get("HTTP_X_REQUEST_ID"), meta.get("HTTP_TRACEPARENT")
     if header is None and parent is None:
-        return Trail(new_id, new_id)
-    return Trail(request_id(header) or new_id, trace_id(parent) or new_id)
+        return TraceContext(new_id, new_id)
+    return TraceContext(request_id(header) or new_id, trace_id(parent) or new_id)
 
 
-def of_task(task_id: str, parent: Mapping[str, Any]) -> Trail:
-    """Return the trail of a task: that of its publisher, or one that begins with it.
+def of_task(task_id: str, parent: Mapping[str, Any]) -> TraceContext:
+    """Return the context of a task: its publisher's, or a new one.
 
     Args:
         task_id: Celery's.
@@ -93,7 +93,7 @@ def of_task(task_id: str, parent: Mapping[str, Any]) -> Trail:
     """
     trace = parent.get("trace_id")
     valid = isinstance(trace, str) and re.fullmatch(r"[0-9a-f]{32}", trace)
-    return Trail(
+    return TraceContext(
         request_id(parent.get("request_id"))
         or request_id(task_id)
         or urandom(16).hex(),
