@@ -1,4 +1,4 @@
-"""Tasks: in the request's trail, one line each, through a worker and a broker."""
+"""Tasks: in the request's trace, one line each, through a worker and a broker."""
 
 import re
 
