@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 
 from watchroom.errors import ConfigError
 from watchroom.units import format_duration, parse_duration
+from watchroom.urgency import NO_DRILLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 ENGINE = frozenset({"value", "labels", "externalLabels"})
 # Of 5 minutes: 10 and 30 minutes, 1 and 6 hours, 3 days.
 _MULTIPLES = (2, 6, 12, 72, 864)
-REAL = 'job!~"drill-.+"'
+REAL = NO_DRILLS
 RATE_INTERVAL = "$__rate_interval"
 _NAME = re.compile(r"\$(\w+)")
 _SECONDS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))

@@ -18,6 +18,7 @@ from watchroom.formats.alertmanager import InhibitRule
 from watchroom.formats.rulefile import Rule
 from watchroom.formats.symptoms import INHIBITOR, NEAR_SECONDS
 from watchroom.units import format_duration, parse_duration
+from watchroom.urgency import NO_DRILLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from watchroom.catalogue.model import Vital
     from watchroom.derive.plan import Plan
 
-NO_DRILLS = 'job!~"drill-.+"'
 LEADS = "vital:page_leads:since"
 GROUP = "http"
 """The group of rules whose pages are the most urgent: the inhibitors follow in it."""

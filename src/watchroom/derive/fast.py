@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchroom.derive import selectors
 from watchroom.formats.rulefile import Rule, RuleFile, RuleGroup
 from watchroom.units import format_duration, parse_duration
+from watchroom.urgency import DRILL_JOB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from watchroom.derive.plan import Plan, PlannedAlert
 
-FAST = 'job=~"drill-fast-.+"'
+FAST = f'job=~"{DRILL_JOB}fast-.+"'
 GROUP = "watchroom.drills"
 # Rules that fire within a minute are drilled as they are.
 _LONG_SECONDS = 60.0

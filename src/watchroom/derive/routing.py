@@ -20,6 +20,7 @@ from watchroom.formats.alertmanager import (
 )
 from watchroom.formats.receivers import PAGERDUTY_URL
 from watchroom.messages import texts
+from watchroom.urgency import DRILLS, HEARTBEAT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from watchroom.derive.plan import Plan
     from watchroom.derive.site import Site, SiteReceiver
 
-DRILLS = 'job=~"drill-.+"'
 BLACKHOLE = "blackhole"
 FAILING = "NotificationFailing"
 
@@ -132,7 +132,7 @@ def _watchdog(site: Site) -> Route:
     A receiver is told again when a group's interval finds that `repeat_interval` has
     passed since it *accepted*; equal to the interval it would be told every other time.
     """
-    matchers = ['alertname="Watchdog"']
+    matchers = [f'alertname="{HEARTBEAT}"']
     if not site.heartbeat:
         return Route(receiver=BLACKHOLE, matchers=matchers)
     return Route(

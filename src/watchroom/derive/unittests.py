@@ -9,6 +9,7 @@ from watchroom.derive.fast import copies
 from watchroom.formats import series, yamlfile
 from watchroom.formats.exposition import number
 from watchroom.units import format_duration, parse_duration
+from watchroom.urgency import DRILL_JOB
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from watchroom.derive.fast import Copy
     from watchroom.derive.plan import Plan, PlannedAlert
 
-JOB, FAST_JOB, INSTANCE = "drill-test", "drill-fast-test", "drill:9000"
+JOB, FAST_JOB, INSTANCE = f"{DRILL_JOB}test", f"{DRILL_JOB}fast-test", "drill:9000"
 _CUMULATIVE = ("_total", "_bucket", "_count", "_sum")
 
 

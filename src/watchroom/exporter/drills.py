@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from watchroom.errors import ConfigError
 from watchroom.formats import exposition, series
 from watchroom.formats.exposition import Family, Sample
+from watchroom.urgency import DRILL_JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +42,6 @@ LINES = 500  # per drill
 STEPS = 200_000  # of fault or recovery: 6 MB
 ALL_STEPS = 2_000_000  # of all drills that run: 64 MB
 LONGEST_SECONDS = 4 * 3600.0
-JOB = "drill-"
 FAST = "fast-"
 
 _NONCE = re.compile(r"[a-z0-9]{1,32}")
@@ -158,7 +158,7 @@ class Drills:
             {
                 "targets": [address],
                 "labels": {
-                    "job": f"{JOB}{FAST if fast else ''}{nonce}",
+                    "job": f"{DRILL_JOB}{FAST if fast else ''}{nonce}",
                     "__metrics_path__": "/drill/metrics",
                     "__param_nonce": nonce,
                 },
@@ -211,8 +211,8 @@ class Drills:
         for alert in alerts:
             labels = alert.get("labels") if isinstance(alert, dict) else None
             job = labels.get("job") if isinstance(labels, dict) else None
-            if isinstance(job, str) and job.startswith(JOB):
-                nonce = job.removeprefix(JOB).removeprefix(FAST)
+            if isinstance(job, str) and job.startswith(DRILL_JOB):
+                nonce = job.removeprefix(DRILL_JOB).removeprefix(FAST)
                 by_nonce.setdefault(nonce, []).append(alert)
         status = "resolved" if body.get("status") == "resolved" else "firing"
         count = 0

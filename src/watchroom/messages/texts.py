@@ -35,7 +35,8 @@ SLACK_TITLE = (
 SLACK_LINK = "{{ or .CommonAnnotations.dashboard_url .ExternalURL }}"
 SLACK_COLOR = (
     '{{ if ne .Status "firing" }}good'
-    '{{ else if eq .CommonLabels.severity "critical" }}danger{{ else }}warning{{ end }}'
+    '{{ else if eq .CommonLabels.severity "critical" "page" }}danger'
+    "{{ else }}warning{{ end }}"
 )
 SLACK_FALLBACK = (
     f"{_STATE}{_slack(_NAME)}{{{{ with {_FIRST} }}}}: {_slack('.')}{{{{ end }}}}"
@@ -57,7 +58,7 @@ PAGERDUTY_DESCRIPTION = (
 PAGERDUTY_SEVERITY = (
     '{{ if eq .CommonLabels.priority "P1" }}critical'
     '{{ else if eq .CommonLabels.priority "P2" }}error'
-    '{{ else if eq .CommonLabels.severity "critical" }}critical'
+    '{{ else if eq .CommonLabels.severity "critical" "page" }}critical'
     "{{ else }}warning{{ end }}"
 )
 PAGERDUTY_CLIENT = "watchroom"

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import ConfigError
 from watchroom.prove import client
+from watchroom.urgency import DRILLS, pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _EVERY = 0.2
-DRILLS = 'job=~"drill-.+"'
 
 
 class Chain(NamedTuple):
@@ -178,9 +178,7 @@ def real_pages(chain: Chain) -> list[str]:
         {
             alert["labels"]["alertname"]
             for alert in data["alerts"]
-            if alert["state"] == "firing"
-            and alert["labels"].get("priority") == "P1"
-            and not alert["labels"].get("job", "").startswith("drill-")
+            if alert["state"] == "firing" and pages(alert["labels"])
         }
     )
 

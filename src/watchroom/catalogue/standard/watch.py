@@ -14,6 +14,7 @@ from watchroom.catalogue.model import (
 )
 from watchroom.catalogue.prose import beside
 from watchroom.catalogue.standard import below
+from watchroom.urgency import DRILL_JOB
 
 TEXTS = beside(__name__)
 
@@ -173,7 +174,7 @@ TARGET_DOWN = Vital(
             name="TargetDown",
             # Drills stand for the app here, so that the rule that pages is the one
             # that is proven.
-            expr='up{job=~"app|drill-.+"} == 0',
+            expr=f'up{{job=~"app|{DRILL_JOB}.+"}} == 0',
             for_="1m",
             severity="critical",
             priority="P1",
@@ -190,7 +191,7 @@ TARGET_DOWN = Vital(
         ),
         Alert(
             name="TargetDown",
-            expr='up{job!~"app|drill-.+"} == 0',
+            expr=f'up{{job!~"app|{DRILL_JOB}.+"}} == 0',
             for_="3m",
             severity="warning",
             priority="P2",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchroom.formats.symptoms import INHIBITOR
 from watchroom.monitor.alert import is_page_of_incident, routed
 from watchroom.monitor.console import runbooks
-from watchroom.monitor.console.overview.verdict import is_page
 from watchroom.monitor.console.values import digits, span
+from watchroom.urgency import is_real, opens_incident, priority_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,6 +28,7 @@ _SIGNS = {
     "error": ("✗", "fire"),
     "inactive": ("●", "ok"),
 }
+_CALM = ("·", "none")
 _WORDS = {"inactive": "quiet", "error": "cannot be evaluated"}
 _RANK = {"P1": 0, "P2": 1, "P3": 2}
 _OWN = frozenset({"alertname", "severity", "priority", "vital"})
@@ -137,14 +138,14 @@ def _posted(
     name: str, views: Sequence[AlertStatusView], muted: Mapping[Labels, str]
 ) -> RuleLine:
     labels = dict(views[0].alert.labels)
-    symbol, css = _SIGNS["firing"]
+    symbol, css = _SIGNS["firing"] if opens_incident(labels) else _CALM
     return RuleLine(
         name=name or "an alert without a name",
         state="firing",
         words="posted",
         symbol=symbol,
         css=css,
-        priority=labels.get("priority", ""),
+        priority=_priority(labels),
         severity=labels.get("severity", ""),
         waits="",
         query="",
@@ -166,6 +167,11 @@ def _posted(
         ],
         more=max(0, len(views) - _MOST_SHOWN),
     )
+
+
+def _priority(labels: Mapping[str, str]) -> str:
+    """Return the priority to show: of what opens no incident it means nothing."""
+    return priority_of(labels) if opens_incident(labels) else ""
 
 
 def lines(
@@ -197,13 +203,15 @@ def _line(
 ) -> RuleLine:
     labels, annotations = dict(rule.labels), dict(rule.annotations)
     # Watchdog fires always and tells nobody of trouble; drills are no trouble either.
-    real = [alert for alert in rule.alerts if is_page(alert)]
+    real = [alert for alert in rule.alerts if is_real(dict(alert.labels))]
     state = "inactive"
     if rule.health == "err":
         state = "error"
     elif real:
         state = "firing" if any(a.state == "firing" for a in real) else "pending"
     symbol, css = _SIGNS[state]
+    if real and not any(opens_incident(dict(one.labels)) for one in real):
+        symbol, css = _CALM
     alerts = sorted(rule.alerts, key=lambda one: (one.state, one.active_at_ms))
     panel = annotations.get("__panelId__", "")
     return RuleLine(
@@ -214,7 +222,7 @@ def _line(
         else _WORDS.get(state, state),
         symbol=symbol,
         css=css,
-        priority=labels.get("priority", "").replace("none", ""),
+        priority=_priority({"alertname": rule.name, **labels}),
         severity=labels.get("severity", ""),
         waits=span(rule.duration) if rule.duration else "",
         query=rule.query,
@@ -229,12 +237,13 @@ def _line(
 def _one(
     alert: AlertView, muted: Mapping[Labels, str], external: Mapping[str, str]
 ) -> One:
-    symbol, css = _SIGNS[alert.state]
+    wrong = opens_incident(dict(alert.labels))
+    symbol, css = _SIGNS[alert.state] if wrong else _CALM
     known = routed(dict(alert.labels), external)
     return One(
         state=alert.state,
-        css=css if is_page(alert) else "none",
-        symbol=symbol if is_page(alert) else "·",
+        css=css,
+        symbol=symbol,
         labels=[pair for pair in alert.labels if pair[0] not in _OWN],
         since_ms=alert.active_at_ms,
         value=digits(alert.value),

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from watchroom.monitor.dispatch.policy import Policy
+from watchroom.urgency import HEARTBEAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-HEARTBEAT = "Watchdog"
 _INTERVALS = 4
 _LEAST_SECONDS = 60.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from watchroom.formats.exposition import family, render
-from watchroom.monitor.dispatch.watchdog import HEARTBEAT
+from watchroom.urgency import HEARTBEAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

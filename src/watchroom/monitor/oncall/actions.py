@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from watchroom.errors import WatchroomError
 from watchroom.monitor.oncall import timeline
-from watchroom.monitor.oncall.incident import PRIORITIES, Event, RefusedStepError
+from watchroom.monitor.oncall.incident import Event, RefusedStepError
 from watchroom.monitor.routing.silences import Silence, SilenceError
 from watchroom.promql.model import Matcher
 from watchroom.units import span
+from watchroom.urgency import PRIORITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

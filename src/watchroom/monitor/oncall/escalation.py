@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from watchroom.monitor.dispatch.policy import ROUTE_ONLY, Policy
 from watchroom.monitor.oncall import transitions
-from watchroom.monitor.oncall.incident import Event, priority_of
+from watchroom.monitor.oncall.incident import Event
 from watchroom.units import span
+from watchroom.urgency import priority_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.formats.symptoms import NEAR_SECONDS, SYMPTOM_OF, VITAL
-from watchroom.monitor.oncall.incident import priority_of
+from watchroom.urgency import priority_of
 
 if TYPE_CHECKING:
     from watchroom.monitor.oncall.incident import Firing, Incident

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
 from watchroom.errors import WatchroomError
 from watchroom.monitor.alert import is_page_of_incident, page_name
+from watchroom.urgency import opens_incident, priority_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 State = Literal["firing", "acknowledged", "mitigated", "resolved", "reviewed"]
 Source = Literal["alert", "notifier", "person", "deploy", "monitor"]
 
 OPEN: frozenset[str] = frozenset({"firing", "acknowledged", "mitigated"})
-PRIORITIES = ("P1", "P2", "P3")
 _FROM: dict[str, frozenset[str]] = {
     "acknowledged": frozenset({"firing"}),
     "mitigated": frozenset({"firing", "acknowledged"}),
@@ -185,19 +188,9 @@ class Event(NamedTuple):
     author: str = ""
 
 
-def concerns(labels: dict[str, str]) -> bool:
-    """Return whether an alert opens incidents: no drill, nothing for the record."""
-    if labels.get("job", "").startswith("drill-") or is_page_of_incident(labels):
-        return False
-    return labels.get("severity", "") not in {"none", "info"}
-
-
-def priority_of(labels: dict[str, str]) -> str:
-    """Return an alert's priority: its label, else from its severity."""
-    found = labels.get("priority", "")
-    if found in PRIORITIES:
-        return found
-    return {"critical": "P1", "warning": "P2"}.get(labels.get("severity", ""), "P3")
+def concerns(labels: Mapping[str, str]) -> bool:
+    """Return whether an alert opens incidents: not the one that an incident sends."""
+    return opens_incident(labels) and not is_page_of_incident(labels)
 
 
 def worst(alerts: dict[str, Firing]) -> str:

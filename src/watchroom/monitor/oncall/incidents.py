@@ -16,9 +16,9 @@ from watchroom.monitor.oncall.incident import (
     RefusedStepError,
     check,
     concerns,
-    priority_of,
 )
 from watchroom.promql.model import labels_of, matches_all
+from watchroom.urgency import priority_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -13,9 +13,9 @@ from watchroom.monitor.oncall.incident import (
     Firing,
     Incident,
     Outage,
-    priority_of,
     worst,
 )
+from watchroom.urgency import priority_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

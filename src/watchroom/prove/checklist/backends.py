@@ -19,6 +19,7 @@ from watchroom.prove.records import (
     Result,
     fingerprint,
 )
+from watchroom.urgency import NO_DRILLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,16 +133,14 @@ def _sdk(world: World) -> Finding:
 
 
 def _by_role(world: World, metric: str) -> dict[str, int]:
-    rows = world.query(
-        f'sum by (role) ({metric}{{job!~"drill-.+",role=~"web|worker"}})'
-    )
+    rows = world.query(f'sum by (role) ({metric}{{{NO_DRILLS},role=~"web|worker"}})')
     found = {row["metric"].get("role", ""): int(row["value"][1]) for row in rows}
     return dict(sorted(found.items()))
 
 
 def _release(world: World) -> str:
     """Return which release errors are told apart by, as the app's processes say."""
-    rows = world.query('group by (release) (watchroom_release_info{job!~"drill-.+"})')
+    rows = world.query(f"group by (release) (watchroom_release_info{{{NO_DRILLS}}})")
     names = [row["metric"].get("release", "") for row in rows]
     known = [name for name in names if name]
     if not known:

@@ -13,6 +13,7 @@ from watchroom.prove.checklist.world import (
     unclear,
 )
 from watchroom.prove.receivers import reach
+from watchroom.urgency import HEARTBEAT
 
 if TYPE_CHECKING:
     from watchroom.prove.checklist.world import World
@@ -27,7 +28,7 @@ _SETTING = (
 def heartbeat(world: World) -> Finding:
     """What always fires reaches a receiver elsewhere, which took it lately."""
     config = world.built.config
-    labels = {"alertname": "Watchdog", "severity": "none", "job": "app"}
+    labels = {"alertname": HEARTBEAT, "severity": "none", "job": "app"}
     labels["env"] = world.built.manifest.environment
     by_name = {one.name: one for one in config.receivers}
     told = [

@@ -11,13 +11,14 @@ from watchroom.prove.drills.results import rule_marks
 from watchroom.prove.loaded import difference, routing, rules_of
 from watchroom.prove.records import PASSED
 from watchroom.units import parse_duration
+from watchroom.urgency import NO_DRILLS, is_drill
 
 if TYPE_CHECKING:
     from watchroom.prove.checklist.world import World
 
 _DRILL_DAYS = 30
 # The sum over the app's processes is what every rule about it rests on.
-_OWN_SERIES = 'watchroom_processes{job!~"drill-.+"}'
+_OWN_SERIES = f"watchroom_processes{{{NO_DRILLS}}}"
 
 
 _REREAD = (
@@ -41,7 +42,7 @@ def scraping(world: World) -> Finding:
     targets = [
         target
         for target in world.ask("targets")["activeTargets"]
-        if not target["labels"].get("job", "").startswith("drill-")
+        if not is_drill(target["labels"])
     ]
     where = world.chain.prometheus
     if not targets:

@@ -20,6 +20,7 @@ from watchroom.prove.drills import preflight
 from watchroom.prove.drills.preflight import BrokenError
 from watchroom.prove.receivers import reach, send
 from watchroom.units import format_duration, parse_duration
+from watchroom.urgency import DRILL_JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -196,7 +197,7 @@ class DrillRun:
         copy = self._drill.accelerated if how.accelerated else None
         hold = built.hold(self._drill)
         self._copy = copy
-        self._job = f"drill-{'fast-' if copy else ''}{self._nonce}"
+        self._job = f"{DRILL_JOB}{'fast-' if copy else ''}{self._nonce}"
         self.alert = alert
         self.budget = (copy or self._drill).budget_seconds * how.patience
         self.ran = (

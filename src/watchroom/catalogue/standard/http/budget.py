@@ -26,6 +26,7 @@ from watchroom.catalogue.model import (
 )
 from watchroom.catalogue.prose import beside
 from watchroom.catalogue.standard import below
+from watchroom.urgency import DRILLS
 
 if TYPE_CHECKING:
     from watchroom.catalogue.model import Priority, Severity
@@ -128,7 +129,7 @@ def _expr(tier: _Tier) -> str:
         f" and on (job) {_SHARE}{tier.short} > {budget}"
         f" and on (job) round({tier.counted}, 0.1) >= $min_failures"
         f" and on (job) ({_ASKED}$window offset {tier.watched}"
-        f' or {_ASKED}$window{{job=~"drill-.+"}})'
+        f" or {_ASKED}$window{{{DRILLS}}})"
         f" unless on (job) (max_over_time({_SOONER}[{tier.short}])"
         f" unless on (job) {_SOONER})"
     )

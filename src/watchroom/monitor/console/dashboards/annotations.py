@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.console.overview.readings import read_history
 from watchroom.promql.model import Matcher
+from watchroom.urgency import HEARTBEAT, is_drill
 
 if TYPE_CHECKING:
     from watchroom.monitor.console.dashboards.ranges import TimeRange
@@ -16,6 +17,7 @@ _MOST = 60
 _SHOWN = [
     Matcher("alertstate", "=", "firing"),
     Matcher("severity", "!=", "none"),
+    Matcher("alertname", "!=", HEARTBEAT),
 ]
 
 
@@ -45,10 +47,9 @@ def read_marks(
     for change in history:
         if change.state != "firing":
             continue
-        drill = dict(change.labels).get("job", "").startswith("drill-")
         found.append(
             Mark(
-                "drill" if drill else "alert",
+                "drill" if is_drill(change.pairs) else "alert",
                 change.at_ms / 1000,
                 (change.at_ms + change.lasted_ms) / 1000,
                 change.alert,

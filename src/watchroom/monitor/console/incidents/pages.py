@@ -16,8 +16,9 @@ from watchroom.monitor.console.incidents.steps import steps, window
 from watchroom.monitor.console.overview.people import WHO, present
 from watchroom.monitor.console.silenced import over_incident
 from watchroom.monitor.oncall.actions import BadActError
-from watchroom.monitor.oncall.incident import PRIORITIES, RefusedStepError
+from watchroom.monitor.oncall.incident import RefusedStepError
 from watchroom.monitor.state.database import on_disk
+from watchroom.urgency import PRIORITIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

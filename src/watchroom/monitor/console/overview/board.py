@@ -22,10 +22,11 @@ from watchroom.monitor.console.overview.readings import (
 )
 from watchroom.monitor.console.overview.spark import HEIGHT, WIDTH
 from watchroom.monitor.console.overview.tiles import Tile, tile
-from watchroom.monitor.console.overview.verdict import Verdict, is_page, verdict
+from watchroom.monitor.console.overview.verdict import Verdict, verdict
 from watchroom.monitor.console.silenced import SilenceLine as Silenced
 from watchroom.monitor.console.silenced import by_alert, in_force, lines
 from watchroom.monitor.notify import metrics
+from watchroom.urgency import opens_incident
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -259,9 +260,7 @@ def _calm_since(services: Services, history: Sequence[Transition], now: float) -
     ended = [
         change.at_ms + change.lasted_ms
         for change in history
-        if change.state == "firing"
-        and dict(change.labels).get("severity") != "none"
-        and not dict(change.labels).get("job", "").startswith("drill-")
+        if change.state == "firing" and opens_incident(change.pairs)
     ]
     began = max(services.started, now - HISTORY_SECONDS)
     return max([round(began * 1000), *ended])
@@ -279,7 +278,7 @@ def _by_panel(alerts: Sequence[AlertView]) -> dict[int, list[AlertView]]:
     joined: dict[int, list[AlertView]] = {}
     for alert in alerts:
         panel = dict(alert.annotations).get("__panelId__", "")
-        if panel.isdigit() and is_page(alert):
+        if panel.isdigit() and opens_incident(dict(alert.labels)):
             joined.setdefault(int(panel), []).append(alert)
     return joined
 

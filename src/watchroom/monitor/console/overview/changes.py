@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.console.values import span
+from watchroom.urgency import is_drill, on_purpose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +75,7 @@ def _together(history: Sequence[Transition]) -> list[tuple[Transition, int]]:
     found: list[tuple[Transition, int]] = []
     pending: dict[tuple[str, Labels], int] = {}
     for change in history:
-        if dict(change.labels).get("severity", "") == "none":
+        if on_purpose(change.pairs):
             continue
         alert = change.alert, change.labels
         at = pending.get(alert)
@@ -91,7 +92,7 @@ def _together(history: Sequence[Transition]) -> list[tuple[Transition, int]]:
 def _alert(change: Transition, times: int) -> Change:
     symbol, tag, css = _TAGS.get(change.state, ("·", change.state, ""))
     labels = dict(change.labels)
-    if labels.get("job", "").startswith("drill-"):
+    if is_drill(labels):
         tag = f"drill {tag}"
     where = ", ".join(value for name, value in change.labels if name not in _NOT_WHERE)
     small = where[:120]

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from watchroom.monitor.console.overview.changes import Change
 from watchroom.units import span
+from watchroom.urgency import opens_incident
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,9 +78,7 @@ def _deploy(deploy: Deploy, history: Sequence[Transition]) -> Change:
     small = ""
     for change in history:  # newest first: the last that fits is the first failure
         gap = change.at_ms - deploy.at_ms
-        real = not dict(change.labels).get("job", "").startswith("drill-")
-        trouble = dict(change.labels).get("severity") != "none"
-        began = change.state in {"pending", "firing"} and real and trouble
+        began = change.state in {"pending", "firing"} and opens_incident(change.pairs)
         if began and 0 <= gap <= _NEAR_MS:
             small = f"{span(gap / 1000)} before {change.alert} began"
     return Change(deploy.at_ms, "⬆", "deploy", "accent", f"{deploy.version}{by}", small)

@@ -19,6 +19,7 @@ from watchroom.promql.model import (
 )
 from watchroom.promql.parse import parse
 from watchroom.promql.syntax import selectors
+from watchroom.urgency import NO_DRILLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -71,6 +72,11 @@ class Transition(NamedTuple):
     state: str
     labels: Labels
     lasted_ms: int
+
+    @property
+    def pairs(self) -> dict[str, str]:
+        """Its labels with the alert's name, as `watchroom.urgency` reads them."""
+        return {"alertname": self.alert, **dict(self.labels)}
 
 
 def read_panels(
@@ -198,7 +204,7 @@ def read_processes(engine: Engine, queryable: Queryable, at_ms: int) -> list[Pro
 
     Without those of drills, which no machine runs.
     """
-    real = 'watchroom_processes{job!~"drill-.+"}'
+    real = f"watchroom_processes{{{NO_DRILLS}}}"
     most_of = f"sum by (role) (max_over_time({real}[15m]))"
     try:
         now = _samples(engine, queryable, f"sum by (role) ({real})", at_ms)

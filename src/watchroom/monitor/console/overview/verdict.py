@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.console.values import counted, span
+from watchroom.urgency import opens_incident, priority_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _MOST_OTHERS = 4
 _LONGEST = 120
-_RANK = {"critical": 0, "warning": 1, "info": 2}
 
 
 class Note(NamedTuple):
@@ -65,25 +65,11 @@ class Verdict(NamedTuple):
     runbook: str = ""
 
 
-def is_page(alert: AlertView) -> bool:
-    """Return whether the alert is about the app: no drill, no dead man's switch."""
-    labels = dict(alert.labels)
-    if labels.get("job", "").startswith("drill-"):
-        return False
-    return labels.get("severity") != "none"
-
-
 def worst_first(alerts: Sequence[AlertView]) -> list[AlertView]:
-    """Return alerts by state, priority, severity, age."""
+    """Return alerts by state, priority, age."""
 
-    def rank(alert: AlertView) -> tuple[bool, str, int, int]:
-        labels = dict(alert.labels)
-        return (
-            alert.state != "firing",
-            labels.get("priority", "P9"),
-            _RANK.get(labels.get("severity", ""), 3),
-            alert.active_at_ms,
-        )
+    def rank(alert: AlertView) -> tuple[bool, str, int]:
+        return alert.state != "firing", _priority(alert), alert.active_at_ms
 
     return sorted(alerts, key=rank)
 
@@ -121,7 +107,7 @@ def verdict(
         silenced: Alert name → the silence that keeps it from every receiver.
         people: Receiver → the contacts behind it.
     """
-    firing, pending = _paging(alerts)
+    firing, pending = _wrong(alerts)
     if not watching:
         return _unwatched()
     lasting = [one for one in incidents if _lasts(one)]
@@ -151,13 +137,13 @@ def verdict(
     )
 
 
-def _paging(
+def _wrong(
     alerts: Sequence[AlertView],
 ) -> tuple[list[AlertView], list[AlertView]]:
-    """Return what pages and fires, and what pages and is pending, the worst first."""
-    pages = worst_first([alert for alert in alerts if is_page(alert)])
-    firing = [alert for alert in pages if alert.state == "firing"]
-    return firing, [alert for alert in pages if alert.state == "pending"]
+    """Return what is wrong and fires, and what is pending, the worst first."""
+    wrong = worst_first([one for one in alerts if opens_incident(dict(one.labels))])
+    firing = [alert for alert in wrong if alert.state == "firing"]
+    return firing, [alert for alert in wrong if alert.state == "pending"]
 
 
 def _unwatched() -> Verdict:
@@ -202,8 +188,7 @@ def _outranked(incident: Incident, firing: Sequence[AlertView]) -> bool:
     names = {_name(alert) for alert in firing}
     if incident.state != "firing" or not names.isdisjoint(incident.names):
         return True
-    worst = dict(firing[0].labels).get("priority", "P9")
-    return incident.priority >= worst
+    return incident.priority >= _priority(firing[0])
 
 
 def _others(
@@ -231,6 +216,10 @@ def _others(
     return notes
 
 
+def _priority(alert: AlertView) -> str:
+    return priority_of(dict(alert.labels))
+
+
 def _name(alert: AlertView) -> str:
     return dict(alert.labels).get("alertname", "an alert")
 
@@ -250,8 +239,7 @@ def _firing(firing: Sequence[AlertView], now_ms: int, since: int) -> Verdict:
     sentence = f"{name} is firing{_told_by(worst)}"
     notes = [
         Note(
-            f"{dict(worst.labels).get('priority', 'Firing')} for "
-            f"{span((now_ms - since) / 1000)}, since",
+            f"{_priority(worst)} for {span((now_ms - since) / 1000)}, since",
             since,
         )
     ]
