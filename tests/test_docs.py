@@ -57,6 +57,17 @@ def test_every_link_inside_the_repository_leads_somewhere(path: Path) -> None:
             assert anchor in documents.anchors(found), f"{path.name}: {target}"
 
 
+def test_every_module_that_the_internals_name_is_there() -> None:
+    text = (ROOT / "docs" / "internals.md").read_text()
+    named = re.findall(r"`((?:\w+/)+(?:\w+\.\w+)?|\w+\.py)`", text)
+    assert len(named) > 30
+    places = (ROOT / "src" / "watchroom", ROOT)
+    built = ("monitoring/",)  # on the machine of the user
+    named = [name for name in named if not name.startswith(built)]
+    missing = [n for n in named if not any((base / n).exists() for base in places)]
+    assert missing == []
+
+
 def known_options(name: str) -> set[str]:
     command = getattr(import_module(f"watchroom.cli.commands.{name}"), name)
     params = command.params
