@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tomllib
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,11 @@ def options_of(program: str, words: list[str]) -> set[str]:
 def check_python(path: Path, words: list[str]) -> None:
     if words[1] == "-c":
         compile(words[2], path.name, "exec")
+        return
+    if words[1] == "-m":
+        assert find_spec(words[2]), f"{path.name}: {words}"
+        given = [word for word in words if word.startswith("tests/")]
+        assert all((ROOT / word).exists() for word in given), f"{path.name}: {words}"
         return
     places = (ROOT / words[1], path.parent / words[1])
     assert any(place.is_file() for place in places), f"{path.name}: {words}"

@@ -1,5 +1,9 @@
 """Run every check: lint, types, import contracts, tests.
 
+`--lint` stops before the tests; `--fast` runs only the quick ones, those of modules
+that tests/seconds.json does not list. `--fix` mends what ruff can. `--seconds` runs the
+tests and writes that list: modules that take two seconds or more.
+
 Installs the Debian packages that tests need when it may; where it may not, the tests
 that need them are skipped, named and counted at the end. `--no-skips` (or
 WATCHROOM_NO_SKIPS=1) makes such a skip a failure.
@@ -32,6 +36,8 @@ PACKAGES = {
     "/usr/lib/postgresql/*/bin/initdb": "postgresql",
 }
 _STEAL = ("--dist", "worksteal")
+# Seconds that `make fast` may take.
+FAST = 60
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -102,7 +108,36 @@ def step(name: str, *argv: str, fine: tuple[int, ...] = (0,)) -> bool:
     return code in fine
 
 
-def run_pytest(extra: list[str], *, fast: bool, no_skips: bool, cov: bool) -> bool:
+def run_lint() -> list[bool]:
+    """Run what reads the code without running it."""
+    python = str(BIN / "python")
+    return [
+        step("ruff check", python, "-m", "ruff", "check", "-q", "."),
+        step("ruff format", python, "-m", "ruff", "format", "--check", "-q", "."),
+        # tests/typing as well: the public API as a project writes it.
+        step("mypy", python, "-m", "mypy", "--no-error-summary"),
+        step("import contracts", str(BIN / "lint-imports"), "--no-cache"),
+    ]
+
+
+def fix() -> bool:
+    """Mend what ruff can, and lay the code out."""
+    python = str(BIN / "python")
+    return all(
+        (
+            step("ruff check", python, "-m", "ruff", "check", "-q", "--fix", "."),
+            step("ruff format", python, "-m", "ruff", "format", "-q", "."),
+        )
+    )
+
+
+def run_fast(extra: list[str]) -> bool:
+    """Run the quick tests, all at once."""
+    words = ["-m", "pytest", "-q", "--quick", "-n", "4", *_STEAL, "--no-cov", *extra]
+    return step("quick tests", str(BIN / "python"), *words)
+
+
+def run_pytest(extra: list[str], *, no_skips: bool, cov: bool, seconds: bool) -> bool:
     """Run the tests; list the skips at the end.
 
     Most wait for processes, so four at once keep two cores busy; the few that compare
@@ -113,10 +148,10 @@ def run_pytest(extra: list[str], *, fast: bool, no_skips: bool, cov: bool) -> bo
     passed = True
     covered = ["--cov", "--cov-report=term:skip-covered"] if cov else ["--no-cov"]
     append = ["--cov-append"] if cov else []
-    only = " and not slow" if fast else ""
+    written = ["--seconds"] if seconds else []
     for name, select, words in (
-        ("pytest", f"not serial and not matrix{only}", ["-n", "4", *_STEAL]),
-        ("pytest, one at a time", f"serial{only}", ["-n", "0", *append]),
+        ("pytest", "not serial and not matrix", ["-n", "4", *_STEAL, *written]),
+        ("pytest, one at a time", "serial", ["-n", "0", *append]),
     ):
         log = ROOT / ".pytest-skips"
         log.unlink(missing_ok=True)
@@ -125,7 +160,7 @@ def run_pytest(extra: list[str], *, fast: bool, no_skips: bool, cov: bool) -> bo
             *(str(BIN / "python"), "-m", "pytest", "-q", "-m", select, *words),
             *("--durations=10", f"--skips-to={log}", *covered, *extra),
             # 5: none of the tests asked for is of this kind.
-            fine=(0, 5) if extra or fast else (0,),
+            fine=(0, 5) if extra else (0,),
         )
         skips += log.read_text().splitlines() if log.exists() else []
         log.unlink(missing_ok=True)
@@ -141,25 +176,40 @@ def main() -> None:
     """Run all checks and exit 1 when one failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--no-skips", action="store_true")
-    parser.add_argument("--fast", action="store_true", help="without the slow tests")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--lint", action="store_true", help="the static checks only")
+    only.add_argument("--fix", action="store_true", help="mend what ruff can")
+    only.add_argument("--fast", action="store_true", help="the quick tests only")
+    only.add_argument("--seconds", action="store_true", help="write tests/seconds.json")
     # Doubles the processor time of what runs in pytest's own processes.
     parser.add_argument("--cov", action="store_true", help="measure coverage")
     parser.add_argument("pytest", nargs="*", help="passed to pytest after --")
     options = parser.parse_args()
-    no_skips = options.no_skips or os.environ.get("WATCHROOM_NO_SKIPS") == "1"
-    install_packages()
-    python = str(BIN / "python")
-    results = [
-        step("ruff check", python, "-m", "ruff", "check", "-q", "."),
-        step("ruff format", python, "-m", "ruff", "format", "--check", "-q", "."),
-        step("mypy", python, "-m", "mypy", "--no-error-summary"),
-        step("import contracts", str(BIN / "lint-imports"), "--no-cache"),
-        run_pytest(
-            options.pytest, fast=options.fast, no_skips=no_skips, cov=options.cov
-        ),
-    ]
-    if not (options.fast or options.pytest):
-        results.append(step("newest Python", python, "tools/matrix.py", "--smoke"))
+    if options.fix:
+        sys.exit(0 if fix() else 1)
+    begun = time.monotonic()
+    results = run_lint()
+    if options.fast:
+        results.append(run_fast(options.pytest))
+        took = time.monotonic() - begun
+        if took > FAST:
+            say(
+                f"{took:.0f} s, more than {FAST}: a busy machine, or run `make seconds`"
+            )
+    elif not options.lint:
+        install_packages()
+        no_skips = options.no_skips or os.environ.get("WATCHROOM_NO_SKIPS") == "1"
+        results.append(
+            run_pytest(
+                options.pytest,
+                no_skips=no_skips,
+                cov=options.cov,
+                seconds=options.seconds,
+            )
+        )
+        if not options.pytest:
+            python = str(BIN / "python")
+            results.append(step("newest Python", python, "tools/matrix.py", "--smoke"))
     sys.exit(0 if all(results) else 1)
 
 
