@@ -6,7 +6,8 @@ schemaVersion 41.
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -238,3 +239,64 @@ def _checked(dashboard: Dashboard, node: Any, file: str) -> Dashboard:
 def dump(dashboard: Dashboard) -> str:
     """Return the JSON of `dashboard`, indented and in a fixed order."""
     return msgspec.json.format(msgspec.json.encode(dashboard), indent=2).decode() + "\n"
+
+
+_HEX = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
+_RGB = re.compile(r"rgba?\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)")
+
+
+class Limit(NamedTuple):
+    """Where a panel's colours say that something is wrong.
+
+    Attributes:
+        value: In the panel's unit; None without one.
+        above: Whether it is wrong from there upwards, not below.
+        whole: Whether the panel counts whole things.
+    """
+
+    value: float | None
+    above: bool
+    whole: bool
+
+    @property
+    def most(self) -> float | None:
+        """The last value that is right: of whole things the one before red begins."""
+        value = self.value
+        if value and self.above and self.whole and value == int(value):
+            return value - 1
+        return value
+
+    def state(self, value: float) -> Literal["none", "over", "ok"]:
+        """Return on which side of the limit a value is; none without a limit."""
+        if self.value is None:
+            return "none"
+        over = value >= self.value if self.above else value < self.value
+        return "over" if over else "ok"
+
+
+def limit_of(panel: Panel) -> Limit:
+    """Return where a panel turns red; without red, where its colour first changes."""
+    defaults = panel.fieldConfig.defaults
+    whole = defaults.decimals == 0
+    thresholds = defaults.thresholds
+    if thresholds is None or thresholds.mode != "absolute" or not thresholds.steps:
+        return Limit(None, above=True, whole=whole)
+    base, *steps = thresholds.steps
+    steps = [step for step in steps if step.value is not None]
+    above = not _is_red(base.color)
+    ends = [step for step in steps if _is_red(step.color) is above]
+    found = ends or (steps if above else [])
+    return Limit(found[0].value if found else None, above=above, whole=whole)
+
+
+def _is_red(color: str) -> bool:
+    if color.endswith("red"):  # Grafana's shades: dark-red, semi-dark-red
+        return True
+    parts = _HEX.match(color)
+    numbers = [int(part, 16) for part in parts.groups()] if parts else []
+    if parts := _RGB.match(color):
+        numbers = [int(part) for part in parts.groups()]
+    if not numbers:
+        return False
+    red, green, blue = numbers
+    return red > 2 * max(green, blue)  # Grafana's orange has two thirds of green

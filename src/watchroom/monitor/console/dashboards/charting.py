@@ -6,13 +6,14 @@ import math
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from watchroom.formats.grafana import limit_of
 from watchroom.monitor.console.values import scale_of
 from watchroom.promql.model import Scalar, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watchroom.formats.grafana import Panel
+    from watchroom.formats.grafana import Limit, Panel
     from watchroom.monitor.console.dashboards.ranges import TimeRange
     from watchroom.promql.engine import Engine
     from watchroom.promql.model import Labels, Queryable
@@ -119,27 +120,22 @@ def name_of(query: PanelQuery, labels: Labels) -> str:
     return f"{name}{{{inner}}}" if name and inner else name or inner or query.ref
 
 
-def limit_of(panel: Panel) -> tuple[float | None, bool]:
-    """Return where the panel's line stands, and whether above it is bad."""
-    thresholds = panel.fieldConfig.defaults.thresholds
-    if thresholds is None or thresholds.mode != "absolute":
-        return None, True
+def shown_limit(panel: Panel) -> Limit:
+    """Return a panel's limit as far as it shows one: a chart may draw none."""
+    limit = limit_of(panel)
     style = panel.fieldConfig.defaults.custom.get("thresholdsStyle", {})
     if panel.type == "timeseries" and style.get("mode", "off") == "off":
-        return None, True
-    for before, step in zip(thresholds.steps, thresholds.steps[1:], strict=False):
-        if step.value is not None:
-            return step.value, not before.color.endswith("red")
-    return None, True
+        return limit._replace(value=None)
+    return limit
 
 
 def body(panel: Panel, drawing: Drawing, span: TimeRange) -> dict[str, object]:
     """Return what the page's script is sent."""
     unit = panel.fieldConfig.defaults.unit
-    limit, above = limit_of(panel)
+    limit = shown_limit(panel)
     heights = [_height(line) for line in drawing.lines]
     top = max(heights, default=0.0)
-    divisor, word = scale_of(top or (limit or 0.0), unit)
+    divisor, word = scale_of(top or (limit.value or 0.0), unit)
     stacking = panel.fieldConfig.defaults.custom.get("stacking", {})
     return {
         "start": span.start_ms // 1000,
@@ -149,8 +145,8 @@ def body(panel: Panel, drawing: Drawing, span: TimeRange) -> dict[str, object]:
         "total": drawing.total,
         "divisor": divisor,
         "word": word,
-        "limit": limit,
-        "above": above,
+        "limit": limit.value,
+        "above": limit.above,
         "stacked": stacking.get("mode", "none") not in {"none", ""},
         "floor": panel.fieldConfig.defaults.min,
     }

@@ -299,11 +299,9 @@ def scrape_seconds(services: Services) -> float:
 
 def cell(panel: Panel, sheet: ImportedDashboard) -> Cell:
     """Return what of a panel is known without its data."""
-    limit, above = charting.limit_of(panel)
+    limit = charting.shown_limit(panel)
+    said = limit.most if panel.type in _NUMBERS else limit.value
     html: Any = ""
-    whole = panel.fieldConfig.defaults.decimals == 0
-    if panel.type in _NUMBERS and limit and above and whole and limit == int(limit):
-        limit -= 1  # of whole things red begins at the first that is one too many
     refused = sheet.refused.get(panel.id, "")
     if panel.type == "text" and not refused:
         mode = panel.options.get("mode", "markdown")
@@ -322,8 +320,8 @@ def cell(panel: Panel, sheet: ImportedDashboard) -> Cell:
         description=panel.description,
         width=next((w for w in (6, 8, 12) if panel.gridPos.w <= w), 24),
         limit=""
-        if limit is None
-        else say_limit(limit, panel.fieldConfig.defaults.unit, above_is_bad=above),
+        if said is None
+        else say_limit(said, panel.fieldConfig.defaults.unit, above_is_bad=limit.above),
         html=html,
         refused=refused,
         runbook=_runbook(panel),
@@ -341,18 +339,16 @@ def _runbook(panel: Panel) -> str:
 def _numbers(panel: Panel, now: charting.Now) -> dict[str, object]:
     """Return a panel of one number: in words, with its state."""
     unit = panel.fieldConfig.defaults.unit
-    limit, above = charting.limit_of(panel)
+    limit = charting.shown_limit(panel)
     rows = []
     for name, value in now.samples:
-        over = limit is not None and (value >= limit if above else value < limit)
-        whole = panel.fieldConfig.defaults.decimals == 0
-        said = say(value, unit, whole=whole)
+        said = say(value, unit, whole=limit.whole)
         rows.append(
             {
                 "name": name,
                 "number": said.number,
                 "unit": said.unit,
-                "state": "none" if limit is None else "over" if over else "ok",
+                "state": limit.state(value),
             }
         )
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.monitor.console.dashboards.charting import limit_of
+from watchroom.monitor.console.dashboards.charting import shown_limit
 from watchroom.monitor.console.values import digits, scale_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def table(panel: Panel, drawing: Drawing, span: TimeRange) -> PanelTable:
     known = [v for line in drawing.lines for v in line.values if v is not None]
     if not known:
         return PanelTable(said="No data in this time.")
-    limit, _ = limit_of(panel)
+    limit = shown_limit(panel).value
     unit = panel.fieldConfig.defaults.unit
     divisor, word = scale_of(max(map(abs, known)) or limit or 0.0, unit)
 

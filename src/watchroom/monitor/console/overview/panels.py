@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from watchroom.formats.grafana import limit_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from watchroom.formats import grafana
-
-_BAD = ("red", "dark-red", "semi-dark-red", "#")
 
 
 class VitalPanel(NamedTuple):
@@ -60,18 +60,15 @@ def panels_of(dashboard: grafana.Dashboard | None) -> list[VitalPanel]:
         if "A" not in exprs:
             continue
         defaults = panel.fieldConfig.defaults
-        limit, above = _limit(defaults.thresholds.steps if defaults.thresholds else ())
-        if limit and above and defaults.decimals == 0 and limit == int(limit):
-            # Of whole things red begins at the first that is one too many.
-            limit -= 1
+        limit = limit_of(panel)
         found.append(
             VitalPanel(
                 id=panel.id,
                 title=panel.title,
                 description=panel.description or "",
                 unit=defaults.unit or "",
-                limit=limit,
-                above_is_bad=above,
+                limit=limit.most,
+                above_is_bad=limit.above,
                 expr=exprs["A"],
                 presence=exprs.get("B", ""),
                 runbook=_runbook(panel.links),
@@ -80,7 +77,7 @@ def panels_of(dashboard: grafana.Dashboard | None) -> list[VitalPanel]:
                 otherwise_expr=exprs.get("C", ""),
                 otherwise_unit=_unit_of("C", panel.fieldConfig.overrides),
                 row=row,
-                whole=defaults.decimals == 0,
+                whole=limit.whole,
             )
         )
     return found
@@ -96,25 +93,6 @@ def _unit_of(query: str, overrides: Sequence[Mapping[str, Any]]) -> str:
             if each.get("id") == "unit":
                 return str(each.get("value", ""))
     return ""
-
-
-def _limit(steps: Sequence[grafana.Step]) -> tuple[float | None, bool]:
-    """Return where the steps turn red, and whether that is upwards."""
-    if not steps:
-        return None, True
-    if _is_bad(steps[0].color):
-        for step in steps[1:]:
-            if not _is_bad(step.color):
-                return step.value, False
-        return None, False
-    for step in steps[1:]:
-        if _is_bad(step.color):
-            return step.value, True
-    return None, True
-
-
-def _is_bad(color: str) -> bool:
-    return color.startswith(_BAD)
 
 
 def _runbook(links: Sequence[grafana.Link]) -> str:
