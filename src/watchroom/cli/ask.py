@@ -64,6 +64,8 @@ def ask(
     import urllib.error
     import urllib.request
 
+    from watchroom.messages.network import reason
+
     base = url.rstrip("/")
     if urllib.parse.urlsplit(base).scheme not in {"http", "https"}:
         raise ConfigError(
@@ -86,9 +88,9 @@ def ask(
         with error:
             return HttpAnswer(error.code, error.read().decode("utf-8", "replace"))
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
+        why = reason(error) if isinstance(error, OSError) else error
         raise AskError(
-            f"can't reach {base}: {reason}; is `watchroom run` running there? Use "
+            f"can't reach {base}: {why}; is `watchroom run` running there? Use "
             "--url for another address"
         ) from error
     except http.client.HTTPException as error:

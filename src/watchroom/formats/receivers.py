@@ -6,12 +6,16 @@ Defaults are Alertmanager's. Secrets are in files only: a key in clear (`routing
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import msgspec
 
 from watchroom.errors import ConfigError, NotSupportedError
 from watchroom.formats import addresses, known_keys, yamlfile
+from watchroom.messages import smtp
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _STRICT: dict[str, Any] = {
     "frozen": True,
@@ -128,6 +132,19 @@ class EmailConfig(msgspec.Struct, **_STRICT):
     def secrets(self) -> list[str]:
         """Return the files that hold its secrets, relative to alertmanager.yml."""
         return _named(self.auth_password_file)
+
+    def server(self, root: Path) -> smtp.Server:
+        """Return the mail server, without its password.
+
+        Args:
+            root: What ``ca_file`` is relative to.
+        """
+        host, _, port = self.smarthost.rpartition(":")
+        ca_file = root / self.tls_config.ca_file if self.tls_config else None
+        return smtp.Server(
+            *(host.strip("[]"), int(port), self.hello, self.require_tls),
+            *(ca_file, self.auth_username),
+        )
 
 
 class PagerdutyConfig(msgspec.Struct, **_STRICT):

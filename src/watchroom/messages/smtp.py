@@ -10,6 +10,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from watchroom.messages.network import reason
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from email.message import EmailMessage
@@ -159,19 +161,9 @@ def _outcome(error: OSError) -> Outcome:
         return Outcome(why, not 500 <= error.smtp_code < 600)
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return Outcome(f"doesn't offer a required feature: {error}", False)
-    return Outcome(_network(error), True)
-
-
-def _network(error: OSError) -> str:
-    match error:
-        case smtplib.SMTPException():
-            return "connection closed in mid-session"
-        case ssl.SSLCertVerificationError():
-            return f"certificate refused: {error.verify_message}"
-        case ssl.SSLError():
-            return f"TLS failed: {error.reason or type(error).__name__}"
-        case _:
-            return getattr(error, "strerror", None) or type(error).__name__
+    if isinstance(error, smtplib.SMTPException):
+        return Outcome("connection closed in mid-talk", True)
+    return Outcome(reason(error), True)
 
 
 def _text(answer: bytes | str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from watchroom.errors import WatchroomError
+from watchroom.messages.network import reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,10 +130,10 @@ def _asked(
         with error:
             return Reply(error.code, error.read(65536).decode(errors="replace"), url)
     except OSError as error:
-        reason = getattr(error, "reason", error)
+        inner = getattr(error, "reason", error)
         raise PeerError(
-            f"can't reach {where}: {reason}",
-            refused=isinstance(reason, ConnectionRefusedError),
+            f"can't reach {where}: {reason(error)}",
+            refused=isinstance(inner, ConnectionRefusedError),
         ) from None
     except (ValueError, http.client.InvalidURL):
         # What they say quotes the address, which may be a secret.

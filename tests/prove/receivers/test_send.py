@@ -191,6 +191,6 @@ def test_a_secret_that_is_not_there_is_named_with_its_remedy(made, tmp_path):
 
 
 def test_a_message_is_a_version_4_webhook_body() -> None:
-    body = send.message(NOTE, "resolved", "2026-01-01T00:00:00Z")
+    body = send.message(NOTE, "resolved", 1_767_225_600_000)
     assert json.loads(json.dumps(body))["version"] == "4"
     assert body["alerts"][0]["endsAt"] == "2026-01-01T00:00:00Z"

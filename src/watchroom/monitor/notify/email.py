@@ -37,15 +37,7 @@ class Mail:
         self.send_resolved = config.send_resolved
         self.destination = f"smtp://{config.smarthost}"
         self._config = config
-        host, _, port = config.smarthost.rpartition(":")
-        self._server = smtp.Server(
-            host.strip("[]"),
-            int(port),
-            config.hello,
-            config.require_tls,
-            root / config.tls_config.ca_file if config.tls_config else None,
-            config.auth_username,
-        )
+        self._server = config.server(root)
         headers = {"Subject": texts.MAIL_SUBJECT} | config.headers
         # Of its own, so that a server which trickles delays no other's mail.
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="mail")

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import email.utils
 import json
 import math
 import time
 import urllib.parse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 
 from watchroom.formats.gotext import quote_meta
+from watchroom.messages.network import reason
 from watchroom.messages.scrub import scrubbed
+from watchroom.messages.webhook import WebhookAlert, payload
 from watchroom.monitor.notify.integration import Attempt, Links, SendResult, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from watchroom.formats.alertmanager import WebhookConfig
-    from watchroom.monitor.alert import Alert
     from watchroom.monitor.dispatch.notification import Notification
-    from watchroom.promql.model import Labels
 
 LONGEST_WAIT = 300.0
 """Seconds that a receiver may ask for before it is tried again."""
@@ -38,36 +37,6 @@ _UNSAFE = {
 }
 
 
-def _time(at_ms: int | None) -> str:
-    """Return a time as Go writes it; None is Go's zero time."""
-    if at_ms is None:
-        return "0001-01-01T00:00:00Z"
-    seconds, millis = divmod(at_ms, 1000)
-    moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
-    fraction = f".{millis:03d}".rstrip("0") if millis else ""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
-
-
-def _common(sets: Sequence[Labels]) -> dict[str, str]:
-    """Return the pairs that stand in every one of `sets`."""
-    if not sets:
-        return {}
-    shared = set(sets[0]).intersection(*sets[1:])
-    return dict(sorted(shared))
-
-
-def _alert(alert: Alert) -> dict[str, Any]:
-    return {
-        "status": "firing" if alert.ends_at_ms is None else "resolved",
-        "labels": dict(alert.labels),
-        "annotations": dict(alert.annotations),
-        "startsAt": _time(alert.starts_at_ms),
-        "endsAt": _time(alert.ends_at_ms),
-        "generatorURL": alert.generator_url,
-        "fingerprint": alert.fingerprint,
-    }
-
-
 def body(notification: Notification, external_url: str, max_alerts: int = 0) -> str:
     """Return the JSON that Alertmanager would post, byte for byte.
 
@@ -78,19 +47,21 @@ def body(notification: Notification, external_url: str, max_alerts: int = 0) -> 
     """
     alerts = list(notification.alerts)
     kept = alerts[:max_alerts] if max_alerts else alerts
-    firing = any(alert.ends_at_ms is None for alert in kept)
-    message = {
-        "receiver": quote_meta(notification.key.receiver),
-        "status": "firing" if firing else "resolved",
-        "alerts": [_alert(alert) for alert in kept],
-        "groupLabels": dict(notification.group_labels),
-        "commonLabels": _common([alert.labels for alert in kept]),
-        "commonAnnotations": _common([alert.annotations for alert in kept]),
-        "externalURL": external_url,
-        "version": "4",
-        "groupKey": notification.key.group_key,
-        "truncatedAlerts": len(alerts) - len(kept),
-    }
+    message = payload(
+        [
+            WebhookAlert(
+                *(alert.labels, alert.annotations),
+                *(alert.starts_at_ms, alert.ends_at_ms),
+                *(alert.generator_url, alert.fingerprint),
+            )
+            for alert in kept
+        ],
+        receiver=quote_meta(notification.key.receiver),
+        group_labels=notification.group_labels,
+        group_key=notification.key.group_key,
+        external_url=external_url,
+        truncated=len(alerts) - len(kept),
+    )
     text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
     for unsafe, escaped in _UNSAFE.items():
         text = text.replace(unsafe, escaped)
@@ -202,20 +173,8 @@ async def post(
         return Attempt(False, True, None, why, spent(), unsure=True)
     except (aiohttp.ClientError, OSError) as error:
         unsure = isinstance(error, aiohttp.ServerDisconnectedError)
-        return Attempt(False, True, None, _network(error), spent(), unsure=unsure)
+        return Attempt(False, True, None, reason(error), spent(), unsure=unsure)
     if 200 <= status < 300:
         return Attempt(True, False, status, "", spent())
     retry = status == _TOO_MANY or status >= 500
     return Attempt(False, retry, status, f"answered {status}{said}", spent(), wait)
-
-
-def _network(error: Exception) -> str:
-    """Return what the network did, without the address it did it to."""
-    inner = getattr(error, "os_error", error)
-    if isinstance(inner, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "connection closed without an answer"
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
-    return type(error).__name__

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,7 @@ from yarl import URL
 
 from watchroom.errors import FormatError
 from watchroom.formats import masked
+from watchroom.messages.network import reason
 from watchroom.messages.scrub import scrubbed
 
 if TYPE_CHECKING:
@@ -52,18 +51,9 @@ async def fetch(client: aiohttp.ClientSession, target: Target) -> str:
 def problem(error: Exception) -> str:
     """Return in one line why a request failed."""
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect: {_reason(error.os_error)}"
+        return f"cannot connect: {reason(error)}"
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     return f"not an HTTP answer we can read: {text[:200]}"
-
-
-def _reason(error: OSError) -> str:
-    """Return why a connection failed, without asyncio's own words around it."""
-    if isinstance(error, socket.gaierror):
-        return "the host name is unknown"
-    known = error.errno is not None and error.errno > 0
-    text = os.strerror(error.errno or 0) if known else str(error)
-    return text[:1].lower() + text[1:200]
 
 
 async def _body(client: aiohttp.ClientSession, target: Target) -> str:

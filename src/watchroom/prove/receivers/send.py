@@ -7,7 +7,6 @@ saying that it is a test.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +17,7 @@ from watchroom.formats.receivers import (
     SlackConfig,
     WebhookConfig,
 )
-from watchroom.messages import email, pagerduty, slack, smtp
+from watchroom.messages import email, pagerduty, slack, smtp, webhook
 from watchroom.messages.scrub import scrubbed, secrets_of
 from watchroom.prove import client
 
@@ -103,35 +102,34 @@ def secret(directory: Path, name: str) -> str:
         ) from None
 
 
-def message(note: DrillNote, status: str, starts_at: str) -> dict[str, Any]:
-    """Return a version-4 webhook body that nobody can take for a real page."""
+def message(note: DrillNote, status: str, at_ms: int) -> dict[str, Any]:
+    """Return a version-4 webhook body that nobody can take for a real page.
+
+    Args:
+        note: What to say.
+        status: ``firing`` or ``resolved``.
+        at_ms: When it began, and when it ended: milliseconds since the epoch.
+    """
     labels = {"alertname": note.name, "drill": note.nonce, "severity": note.severity}
     identity = blake2b(f"{note.title} {note.nonce}".encode(), digest_size=8)
-    notes = {"summary": note.summary, "description": note.description}
+    annotations = {"summary": note.summary, "description": note.description}
     if note.answer_url:
-        notes["acknowledge_url"] = note.answer_url
-    ended = starts_at if status == "resolved" else "0001-01-01T00:00:00Z"
-    alert = {
-        "status": status,
-        "labels": labels,
-        "annotations": notes,
-        "startsAt": starts_at,
-        "endsAt": ended,
-        "generatorURL": note.url,
-        "fingerprint": identity.hexdigest(),
-    }
-    return {
-        "version": "4",
-        "groupKey": note.group_key,
-        "truncatedAlerts": 0,
-        "status": status,
-        "receiver": "drill",
-        "groupLabels": {"alertname": note.name},
-        "commonLabels": labels,
-        "commonAnnotations": notes,
-        "externalURL": note.url,
-        "alerts": [alert],
-    }
+        annotations["acknowledge_url"] = note.answer_url
+    alert = webhook.WebhookAlert(
+        tuple(sorted(labels.items())),
+        tuple(sorted(annotations.items())),
+        at_ms,
+        at_ms if status == "resolved" else None,
+        note.url,
+        identity.hexdigest(),
+    )
+    return webhook.payload(
+        [alert],
+        receiver="drill",
+        group_labels=(("alertname", note.name),),
+        group_key=note.group_key,
+        external_url=note.url,
+    )
 
 
 def _webhook(
@@ -140,9 +138,12 @@ def _webhook(
     url = config.url or secret(directory, config.url_file)
     auth = config.http_config.authorization if config.http_config else None
     token = secret(directory, auth.credentials_file) if auth else ""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    now_ms = round(time.time() * 1000)
     _post(
-        url, message(note, status, now), token=token, secrets=(*secrets_of(url), token)
+        url,
+        message(note, status, now_ms),
+        token=token,
+        secrets=(*secrets_of(url), token),
     )
     return client.redacted(url)
 
@@ -188,16 +189,7 @@ def _mail(config: EmailConfig, directory: Path, note: DrillNote, status: str) ->
         if config.auth_password_file
         else ""
     )
-    host, _, port = config.smarthost.rpartition(":")
-    server = smtp.Server(
-        host.strip("[]"),
-        int(port),
-        config.hello,
-        config.require_tls,
-        directory / config.tls_config.ca_file if config.tls_config else None,
-        config.auth_username,
-        password,
-    )
+    server = config.server(directory)._replace(password=password)
     over = "" if status == "firing" else "Resolved: "
     links = "".join(f"{text}: {href}\n" for text, href in note.links)
     made = email.message(
