@@ -72,7 +72,8 @@ def dealt(
         modules.setdefault(module_of(item.nodeid), []).append(item)
     shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
     loads = [0.0] * workers
-    for name in sorted(modules.keys() & seconds, key=lambda name: -seconds[name]):
+    longest = sorted(modules.keys() & seconds, key=lambda name: (-seconds[name], name))
+    for name in longest:
         least = loads.index(min(loads))
         shares[least].extend(modules.pop(name))  # whole, for it shares its servers
         loads[least] += seconds[name]

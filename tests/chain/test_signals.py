@@ -26,7 +26,7 @@ from watchroom.exporter.collect.supervisor import Child
 from watchroom.exporter.drills import Drills
 from watchroom.exporter.faults import Faults
 from watchroom.exporter.machine.disks import Disks
-from watchroom.exporter.machine.workload import Live, Workload
+from watchroom.exporter.machine.workload import LiveProcess, Workload
 from watchroom.exporter.metrics import PARTS, Scrape
 from watchroom.exporter.probe.site import Sites
 from watchroom.exporter.processes.merge import Merger
@@ -115,7 +115,9 @@ def exporter(root: Path, disk: Path, database: str, sites: Sites) -> Iterator[st
     child = Child(
         SimpleNamespace(name="database", module="asked.often"), environ, faults
     )
-    workload = Workload(lambda: [Live(42, "web")], root / "proc", root / "cgroup")
+    workload = Workload(
+        lambda: [LiveProcess(42, "web")], root / "proc", root / "cgroup"
+    )
     sources = Sources([workload, Disks([disk], faults), child], faults)
     merger = Merger(root / "run", "shop")
     drills = Drills(lambda: 0.0, lambda: 0.0)
