@@ -17,6 +17,9 @@ from watchroom.messages import smtp
 if TYPE_CHECKING:
     from pathlib import Path
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _STRICT: dict[str, Any] = {
     "frozen": True,
     "forbid_unknown_fields": True,
@@ -220,7 +223,7 @@ class Receiver(msgspec.Struct, **_STRICT):
 
         ``webhook[0]``, ``email[0]``, …: the kind, and its place among its kind.
         """
-        kinds: tuple[tuple[str, list[Any]], ...] = (
+        kinds: tuple[tuple[str, Sequence[Config]], ...] = (
             ("webhook", self.webhook_configs),
             ("email", self.email_configs),
             ("pagerduty", self.pagerduty_configs),

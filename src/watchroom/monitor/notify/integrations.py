@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from watchroom.errors import ConfigError, NotSupportedError
 from watchroom.formats.alertmanager import (
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watchroom.formats.alertmanager import Alertmanager
+    from watchroom.formats.receivers import Config
     from watchroom.monitor.notify.integration import Integration
 
 
@@ -50,7 +51,7 @@ def integrations(config: Alertmanager, root: Path) -> dict[str, dict[str, Integr
     return found
 
 
-def _one(entry: Any, root: Path) -> Integration:
+def _one(entry: Config, root: Path) -> Integration:
     match entry:
         case WebhookConfig():
             return Webhook(entry)
@@ -60,5 +61,3 @@ def _one(entry: Any, root: Path) -> Integration:
             return PagerDuty(entry)
         case SlackConfig():
             return Slack(entry)
-        case _:
-            raise TypeError(type(entry).__name__)

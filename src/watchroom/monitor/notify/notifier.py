@@ -8,7 +8,7 @@ import contextlib
 import logging
 import random
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from watchroom.errors import StoreError
 from watchroom.monitor.notify import webhook
@@ -36,6 +36,7 @@ __all__ = ["Notifier", "Pace"]
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_SLEEP = 60.0
+_T = TypeVar("_T")
 
 
 class Notifier:
@@ -193,7 +194,7 @@ class Notifier:
         self._counts[key.receiver, "dropped"] += 1
         await self._written(self._ledger.drop(key, reason, self._now_ms()))
 
-    async def _written(self, future: Future[Any]) -> Any:
+    async def _written(self, future: Future[_T]) -> _T | None:
         """Wait for the ledger; a disk that refuses or hangs must not stop a page."""
         try:
             async with asyncio.timeout(self._pace.ledger_timeout):

@@ -15,7 +15,6 @@ from watchroom.urgency import PRIORITIES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Future
-    from typing import Any
 
     from watchroom.formats.contacts import Contacts
     from watchroom.monitor.oncall.incident import Incident
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.oncall.manual import ManualAlerts
     from watchroom.monitor.routing.silences import Silences
 
-    Done = tuple[Incident, Future[Any]]
+    Done = tuple[Incident, Future[int]]
 
 _LONGEST_TEXT = 4000
 _LONGEST_NAME = 80

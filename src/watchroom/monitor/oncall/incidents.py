@@ -319,7 +319,7 @@ class Incidents:
 
     def act(
         self, number: int, event: Event, *, to: str = "", **changes: Any
-    ) -> tuple[Incident, Future[Any]]:
+    ) -> tuple[Incident, Future[int]]:
         """Change an incident and say so in its timeline.
 
         Raises:
@@ -345,7 +345,7 @@ class Incidents:
 
     def create(
         self, title: str, priority: str, by: str, now_ms: int
-    ) -> tuple[Incident, Future[Any]]:
+    ) -> tuple[Incident, Future[int]]:
         """Open an incident by hand.
 
         Raises:
@@ -437,7 +437,7 @@ class Incidents:
 
     def _write(
         self, incident: Incident, events: Sequence[Event]
-    ) -> tuple[Incident, Future[Any]]:
+    ) -> tuple[Incident, Future[int]]:
         kept = [event._replace(text=event.text[:_TEXT]) for event in events]
         incident = replace(incident, events=incident.events + len(kept))
         self._expire()  # first: the next act on an old one goes on from this

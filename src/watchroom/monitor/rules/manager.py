@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import urllib.parse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from watchroom.errors import ConfigError, StoreError
 from watchroom.monitor.rules import state as rule_memory
@@ -20,10 +20,12 @@ from watchroom.units import parse_duration
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from watchroom.formats.rulefile import Rule, RuleFile
     from watchroom.monitor.alert import Alert
     from watchroom.monitor.rules.group import QueryEngine, SampleStore
     from watchroom.monitor.rules.state import RuleState
     from watchroom.monitor.state.database import StateDB
+    from watchroom.promql.model import Labels
 
 
 class RuleManager:
@@ -71,7 +73,7 @@ class RuleManager:
 
     def load(
         self,
-        files: Mapping[str, Any],
+        files: Mapping[str, RuleFile],
         *,
         at_ms: int,
         interval_seconds: float,
@@ -158,7 +160,9 @@ class RuleManager:
             group.retired = True
 
     @staticmethod
-    def _carry_records(old: RuleGroup, new: RuleGroup, ended: set[Any]) -> set[Any]:
+    def _carry_records(
+        old: RuleGroup, new: RuleGroup, ended: set[Labels]
+    ) -> set[Labels]:
         """Let unchanged recording rules continue; return the series that end."""
         for rule in new.rules:
             for before in old.rules:
@@ -247,7 +251,7 @@ class RuleManager:
 
 
 def _built(
-    files: Mapping[str, Any], interval_seconds: float
+    files: Mapping[str, RuleFile], interval_seconds: float
 ) -> dict[GroupKey, RuleGroup]:
     """Return the groups of `files`; nothing of them has run."""
     groups: dict[GroupKey, RuleGroup] = {}
@@ -271,7 +275,7 @@ def _built(
 
 
 def _rule(
-    key: GroupKey, rule: Any, counts: dict[tuple[object, ...], int]
+    key: GroupKey, rule: Rule, counts: dict[tuple[object, ...], int]
 ) -> AlertRule | RecordRule:
     if rule.record:
         return RecordRule(rule.record, rule.expr, rule.labels)
