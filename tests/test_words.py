@@ -132,18 +132,9 @@ ALLOWED = {
     "strings:src/watchroom/derive/": "not mended yet",
     "strings:src/watchroom/exporter/": "not mended yet",
     "strings:src/watchroom/listen.py": "not mended yet",
-    "strings:src/watchroom/monitor/api/": "not mended yet",
-    "strings:src/watchroom/monitor/app.py": "not mended yet",
-    "strings:src/watchroom/monitor/console/": "not mended yet",
-    "strings:src/watchroom/monitor/notify/": "not mended yet",
-    "strings:src/watchroom/monitor/oncall/": "not mended yet",
-    "strings:src/watchroom/monitor/reload.py": "not mended yet",
-    "strings:src/watchroom/monitor/rules/": "not mended yet",
-    "strings:src/watchroom/monitor/state/": "not mended yet",
     "strings:src/watchroom/prove/": "not mended yet",
     "strings:src/watchroom/registry/": "not mended yet",
     "strings:src/watchroom/tracking/": "not mended yet",
-    "templates:src/watchroom/monitor/console/": "not mended yet",
 }
 
 

@@ -73,7 +73,7 @@ class _Seldom(logging.Filter):
         if time.monotonic() < self._next:
             return False
         self._next = time.monotonic() + _LOG_SECONDS
-        record.msg, record.args, record.exc_info = "a request is no HTTP", (), None
+        record.msg, record.args, record.exc_info = "a request isn't HTTP", (), None
         return True
 
 
@@ -92,7 +92,7 @@ def application(
 
     @web.middleware
     async def bodies(request: web.Request, handler: Handler) -> web.StreamResponse:
-        await listener.read(request, stranger=access.is_open(request))
+        await listener.read(request, anonymous=access.is_open(request))
         return await handler(request)
 
     renderer = Renderer(services)

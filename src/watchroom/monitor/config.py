@@ -91,7 +91,8 @@ class Loaded(NamedTuple):
         Looked at when asked: the files may come later, or go.
         """
         return [
-            f"receiver {receiver.name} gets no page: {self.root / name} cannot be read"
+            f"receiver {receiver.name} gets no notifications: "
+            f"{self.root / name} cannot be read"
             for receiver in self.alertmanager.receivers
             for entry in receiver.integrations().values()
             for name in entry.secrets()
@@ -201,7 +202,7 @@ def _dashboards(
             continue
         uid = imported.dashboard.uid
         if uid in found or not _UID.fullmatch(uid):
-            refused.append(f"{path}: the uid {uid!r} is taken already, or is empty")
+            refused.append(f"{path}: the uid {uid!r} is empty or already used")
             continue
         found[uid] = imported._replace(file=path.name)
     if len(paths) > _MOST_DASHBOARDS:
@@ -238,7 +239,7 @@ def _rules(
             raise NotSupportedError(
                 f"{pattern!r} is missing",
                 field=f"rule_files[{i}]",
-                hint="Prometheus goes on without it; make it, or take the line out",
+                hint="Prometheus ignores that; create it, or remove the line",
             )
         for path in paths:
             try:
@@ -272,5 +273,5 @@ def _check_targets(jobs: Iterable[tuple[Job, prometheus.ScrapeConfig]]) -> None:
                 except ConfigError as error:
                     raise NotSupportedError(
                         error.what,
-                        hint="Prometheus takes it and scrapes nothing there",
+                        hint="Prometheus accepts it and scrapes nothing",
                     ) from None

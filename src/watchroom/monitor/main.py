@@ -335,11 +335,11 @@ class _Monitor:
 
     def _announce(self, say: Callable[[str], None]) -> None:
         jobs = ", ".join(job.name for job, _ in self._loaded.jobs) or "none"
-        say(f"watchroom: watching {self._loaded.root} on {self._url} (jobs: {jobs})")
+        say(f"watchroom: monitoring {self._loaded.root} on {self._url} (jobs: {jobs})")
         if self._loaded.prometheus.alerting is not None:
             say(
-                "watchroom: this monitor is the Alertmanager of alerting: in "
-                "prometheus.yml, and delivers by alertmanager.yml itself"
+                "watchroom: alerting: in prometheus.yml is ignored, since the monitor "
+                "sends notifications itself, as alertmanager.yml says"
             )
         if self._options.offers_login:
             code = self._access.sessions.offer()

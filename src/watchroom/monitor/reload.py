@@ -38,17 +38,19 @@ class Reloader:
             except WatchroomError as error:
                 return self._kept(str(error))
             except Exception as error:  # noqa: BLE001 - a file must not end the watch
-                _LOG.exception("reading the files failed inside the monitor")
+                _LOG.exception("reading the configuration failed inside the monitor")
                 return self._kept(f"internal error: {type(error).__name__}")
             try:
                 await self.apply(loaded)
             except Exception as error:  # noqa: BLE001 - half a configuration is none
-                _LOG.exception("applying the files failed; going back")
+                _LOG.exception(
+                    "applying the configuration failed; restoring the previous one"
+                )
                 await self._back(old)
                 return self._kept(f"internal error: {type(error).__name__}: {error}")
             services.reloads.problem = ""
             services.reloads.good_at = services.now()
-            _LOG.info("files read again from %s", loaded.root)
+            _LOG.info("configuration reloaded from %s", loaded.root)
             return ""
 
     def _kept(self, problem: str) -> str:
@@ -93,7 +95,7 @@ class Reloader:
         try:
             await self.apply(old)
         except Exception:  # noqa: BLE001 - what could be taken back, was
-            _LOG.exception("going back to the old configuration failed in part")
+            _LOG.exception("restoring the previous configuration partly failed")
 
 
 def load_rules(services: Services, loaded: Loaded) -> None:

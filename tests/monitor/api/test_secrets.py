@@ -16,7 +16,7 @@ def test_a_receiver_without_its_secret_is_named_until_the_file_is_there(
     config["receivers"][0]["webhook_configs"] = [{"url_file": "secrets/ops"}]
     path.write_text(json.dumps(config))
     monitor.start().ready()
-    said = "receiver ops gets no page"
+    said = "receiver ops gets no notifications"
     assert said in monitor.log.read_text()
     assert said in request(f"{monitor.url}/").body
     (files.path / "secrets").mkdir()

@@ -98,7 +98,7 @@ def test_under_a_path_login_links_and_logout_work(monitor, token, keep, host):
         assert "shop" not in answer.body
         wrong = {"token": "x", "then": "runbooks/TooHigh"}
         where, answer = visitor.go(f"{base}/login", wrong)
-        assert "That is not it" in answer.body
+        assert "Wrong token." in answer.body
         right = {"token": token, "then": "runbooks/TooHigh"}
         where, answer = visitor.go(f"{base}/login", right)
         assert (where, answer.status) == (f"{base}/runbooks/TooHigh", 200)
@@ -161,13 +161,13 @@ def test_an_error_is_a_page_for_people_and_a_line_for_programs(monitor, token):
     bare = request(f"{monitor.url}/no/where", **bearer)
     assert (bare.status, bare.headers["Content-Type"][:10]) == (404, "text/plain")
     page = request(f"{monitor.url}/no/where", **HTML, **bearer)
-    assert (page.status, "There is no such page" in page.body) == (404, True)
+    assert (page.status, "Page not found" in page.body) == (404, True)
     assert 'href="../static/console.css"' in page.body
     assert 'href="../dashboards/"' in page.body
     gone = request(f"{monitor.url}/incidents/999", **HTML, **bearer)
     assert "There is no incident 999" in gone.body
     stale = request(f"{monitor.url}/logout", data=b"", **HTML, **monitor.login())
-    assert (stale.status, "load the page again" in stale.body) == (403, True)
+    assert (stale.status, "reload the page" in stale.body) == (403, True)
     # Strangers learn nothing from it, not even what pages there are.
     for path, headers in (("/", {"Host": "evil.example"}), ("/answer/a/b", {})):
         found = request(f"{monitor.url}{path}", **HTML, **headers)
@@ -185,7 +185,7 @@ def test_a_one_time_link_logs_in_once_and_looking_at_it_burns_nothing(monitor):
     visitor, stranger = Visitor(), {"X_Forwarded_For": "203.0.113.9"}
     url = f"{monitor.url}/{offered['path']}"
     for _ in range(3):
-        assert "Log this device in" in visitor.go(url, **stranger)[1].body
+        assert "Log in on this device" in visitor.go(url, **stranger)[1].body
     assert visitor.go(f"{monitor.url}/alerts", **stranger)[1].status == 200
     assert "needs" not in visitor.cookie
     where, answer = visitor.go(url, {}, **stranger)
@@ -193,7 +193,7 @@ def test_a_one_time_link_logs_in_once_and_looking_at_it_burns_nothing(monitor):
     assert "Log out" in answer.body
     used = Visitor().go(url, {}, **stranger)[1]
     assert used.status == 410
-    assert "used up" in used.body
+    assert "expired or was used" in used.body
     assert monitor.get("/login/nonsense").status == 410
 
 

@@ -109,7 +109,7 @@ def test_the_page_stays_current_without_losing_the_readers_place(watched, tmp_pa
             assert await browser.js("window.same.classList.contains('fire')")
             await asyncio.to_thread(monitor.stop)
             await browser.until("document.body.classList.contains('lost')")
-            assert "no answer for" in await browser.js("document.body.innerText")
+            assert "no response for" in await browser.js("document.body.innerText")
             return browser.complaints
 
     complaints = asyncio.run(look())

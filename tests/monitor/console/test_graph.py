@@ -41,7 +41,7 @@ def test_the_link_in_a_page_leads_to_what_the_rule_asks(watched):
     assert "2 results" in text(page.body)
     assert text(page.body).index("x= b") > text(page.body).index("x= <script>")
     assert EVIL not in page.body
-    assert "Rule of TooHigh" in text(page.body)
+    assert "Used by TooHigh" in text(page.body)
     for one in monitor.get("/api/v2/alerts").json:
         link = urllib.parse.urlsplit(one["generatorURL"])
         assert monitor.get(f"{link.path}?{link.query}").status == 200
@@ -52,5 +52,5 @@ def test_what_cannot_be_asked_says_why(watched):
     wrong = monitor.get("/graph?g0.expr=sum(")
     assert (wrong.status, 'class="problem"' in wrong.body) == (400, True)
     assert monitor.get("/graph").status == 200
-    assert "Nothing matches now" in monitor.get("/graph?g0.expr=nothing").body
+    assert "No results now" in monitor.get("/graph?g0.expr=nothing").body
     assert "1 result" in text(monitor.get("/graph?g0.expr=1%2B1").body)

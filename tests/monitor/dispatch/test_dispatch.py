@@ -171,7 +171,7 @@ def test_a_reload_keeps_pages_on_their_way_and_names_those_whose_receiver_is_gon
     )
     (dropped,) = d.reload(config(moved), 30_000)
     assert dropped.key == KEY
-    assert "'ops' is gone" in dropped.reason
+    assert "'ops' is no longer" in dropped.reason
     # Nobody has been told yet, so whoever is responsible now hears of it at once.
     ((at, notification),) = said(d, 30, 40, accept=True)
     assert (at, notification.key.receiver) == (30.0, "other")

@@ -357,7 +357,9 @@ def test_a_reload_keeps_pages_under_way_and_drops_those_without_a_receiver(tmp_p
             await actions.until(lambda e: sent(e) and e.key.receiver == "new")
             old = next(e for e in actions.ledger.recent() if e.id == before)
             assert old.state == "dropped"
-            assert old.error.startswith("the receiver 'ops' is gone from the file")
+            assert old.error.startswith(
+                "receiver 'ops' is no longer in alertmanager.yml"
+            )
             assert actions.notifier.stats()["ops", "dropped"] == 1
 
     with listening() as listener:
@@ -425,7 +427,8 @@ def test_a_page_that_is_over_before_anybody_accepts_it_is_dropped_in_the_ledger(
             actions.notifier.submit([alert(ended=True)])
             entry = await actions.until(lambda e: e.state == "dropped")
             assert (
-                "it was over or answered before the receiver accepted it" in entry.error
+                "resolved or acknowledged before the receiver accepted it"
+                in entry.error
             )
             assert "connection refused" in entry.error
             assert actions.dispatcher.due_ms() is None
@@ -546,7 +549,7 @@ def test_who_may_have_taken_what_was_called_back_hears_of_the_end(tmp_path):
             await calls.entry(lambda e: e.attempts >= 1)
             calls.answered()
             entry = await calls.entry(lambda e: e.state == "dropped")
-            assert entry.error.startswith("it was over or answered before")
+            assert entry.error.startswith("resolved or acknowledged before")
             await actions.until(lambda _: actions.ledger.told())
             heard = len(ben.heard)
             await asyncio.sleep(3 * 0.4)  # intervals of the group
@@ -604,7 +607,7 @@ def test_a_text_that_cannot_be_made_stands_in_the_ledger_and_others_go_out(
             broken.compose = None  # only a bug: a template's fault is in its message
             actions.notifier.submit([alert("W")])
             entry = await actions.until(lambda e: e.state == "failed")
-            assert entry.error.startswith("its text could not be made")
+            assert entry.error.startswith("the text could not be rendered")
             assert entry.attempts == 1
             assert await hears_of(actions, listener, 10) == ["AppDown"]
 
@@ -650,7 +653,7 @@ def test_a_start_with_another_file_drops_what_is_open_for_receivers_that_are_gon
     async def second():
         async with Delivering(tmp_path, other) as actions:
             entry = await actions.until(lambda e: e.state == "dropped")
-            assert "'ops' is gone" in entry.error
+            assert "'ops' is no longer" in entry.error
 
     asyncio.run(first())
     asyncio.run(second())

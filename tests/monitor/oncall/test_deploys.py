@@ -70,8 +70,8 @@ def test_an_incident_tells_what_went_live_before_and_during_it(night):
     night.oncall.deploys.said("v3", "Anna", night.ms).result()
     found = [(e.text, e.author) for e in night.timeline() if e.kind == "deploy"]
     assert found == [
-        ("v2 went live, 1 min 59 s before the first failure", "CI"),
-        ("v3 went live, 1 min 1 s after the first failure", "Anna"),
+        ("v2 deployed, 1 min 59 s before the first failure", "CI"),
+        ("v3 deployed, 1 min 1 s after the first failure", "Anna"),
     ]
 
 

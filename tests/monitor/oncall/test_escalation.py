@@ -28,7 +28,7 @@ def test_an_unanswered_p1_repeats_every_five_minutes_and_then_the_next_is_called
     assert not [who for _, who in heard if who == "chat"], "it hears as its route says"
     assert night.only().escalated_to == "Ben"
     (event,) = [e for e in night.timeline() if e.kind == "escalated"]
-    assert event.text == "nobody acknowledged it in 10 min: Ben is called, by ben"
+    assert event.text == "not acknowledged for 10 min: Ben paged via ben"
 
 
 def test_an_acknowledgement_ends_both_until_it_is_over(night):
@@ -191,7 +191,7 @@ def test_whoever_acknowledged_is_asked_again_while_it_fires_and_then_the_next(
         assert 40 * MINUTE <= passed_on <= 41 * MINUTE
     assert night.only().escalated_to == {"Anna": "Ben", "Ben": "Anna"}[who]
     texts = [e.text for e in night.timeline() if e.kind == "paged_again"]
-    assert texts == [f"still fires 30 min after {who} acknowledged it"]
+    assert texts == [f"still firing 30 min after {who} acknowledged it"]
     night.actions.acknowledge(1, who, "still on it")
     assert night.goes_on(29 * MINUTE) == []
 

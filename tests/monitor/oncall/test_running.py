@@ -52,7 +52,7 @@ def test_pagerduty_hears_of_the_acknowledgement_under_the_same_key(calm):
     def said():
         return [event["text"] for event in calm.incident(number)["timeline"][old:]]
 
-    passed = "duty: the acknowledgement was passed on"
+    passed = "duty accepted the acknowledgement"
     until(lambda: passed in said(), 20, what="passed on")
     heard = [event for event in calm.duty()[before:] if event[1] == key]
     assert heard == [("acknowledge", key)] * 3, "until it was taken, and not again"
@@ -60,7 +60,7 @@ def test_pagerduty_hears_of_the_acknowledgement_under_the_same_key(calm):
     until(
         lambda: ("resolve", key) in calm.duty()[before:], what="PagerDuty has resolved"
     )
-    refused = "duty does not take the acknowledgement yet: answered 503"
+    refused = "duty hasn't accepted the acknowledgement yet: answered 503"
     assert [text for text in said() if refused in text]
 
 

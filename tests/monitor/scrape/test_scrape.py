@@ -43,7 +43,7 @@ def torn(handler):
         (garbage, "line 2: "),
         (wrong_type, "answered Content-Type 'text/html'"),
         (endless, "body size limit exceeded: more than 100000 bytes"),
-        (torn, "not an HTTP answer we can read"),
+        (torn, "invalid HTTP response"),
         (None, "server returned HTTP status 404"),
     ],
 )

@@ -44,7 +44,7 @@ def test_results_are_kept_shown_and_replaced_and_a_pass_is_remembered(watch):
     assert "watchroom drill --all" in drill
     (item,) = re.findall(r'<li class="(\w+)">\s*<h3>Someone outside', checklist)
     assert item == "warn"
-    assert "Next: name a service that expects it in WATCHROOM" in checklist
+    assert "Next: name a heartbeat service in WATCHROOM" in checklist
     assert '<b class="warn">never: run <code>watchroom drill --all' in checklist
     done = post(
         watch,
@@ -56,9 +56,9 @@ def test_results_are_kept_shown_and_replaced_and_a_pass_is_remembered(watch):
     )
     assert done.status == 200, done.body
     page = watch.get("/checklist").body
-    assert "1 of 13 launch items are verified" in page
+    assert "1 of 13 launch items verified" in page
     assert EVIL not in page
-    assert "cannot be verified here" in page
+    assert "can't be verified here" in page
     assert "Next: set HEARTBEAT" in page
     assert "16 of 16 arrived" in page
     # The first page is made anew every half interval.

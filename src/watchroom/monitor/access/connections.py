@@ -35,7 +35,7 @@ HEAD_SECONDS = 10.0
 BODY_SECONDS = 20.0
 IDLE_SECONDS = 60.0
 """For a next request, and for an answer to be read."""
-_STRANGERS_BYTES = 16 * 1024
+_ANONYMOUS_BYTES = 16 * 1024
 _SWEEP_SECONDS = 1.0
 _GRACE_SECONDS = 0.1
 """How long no connection is displaced: a request needs some turns of the loop."""
@@ -242,8 +242,8 @@ class ConnectionListener:
         if self._now() - self._last_said >= _LOG_SECONDS:
             self._last_said = self._now()
             _LOG.warning(
-                "%s: connections that keep the monitor waiting are closed, the oldest "
-                "first (so far %s)",
+                "%s: closing connections that are too slow, the oldest first "
+                "(so far %s)",
                 why,
                 ", ".join(f"{n} {name}" for name, n in self.closed.items() if n),
             )
@@ -260,12 +260,12 @@ class ConnectionListener:
         finally:
             connection.wait(self._now(), IDLE_SECONDS)
 
-    async def read(self, request: web.Request, *, stranger: bool) -> None:
+    async def read(self, request: web.Request, *, anonymous: bool) -> None:
         """Have the whole body of a request before it is worked on.
 
         Args:
             request: The request.
-            stranger: Whether the client is not authenticated: then it must be short.
+            anonymous: Whether the client is not authenticated: then it must be short.
 
         Raises:
             web.HTTPException: It did not come in time, or is too large.
@@ -273,15 +273,17 @@ class ConnectionListener:
         if not request.body_exists:
             return
         length = request.content_length
-        if stranger and (length is None or length > _STRANGERS_BYTES):
-            raise web.HTTPRequestEntityTooLarge(_STRANGERS_BYTES, length or 0)
+        if anonymous and (length is None or length > _ANONYMOUS_BYTES):
+            raise web.HTTPRequestEntityTooLarge(_ANONYMOUS_BYTES, length or 0)
         connection = self._of(request)
         connection.wait(self._now(), BODY_SECONDS + 2 * _SWEEP_SECONDS)
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 await request.read()
         except (TimeoutError, OSError, ClientError, web.RequestPayloadError):
-            timed_out = web.HTTPRequestTimeout(text="the body did not come in time\n")
+            timed_out = web.HTTPRequestTimeout(
+                text="the request body did not arrive in time\n"
+            )
             timed_out.force_close()
             raise timed_out from None
         finally:

@@ -54,7 +54,7 @@ class ErrorPage(Protocol):
     """Makes a page of a status and a reason; without a login it shows no names."""
 
     def __call__(
-        self, request: web.Request, status: int, why: str, *, stranger: bool
+        self, request: web.Request, status: int, why: str, *, anonymous: bool
     ) -> web.Response:
         """Return that page."""
         ...
@@ -88,7 +88,7 @@ class Access:
     ) -> None:
         if not listen.loopback and not configured:
             raise ConfigError(
-                f"{listen.host} can be reached by others, and there is no token",
+                f"{listen.host} is reachable from other machines, and no token is set",
                 field="--listen",
                 hint="set WATCHROOM_TOKEN or WATCHROOM_TOKEN_FILE, "
                 "or listen on 127.0.0.1",
@@ -191,8 +191,8 @@ class Access:
             )
         if not trusted and self._writes(request):
             return 401, (
-                "reading is free on this machine, this is not: send the token, "
-                "Authorization: Bearer …, or log in with a link of `watchroom login`"
+                "on this machine only reading needs no token: to make changes, send "
+                "Authorization: Bearer …, or log in with a link from `watchroom login`"
             )
         return self._origin_problem(request)
 
@@ -212,14 +212,14 @@ class Access:
             own_origin = origin_of(f"{scheme}://{request.headers.get('Host', '')}")
             if origin_of(origin) not in {own_origin, *self._origins} - {""}:
                 return 403, (
-                    "a page of another origin may not do this; behind a proxy, "
-                    "MONITOR_URL must be the address that browsers see"
+                    "requests from another origin are refused; behind a proxy, "
+                    "MONITOR_URL must be the address that browsers use"
                 )
         elif request.headers.get("Sec-Fetch-Site", "none") not in {
             "same-origin",
             "none",
         }:
-            return 403, "a page of another origin may not do this"
+            return 403, "requests from another origin are refused"
         return None
 
     async def _form_problem(self, request: web.Request) -> tuple[int, str] | None:
@@ -237,7 +237,7 @@ class Access:
             cookie_of(request), form_token
         ):
             return None
-        return 403, "this form is too old, or of another page; load the page again"
+        return 403, "this form has expired; reload the page and try again"
 
     def guard(self, said: ErrorPage) -> Middleware:
         """Return what refuses forbidden requests and adds the security headers.
@@ -264,8 +264,8 @@ class Access:
                 answer = await handler(request)
             except web.HTTPException as error:
                 answer = error
-        stranger = problem is not None
-        answer = self._as_page(request, answer, said, stranger=stranger)
+        anonymous = problem is not None
+        answer = self._as_page(request, answer, said, anonymous=anonymous)
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
         if isinstance(answer, web.HTTPException):
@@ -287,7 +287,7 @@ class Access:
         answer: web.StreamResponse,
         said: ErrorPage,
         *,
-        stranger: bool,
+        anonymous: bool,
     ) -> web.StreamResponse:
         """Return a bare error as a page, to browsers that asked for a page."""
         path = self.path_of(request)
@@ -300,8 +300,8 @@ class Access:
             or answer.content_type != "text/plain"
         ):
             return answer
-        stranger = stranger or self.is_open(request)
-        page = said(request, answer.status, answer.text or "", stranger=stranger)
+        anonymous = anonymous or self.is_open(request)
+        page = said(request, answer.status, answer.text or "", anonymous=anonymous)
         for name in ("WWW-Authenticate", "Allow"):
             if name in answer.headers:
                 page.headers[name] = answer.headers[name]

@@ -150,8 +150,8 @@ class EndedSessions:
                 self._write()
             except OSError as error:
                 _LOG.warning(
-                    "a logout cannot be written down (%s): after a restart that login "
-                    "would hold again, until its seven days are over",
+                    "a logout could not be saved (%s): after a restart that login is "
+                    "valid again, until it expires after seven days",
                     error.strerror,
                 )
 
@@ -168,7 +168,7 @@ class EndedSessions:
             match = _ENDED.fullmatch(line)
             if match is None:
                 # Who logged out is unknown now, so all sessions end.
-                _LOG.warning("%s is damaged: all logins have ended", self._path)
+                _LOG.warning("%s is damaged: everyone is logged out", self._path)
                 self._until = {}
                 self._before = int(self._now()) + SESSION_SECONDS - 1
                 with suppress(OSError):

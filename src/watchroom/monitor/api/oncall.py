@@ -73,7 +73,7 @@ def answered(handler: Handler) -> Handler:
             number = request.match_info.get("number", "")
             return failure(404, "not_found", f"there is no incident {number}")
         except StoreError as error:
-            return failure(503, "unavailable", f"not written: {error}")
+            return failure(503, "unavailable", f"not saved: {error}")
 
     return wrapped
 
@@ -112,7 +112,7 @@ class OnCallAPI:
             records = self._oncall.records
             selected = await asyncio.to_thread(records.incidents, limit, number)
         else:
-            raise BadDataError('invalid parameter "state": it is open or all')
+            raise BadDataError('invalid parameter "state": use open or all')
         return success_of([self._shown(incident) for incident in selected], request)
 
     async def incident(self, request: web.Request) -> web.Response:

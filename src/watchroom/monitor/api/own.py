@@ -86,23 +86,21 @@ def families(services: Services) -> list[Family]:
 def _configuration(services: Services) -> list[Family]:
     reloads = services.reloads
     return [
-        _gauge(
-            "watchroom_build_info", 1, "Which watchroom this is.", version=_version()
-        ),
+        _gauge("watchroom_build_info", 1, "Version of watchroom.", version=_version()),
         _gauge(
             "watchroom_config_last_reload_successful",
             not reloads.problem,
-            "1 when the files in force are the files on disk as last read.",
+            "1 if the last configuration load succeeded.",
         ),
         _gauge(
             "watchroom_config_last_reload_success_timestamp_seconds",
             reloads.good_at,
-            "When the files in force were read.",
+            "When the active configuration was loaded.",
         ),
         _count(
             "watchroom_config_reload_failures",
             reloads.failures,
-            "Reloads that were refused; the files read before stay active.",
+            "Reloads refused; the previous configuration stayed active.",
         ),
         _count(
             "watchroom_rule_evaluations_missed",
@@ -124,7 +122,7 @@ def _scraping(services: Services) -> list[Family]:
         _count(
             "watchroom_discovery_failures",
             sum(count for count, _ in services.discovery_failures().values()),
-            "Discovery requests that failed; the last targets stay.",
+            "Discovery requests that failed; the last targets were kept.",
         ),
     ]
     for name, value, text in (
@@ -132,14 +130,18 @@ def _scraping(services: Services) -> list[Family]:
         ("scrape_failures", counts.failures, "Scrapes that failed."),
         ("samples_stored", counts.samples, "Samples accepted."),
         ("samples_out_of_order", counts.out_of_order, "Samples refused as too old."),
-        ("samples_duplicate", counts.duplicates, "Samples refused as known."),
+        ("samples_duplicate", counts.duplicates, "Samples refused as duplicates."),
         (
             "samples_out_of_bounds",
             counts.out_of_bounds,
-            "Samples refused as of a time too long ago, or to come.",
+            "Samples refused: too old, or in the future.",
         ),
         ("timestamps_ignored", counts.timestamps, "Exposed timestamps not used."),
-        ("store_append_failures", counts.store_failures, "Scrapes lost."),
+        (
+            "store_append_failures",
+            counts.store_failures,
+            "Scrapes that could not be stored.",
+        ),
     ):
         families.append(_count(f"watchroom_{name}", value, text))
     return families
@@ -156,13 +158,13 @@ def _answering(services: Services) -> list[Family]:
         family(
             "watchroom_query_memory_bytes",
             "gauge",
-            "Memory that queries and answers under way hold, as counted.",
+            "Memory held by running queries and their responses.",
             [(labels, memory.held) for labels, memory in memories],
         ),
         family(
             "watchroom_query_memory_refused_total",
             "counter",
-            "Queries refused since they or all of them needed too much memory.",
+            "Queries refused because memory for queries was used up.",
             [(labels, memory.refused) for labels, memory in memories],
         ),
         family("watchroom_queries_total", "counter", "Queries.", outcomes),
@@ -170,18 +172,18 @@ def _answering(services: Services) -> list[Family]:
             "watchroom_query_seconds", queries.busy_seconds, "Time spent in queries."
         ),
         _gauge(
-            "watchroom_http_connections", services.listener.open, "Connections now."
+            "watchroom_http_connections", services.listener.open, "Open connections."
         ),
         family(
             "watchroom_http_connections_closed_total",
             "counter",
-            "Connections closed: they kept the monitor waiting, or were too many.",
+            "Connections closed for being too slow or too many.",
             [((("why", why),), n) for why, n in services.listener.closed.items()],
         ),
         _count(
             "watchroom_requests_refused",
             services.access.refused,
-            "Requests without the token, of another host or origin.",
+            "Requests refused: no token, or another host or origin.",
         ),
     ]
 
@@ -208,12 +210,12 @@ def _paging(services: Services) -> list[Family]:
         _count(
             "watchroom_notification_records_failed",
             stats.get(("", "ledger_failed"), 0),
-            "Records of deliveries that state.db refused or was late with.",
+            "Delivery records that state.db refused or wrote late.",
         ),
         _count(
             "watchroom_state_changes_refused",
             services.ledger.refused,
-            "Changes of state.db refused because too many waited for the disk.",
+            "Changes to state.db refused because too many were queued.",
         ),
     ]
 

@@ -49,9 +49,9 @@ class ProofsAPI:
         try:
             posted = msgspec.json.decode(await request.read(), type=PostedProofs)
         except msgspec.DecodeError as error:
-            raise BadDataError(f"the body will not do: {error}") from None
+            raise BadDataError(f"invalid body: {error}") from None
         if len(posted.results) > MOST_AT_ONCE:
-            raise BadDataError(f"{MOST_AT_ONCE} results at once may be posted")
+            raise BadDataError(f"at most {MOST_AT_ONCE} results can be posted at once")
         try:
             done = self._services.proofs.note(posted.results, self._services.now())
         except ConfigError as error:

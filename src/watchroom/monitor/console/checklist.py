@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 _DAY = 86400.0
 _SIGNS = {
     "passed": ("●", "ok", "verified"),
-    "failed": ("▲", "fire", "to be done"),
-    "unverifiable": ("○", "none", "cannot be verified here"),
+    "failed": ("▲", "fire", "to do"),
+    "unverifiable": ("○", "none", "can't be verified here"),
     "old": ("◆", "warn", "verified too long ago"),
     "never": ("◆", "warn", "never checked"),
 }
 _HEARTBEAT = next(item.title for item in BESIDE if item.id == "heartbeat")
-_SET_UP = "name a service that expects it in WATCHROOM['HEARTBEAT'], then build"
+_SET_UP = "name a heartbeat service in WATCHROOM['HEARTBEAT'], then run watchroom build"
 _DRILL_DAYS = 30
 _DRILL_WORDS = {
-    "passed": "arrived",
-    "failed": "broken",
-    "old": "arrived too long ago",
+    "passed": "passed",
+    "failed": "failed",
+    "old": "passed too long ago",
     "never": "never drilled",
 }
 _RECEIVER_WORDS = {
     "passed": "accepted",
     "failed": "refused",
     "old": "accepted too long ago",
-    "never": "never tried",
+    "never": "never tested",
 }
 
 

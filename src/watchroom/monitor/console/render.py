@@ -67,9 +67,9 @@ class Renderer:
         self._templates.filters["coded"] = coded
 
     def error(
-        self, request: web.Request, status: int, why: str, *, stranger: bool
+        self, request: web.Request, status: int, why: str, *, anonymous: bool
     ) -> web.Response:
-        """Return the page of an error; strangers are shown no names of ours."""
+        """Return the page of an error; anonymous visitors see none of our names."""
         why = why.strip()
         why = "" if why[:3].isdigit() else why  # aiohttp's own words: 404: Not Found
         return self.page(
@@ -78,7 +78,7 @@ class Renderer:
             status=status,
             number=status,
             why=why,
-            stranger=stranger,
+            anonymous=anonymous,
         )
 
     def page(

@@ -66,7 +66,7 @@ class SilencesPage:
         except SilenceError as error:
             return self._page(request, str(error), 404 if error.missing else 400)
         except StoreError as error:
-            return self._page(request, f"not written: {error}", 503)
+            return self._page(request, f"not saved: {error}", 503)
         self._services.notifier.wake()
         # From /silences/ID/end to /silences.
         raise signed(web.HTTPSeeOther("../../silences"), who)

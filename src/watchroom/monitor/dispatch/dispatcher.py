@@ -286,7 +286,10 @@ class Dispatcher:
                     continue
                 del self._open[key]
                 dropped.append(
-                    Dropped(key, f"the receiver {key.receiver!r} is gone from the file")
+                    Dropped(
+                        key,
+                        f"receiver {key.receiver!r} is no longer in alertmanager.yml",
+                    )
                 )
             for group in self._groups.values():
                 group.waiting &= self._open.keys()

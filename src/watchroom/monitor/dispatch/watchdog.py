@@ -64,5 +64,5 @@ def _blind(ages: Sequence[Age], ahead: float) -> str:
         return f"the clock was set back, and samples are refused for {ahead:.0f} s"
     for age in ages:
         if age.seconds > max(_INTERVALS * age.interval_seconds, _LEAST_SECONDS):
-            return f"the rules of {age.key.name} stand still for {age.seconds:.0f} s"
+            return f"rule group {age.key.name} last ran {age.seconds:.0f} s ago"
     return ""

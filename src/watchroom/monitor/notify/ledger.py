@@ -233,7 +233,13 @@ class Ledger:
         names = {dict(a.labels).get("alertname", "") for a in notification.alerts}
 
         def change(db: sqlite3.Connection) -> int:
-            _close(db, notification.key, "superseded", "newer content", now_ms)
+            _close(
+                db,
+                notification.key,
+                "superseded",
+                "replaced by a newer notification",
+                now_ms,
+            )
             cursor = db.execute(
                 "INSERT INTO delivery (receiver, integration, group_key, status, "
                 "firing, resolved, alertnames, alerts, body, destination, state, "
@@ -324,7 +330,7 @@ class Ledger:
 
         A ``note`` counts as told, a ``cancel`` does not.
         """
-        reason = "it was over or answered before the receiver accepted it"
+        reason = "resolved or acknowledged before the receiver accepted it"
 
         def change(db: sqlite3.Connection) -> None:
             _close(db, notification.key, "dropped", reason, now_ms)

@@ -49,7 +49,7 @@ def families(parts: Parts) -> list[Family]:
         family(
             "watchroom_heartbeat_accepted_timestamp_seconds",
             "gauge",
-            "When somebody outside last accepted that the watch lives.",
+            "When the external heartbeat was last accepted.",
             [
                 ((("receiver", receiver),), at_ms / 1000)
                 for receiver, at_ms in heartbeats(parts).items()
@@ -64,7 +64,7 @@ def families(parts: Parts) -> list[Family]:
         family(
             "watchroom_alerts_refused_total",
             "counter",
-            "Alerts from outside refused because there were too many.",
+            "Posted alerts refused because there were too many.",
             [((), parts.dispatcher.refused)],
         ),
     ]
@@ -104,13 +104,13 @@ def notifications(parts: Parts) -> list[Family]:
         family(
             "alertmanager_notifications_total",
             "counter",
-            "Messages that were accepted, or were not in time.",
+            "Notifications that were accepted or given up.",
             [(labels, ended) for labels, (ended, _) in summed.items()],
         ),
         family(
             "alertmanager_notifications_failed_total",
             "counter",
-            "Messages that were refused, or not accepted in time.",
+            "Notifications that were refused or given up.",
             [(labels, failed) for labels, (_, failed) in summed.items()],
         ),
     ]

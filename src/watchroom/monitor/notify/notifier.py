@@ -136,7 +136,7 @@ class Notifier:
             delivery.waiting_ms = self._now_ms()  # nobody could have taken it before
             key = pending.notification.key
             if self._sender.integration(key) is None:
-                reason = f"the receiver {key.receiver!r} is gone from the file"
+                reason = f"receiver {key.receiver!r} is no longer in alertmanager.yml"
                 await self._drop(key, reason)
                 settle = self._dispatcher.settle
                 settle(pending.notification, accepted=False, now_ms=self._now_ms())
@@ -223,7 +223,9 @@ class Notifier:
                 links += self._oncall.links(notification)
             text = integration.compose(notification, self._external_url, links)
         except Exception:  # noqa: BLE001 - one text that fails must not end all delivery
-            _LOG.exception("composing for %s failed", key.receiver)
+            _LOG.exception(
+                "the notification for %s could not be rendered", key.receiver
+            )
             text = ""  # refused at the first attempt, and in the ledger
         where = integration.destination
         intent = self._ledger.intend(notification, text, where, now_ms)

@@ -65,11 +65,11 @@ class Sender:
         integration = self.integration(key)
         if integration is None:
             return SendResult(
-                "", Attempt(False, False, None, "the receiver is gone", 0.0)
+                "", Attempt(False, False, None, "the receiver was removed", 0.0)
             )
         where = integration.destination
         if not body:
-            why = "its text could not be made: the monitor's log says why"
+            why = "the text could not be rendered; see the monitor's log"
             return SendResult(where, Attempt(False, False, None, why, 0.0))
         try:
             return await integration.send(body, self._wire)

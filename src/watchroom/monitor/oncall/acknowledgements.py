@@ -72,7 +72,7 @@ class PassedOn:
         key, now = (incident.id, name), self._now_ms()
         receiver = name.partition("/")[0]
         if attempt.accepted or not attempt.retry:
-            text = f"{receiver}: the acknowledgement was passed on"
+            text = f"{receiver} accepted the acknowledgement"
             kind = "notified"
             if not attempt.accepted:
                 kind = "refused"
@@ -90,7 +90,7 @@ class PassedOn:
         wait = max(1000 * 2 ** min(times, 10), round(attempt.retry_after * 1000))
         self._after[key] = now + min(wait, _LONGEST_MS)
         if times == 1:
-            why = f"{receiver} does not take the acknowledgement yet: {attempt.error}"
+            why = f"{receiver} hasn't accepted the acknowledgement yet: {attempt.error}"
             self._incidents.add(
                 incident.fingerprints, Event(now, "notifier", "refused", why)
             )

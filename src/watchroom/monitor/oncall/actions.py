@@ -78,15 +78,15 @@ class Actions:
         name = " ".join(name.split())
         known = self._contacts()
         if not name:
-            raise BadActError("say who you are: a name is missing")
+            raise BadActError("your name is missing")
         if not known.contacts:
             if len(name) > _LONGEST_NAME:
-                raise BadActError(f"a name has at most {_LONGEST_NAME} characters")
+                raise BadActError(f"a name can have at most {_LONGEST_NAME} characters")
             return name
         contact = known.named(name)
         if contact is None:
             names = ", ".join(one.name for one in known.contacts)
-            raise BadActError(f"nobody is called {name!r} in contacts.yml: {names}")
+            raise BadActError(f"{name!r} isn't in contacts.yml; it has {names}")
         return contact.name
 
     def acknowledge(self, number: int, who: str, reason: str) -> Done:
@@ -107,7 +107,9 @@ class Actions:
     def mitigate(self, number: int, who: str, text: str) -> Done:
         """Say that users no longer suffer, though it is not over."""
         who, at = self.signature(who), self._now_ms()
-        event = Event(at, "person", "mitigated", _text(text, "what was done"), who)
+        event = Event(
+            at, "person", "mitigated", _text(text, "a note of what was done"), who
+        )
         done = self._incidents.act(number, event, to="mitigated", mitigated_ms=at)
         self._answered(done[0].fingerprints)
         return self._after(done)
@@ -115,7 +117,9 @@ class Actions:
     def resolve(self, number: int, who: str, text: str) -> Done:
         """Say that it is over; refused while an alert of it fires."""
         who, at = self.signature(who), self._now_ms()
-        event = Event(at, "person", "resolved", _text(text, "why it is over"), who)
+        event = Event(
+            at, "person", "resolved", _text(text, "a note of why it's resolved"), who
+        )
         return self._after(
             self._incidents.act(number, event, to="resolved", resolved_ms=at)
         )
@@ -123,13 +127,17 @@ class Actions:
     def review(self, number: int, who: str, text: str) -> Done:
         """Close the book on it: what was learnt, which runbook was changed."""
         who, at = self.signature(who), self._now_ms()
-        event = Event(at, "person", "reviewed", _text(text, "what was learnt"), who)
+        event = Event(
+            at, "person", "reviewed", _text(text, "a note of what was learned"), who
+        )
         return self._incidents.act(number, event, to="reviewed", reviewed_ms=at)
 
     def note(self, number: int, who: str, text: str) -> Done:
         """Write something down."""
         who = self.signature(who)
-        event = Event(self._now_ms(), "person", "note", _text(text, "a text"), who)
+        event = Event(
+            self._now_ms(), "person", "note", _text(text, "the text of the note"), who
+        )
         return self._incidents.act(number, event)
 
     def silence(self, number: int, who: str, reason: str, seconds: float) -> Done:
@@ -139,7 +147,7 @@ class Actions:
         """
         who, reason = self.signature(who), _text(reason, "a reason")
         if not 60 <= seconds <= _LONGEST_SILENCE:
-            raise BadActError("a silence lasts from a minute to 31 days")
+            raise BadActError("a silence must last between a minute and 31 days")
         incident, at = self._incidents.get(number), self._now_ms()
         if incident is None:
             raise KeyError(number)
@@ -148,7 +156,7 @@ class Actions:
             Matcher(name, "=", value) for name, value in sorted(pairs.items())
         )
         if not matchers:
-            raise BadActError("it has no group of alerts that could be silenced")
+            raise BadActError("this incident has no alerts to silence")
         until = at + round(seconds * 1000)
         try:
             self._silences.put(Silence("", matchers, at, until, at, who, reason), at)
@@ -180,9 +188,9 @@ class Actions:
         who = self.signature(who)
         if priority not in PRIORITIES:
             raise BadActError(
-                f"{priority!r} is not a priority: {', '.join(PRIORITIES)}"
+                f"{priority!r} isn't a priority; use {', '.join(PRIORITIES)}"
             )
-        event = Event(self._now_ms(), "person", "priority", f"is {priority} now", who)
+        event = Event(self._now_ms(), "person", "priority", f"set to {priority}", who)
         return self._after(
             self._incidents.act(number, event, priority=priority, priority_by=who)
         )
@@ -192,10 +200,10 @@ class Actions:
         who = self.signature(who)
         title = " ".join(title.split())
         if not title or len(title) > _LONGEST_TITLE:
-            raise BadActError(f"a title has 1 to {_LONGEST_TITLE} characters")
+            raise BadActError(f"a title must have 1 to {_LONGEST_TITLE} characters")
         if priority not in PRIORITIES:
             raise BadActError(
-                f"{priority!r} is not a priority: {', '.join(PRIORITIES)}"
+                f"{priority!r} isn't a priority; use {', '.join(PRIORITIES)}"
             )
         return self._after(self._incidents.create(title, priority, who, self._now_ms()))
 
@@ -210,5 +218,5 @@ def _text(text: str, what: str) -> str:
     if not found:
         raise BadActError(f"{what} is missing")
     if len(found) > _LONGEST_TEXT:
-        raise BadActError(f"{what} has at most {_LONGEST_TEXT} characters")
+        raise BadActError(f"{what} can have at most {_LONGEST_TEXT} characters")
     return found

@@ -110,7 +110,7 @@ def _ask_again(
 ) -> tuple[Incident, *tuple[Event, ...]]:
     """Call whoever acknowledged again; after a while the next is called."""
     waited = span((now_ms - (incident.acknowledged_ms or now_ms)) / 1000)
-    text = f"still fires {waited} after {incident.acknowledged_by} acknowledged it"
+    text = f"still firing {waited} after {incident.acknowledged_by} acknowledged it"
     event = Event(now_ms, "monitor", "paged_again", text)
     asked = transitions.timed_out(incident, now_ms)
     called = _call(asked, contacts, now_ms)
@@ -124,8 +124,8 @@ def _call(
     order = contacts.order(incident.first_contact)
     if order and not incident.added_receivers:
         first = order[0]
-        again = "again" if first.name == incident.first_contact else "first"
-        text = f"{first.name} is called {again}, by {', '.join(first.receivers)}"
+        verb = "paged again" if first.name == incident.first_contact else "paged first"
+        text = f"{first.name} {verb}, via {', '.join(first.receivers)}"
         event = Event(now_ms, "monitor", "paged", text)
         return replace(incident, added_receivers=list(first.receivers)), event
     waited = now_ms - incident.unacknowledged_ms
@@ -135,8 +135,8 @@ def _call(
     following = order[1]
     more = [one for one in following.receivers if one not in incident.added_receivers]
     text = (
-        f"nobody acknowledged it in {span(waited / 1000)}: {following.name} is "
-        f"called, by {', '.join(following.receivers)}"
+        f"not acknowledged for {span(waited / 1000)}: {following.name} paged "
+        f"via {', '.join(following.receivers)}"
     )
     changed = replace(
         incident,

@@ -210,11 +210,11 @@ def check(incident: Incident, to: str) -> None:
         raise RefusedStepError(f"incident {incident.id} is already {to}{by}")
     if incident.state not in _FROM[to]:
         raise RefusedStepError(
-            f"incident {incident.id} is {incident.state}, which cannot become {to}"
+            f"incident {incident.id} is {incident.state}, and can't become {to}"
         )
     if to == "resolved" and incident.firing:
         names = ", ".join(dict.fromkeys(one.name for one in incident.firing))
         raise RefusedStepError(
-            f"{names} still fires: incident {incident.id} resolves by itself when "
-            "it ends; mark it mitigated meanwhile, or silence it"
+            f"still firing: {names}. Incident {incident.id} resolves automatically "
+            "when that stops; until then, mark it mitigated or silence it"
         )

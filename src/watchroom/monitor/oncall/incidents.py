@@ -218,7 +218,7 @@ class Incidents:
         incident = transitions.opened(self._last, alert, group, now_ms)
         first = incident.first_failure_ms
         before = self._deploys(first - _DEPLOY_MS, now_ms)[:3]
-        fired = timeline.fired(transitions.firing_of(alert), "fires")
+        fired = timeline.fired(transitions.firing_of(alert), "started firing")
         events = [timeline.deployed(one, first) for one in reversed(before)]
         return self._saved(incident, *events, fired)
 
@@ -333,7 +333,7 @@ class Incidents:
             if found is None:
                 raise KeyError(number)
             if to == "resolved" and self._full(found):
-                raise RefusedStepError(f"alerts of incident {number} still fire")
+                raise RefusedStepError(f"alerts of incident {number} are still firing")
             if to:
                 check(found, to)
             elif found.events >= MOST_NOTES:
@@ -353,7 +353,7 @@ class Incidents:
         """
         with self._lock:
             if self._crowded():
-                raise RefusedStepError(f"{MOST_OPEN} incidents are open already")
+                raise RefusedStepError(f"{MOST_OPEN} incidents are already open")
             self._last += 1
             self._counts["opened"] += 1
             incident = transitions.by_hand(self._last, title, priority, by, now_ms)
@@ -453,7 +453,7 @@ class Incidents:
             return
         self._counts["write_failures"] += 1
         if not isinstance(error, StoreError):
-            _LOG.error("an incident could not be written: %s", error)
+            _LOG.error("an incident could not be saved: %s", error)
 
     def _expire(self) -> None:
         """Leave to the disk what ended too long ago to go on."""

@@ -71,7 +71,7 @@ def judge(
             except Exception as error:  # noqa: BLE001 - tried again, and counted
                 failed += 1
                 if not isinstance(error, WatchroomError):  # too many series, mostly
-                    _LOG.exception("%s could not be judged", firing.name)
+                    _LOG.exception("recovery of %s could not be checked", firing.name)
     return Recovery(judged, failed)
 
 

@@ -104,7 +104,7 @@ class OnCall:
 
     # What dispatching and delivery ask.
 
-    @survived("an incident could not be kept")
+    @survived("an incident could not be updated")
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
         """Take news of alerts, once routing has them."""
         self.incidents.receive(alerts, now_ms)
@@ -113,7 +113,9 @@ class OnCall:
         """Take the ends of alerts whose group rang, muted or not."""
         self.receive(alerts, now_ms)
 
-    @survived("who is to be called could not be found out", lambda *_, **__: ROUTE_ONLY)
+    @survived(
+        "escalation failed; the route applies as it is", lambda *_, **__: ROUTE_ONLY
+    )
     def policy_of(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
         """Return what holds for the messages of a group, besides its route.
 
@@ -130,7 +132,7 @@ class OnCall:
         return self.escalation.policy_of(names, now_ms, firing=bool(firing))
 
     @survived(
-        "a message goes out without the links to its incident",
+        "a notification is sent without the links to its incident",
         lambda _, notification: notification,
     )
     def dressed(self, notification: Notification) -> Notification:
@@ -163,7 +165,7 @@ class OnCall:
         names = (("Acknowledge", "ack_url"), ("Incident", "incident_url"))
         return tuple((text, shared[name]) for text, name in names if name in shared)
 
-    @survived("a delivery is missing in its incident")
+    @survived("a delivery is missing from its incident's timeline")
     def delivered(
         self, notification: Notification, attempt: Attempt, attempts: int
     ) -> None:
@@ -171,9 +173,9 @@ class OnCall:
         tries = f" at attempt {attempts}" if attempts > 1 else ""
         if attempt.accepted:
             took = f"{attempt.latency_ms:.0f} ms"
-            text = f"{notification.status}, accepted in {took}{tries}"
+            text = f"{notification.status}, delivered in {took}{tries}"
         else:
-            text = f"{notification.status}, not accepted{tries}: {attempt.error}"
+            text = f"{notification.status}, not delivered{tries}: {attempt.error}"
         receiver = notification.key.receiver
         people = self.contacts.behind().get(receiver, "")
         who = f"{receiver} ({people})" if people else receiver
@@ -181,7 +183,7 @@ class OnCall:
         event = Event(self.now_ms(), "notifier", kind, f"{who}: {text}")
         self.incidents.add(notification.firing | notification.resolved, event)
 
-    @survived("a silence is missing in its incident")
+    @survived("a silence is missing from its incident's timeline")
     def silenced(self, silence: Silence) -> None:
         """Take a silence that the API made, changed or ended."""
         event = timeline.silenced(silence, self.now_ms())
@@ -227,7 +229,7 @@ class OnCall:
                     self.looks_failed += 1  # too many queries, or the store is closing
                 except Exception:  # noqa: BLE001 - tried again in a moment, and counted
                     self.looks_failed += 1
-                    _LOG.exception("looking after incidents failed")
+                    _LOG.exception("incident upkeep failed")
 
     async def look(
         self, queries: Queries, exprs: Callable[[], Mapping[str, Sequence[str]]]

@@ -51,10 +51,10 @@ def ended(firing: Firing, *, missing: bool, now_ms: int) -> Event:
         why = "stopped because its data stopped arriving: recovery can't be confirmed"
         return Event(now_ms, "alert", "no_data", f"{who(firing)} {why}")
     if firing.series_missing:
-        back = "its data is back, and it doesn't fire"
+        back = "its data is back, and it isn't firing"
         return Event(now_ms, "alert", "ended", f"{who(firing)}: {back}")
     return Event(
-        firing.ended_ms or now_ms, "alert", "ended", f"{who(firing)} has ended"
+        firing.ended_ms or now_ms, "alert", "ended", f"{who(firing)} stopped firing"
     )
 
 
@@ -65,13 +65,13 @@ def gap(at_ms: int, first_ms: int) -> str:
         return f"{span(seconds)} before the first failure"
     if seconds <= -1:
         return f"{span(-seconds)} after the first failure"
-    return "as the first failure came"
+    return "at the time of the first failure"
 
 
 def unsilenced(silence: Silence, who: str, now_ms: int) -> Event:
     """Return the entry of a silence that somebody ended early."""
     by = silence.created_by[:80] or "an unnamed client"
-    text = f"ended the silence by {by}, {_matchers(silence)}"
+    text = f"ended the silence created by {by}, {_matchers(silence)}"
     return Event(now_ms, "person", "unsilenced", text, who)
 
 
@@ -86,16 +86,16 @@ def silenced(silence: Silence, now_ms: int) -> Event:
     said = f", {_matchers(silence)}{f': {why}' if why else ''}"
     if silence.state(now_ms) == "expired" or silence.ends_ms <= now_ms:
         by = silence.created_by[:80] or "an unnamed client"
-        text = f"the silence by {by} has ended{said}"
+        text = f"the silence created by {by} has ended{said}"
         return Event(now_ms, "person", "unsilenced", text)
     left = span((silence.ends_ms - max(now_ms, silence.starts_ms)) / 1000)
     later = silence.starts_ms - now_ms
-    begins = f", beginning in {span(later / 1000)}" if later >= 1000 else ""
+    begins = f", starting in {span(later / 1000)}" if later >= 1000 else ""
     text = f"for {left}{begins}{said}"
     return Event(now_ms, "person", "silenced", text, silence.created_by[:80])
 
 
 def deployed(deploy: Deploy, first_ms: int) -> Event:
     """Return the entry of a deployment, with how it hangs together with a failure."""
-    text = f"{deploy.version} went live, {gap(deploy.at_ms, first_ms)}"
+    text = f"{deploy.version} deployed, {gap(deploy.at_ms, first_ms)}"
     return Event(deploy.at_ms, "deploy", "deploy", text, deploy.author)

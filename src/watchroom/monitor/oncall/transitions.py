@@ -110,7 +110,9 @@ def joined(
     answered = known.state == "acknowledged" and anew
     if not muted and (known.state == "mitigated" or answered):
         changed = _unanswered(changed, now_ms)
-    return changed, timeline.fired(firing, "fires again" if before else "also fires")
+    return changed, timeline.fired(
+        firing, "is firing again" if before else "is also firing"
+    )
 
 
 def reopened(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Event]:
@@ -133,7 +135,7 @@ def reopened(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Even
         priority_by="",
         times=known.times + 1,
     )
-    event = timeline.fired(firing, "fires again, reopened")
+    event = timeline.fired(firing, "is firing again, incident reopened")
     if known.acknowledged_ms is None and known.mitigated_ms is None:
         # Nobody has answered yet: what flaps waits on, and is passed on in its time.
         return replace(changed, state="firing", reason="", resolved_ms=None), event
@@ -220,6 +222,6 @@ def judged(
     if alerts and over and not more:
         changed = replace(changed, state="resolved", resolved_ms=now_ms)
         events.append(
-            Event(now_ms, "monitor", "resolved", "every alert of it has ended")
+            Event(now_ms, "monitor", "resolved", "all its alerts stopped firing")
         )
     return changed, events

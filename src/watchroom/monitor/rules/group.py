@@ -249,7 +249,7 @@ class RuleGroup:
         overlay.end(rule.series - produced)
         rule.series = produced
         if refused and not error:
-            error = f"{refused} series stand in an earlier rule of this group too"
+            error = f"{refused} series duplicate those of an earlier rule of this group"
         return error
 
     def _notice_gap(
@@ -352,7 +352,7 @@ def _beat(state: StateDB, at_ms: int) -> None:
         state.beat(at_ms)
     except OSError as error:
         # A full disk: the gap after a restart will look longer, no more.
-        _LOG.warning("the heartbeat could not be noted: %s", error.strerror)
+        _LOG.warning("the heartbeat could not be recorded: %s", error.strerror)
 
 
 def _name(rule: AlertRule | RecordRule) -> tuple[object, ...]:

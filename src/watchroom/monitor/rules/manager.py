@@ -261,7 +261,7 @@ def _built(
             key = GroupKey(file, group.name)
             if key in groups:
                 raise ConfigError(
-                    f"the group {group.name!r} stands twice", file=file, field="groups"
+                    f"the group {group.name!r} appears twice", file=file, field="groups"
                 )
             seconds = parse_duration(group.interval) if group.interval else None
             groups[key] = RuleGroup(

@@ -75,7 +75,7 @@ def save(
             last time: were every group to wait for it, the rules would stand still.
     """
     if state.late:
-        raise StoreError("the disk still hangs")
+        raise StoreError("the disk still isn't responding")
     keep: list[tuple[object, ...]] = []
     drop: list[tuple[str, str]] = []
     rule_rows: list[tuple[str, str]] = []

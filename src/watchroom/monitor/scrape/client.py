@@ -53,7 +53,7 @@ def problem(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect: {reason(error)}"
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return f"not an HTTP answer we can read: {text[:200]}"
+    return f"invalid HTTP response: {text[:200]}"
 
 
 async def _body(client: aiohttp.ClientSession, target: Target) -> str:

@@ -100,7 +100,7 @@ class Jobs:
             try:
                 targets, dropped = build(running.job, group)
             except ConfigError as error:
-                _LOG.warning("a discovered target cannot be used: %s", error)
+                _LOG.warning("a discovered target is invalid: %s", error)
                 continue
             running.targets += targets
             running.dropped += dropped

@@ -69,7 +69,7 @@ def _set_aside(path: Path) -> str:
             part.rename(aside.with_name(aside.name + suffix))
     return (
         f"{path.name} was corrupt: moved to {aside.name}; "
-        "pending alerts and undelivered pages of before are not known any more"
+        "pending alerts and undelivered pages from before are lost"
     )
 
 

@@ -146,7 +146,7 @@ class Database:
                 part.rename(aside.with_name(aside.name + suffix))
         return (
             f"{self.path.name} is damaged ({reason}): moved to {aside.name}, "
-            "and a new one started; its samples are not seen any more"
+            "and a new one started; its samples are no longer available"
         )
 
     def vanished(self) -> bool:

@@ -97,10 +97,10 @@ def test_the_index_lists_ours_and_the_teams_and_says_what_is_refused(monitor):
     page = monitor.get("/dashboards/").body
     assert 'href="watchroom-overview"' in page
     assert 'href="team"' in page
-    assert "1 not drawn" in page
+    assert "1 not supported" in page
     assert "broken.json" in page
     assert "not JSON" in page
-    assert "watchroom-overview&#39; is taken" in page
+    assert "watchroom-overview&#39; is empty or already used" in page
     assert EVIL not in page
     assert 'href="dashboards/"' in monitor.get("/").body
 
@@ -197,7 +197,7 @@ def test_without_scripts_a_chart_is_a_table_of_values(monitor):
     assert evil.split()[1:3] == ["9", "9"], "the highest, and the newest"
     assert any(row.startswith("Series, B ") for row in rows)
     assert any(row.startswith("9 B") and "past its limit" in row for row in rows)
-    for said in ("No data in this time.", "60 series: the 24 largest are shown."):
+    for said in ("No data in this time range.", "60 series: the 24 largest are shown."):
         assert said in page
     assert "$nobody" in page, "what cannot be asked says why, beside the others"
     longer = monitor.get("/dashboards/team/values?from=now-15m").body

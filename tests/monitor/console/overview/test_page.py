@@ -40,7 +40,7 @@ def test_calm_then_firing_with_who_was_told_then_calm_again(watched):
     assert "limit 5" in page
     target.paths["/metrics"] = "m 1\n"
     until(lambda: "within its limit" in monitor.get("/board").body, what="calm again")
-    until(lambda: "it fired for" in monitor.get("/board").body, what="the change")
+    until(lambda: "fired for" in monitor.get("/board").body, what="the change")
 
 
 def test_labels_titles_and_annotations_are_text(watched):

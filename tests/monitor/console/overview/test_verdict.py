@@ -263,8 +263,8 @@ def test_what_changed_is_one_list_with_the_connection_spelled_out():
         history, [entry("sent")], [(1.0, "watch", "old")], since_ms=NOW // 2
     )
     assert [(c.tag, c.text, c.small) for c in found] == [
-        ("resolved", "A", "it fired for 12 s"),
-        ("told", "ops: A firing", "accepted in 12 ms, 3 s after it fired"),
+        ("resolved", "A", "fired for 12 s"),
+        ("notified", "ops: A firing", "accepted in 12 ms, 3 s after it fired"),
         ("firing", "A", "app"),
     ]
 

@@ -64,7 +64,9 @@ def own_marks(services: Services, span: TimeRange) -> list[Mark]:
     found = [Mark("watch", services.started, services.started, "monitor started", "")]
     reloads = services.reloads
     if reloads.good_at > services.started + 5:
-        found.append(Mark("watch", reloads.good_at, reloads.good_at, "files read", ""))
+        found.append(
+            Mark("watch", reloads.good_at, reloads.good_at, "config loaded", "")
+        )
     for one in services.oncall.deploys.between(span.start_ms, span.end_ms):
         by = f" by {one.author}" if one.author else ""
         at = one.at_ms / 1000

@@ -139,7 +139,7 @@ class Dashboards:
             if panel.id in sheet.refused or not panel.targets:
                 continue
             if not 0 < end - self._services.now() <= _SECONDS:
-                late = "Not loaded: reading took too long. Choose a shorter time."
+                late = "Not loaded: reading took too long. Choose a shorter time range."
                 found[panel.id] = table.PanelTable(said=late)
                 continue
             try:
@@ -377,7 +377,7 @@ def _preset_links(request: web.Request) -> dict[str, str]:
 
 def _said(error: WatchroomError) -> str:
     if isinstance(error, QueryTimeoutError):
-        return f"{error}; choose a shorter time"
+        return f"{error}; choose a shorter time range"
     return str(error)
 
 

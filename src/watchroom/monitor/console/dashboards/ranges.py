@@ -89,9 +89,9 @@ def parse(
     to_text = query.get("to", "") or "now"
     start, end = _instant(from_text, now), min(_instant(to_text, now), now)
     if end <= start:
-        raise RangeError("the end of that time is not after its start, or is ahead")
+        raise RangeError("the range must end after it starts, and not in the future")
     if end - start > _LONGEST:
-        raise RangeError("that is longer than 400 days")
+        raise RangeError("the range is longer than 400 days")
     points = max(10, min(points, POINTS))
     least = max((end - start) / points, scrape_seconds)
     step = next((s for s in _STEPS if s >= least), math.ceil(least / 86400) * 86400)

@@ -51,7 +51,7 @@ def table(panel: Panel, drawing: Drawing, span: TimeRange) -> PanelTable:
     """Return the values of a chart, all in one unit so that they can be compared."""
     known = [v for line in drawing.lines for v in line.values if v is not None]
     if not known:
-        return PanelTable(said="No data in this time.")
+        return PanelTable(said="No data in this time range.")
     limit = shown_limit(panel).value
     unit = panel.fieldConfig.defaults.unit
     divisor, word = scale_of(max(map(abs, known)) or limit or 0.0, unit)

@@ -124,8 +124,8 @@ def _queried(
     asked = _LABEL_VALUES.fullmatch(text.strip())
     if asked is None:
         raise VariableError(
-            f"the variable {variable.name!r} asks {text[:80]!r}; the monitor knows "
-            "label_values(metric, label)"
+            f"the variable {variable.name!r} uses {text[:80]!r}; the monitor supports "
+            "only label_values(metric, label)"
         )
     label = asked[2]
     matchers = [Matcher(label, "!=", "")]
@@ -167,7 +167,7 @@ def filled(
         if name in built_in:
             return built_in[name]
         if name not in known or name not in values:
-            raise VariableError(f"the query names ${name}, which is no variable here")
+            raise VariableError(f"the query names ${name}, which isn't a variable here")
         return _inserted(known[name], values[name], form)
 
     return _NAME.sub(one, expr)

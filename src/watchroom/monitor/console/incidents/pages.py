@@ -98,7 +98,7 @@ class IncidentPages:
         except (BadActError, RefusedStepError) as error:
             return await self._list(request, str(error), 400)
         except StoreError as error:
-            return await self._list(request, f"not written: {error}", 503)
+            return await self._list(request, f"not saved: {error}", 503)
         raise signed(web.HTTPSeeOther(str(incident.id)), form.get("as", ""))
 
     async def incident(self, request: web.Request) -> web.Response:
@@ -167,14 +167,14 @@ class IncidentPages:
                 act_of, self._services.actions, name, number, form
             )
             if done is None:
-                raise web.HTTPNotFound(text=f"{name} is nothing to do here\n")
+                raise web.HTTPNotFound(text=f"there is no action {name}\n")
             await on_disk(done[1])
         except KeyError:
             raise web.HTTPNotFound(text=f"there is no incident {number}\n") from None
         except (BadActError, BadDataError, RefusedStepError) as error:
             return await self._one(request, str(error), 400, form.get("text", ""))
         except StoreError as error:
-            return await self._one(request, f"not written: {error}", 503)
+            return await self._one(request, f"not saved: {error}", 503)
         # From /incidents/31/note to /incidents/31.
         raise signed(web.HTTPSeeOther(f"../{number}"), form.get("as", ""))
 

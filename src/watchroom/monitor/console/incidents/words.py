@@ -28,7 +28,7 @@ _SIGNS = {
 _LONGEST_WHY = 300
 _EARLIER_MS = 1000  # a message may be dressed just before its incident is written
 _EVENTS = {
-    "firing": ("▲", "fires", "fire"),
+    "firing": ("▲", "firing", "fire"),
     "ended": ("✓", "ended", "ok"),
     "no_data": ("○", "no data", ""),
     "notified": ("→", "notified", ""),

@@ -374,10 +374,12 @@ def _targets(services: Services, now: float) -> list[TargetLine]:
 
 
 def _marks(services: Services) -> list[tuple[float, str, str]]:
-    marks = [(services.started, "watch", "the monitor started")]
+    marks = [(services.started, "watch", "monitor started")]
     reloads = services.reloads
     if reloads.good_at > services.started + 5:
-        marks.append((reloads.good_at, "reload", "the files were read again"))
+        marks.append((reloads.good_at, "reload", "config reloaded"))
     if reloads.problem:
-        marks.append((reloads.at, "reload", "refused, the old files stay in force"))
+        marks.append(
+            (reloads.at, "reload", "refused: the previous config stays active")
+        )
     return marks

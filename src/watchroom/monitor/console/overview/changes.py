@@ -97,7 +97,7 @@ def _alert(change: Transition, times: int) -> Change:
     where = ", ".join(value for name, value in change.labels if name not in _NOT_WHERE)
     small = where[:120]
     if change.state == "resolved":
-        fired = f"it fired for {span(change.lasted_ms / 1000)}"
+        fired = f"fired for {span(change.lasted_ms / 1000)}"
         small = f"{fired} · {small}" if small else fired
     if times > 1:
         small = f"{times} times without firing · {small}"
@@ -112,7 +112,7 @@ def _delivery(entry: LedgerEntry, history: Sequence[Transition]) -> Change:
         return Change(
             at,
             "→",
-            "told",
+            "notified",
             "",
             f"{receiver}: {names} {entry.status}",
             _accepted(entry, history),
@@ -120,7 +120,7 @@ def _delivery(entry: LedgerEntry, history: Sequence[Transition]) -> Change:
     if entry.state == "open":
         tries = f"attempt {entry.attempts}" if entry.attempts else "being sent"
         small = f"{tries}: {entry.error}" if entry.error else tries
-        return Change(at, "…", "telling", "warn", f"{receiver}: {names}", small)
+        return Change(at, "…", "notifying", "warn", f"{receiver}: {names}", small)
     if entry.state == "failed":
         why = entry.error or f"HTTP {entry.http_status}"
         return Change(at, "✗", "refused", "fire", f"{receiver}: {names}", why)
@@ -144,7 +144,7 @@ def _accepted(entry: LedgerEntry, history: Sequence[Transition]) -> str:
             and change.alert in entry.alertnames
             and change.at_ms <= at
         ):
-            verb = "it fired" if wanted == "firing" else "it ended"
+            verb = "it fired" if wanted == "firing" else "it resolved"
             gap = (at - change.at_ms) / 1000
             when = f"{span(gap)} after" if gap >= 1 else "as soon as"
             parts.append(f"{when} {verb}")

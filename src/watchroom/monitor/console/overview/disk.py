@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PATIENCE_SECONDS = 2.0
 _LEDGER_ENTRIES = 60
 _MOST_ACTS = 60
-_OLD = "deliveries, drills and what people did stand as they were last read"
+_OLD = "notifications, drills and incident actions are shown as last read"
 
 
 class OnDisk(NamedTuple):
@@ -56,7 +56,7 @@ class Disk:
             self._reading = asyncio.ensure_future(asyncio.to_thread(self._read))
         done, _ = await asyncio.wait([self._reading], timeout=_PATIENCE_SECONDS)
         if not done:
-            return self._last._replace(problem=f"the disk does not answer: {_OLD}")
+            return self._last._replace(problem=f"the disk isn't responding: {_OLD}")
         try:
             self._last = self._reading.result()
         except (OSError, sqlite3.Error, StoreError) as error:

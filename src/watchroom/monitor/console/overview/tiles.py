@@ -206,7 +206,7 @@ def _age(reading: PanelReading, state: str, now_ms: int) -> str:
     if state == "not applicable":
         return ""
     if reading.newest_ms is None:
-        return "not seen in 5 min"
+        return "no data for 5 min"
     return ago((now_ms - reading.newest_ms) / 1000)
 
 

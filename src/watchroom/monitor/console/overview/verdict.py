@@ -147,7 +147,7 @@ def _wrong(
 
 
 def _unwatched() -> Verdict:
-    note = Note("Don't trust this page until it does; see the monitor's log.")
+    note = Note("This page may be out of date. See the monitor's log.")
     return Verdict("fire", "▲", "The monitor isn't evaluating its rules", [note])
 
 
@@ -396,7 +396,7 @@ def _calm(tiles: Sequence[Tile], now_ms: int, since_ms: int) -> Verdict:
     if not judged or any(tile.words != "close" for tile in close):
         return Verdict("ok", "●", f"No alerts firing, for {for_}", notes)
     if idle and len(idle) == len(judged):
-        return Verdict("ok", "●", "All quiet: no events to judge yet", [])
+        return Verdict("ok", "●", "No alerts firing: no traffic or tasks yet", [])
     count = len(judged) - len(idle)
     who = f"All {count} vitals" if count > 1 and not idle else f"{count} vitals"
     if count == 1:

@@ -83,7 +83,7 @@
       try { body = await ask(`panels/${panel.id}`, `points=${points}`); }
       catch (error) {
         if (panel.data) panel.root.classList.add("old");
-        else state(panel, "error", `No answer from the monitor (${error.name}).`);
+        else state(panel, "error", `No response from the monitor (${error.name}).`);
         return;
       }
       panel.root.classList.remove("old");
@@ -132,7 +132,7 @@
 
   const draw = (panel, body) => {
     const any = body.lines.some((line) => line.values.some((v) => v != null));
-    if (!any) { drop(panel); state(panel, "empty", "No data in this time."); return; }
+    if (!any) { drop(panel); state(panel, "empty", "No data in this time range."); return; }
     // From here on in the unit that is shown, so that the axis has round numbers.
     const scaled = (v) => (v == null ? v : v / body.divisor);
     for (const line of body.lines) line.values = line.values.map(scaled);
@@ -143,7 +143,7 @@
     panel.raw = body.lines.map((line) => line.values);
     const data = [times(body), ...(body.stacked ? stacked(panel.raw) : panel.raw)];
     if (body.total > body.lines.length) {
-      state(panel, "many", `${body.total} series: the ${body.lines.length} largest are drawn.`);
+      state(panel, "many", `${body.total} series: the ${body.lines.length} largest are shown.`);
     } else state(panel, "ok", "");
     if (panel.plot && panel.shape === shape) panel.plot.setData(data);
     else { panel.shape = shape; build(panel, data); }
@@ -371,7 +371,7 @@
     }));
     if (!marks.length) {
       const none = document.createElement("li");
-      none.textContent = "Nothing.";
+      none.textContent = "No events.";
       list.replaceChildren(none);
     }
     for (const panel of panels.values()) if (panel.plot) panel.plot.redraw(false);
@@ -400,14 +400,14 @@
     panels.set(root, panel);
     const room = root.querySelector(".plot");
     room.addEventListener("keydown", (event) => keys(panel, event));
-    if (panel.kind === "chart" && !window.uPlot) state(panel, "error", "The charts' script is missing.");
+    if (panel.kind === "chart" && !window.uPlot) state(panel, "error", "The chart library is missing.");
     else { seen.observe(root); sized.observe(room); }
   }
   document.getElementById("range").addEventListener("submit", (event) => {
     event.preventDefault();
     const [from, to] = ["from", "to"].map((name) => new Date(event.target.elements[name].value).getTime());
     if (from < to) go(from, to);
-    else event.target.elements.to.setCustomValidity("The end is not after the start.");
+    else event.target.elements.to.setCustomValidity("The end must be after the start.");
     event.target.reportValidity();
   });
   for (const name of ["start", "end"]) {
@@ -447,7 +447,7 @@
       const silent = Math.round((Date.now() - heard) / 1000);
       const lost = silent * 1000 > every * 2 + 5000;
       document.body.classList.toggle("lost", lost);
-      if (words) words.textContent = lost ? `no answer for ${silent} s` : calm;
+      if (words) words.textContent = lost ? `no response for ${silent} s` : calm;
     }, every);
   }
 })();

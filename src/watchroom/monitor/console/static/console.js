@@ -84,7 +84,7 @@
     const silent = Math.round((Date.now() - heard) / 1000);
     const lost = !document.hidden && silent * 1000 > every * 2 + 2000;
     document.body.classList.toggle("lost", lost);
-    words.textContent = lost ? `no answer for ${silent} s` : calm;
+    words.textContent = lost ? `no response for ${silent} s` : calm;
     setTimeout(tick, every);
   };
 
