@@ -315,3 +315,32 @@ def test_the_two_lines_of_each_target_stand_in_the_readme() -> None:
         recipe = makefile.split(f"\n{target}:\n")[1].split("\n\n")[0]
         for line in recipe.splitlines():
             assert line.strip().removesuffix(" $(ARGS)") in README
+
+
+def glossary() -> dict[str, tuple[str, list[str]]]:
+    """Return what each term means, and the words that it replaces."""
+    rows = re.findall(
+        r"(?m)^\| ([^|]+) \| ([^|]+) \| ?([^|]*) ?\|$",
+        (ROOT / "docs" / "glossary.md").read_text(),
+    )
+    terms = [term for term, _, _ in rows[1:]]
+    assert terms == sorted(set(terms)), "one entry each, in the alphabet's order"
+    return {
+        term: (meaning, [word.strip() for word in retired.split(",") if word.strip()])
+        for term, meaning, retired in rows[1:]
+    }
+
+
+def test_a_word_of_the_glossary_is_used_and_never_replaces_itself() -> None:
+    terms = glossary()
+    assert 25 <= len(terms) <= 40
+    rest = " ".join(
+        prose(path).lower() for path in DOCUMENTS if path.name != "glossary.md"
+    )
+    for term, (meaning, retired) in terms.items():
+        if term not in {"alert message", "console page", "unauthenticated client"}:
+            assert term.removesuffix("ed") in rest, f"{term} is used nowhere else"
+        assert meaning.strip(), term
+        assert term not in retired, term
+    linking = [path.name for path in DOCUMENTS if "(glossary.md)" in path.read_text()]
+    assert {"architecture.md", "on-call.md"} <= set(linking)

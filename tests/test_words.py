@@ -81,6 +81,7 @@ READ = {
 # What is not mended yet, by how its kind and path begin, with the reason. An entry goes
 # when the last retired phrase under it does: the test below asks for that.
 ALLOWED = {
+    "papers:docs/glossary.md": "it lists the retired words",
     "built:built:grafana/": "not mended yet",
     "built:built:rules/": "not mended yet",
     "built:built:runbooks/": "not mended yet",

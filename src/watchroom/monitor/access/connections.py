@@ -1,7 +1,7 @@
 """The connections that browsers and programs hold to the monitor: bounded and timed.
 
-Whoever opens connections and says nothing takes descriptors that scrapes, pages and
-databases need. asyncio's own accept loop meets that with one log line per attempt,
+A client that opens connections and says nothing takes descriptors that scrapes, pages
+and databases need. asyncio's own accept loop meets that with one log line per attempt,
 thousands a second.
 """
 

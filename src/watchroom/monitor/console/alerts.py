@@ -106,7 +106,7 @@ class AlertsPage:
 
 
 def muted_of(views: Iterable[AlertStatusView]) -> dict[Labels, str]:
-    """Return why nobody is told of an alert, by its labels; only of those muted."""
+    """Return why muted alerts notify nobody, by their labels."""
     return {
         view.alert.labels: "silenced"
         if view.silenced_by

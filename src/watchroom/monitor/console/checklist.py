@@ -64,9 +64,9 @@ class Checked(NamedTuple):
 
     Attributes:
         launch: The guide's nine items.
-        beside: What they rest on.
+        beside: What is also required.
         drills: The alerts.
-        receivers: Who is told.
+        receivers: Where notifications go.
         verified: How many of the items are verified.
         items: How many there are.
         worst: The CSS class of the whole.
@@ -118,7 +118,7 @@ def lines(
         proofs: The last result of each thing.
         manifest: What was built; what it does not name is not shown.
         now: Epoch seconds.
-        heartbeat: Whether somebody outside is to be told that the watch lives.
+        heartbeat: Whether an external heartbeat is set up.
     """
     known = {(proof.kind, proof.name): proof for proof in proofs}
     launch = [_item(item, known, now) for item in LAUNCH]
@@ -155,7 +155,7 @@ class DrillRun(NamedTuple):
 
 
 def last_run(proofs: Sequence[Proof], now: float) -> DrillRun | None:
-    """Return the last drill of every rule, or None when there was none."""
+    """Return the last drill of every rule, or None before the first."""
     for proof in proofs:
         if proof.kind == "run":
             ago = max(0.0, now - proof.at)

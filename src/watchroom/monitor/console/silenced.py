@@ -1,4 +1,4 @@
-"""Silences as pages show them: which are in force, what each keeps from receivers."""
+"""Silences as pages show them: the active ones, and the alerts each one mutes."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def over_incident(
     views: Iterable[AlertStatusView],
     now_ms: int,
 ) -> list[Silence]:
-    """Return the silences in force for any alert of an incident, fired or ended."""
+    """Return the active silences for any alert of an incident, fired or ended."""
     labels = [labels_of(alert.labels) for alert in incident.alerts.values()]
     pages = frozenset(incident.own_alerts)
     labels += [one.alert.labels for one in views if one.alert.fingerprint in pages]

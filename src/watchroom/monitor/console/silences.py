@@ -34,7 +34,7 @@ class SilencesPage:
         app.router.add_post("/silences/{id:[0-9a-f-]{36}}/end", self.end)
 
     async def silences(self, request: web.Request) -> web.Response:
-        """List those in force, those to come, and the last that ended."""
+        """List active, scheduled and recently ended silences."""
         return self._page(request)
 
     def _page(

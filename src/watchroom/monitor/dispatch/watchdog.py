@@ -1,4 +1,4 @@
-"""The alert that always fires: whoever waits for it hears that the rules are alive."""
+"""The alert that always fires: where it arrives, rules are known to be evaluated."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Pace(NamedTuple):
 
 
 class Delivery:
-    """One message on its way: a task of the loop until it is over."""
+    """One message on its way: a task of the loop until it has ended."""
 
     def __init__(
         self, number: int | None, notification: Notification, body: str, created_ms: int

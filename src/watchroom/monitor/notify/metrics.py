@@ -76,7 +76,7 @@ def heartbeats(parts: Parts) -> dict[str, int]:
 
 
 def has_heartbeat(parts: Parts) -> bool:
-    """Return whether the alert that always fires reaches somebody outside."""
+    """Return whether the alert that always fires reaches a receiver outside."""
     now_ms = round(parts.now() * 1000)
     reached = {
         receiver

@@ -24,9 +24,9 @@ _LONGEST_MS = 60_000
 
 
 class PassedOn:
-    """Tries until each pager has taken it, or the incident is over.
+    """Tries until each pager has accepted it, or the incident is resolved.
 
-    What was taken stands in the incident, so a new process goes on.
+    What was accepted is kept with the incident, so a new process goes on.
 
     Args:
         incidents: The incidents.

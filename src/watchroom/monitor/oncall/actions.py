@@ -31,13 +31,13 @@ _LONGEST_SILENCE = 31 * 86400
 
 
 class BadActError(WatchroomError):
-    """An act lacks what it needs, or somebody unknown wants it: HTTP 400."""
+    """An act lacks what it needs, or an unknown person wants it: HTTP 400."""
 
 
 class Actions:
     """Acknowledge, mitigate, resolve, review, note, change the priority.
 
-    Every method returns the incident as it then stands and a future that is done when
+    Every method returns the changed incident and a future that is done when
     that is on disk. They raise KeyError when there is no such incident, `BadActError`
     when a name or a text is missing or unknown, and `RefusedStepError` when the
     incident stands where the act makes no sense.
@@ -90,7 +90,7 @@ class Actions:
         return contact.name
 
     def acknowledge(self, number: int, who: str, reason: str) -> Done:
-        """Say that somebody is on it: nothing of it is said again, nobody else told."""
+        """Take the incident: repeat pages and escalation stop."""
         who, reason, at = self.signature(who), _text(reason, "a reason"), self._now_ms()
         event = Event(at, "person", "acknowledged", reason, who)
         done = self._incidents.act(
@@ -105,7 +105,7 @@ class Actions:
         return self._after(done)
 
     def mitigate(self, number: int, who: str, text: str) -> Done:
-        """Say that users no longer suffer, though it is not over."""
+        """Say that users are no longer affected, though it is not resolved."""
         who, at = self.signature(who), self._now_ms()
         event = Event(
             at, "person", "mitigated", _text(text, "a note of what was done"), who
@@ -115,7 +115,7 @@ class Actions:
         return self._after(done)
 
     def resolve(self, number: int, who: str, text: str) -> Done:
-        """Say that it is over; refused while an alert of it fires."""
+        """Resolve it; refused while one of its alerts is firing."""
         who, at = self.signature(who), self._now_ms()
         event = Event(
             at, "person", "resolved", _text(text, "a note of why it's resolved"), who
@@ -125,7 +125,7 @@ class Actions:
         )
 
     def review(self, number: int, who: str, text: str) -> Done:
-        """Close the book on it: what was learnt, which runbook was changed."""
+        """Record what was learned, and which runbook was changed."""
         who, at = self.signature(who), self._now_ms()
         event = Event(
             at, "person", "reviewed", _text(text, "a note of what was learned"), who
@@ -141,7 +141,7 @@ class Actions:
         return self._incidents.act(number, event)
 
     def silence(self, number: int, who: str, reason: str, seconds: float) -> Done:
-        """Keep its group from everybody for a while; it stays open all the same.
+        """Silence its group for a limited time; the incident stays open.
 
         Waits for the disk.
         """
@@ -173,7 +173,7 @@ class Actions:
 
         Raises:
             BadActError: Nobody of that name is there.
-            SilenceError: There is none of that id.
+            SilenceError: No silence has that id.
         """
         who, at = self.signature(who), self._now_ms()
         before = self._silences.get(name)

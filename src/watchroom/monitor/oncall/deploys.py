@@ -42,7 +42,7 @@ class Deploys:
         self._seen = records.releases()
 
     def said(self, version: str, author: str, now_ms: int) -> Future[Deploy]:
-        """Mark a deployment that somebody tells of."""
+        """Record a deployment that a client reports."""
         with self._lock:
             seen = now_ms if version in self._seen else None
             made, written = self._mark(Deploy(0, now_ms, version, author, seen))

@@ -1,4 +1,4 @@
-"""Who is told of an incident, how often again, until when: repeat, escalation."""
+"""Who is paged for an incident, and how often: repeat, escalation."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _forgotten(incident: Incident, contacts: Contacts, now_ms: int) -> bool:
 def _ask_again(
     incident: Incident, contacts: Contacts, now_ms: int
 ) -> tuple[Incident, *tuple[Event, ...]]:
-    """Call whoever acknowledged again; after a while the next is called."""
+    """Page the person who acknowledged again; after a while the next contact."""
     waited = span((now_ms - (incident.acknowledged_ms or now_ms)) / 1000)
     text = f"still firing {waited} after {incident.acknowledged_by} acknowledged it"
     event = Event(now_ms, "monitor", "paged_again", text)

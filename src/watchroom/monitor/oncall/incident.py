@@ -27,7 +27,7 @@ _FROZEN: dict[str, Any] = {"frozen": True, "omit_defaults": True}
 
 
 class RefusedStepError(WatchroomError):
-    """What somebody asked of an incident cannot be done as it stands: HTTP 409."""
+    """An action does not fit an incident's state: HTTP 409."""
 
 
 class Firing(msgspec.Struct, **_FROZEN):

@@ -138,7 +138,7 @@ class Incidents:
     def fires(
         self, alert: Alert, group: Labels, now_ms: int, *, muted: bool = False
     ) -> Incident | None:
-        """Put a firing alert into the incident it belongs to, opened if there is none.
+        """Put a firing alert into the incident it belongs to, or open one.
 
         That is the one of its group, or one whose fault it is a part of.
 
@@ -146,7 +146,7 @@ class Incidents:
             alert: What fires.
             group: The labels that name its group.
             now_ms: Now.
-            muted: Nobody is told of it.
+            muted: It notifies nobody.
 
         Returns None when there are too many open ones.
         """
@@ -277,7 +277,7 @@ class Incidents:
             self._resolves(found, gone, now_ms)
 
     def _resolves(self, found: Incident, gone: Mapping[str, bool], now_ms: int) -> None:
-        """Take what was found out; it is over once nothing of it fires."""
+        """Take what was found out; resolved once none of its alerts is firing."""
         more = self._full(found)
         changed, events = transitions.judged(found, gone, now_ms, more=more)
         if events:
@@ -323,7 +323,7 @@ class Incidents:
         """Change an incident and say so in its timeline.
 
         Raises:
-            KeyError: There is none of that number.
+            KeyError: No incident has that number.
             RefusedStepError: It is not in a state that leads to `to`, or it is a mere
                 entry and the timeline is full.
         """

@@ -26,7 +26,7 @@ class AnswerLink(NamedTuple):
     Attributes:
         incident: Its number.
         opened_ms: When it was opened: numbers begin again with a new state.db.
-        expired: Whether its time is over.
+        expired: Whether it has expired.
     """
 
     incident: int

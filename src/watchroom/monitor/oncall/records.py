@@ -120,7 +120,7 @@ class Records:
         return [Sent(*row) for row in rows]
 
     def save(self, incident: Incident, events: Sequence[Event]) -> Future[int]:
-        """Commit an incident as it stands and what was added to its timeline.
+        """Commit an incident and what was added to its timeline.
 
         Gives the number of old incidents that were forgotten for it.
         """

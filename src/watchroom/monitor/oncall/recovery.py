@@ -96,7 +96,7 @@ class Judge:
 
         Args:
             exprs: The expressions of the rules of its name; none: the rule was removed,
-                which is somebody's decision and no missing data.
+                which is a person's decision and no missing data.
             firing: The alert, ended.
         """
         for expr in exprs:

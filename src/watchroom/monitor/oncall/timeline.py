@@ -69,7 +69,7 @@ def gap(at_ms: int, first_ms: int) -> str:
 
 
 def unsilenced(silence: Silence, who: str, now_ms: int) -> Event:
-    """Return the entry of a silence that somebody ended early."""
+    """Return the entry of a silence that a person ended early."""
     by = silence.created_by[:80] or "an unnamed client"
     text = f"ended the silence created by {by}, {_matchers(silence)}"
     return Event(now_ms, "person", "unsilenced", text, who)

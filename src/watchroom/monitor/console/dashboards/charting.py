@@ -31,7 +31,7 @@ class PanelQuery(NamedTuple):
 
 
 class ChartLine(NamedTuple):
-    """One series: its name and its values, None where there is none."""
+    """One series: its name and its values, None where a value is missing."""
 
     name: str
     values: Sequence[float | None]

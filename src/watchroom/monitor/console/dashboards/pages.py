@@ -82,7 +82,7 @@ class Dashboards:
         app.router.add_get("/dashboards/{uid}/marks", self.marks)
 
     async def index(self, request: web.Request) -> web.Response:
-        """List the dashboards, and why some files are none."""
+        """List the dashboards, and the files that were refused."""
         config = self._services.config
         return self._renderer.page(
             request,

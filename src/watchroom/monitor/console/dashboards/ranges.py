@@ -80,7 +80,7 @@ def parse(
         now: Epoch seconds.
         scrape_seconds: Between two samples; no step is shorter.
         points: The most points.
-        default: The start when there is none.
+        default: The start without one in the query.
 
     Raises:
         RangeError: One of them is no time, or they are in the wrong order.

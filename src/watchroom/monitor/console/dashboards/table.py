@@ -19,7 +19,7 @@ POINTS = 10
 
 
 class TableRow(NamedTuple):
-    """One line of a chart: its values in words, "–" where there is none.
+    """One line of a chart: its values in words, "–" where a value is missing.
 
     The newest come first: a phone shows only some without scrolling.
     """

@@ -74,7 +74,7 @@ def _first(variable: Variable) -> tuple[str, ...]:
 
 
 def _listed(variable: Variable) -> tuple[str, ...]:
-    """Return the values that stand in the file itself."""
+    """Return the values listed in the file itself."""
     if variable.type in {"custom", "interval"} and isinstance(variable.query, str):
         parts = re.split(r"(?<!\\),", variable.query)
         return tuple(part.strip().replace("\\,", ",") for part in parts if part.strip())
@@ -90,7 +90,7 @@ def choices(
     """Return what can be chosen, in the file's order; hidden variables are left out.
 
     Raises:
-        VariableError: A query is none that the monitor knows.
+        VariableError: The monitor does not support a query.
     """
     found = []
     for variable in dashboard.templating.entries:
@@ -209,5 +209,5 @@ def _pattern(value: str) -> str:
 
 
 def _quoted(value: str) -> str:
-    """Return a value that cannot end the quoted string it stands in."""
+    """Return a value that cannot end the quoted string around it."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -88,7 +88,7 @@ class IncidentPages:
         )
 
     async def create(self, request: web.Request) -> web.Response:
-        """Open an incident that no alert tells of."""
+        """Open an incident manually."""
         form = await form_of(request)
         try:
             incident, written = self._services.actions.open(

@@ -78,7 +78,7 @@ class Steps(NamedTuple):
 
 
 def window(incident: Incident, now_ms: int) -> tuple[int, int]:
-    """Return the time in ms that tells of an incident: what led up to it, what came."""
+    """Return the time window of an incident in ms, with what led up to it."""
     end = incident.resolved_ms
     return incident.first_ms - _BEFORE_MS, (
         now_ms if end is None else min(now_ms, end + _AFTER_MS)

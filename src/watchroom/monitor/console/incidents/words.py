@@ -97,7 +97,7 @@ class TimelineLine(NamedTuple):
 
 
 class ReceiverLine(NamedTuple):
-    """One receiver: who that is, what it heard, and whether somebody answered."""
+    """One receiver: the people behind it, what it was sent, who acknowledged."""
 
     receiver: str
     people: str
@@ -119,7 +119,7 @@ def head(
         incident: It.
         now_ms: Now.
         events: Its timeline, oldest first: who brought it to its state.
-        silences: Those in force for one of its alerts, or for its group.
+        silences: Those active for one of its alerts, or for its group.
     """
     symbol, css = _SIGNS[incident.state]
     unseen = incident.state == "firing" and incident.unseen and not incident.firing

@@ -237,7 +237,7 @@ def _changes(
 
 
 def _with_now(read: _Read, number: int) -> list[float | None]:
-    """Return a tile's last hour, ending in the value that stands above it."""
+    """Return a tile's last hour, ending in the value shown above it."""
     trend = list(read.trends.values.get(number, []))
     value = read.readings.get(number, PanelReading()).value
     if trend and value is not None:

@@ -51,7 +51,7 @@ class Disk:
         self._last = OnDisk()
 
     async def read(self) -> OnDisk:
-        """Return what stands there, or stood there while the disk does not answer."""
+        """Return what is on disk, or was when the disk last responded."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.ensure_future(asyncio.to_thread(self._read))
         done, _ = await asyncio.wait([self._reading], timeout=_PATIENCE_SECONDS)

@@ -35,7 +35,7 @@ _ACTS = {
 
 
 def present(oncall: OnCall, request: web.Request) -> dict[str, Any]:
-    """Return what a form needs that asks who somebody is, and what they do."""
+    """Return what a form needs to ask for a name and an intention."""
     return {
         "people": [one.name for one in oncall.contacts.contacts],
         "me": unquote(request.cookies.get(WHO, "")),

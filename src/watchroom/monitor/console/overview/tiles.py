@@ -75,7 +75,7 @@ def tile(
         alerts: The pending and firing alerts that name this panel.
         trend: Its last hour.
         now_ms: Now.
-        stale_ms: A newest sample older than this is no news: blind.
+        stale_ms: A newest sample older than this means no data.
         fired: Alert name → when it last began to fire, where that is known.
     """
     state, words = state_of(panel, reading, alerts, now_ms=now_ms, stale_ms=stale_ms)

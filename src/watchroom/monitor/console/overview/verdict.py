@@ -1,4 +1,4 @@
-"""The one sentence at the top: what is wrong, since when, who was told; or calm."""
+"""The one sentence at the top: what is wrong, since when, who was notified; or calm."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Note(NamedTuple):
     """One fragment of the line under the sentence.
 
     Attributes:
-        text: What it says; an instant in it stands in `at_ms` instead.
+        text: What it says, without an instant: that is `at_ms`.
         at_ms: An instant to show after the text, or None.
         runbook: A runbook page to link to, or "".
         incident: An incident's page to link to, or 0.
@@ -43,14 +43,14 @@ class Note(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The sentence, and what stands under it.
+    """The sentence, and what is shown under it.
 
     Attributes:
         css, symbol: Of its state.
         sentence: What is wrong, or that nothing is.
         notes: The line under it.
         detail: What is known of it.
-        answer: The incident that waits for an answer, if one does.
+        answer: The incident that is not acknowledged, if any.
         can_silence: Whether that can be silenced, and is not yet.
         runbook: The page that says what to do, or "".
     """
@@ -97,7 +97,7 @@ def verdict(
         tiles: The vitals.
         entries: The ledger's last deliveries, newest first.
         now_ms: Now.
-        calm_since_ms: When anything last fired, or the watch began.
+        calm_since_ms: When anything last fired, or the monitor started.
         waits: Alert name → its ``for`` in seconds.
         fired: Alert name → when it last began to fire, where that is known.
         runbooks: Names of the pages there are.
@@ -171,7 +171,7 @@ def _lasts(incident: Incident) -> bool:
     """Return whether an open incident comes before calm.
 
     Not if its alerts have ended and nobody has looked at that yet, nor if it is
-    mitigated, or somebody is on what no data can confirm: these are notes.
+    mitigated, or a person is on what data cannot confirm: these are notes.
     """
     if incident.opened_by and not incident.alerts:
         return incident.state != "mitigated"
@@ -273,7 +273,7 @@ def _lasting(worst: Incident, firing: Sequence[AlertView], now_ms: int) -> Verdi
 
 
 def _answered(incident: Incident | None) -> list[Note]:
-    """Return whether somebody is on it, and where to say so."""
+    """Return who has acknowledged it, and where to do so."""
     if incident is None:
         return []
     page = Note(f"incident {incident.id}", incident=incident.id)
@@ -303,7 +303,7 @@ def told(
 ) -> list[Note]:
     """Return who was notified of an alert that fires, and whether that was delivered.
 
-    One that ended and came back before its end was sent is no news to `known`.
+    One that ended and came back before its end was sent is not new to `known`.
 
     Args:
         names: Of the alert, one or more.
@@ -349,7 +349,7 @@ def told(
 
 
 def _accepted(messages: Sequence[LedgerEntry], fired_ms: int) -> str:
-    """Return how soon somebody knew: a repeat of hours later does not count."""
+    """Return how soon the first was delivered: repeats do not count."""
     sent = [one for one in messages if one.state == "sent"]
     took = max(0, (sent[-1].finished_ms or sent[-1].created_ms) - fired_ms) / 1000
     again = f", {len(sent)} times" if len(sent) > 1 else ""
