@@ -374,12 +374,10 @@ def _targets(services: Services, now: float) -> list[TargetLine]:
 
 
 def _marks(services: Services) -> list[tuple[float, str, str]]:
-    marks = [(services.started, "watch", "monitor started")]
+    marks = [(services.started, "monitor", "started")]
     reloads = services.reloads
     if reloads.good_at > services.started + 5:
-        marks.append((reloads.good_at, "reload", "config reloaded"))
+        marks.append((reloads.good_at, "config", "reloaded"))
     if reloads.problem:
-        marks.append(
-            (reloads.at, "reload", "refused: the previous config stays active")
-        )
+        marks.append((reloads.at, "config", "refused: the previous one stays active"))
     return marks
