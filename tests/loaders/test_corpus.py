@@ -15,8 +15,8 @@ from tests.support import corpus
 
 from watchroom.errors import ConfigError, NotSupportedError
 from watchroom.formats import alertmanager, contacts, prometheus, rulefile
+from watchroom.formats.routes import compile_matchers, written
 from watchroom.monitor.config import load
-from watchroom.monitor.routing.route import compile_matchers, written
 
 OUTCOMES = json.loads(corpus.OUTCOMES.read_text())
 DOCUMENTS = corpus.documents()

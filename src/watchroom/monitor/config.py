@@ -22,9 +22,9 @@ from watchroom.formats import (
 )
 from watchroom.formats.grafana_import import ImportedDashboard
 from watchroom.formats.reading import matching, text_of
+from watchroom.formats.routes import compile_route
 from watchroom.monitor.notify.integrations import integrations
 from watchroom.monitor.routing.inhibit import compile_rules as compile_inhibitions
-from watchroom.monitor.routing.route import compile_route
 from watchroom.monitor.rules.alerting import check_templates
 from watchroom.monitor.scrape.discovery import static_groups
 from watchroom.monitor.scrape.target import Job, build, job_of

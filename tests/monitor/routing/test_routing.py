@@ -9,9 +9,9 @@ import pytest
 
 from watchroom.errors import ConfigError
 from watchroom.formats import alertmanager
+from watchroom.formats.routes import compile_route
 from watchroom.monitor.alert import Alert, fingerprint
 from watchroom.monitor.routing.inhibit import Inhibitor, compile_rules
-from watchroom.monitor.routing.route import compile_route
 from watchroom.promql.model import labels_of
 
 CONFIG = """

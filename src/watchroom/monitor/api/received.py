@@ -11,8 +11,8 @@ from aiohttp import web
 
 from watchroom.errors import ConfigError
 from watchroom.formats.matchers import parse_one
+from watchroom.formats.routes import compiled
 from watchroom.monitor.alert import Alert
-from watchroom.monitor.routing.route import compiled
 from watchroom.promql.model import labels_of
 
 if TYPE_CHECKING:

@@ -14,14 +14,15 @@ from watchroom.monitor.dispatch.notification import (
 from watchroom.monitor.dispatch.policy import ROUTE_ONLY, Policy, RouteOnly
 from watchroom.monitor.dispatch.views import AlertGroupView, AlertStatusView
 from watchroom.monitor.routing.plan import compiled_plan
+from watchroom.monitor.routing.routing import group_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from watchroom.formats.alertmanager import Alertmanager
+    from watchroom.formats.routes import Node
     from watchroom.monitor.alert import Alert
     from watchroom.monitor.dispatch.policy import GroupPolicy
-    from watchroom.monitor.routing.route import Node
     from watchroom.monitor.routing.routing import Muting, Routing
     from watchroom.promql.model import Labels
 
@@ -102,7 +103,7 @@ class Dispatcher:
             return refused
 
     def _group(self, route: Node, alert: Alert, now_ms: int) -> AggregationGroup:
-        labels = route.group_labels(alert.labels)
+        labels = group_labels(route, alert.labels)
         identity = (route.key, route.receiver, labels)
         group = self._groups.get(identity)
         if group is None:

@@ -6,11 +6,11 @@ import functools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from watchroom.formats.routes import Node
     from watchroom.monitor.alert import Alert
     from watchroom.monitor.dispatch.notification import (
         DeliveryKey,
     )
-    from watchroom.monitor.routing.route import Node
     from watchroom.promql.model import Labels
 
 

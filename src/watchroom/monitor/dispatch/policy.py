@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from watchroom.formats.routes import Node
     from watchroom.monitor.alert import Alert
-    from watchroom.monitor.routing.route import Node
     from watchroom.promql.model import Labels
 
 

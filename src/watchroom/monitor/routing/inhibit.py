@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.monitor.routing.route import compile_matchers
+from watchroom.formats.routes import compile_matchers
 from watchroom.promql.model import matches_all
 
 if TYPE_CHECKING:

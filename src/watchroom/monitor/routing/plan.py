@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from watchroom.formats.routes import Node, compile_route
 from watchroom.monitor.routing.inhibit import Inhibition, compile_rules
-from watchroom.monitor.routing.route import Node, compile_route
 
 if TYPE_CHECKING:
     from watchroom.formats.alertmanager import Alertmanager

@@ -19,6 +19,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
+from watchroom.monitor.alert import is_page_of_incident
 from watchroom.monitor.routing.inhibit import Inhibitor
 from watchroom.monitor.routing.plan import compiled_plan
 from watchroom.monitor.routing.silences import Silences
@@ -27,10 +28,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from watchroom.formats.alertmanager import Alertmanager
+    from watchroom.formats.routes import Node
     from watchroom.monitor.alert import Alert
     from watchroom.monitor.routing.plan import Plan
-    from watchroom.monitor.routing.route import Node
     from watchroom.promql.model import Labels
+
+
+def group_labels(route: Node, labels: Labels) -> Labels:
+    """Return the labels that name the group of an alert on a route.
+
+    An incident opened by hand is a group of its own, whatever the route says: what is
+    done about it must not answer for the alerts beside it.
+    """
+    return labels if is_page_of_incident(dict(labels)) else route.group_labels(labels)
 
 
 class Place(NamedTuple):
@@ -121,6 +131,6 @@ class Routing:
         with self.lock:
             muting = self.muting(now_ms)
             return [
-                Place(self.match(labels)[0].group_labels(labels), muting.mutes(labels))
+                Place(group_labels(self.match(labels)[0], labels), muting.mutes(labels))
                 for labels in alerts
             ]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
-import re2
-
 from watchroom.errors import ConfigError
-from watchroom.formats import matchers
+from watchroom.formats.routes import compile_route
+from watchroom.promql.model import labels_of
 from watchroom.prove import client
 from watchroom.prove.receivers import send
 from watchroom.prove.records import fingerprint
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from watchroom.formats.alertmanager import (
         Alertmanager,
         Receiver,
-        Route,
     )
     from watchroom.prove.receivers.send import DrillNote
 
@@ -41,8 +39,8 @@ class ReceiverAnswer(NamedTuple):
 
 def receivers(config: Alertmanager, labels: Mapping[str, str]) -> list[str]:
     """Return the receivers that an alert with `labels` reaches, in order."""
-    found = _walk(config.route, labels, config.route.receiver)
-    return list(dict.fromkeys(found))
+    taken = compile_route(config.route).match(labels_of(dict(labels)))
+    return list(dict.fromkeys(node.receiver for node in taken))
 
 
 def tell(
@@ -120,26 +118,3 @@ def urls(receiver: Receiver, directory: Path) -> list[str]:
         with contextlib.suppress(ConfigError):
             found.append(hook.url or send.secret(directory, hook.url_file))
     return found
-
-
-def _walk(route: Route, labels: Mapping[str, str], inherited: str) -> list[str]:
-    receiver = route.receiver or inherited
-    found: list[str] = []
-    for child in route.routes:
-        if not all(_holds(text, labels) for text in child.matchers):
-            continue
-        found += _walk(child, labels, receiver)
-        if not child.continue_:
-            break
-    return found or [receiver]
-
-
-def _holds(text: str, labels: Mapping[str, str]) -> bool:
-    return all(_meets(matcher, labels) for matcher in matchers.parse(text))
-
-
-def _meets(matcher: matchers.Matcher, labels: Mapping[str, str]) -> bool:
-    name, op, wanted = matcher
-    value = labels.get(name, "")
-    same = re2.fullmatch(wanted, value) is not None if "~" in op else value == wanted
-    return same is (op[0] == "=")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchroom.errors import ConfigError, QuerySyntaxError
 from watchroom.formats import matchers as texts_of
 from watchroom.formats.gotext import quote
-from watchroom.monitor.alert import is_page_of_incident
 from watchroom.promql.model import Matcher, compile_regexp, matches_all
 from watchroom.units import parse_duration
 
@@ -92,12 +91,8 @@ class Node(NamedTuple):
         return nodes or [self]
 
     def group_labels(self, labels: Labels) -> Labels:
-        """Return the labels that name the group of an alert.
-
-        An incident opened by hand is a group of its own, whatever the route says: what
-        is done about it is no answer to alerts beside it.
-        """
-        if self.group_by is None or is_page_of_incident(dict(labels)):
+        """Return the labels that name the group of an alert."""
+        if self.group_by is None:
             return labels
         return tuple(pair for pair in labels if pair[0] in self.group_by)
 
