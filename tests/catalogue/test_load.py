@@ -75,7 +75,7 @@ def test_every_p1_may_page_and_every_page_is_p1():
     [
         ("HighLatencies", Override(limit=3.0), "did you mean 'HighLatency'?"),
         ("HighErrorRate", Override(limit=5.0), "write a share as '1%' or 0.01"),
-        ("HighErrorRate", Override(limit=0.0), "0 is no share"),
+        ("HighErrorRate", Override(limit=0.0), "0 isn't a share"),
         ("AppDown", Override(limit=2.0), "has no limit to change"),
         ("Watchdog", Override(limit=2.0), "has no limit to change"),
         ("Watchdog", Override(window="1m"), "what can be set: for, severity"),

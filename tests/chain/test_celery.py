@@ -166,7 +166,7 @@ def test_redis_stopped_is_a_broker_that_does_not_answer_until_it_is_back(
     tmp_path: Path,
 ) -> None:
     port = free_port()
-    said = "The Celery broker does not answer"
+    said = "The Celery broker can't be reached from"
     with ExitStack() as stack:
         with redis_server(port) as url:
             ledger = stack.enter_context(hasty(tmp_path, REDIS_URL=url))

@@ -59,10 +59,10 @@ def sibling(vital: Vital) -> Alert | None:
         for_=blind.for_,
         severity=blind.severity,
         priority=blind.priority,
-        summary=f"{vital.title} of {{{{ $labels.job }}}}: nothing is known",
+        summary=f"{vital.title} of {{{{ $labels.job }}}}: no data",
         description=(
-            "The exporter answers, but what this vital is made from has been missing "
-            f"for $for_words: {vital.name} cannot fire."
+            "The exporter works, but the metrics of this vital have been missing for "
+            f"$for_words, so {vital.name} can't fire."
         ),
         runbook=_runbook(vital, series),
         drill=Drill(fault=(answers,), recovery=(answers, *seen)),
@@ -112,29 +112,18 @@ def _runbook(vital: Vital, series: str) -> Runbook:
     query = series.replace(_EVERY_JOB, "$real")
     return Runbook(
         meaning=(
-            f"The exporter has answered for $for_words without the series of the vital "
-            f"“{vital.title}”. The rule {vital.name} is blind: it would be silent "
-            "whatever happened."
+            "For $for_words the exporter has answered without the metrics of the "
+            f"vital “{vital.title}”. Without them the rule {vital.name} can't fire, "
+            "whatever happens."
         ),
         impact=(
-            "Nobody is harmed by this alone. But the next fault of this kind is not "
-            "seen, and the tile cannot be trusted."
+            "Users notice nothing yet. But the next fault of this kind goes "
+            "unnoticed, and the tile can't be trusted."
         ),
-        diagnosis=f"""\
-{blind.why.strip()}
-
-What is there of it:
-
-```promql
-count({query})
-```
-
-What the exporter serves, and what it says of its own failures:
-
-```sh
-curl -s $exporter/metrics | grep -E '^({pattern})' | head
-curl -s $exporter/metrics | grep _errors_total | grep -v ' 0$'
-```
-""",
+        diagnosis=f"{blind.why.strip()}\n\nWhat there is of the "
+        f"metric:\n\n```promql\ncount({query})\n```\n\nWhat the exporter "
+        "serves, and its own errors:\n\n```sh\ncurl -s $exporter/metrics | "
+        f"grep -E '^({pattern})' | head\ncurl -s $exporter/metrics | grep "
+        "_errors_total | grep -v ' 0$'\n```\n",
         mitigation=blind.remedy.strip(),
     )

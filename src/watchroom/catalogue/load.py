@@ -205,7 +205,7 @@ def _check_limit(vital: Vital, limit: float, field: str) -> None:
         raise _unchangeable(vital, "limit", field)
     if limit <= 0 or (vital.unit == "share" and limit > 1):
         raise ConfigError(
-            f"{limit:g} is no {vital.unit}",
+            f"{limit:g} isn't a {vital.unit}",
             field=field,
             hint="write a share as '1%' or 0.01" if vital.unit == "share" else None,
         )
@@ -250,7 +250,7 @@ def _severity(text: str, field: str) -> Severity:
         if severity == text:
             return severity
     raise ConfigError(
-        f"{text!r} is no severity", field=field, hint=f"use one of {', '.join(known)}"
+        f"{text!r} isn't a severity", field=field, hint=f"use one of {', '.join(known)}"
     )
 
 

@@ -225,7 +225,7 @@ ROWS = (
     "Cache",
     "Health",
     "Disks and certificates",
-    "The watch",
+    "Monitoring",
 )
 
 

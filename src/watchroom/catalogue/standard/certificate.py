@@ -77,8 +77,9 @@ CERTIFICATE_EXPIRING = Vital(
                 "{{ $value | humanizeDuration }}"
             ),
             description=(
-                "Less than $limit_words are left, or less than a third of its lifetime "
-                "if that is shorter: it should have been renewed by now."
+                "The certificate has less than $limit_words left, or less than a "
+                "third of its lifetime if that is shorter. It should have been "
+                "renewed by now."
             ),
             runbook=TEXTS.runbook("CertificateExpiring"),
             drill=Drill(
@@ -102,8 +103,8 @@ CERTIFICATE_EXPIRING = Vital(
                 "{{ $value | humanizeDuration }}"
             ),
             description=(
-                "Less than $page_words are left, or less than a sixth of its lifetime "
-                "if that is shorter: the renewal does not work."
+                "The certificate has less than $page_words left, or less than a "
+                "sixth of its lifetime if that is shorter. The renewal doesn't work."
             ),
             runbook=TEXTS.runbook("CertificateExpiringSoon"),
             drill=Drill(

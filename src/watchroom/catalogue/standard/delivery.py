@@ -29,8 +29,8 @@ NOTIFICATION_FAILING = Vital(
     charts=(
         Chart(
             title="Notifications",
-            description="Messages to receivers, and those that none accepted.",
-            row="The watch",
+            description="Notifications sent, and those not accepted.",
+            row="Monitoring",
             queries=(
                 Query(
                     "sum by (integration)"
@@ -65,9 +65,10 @@ NOTIFICATION_FAILING = Vital(
                 "{{ with $labels.receiver_name }} to {{ . }}{{ end }} are not accepted"
             ),
             description=(
-                "In the last $window_words nobody accepted what was sent this way: it "
-                "was refused, or tried in vain for a minute. Somebody may not know "
-                "what is broken; the other receivers are told by this alert."
+                "In the last $window_words notifications sent this way were refused, "
+                "or not accepted within a minute. People who rely on this receiver "
+                "may not know what is broken. This alert notifies the other "
+                "receivers."
             ),
             runbook=TEXTS.runbook("NotificationFailing"),
             drill=Drill(

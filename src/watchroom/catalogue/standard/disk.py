@@ -89,11 +89,11 @@ DISK_SPACE_LOW = Vital(
             severity="warning",
             priority="P2",
             summary=(
-                "{{ $labels.mountpoint }} on {{ $labels.instance }} does not answer"
+                "{{ $labels.mountpoint }} on {{ $labels.instance }} doesn't respond"
             ),
             description=(
-                "Asked how full it is, the file system {{ $labels.mountpoint }} has "
-                "answered with an error, or not at all, for $for_words."
+                "For $for_words, reading the free space of the file system {{ "
+                "$labels.mountpoint }} has failed or hung."
             ),
             runbook=TEXTS.runbook("DiskNotAnswering"),
             drill=Drill(

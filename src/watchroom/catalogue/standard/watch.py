@@ -25,7 +25,7 @@ _PROCESSES_CHARTS = (
     Chart(
         title="Processes",
         description="Live processes of the app by what they do.",
-        row="The watch",
+        row="Monitoring",
         queries=(
             Query(
                 "sum by (role) (min_over_time("
@@ -43,7 +43,7 @@ _SITES_CHARTS = (
         description=(
             "How long a visitor waits for the public URLs, probed at each scrape."
         ),
-        row="The watch",
+        row="Monitoring",
         queries=(
             Query(
                 "max by (instance)"
@@ -57,9 +57,9 @@ _SITES_CHARTS = (
 
 _TARGETS_CHARTS = (
     Chart(
-        title="Time to read a target",
-        description="How long scrapes take; near the interval, samples are lost.",
-        row="The watch",
+        title="Scrape duration",
+        description="Duration of scrapes; near the scrape interval, samples are lost.",
+        row="Monitoring",
         queries=(
             Query(
                 "max by (job, instance)"
@@ -98,9 +98,8 @@ APP_DOWN = Vital(
                 "No web process of {{ $labels.job }} serves on {{ $labels.instance }}"
             ),
             description=(
-                "The exporter is alive and for $for_words counts no web process, or "
-                "gets no answer to /livez: the app server is dead, hangs or was never "
-                "started."
+                "For $for_words the exporter has found no web process, or /livez has "
+                "not answered. The app server is down, hangs or was never started."
             ),
             runbook=TEXTS.runbook("AppDown"),
             drill=Drill(
@@ -138,7 +137,7 @@ SITE_DOWN = Vital(
             for_="1m",
             severity="critical",
             priority="P1",
-            summary="{{ $labels.instance }} does not answer",
+            summary="{{ $labels.instance }} can't be reached",
             description=(
                 "Every probe of {{ $labels.instance }} has failed for $for_words: "
                 "refused, timed out, or answered with an error."
@@ -229,10 +228,10 @@ APP_ABSENT = Vital(
             for_="3m",
             severity="critical",
             priority="P1",
-            summary="The monitor watches no target of the job {{ $labels.job }}",
+            summary="The monitor has no targets for the job {{ $labels.job }}",
             description=(
                 "No target of the job {{ $labels.job }} has been configured or "
-                "discovered for $for_words: nothing about the app can alert."
+                "discovered for $for_words: no alert of the app can fire."
             ),
             runbook=TEXTS.runbook("AppAbsent"),
             drill=Drill.none(
@@ -256,10 +255,10 @@ WATCHDOG = Vital(
             for_="0s",
             severity="none",
             priority="none",
-            summary="The watch is alive",
+            summary="Monitoring works",
             description=(
-                "This alert always fires. Whoever stops receiving it knows that the "
-                "monitor, its rules or its notifications are dead."
+                "This alert always fires. If a receiver stops getting it, the "
+                "monitor, its rules or its notifications have stopped working."
             ),
             runbook=TEXTS.runbook("Watchdog"),
             drill=Drill.none("it always fires: its arrival is the proof"),

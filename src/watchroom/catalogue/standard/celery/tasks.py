@@ -128,10 +128,10 @@ CELERY_BROKER_DOWN = Vital(
             for_="1m",
             severity="critical",
             priority="P1",
-            summary="The Celery broker does not answer {{ $labels.instance }}",
+            summary="The Celery broker can't be reached from {{ $labels.instance }}",
             description=(
-                "The exporter on {{ $labels.instance }} has not reached the broker for "
-                "$for_words. The lengths of its queues are not known meanwhile."
+                "The exporter on {{ $labels.instance }} has not reached the broker "
+                "for $for_words. Queue lengths are unknown meanwhile."
             ),
             runbook=TEXTS.runbook("CeleryBrokerDown"),
             drill=Drill(
