@@ -39,7 +39,7 @@ def test_the_worst_stands_first_and_a_broken_rule_is_no_quiet_one():
     assert [line.name for line in found] == [
         *("Worst", "Minor", "Pending", "Broken", "Quiet"),
     ]
-    assert [line.words for line in found][-2:] == ["cannot be evaluated", "quiet"]
+    assert [line.words for line in found][-2:] == ["cannot be evaluated", "inactive"]
     assert [line.runbook for line in found] == ["Worst", "", "", "", ""]
     assert found[0].panel == "4"
 

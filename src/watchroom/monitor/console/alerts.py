@@ -29,7 +29,7 @@ _SIGNS = {
     "inactive": ("●", "ok"),
 }
 _CALM = ("·", "none")
-_WORDS = {"inactive": "quiet", "error": "cannot be evaluated"}
+_WORDS = {"error": "cannot be evaluated"}
 _RANK = {"P1": 0, "P2": 1, "P3": 2}
 _OWN = frozenset({"alertname", "severity", "priority", "vital"})
 _MOST_SHOWN = 20
@@ -217,7 +217,7 @@ def _line(
     return RuleLine(
         name=rule.name,
         state=state,
-        words="fires on purpose"
+        words="always firing, by design"
         if rule.alerts and state == "inactive"
         else _WORDS.get(state, state),
         symbol=symbol,

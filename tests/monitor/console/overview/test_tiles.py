@@ -76,7 +76,7 @@ def test_an_alert_decides_before_the_value():
 
 def test_no_series_is_blind_and_not_calm():
     shown = made(ERRORS, reading(None, present=False, newest_ms=None))
-    assert (shown.state, str(shown.value), shown.plain) == ("blind", "no data", True)
+    assert (shown.state, str(shown.value), shown.plain) == ("blind", "unknown", True)
 
 
 def test_the_alert_of_blindness_leaves_the_tile_blind():
@@ -91,7 +91,7 @@ def test_the_alert_of_blindness_leaves_the_tile_blind():
 
 def test_old_samples_are_blind():
     shown = made(ERRORS, reading(0.001, newest_ms=NOW - 16_000))
-    assert (shown.state, shown.words) == ("blind", "blind 16 s")
+    assert (shown.state, shown.words) == ("blind", "no data 16 s")
 
 
 def test_what_cannot_be_evaluated_is_blind():

@@ -264,7 +264,7 @@ def test_what_changed_is_one_list_with_the_connection_spelled_out():
     )
     assert [(c.tag, c.text, c.small) for c in found] == [
         ("resolved", "A", "fired for 12 s"),
-        ("notified", "ops: A firing", "accepted in 12 ms, 3 s after it fired"),
+        ("notified", "ops: A firing", "delivered in 12 ms, 3 s after it fired"),
         ("firing", "A", "app"),
     ]
 

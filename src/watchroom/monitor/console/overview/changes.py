@@ -132,7 +132,7 @@ def _delivery(entry: LedgerEntry, history: Sequence[Transition]) -> Change:
 def _accepted(entry: LedgerEntry, history: Sequence[Transition]) -> str:
     """Return how the delivery hangs together with the alert it is about."""
     at = entry.finished_ms or entry.created_ms
-    parts = ["accepted"]
+    parts = ["delivered"]
     if entry.latency_ms is not None:
         parts[0] += f" in {entry.latency_ms:.0f} ms"
     if entry.attempts > 1:

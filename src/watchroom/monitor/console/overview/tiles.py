@@ -149,9 +149,9 @@ def _blind(reading: PanelReading, now_ms: int, stale_ms: int) -> str:
     """Return the words for a vital that nothing is known of, or ""."""
     unknown = reading.present is None and reading.value is None
     if reading.error or reading.present is False or unknown:
-        return "blind"
+        return "no data"
     if reading.newest_ms is not None and now_ms - reading.newest_ms > stale_ms:
-        return f"blind {span((now_ms - reading.newest_ms) / 1000)}"
+        return f"no data {span((now_ms - reading.newest_ms) / 1000)}"
     return ""
 
 
@@ -177,7 +177,7 @@ def _against_limit(panel: VitalPanel, value: float) -> tuple[str, str]:
 def _value(panel: VitalPanel, reading: PanelReading, state: str) -> tuple[Said, bool]:
     """Return what stands large in the tile, and whether it is words."""
     if state == "blind":
-        return Said("no data", ""), True
+        return Said("unknown", ""), True
     if state == "not applicable" and reading.otherwise is None:
         return Said("not configured", ""), True
     if reading.otherwise is not None:
