@@ -24,7 +24,7 @@ from watchroom.derive.plan import plan
 from watchroom.derive.site import Site, SiteReceiver
 from watchroom.exporter.collect.supervisor import Child
 from watchroom.exporter.drills import Drills
-from watchroom.exporter.faults import Faults
+from watchroom.exporter.failures import Faults
 from watchroom.exporter.machine.disks import Disks
 from watchroom.exporter.machine.workload import LiveProcess, Workload
 from watchroom.exporter.metrics import PARTS, Scrape

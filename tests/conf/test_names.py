@@ -35,7 +35,8 @@ WHERE = """
 import json
 from watchroom import conf
 found = conf.settings()
-print(json.dumps([str(conf.runtime_dir(found)), found.name, conf.place()]), flush=True)
+here = conf.code_directory()
+print(json.dumps([str(conf.runtime_dir(found)), found.name, here]), flush=True)
 """
 SERVE = f"""
 import django, sys
@@ -136,9 +137,9 @@ def test_every_entry_into_every_release_comes_to_one_directory(tmp_path, package
         ]
         for process in started:
             out, errors = process.communicate(timeout=60)
-            directory, name, place = json.loads(out.splitlines()[-1])
+            directory, name, code_directory = json.loads(out.splitlines()[-1])
             names.add((directory, name))
-            assert place == str(release.directory), errors
+            assert code_directory == str(release.directory), errors
         exporter = release.run(
             [sys.executable, "-m", "watchroom", "exporter", "--project", str(current),
              "--listen", "127.0.0.1:0"], Path("/"), DJANGO_SETTINGS_MODULE="",
@@ -168,8 +169,10 @@ def two(tmp_path):
     """Return a merger at a time of its own, and what starts and ends processes."""
     clock, files = [time.time()], []
 
-    def start(place, role="web", ago=0.0):
-        file = ProcessFile(tmp_path, "shop", role, clock[0] - ago, place=place)
+    def start(code_directory, role="web", ago=0.0):
+        file = ProcessFile(
+            tmp_path, "shop", role, clock[0] - ago, code_directory=code_directory
+        )
         file.publish()
         files.append(file)
         return file

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from watchroom.exporter.drills import Drills
-from watchroom.exporter.faults import Faults
+from watchroom.exporter.failures import Failures
 from watchroom.exporter.metrics import PARTS, Scrape
 from watchroom.exporter.probe.site import Sites
 from watchroom.exporter.server import ExporterServices, Server
@@ -76,7 +76,7 @@ def exporters(tmp_path):
 
     def start(*, sites=(), environ=None, listen=None, context=None):
         parts = SimpleNamespace(
-            app=App(), gauges=Gauges(), clock=Clock(), faults=Faults(PARTS)
+            app=App(), gauges=Gauges(), clock=Clock(), failures=Failures(PARTS)
         )
         parts.drills = Drills(parts.clock, lambda: 1_700_000_000.5)
         token = Token(
@@ -86,13 +86,13 @@ def exporters(tmp_path):
         def services(refused):
             scrape = Scrape(
                 parts.app,
-                Sources([parts.gauges], parts.faults),
+                Sources([parts.gauges], parts.failures),
                 parts.drills,
-                parts.faults,
+                parts.failures,
                 refused,
             )
             return ExporterServices(
-                scrape, Sites(sites, context), parts.drills, parts.faults, token
+                scrape, Sites(sites, context), parts.drills, parts.failures, token
             )
 
         server = Server(listen or Listen("127.0.0.1", 0), services)

@@ -11,7 +11,7 @@ from tests.support.ports import free_port
 from tests.support.watched import until
 
 from watchroom.conf.health import CheckSettings, Health
-from watchroom.exporter.faults import Faults
+from watchroom.exporter.failures import Failures
 from watchroom.exporter.probe.health import AppHealth, address
 
 DETAILS = {
@@ -51,9 +51,9 @@ def app():
 def asking(url, *, token="t0ken", sites=(), now=None, **settings):
     settings = Health(url=url, **settings)
     where = address(settings, sites)
-    faults = Faults()
+    failures = Failures()
     more = {} if now is None else {"now": now}
-    return AppHealth(where, settings, lambda: token, faults, **more), faults
+    return AppHealth(where, settings, lambda: token, failures, **more), failures
 
 
 def shown(source, wanted=lambda values: values):
@@ -71,7 +71,7 @@ def shown(source, wanted=lambda values: values):
 
 
 def test_every_check_that_the_app_names_has_a_series(app):
-    source, faults = asking(app.url + "/ops")
+    source, failures = asking(app.url + "/ops")
     assert shown(source) == {
         ("health_livez",): 1.0,
         ("health_check_status", "database", "hard"): 1.0,
@@ -82,7 +82,7 @@ def test_every_check_that_the_app_names_has_a_series(app):
     }
     asked = [(one.path, one.headers.get("Authorization")) for one in app.asked[:2]]
     assert asked == [("/ops/livez", None), ("/ops/health/", "Bearer t0ken")]
-    assert not faults.family().samples
+    assert not failures.family().samples
 
 
 def test_the_app_is_asked_as_browsers_ask_it(app, monkeypatch):
@@ -102,7 +102,7 @@ def test_the_app_is_asked_as_browsers_ask_it(app, monkeypatch):
 
 def test_without_the_token_kinds_come_from_the_settings_and_it_says_so(app):
     app.body["checks"] = {**CHECKS, "mail": "ok", "disk": "ok"}
-    source, faults = asking(
+    source, failures = asking(
         app.url, token="other", checks={"mail": CheckSettings(hard=False)}
     )
     found = shown(source)
@@ -113,7 +113,7 @@ def test_without_the_token_kinds_come_from_the_settings_and_it_says_so(app):
         ("health_check_status", "mail", "soft"): 1.0,
         ("health_check_status", "disk", "hard"): 1.0,
     }
-    assert faults.family().samples[0].value >= 1
+    assert failures.family().samples[0].value >= 1
 
 
 def test_it_follows_the_app_down_and_up(app):
@@ -128,9 +128,9 @@ def test_it_follows_the_app_down_and_up(app):
 
 
 def test_an_app_that_is_not_there_or_hangs_is_not_live():
-    source, faults = asking(f"http://127.0.0.1:{free_port()}")
+    source, failures = asking(f"http://127.0.0.1:{free_port()}")
     assert shown(source) == {("health_livez",): 0.0}
-    assert faults.family().samples[0].value >= 1
+    assert failures.family().samples[0].value >= 1
     clock = [100.0]
     with Hole() as hole:
         source, _ = asking(f"http://127.0.0.1:{hole.port}", now=lambda: clock[0])
@@ -142,15 +142,15 @@ def test_an_app_that_is_not_there_or_hangs_is_not_live():
 
 def test_whoever_else_answers_is_neither_up_nor_down(app):
     app.live = 404
-    source, faults = asking(app.url)
+    source, failures = asking(app.url)
     source.families()
-    until(lambda: faults.family().samples, 30)
+    until(lambda: failures.family().samples, 30)
     assert source.families() == []
 
 
 def test_a_site_tells_checks_and_not_whether_the_app_lives(app):
     clock = [100.0]
-    source, faults = asking("", sites=(app.url + "/shop/?x=1",), now=lambda: clock[0])
+    source, failures = asking("", sites=(app.url + "/shop/?x=1",), now=lambda: clock[0])
     found = shown(source)
     assert ("health_livez",) not in found
     assert found["health_check_status", "database", "hard"] == 1.0
@@ -158,7 +158,7 @@ def test_a_site_tells_checks_and_not_whether_the_app_lives(app):
     # Without our addresses it is left alone for a while.
     app.live = 404
     # The question under way may have been answered before.
-    until(lambda: (source.families(), faults.family().samples)[1], 30)
+    until(lambda: (source.families(), failures.family().samples)[1], 30)
     until(lambda: source._began == 0.0, 30)
     many = len(app.asked)
     for _ in range(5):
@@ -170,7 +170,7 @@ def test_a_site_tells_checks_and_not_whether_the_app_lives(app):
 def test_checks_outlive_an_answer_that_is_late_and_no_more(app, monkeypatch):
     monkeypatch.setattr("watchroom.exporter.probe.health.ASK_SECONDS", 0.3)  # not 4
     clock = [100.0]
-    source, faults = asking(app.url, now=lambda: clock[0])
+    source, failures = asking(app.url, now=lambda: clock[0])
     known = shown(source)
     until(lambda: source._began == 0.0, 30)
     app.slow.clear()
@@ -178,7 +178,7 @@ def test_checks_outlive_an_answer_that_is_late_and_no_more(app, monkeypatch):
         clock[0] += 10.0
         assert shown(source) == known
         until(lambda: source._began == 0.0, 30)
-    assert faults.family().samples[0].value >= 1
+    assert failures.family().samples[0].value >= 1
     clock[0] += 15.0
     assert shown(source) == {("health_livez",): 1.0}
     app.slow.set()
@@ -208,9 +208,9 @@ def test_a_unix_socket_will_do(tmp_path):
 
 def test_an_answer_that_is_none_is_told_and_shows_nothing(app):
     app.body = {"status": "ok"}
-    source, faults = asking(app.url)
+    source, failures = asking(app.url)
     assert shown(source) == {("health_livez",): 1.0}
-    assert faults.family().samples[0].value >= 1
+    assert failures.family().samples[0].value >= 1
 
 
 def test_nowhere_to_ask_is_nowhere():

@@ -139,7 +139,7 @@ def runtime_dir(settings: Settings) -> Path:
 
 
 @cache
-def place() -> str:
+def code_directory() -> str:
     """Return the directory that the project is imported from; empty when not known."""
     try:
         from django.conf import settings as django_settings

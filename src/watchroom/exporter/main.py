@@ -16,7 +16,7 @@ from watchroom.errors import ConfigError, WatchroomError
 from watchroom.exporter.collect.groups import configured
 from watchroom.exporter.collect.supervisor import Child
 from watchroom.exporter.drills import Drills
-from watchroom.exporter.faults import Faults
+from watchroom.exporter.failures import Failures
 from watchroom.exporter.machine.disks import Disks
 from watchroom.exporter.machine.places import places
 from watchroom.exporter.machine.workload import Workload
@@ -62,30 +62,30 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
     """
     asked = _asked_to_end()
     raise_descriptors(_MOST_DESCRIPTORS)
-    faults = Faults(PARTS)
-    directory = _runtime_directory(settings, faults)
+    failures = Failures(PARTS)
+    directory = _runtime_directory(settings, failures)
     token = Token(os.environ, directory)
     refuse_open(listen, token)
-    merger = Merger(directory, settings.name, place=conf.place())
-    children = list(_children(faults)) if scope.shared else []
+    merger = Merger(directory, settings.name, code_directory=conf.code_directory())
+    children = list(_children(failures)) if scope.shared else []
     sources = Sources(
         [
-            *(_host(settings, merger, token, faults) if scope.local else ()),
+            *(_host(settings, merger, token, failures) if scope.local else ()),
             *children,
         ],
-        faults,
+        failures,
     )
     app = merger if scope.local else None
 
     def services(refused: Callable[[], int]) -> ExporterServices:
         drills = Drills(time.monotonic, time.time)
-        scrape = Scrape(app, sources, drills, faults, refused)
+        scrape = Scrape(app, sources, drills, failures, refused)
 
         def seen() -> dict[str, Any]:
             return {**roll(directory, settings), "mixed": merger.mixed()}
 
         return ExporterServices(
-            scrape, Sites(settings.sites), drills, faults, token, seen
+            scrape, Sites(settings.sites), drills, failures, token, seen
         )
 
     try:
@@ -130,24 +130,24 @@ def _asked_to_end() -> int:
     return asked
 
 
-def _children(faults: Faults) -> Iterator[Child]:
+def _children(failures: Failures) -> Iterator[Child]:
     from django.conf import settings as django_settings
 
     python_path = os.pathsep.join(path for path in sys.path if path)
     environ = {**os.environ, "PYTHONPATH": python_path}
     for group in configured(django_settings):
-        yield Child(group, environ, faults)
+        yield Child(group, environ, failures)
 
 
 def _host(
-    settings: conf.Settings, merger: Merger, token: Token, faults: Faults
+    settings: conf.Settings, merger: Merger, token: Token, failures: Failures
 ) -> Iterator[Workload | Disks | AppHealth]:
     from django.conf import settings as django_settings
 
     yield Workload(merger.live)
-    yield Disks(places(django_settings, settings), faults)
+    yield Disks(places(django_settings, settings), failures)
     if where := address(settings.health, settings.sites):
-        yield AppHealth(where, settings.health, token.current, faults)
+        yield AppHealth(where, settings.health, token.current, failures)
 
 
 def log_in_utc() -> None:
@@ -179,11 +179,11 @@ def settings_of(module: str) -> conf.Settings:
         ) from error
 
 
-def _runtime_directory(settings: conf.Settings, faults: Faults) -> Path:
+def _runtime_directory(settings: conf.Settings, failures: Failures) -> Path:
     directory = conf.runtime_dir(settings)
     try:
         rundir.prepare(directory)
     except OSError as error:
         # Served all the same: the processes may make it later, as another user.
-        faults.count("merge", error)
+        failures.count("merge", error)
     return directory

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from watchroom.exporter.drills import Drills
-    from watchroom.exporter.faults import Faults
+    from watchroom.exporter.failures import Failures
     from watchroom.exporter.sources import Sources
 
 PARTS = ("merge", "probe", "http")
@@ -49,7 +49,7 @@ class Scrape(NamedTuple):
     app: App | None
     sources: Sources
     drills: Drills
-    faults: Faults
+    failures: Failures
     refused: Callable[[], int]
 
     def render(self) -> str:
@@ -68,15 +68,15 @@ class Scrape(NamedTuple):
         try:
             text = self.app.render()
         except Exception as error:
-            self.faults.count("merge", error)
+            self.failures.count("merge", error)
             raise UnreadableError(f"the app's files: {type(error).__name__}") from error
-        self.faults.clear("merge")
+        self.failures.clear("merge")
         return text
 
     def _own(self, began: float) -> list[Family]:
         version = (("version", exporter.version()),)
         return [
-            self.faults.family(),
+            self.failures.family(),
             _one("watchroom_exporter_info", "gauge", "Constantly 1.", 1.0, version),
             _one(
                 "watchroom_exporter_refused_connections_total",

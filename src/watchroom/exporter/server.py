@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from watchroom.exporter.drills import Drills
-    from watchroom.exporter.faults import Faults
+    from watchroom.exporter.failures import Failures
     from watchroom.exporter.metrics import Scrape
     from watchroom.exporter.probe.site import Sites
     from watchroom.exporter.token import Caller, Token
@@ -69,7 +69,7 @@ class ExporterServices(NamedTuple):
     scrape: Scrape
     sites: Sites
     drills: Drills
-    faults: Faults
+    failures: Failures
     token: Token
     roll: Callable[[], dict[str, Any]] = dict
 
@@ -108,7 +108,7 @@ class Server(Acceptor):
         self.gate = Gate(self.listen, self.services.token)
 
     def _unexpected(self, error: Exception) -> None:
-        self.services.faults.count("http", error)
+        self.services.failures.count("http", error)
 
     def _respond(self, request: bytes, caller: Caller) -> bytes:
         return _Handler(request, caller, self).answer()
@@ -164,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (ConfigError, FormatError) as error:
             answer = _Answer(400, f"{error}\n")
         except Exception as error:  # noqa: BLE001 - the one guard of a request
-            self.server.services.faults.count("http", error)
+            self.server.services.failures.count("http", error)
             answer = _Answer(500, "the exporter failed; see its log\n")
         self._send(answer)
 
@@ -224,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             probe = self.server.services.sites.probe(target, seconds)
         except BusyError as error:
-            self.server.services.faults.count("probe", error)
+            self.server.services.failures.count("probe", error)
             raise _Refusal(503, str(error)) from None
         text = exposition.render(probe.families())
         if probe.reason:

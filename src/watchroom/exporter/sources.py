@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from watchroom.exporter.faults import Faults
+    from watchroom.exporter.failures import Failures
     from watchroom.formats.exposition import Family
 
 
@@ -32,11 +32,11 @@ class Sources:
         faults: Where their failures are counted.
     """
 
-    def __init__(self, sources: Iterable[Source], faults: Faults) -> None:
+    def __init__(self, sources: Iterable[Source], failures: Failures) -> None:
         self._sources = tuple(sources)
-        self._faults = faults
+        self._failures = failures
         for source in self._sources:
-            faults.show(source.name)
+            failures.show(source.name)
 
     def families(self) -> list[Family]:
         """Return the families of all; samples of the same name in one of them."""
@@ -45,7 +45,7 @@ class Sources:
             try:
                 families = source.families()
             except Exception as error:  # noqa: BLE001 - a failing part leaves the rest served
-                self._faults.count(source.name, error)
+                self._failures.count(source.name, error)
                 continue
             for family in families:
                 before = by_name.get(family.name)

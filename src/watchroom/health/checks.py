@@ -56,7 +56,7 @@ class _Declared:
 
     def __init__(self) -> None:
         self.checks: dict[str, Check] = {}
-        self.found = self.finding = False
+        self.discovered = self.discovering = False
         # Held while modules are imported, which may ask for the checks themselves.
         self.lock = threading.RLock()
         self.chosen: dict[str, Check] = {}
@@ -149,15 +149,15 @@ def checks() -> dict[str, Check]:
     A module of checks that does not import is a hard check that fails: a deploy must
     not become healthier by losing its checks.
     """
-    if not _DECLARED.found:
+    if not _DECLARED.discovered:
         with _DECLARED.lock:
-            if not _DECLARED.found and not _DECLARED.finding:
-                _DECLARED.finding = True
+            if not _DECLARED.discovered and not _DECLARED.discovering:
+                _DECLARED.discovering = True
                 try:
                     _discover()
                 finally:
-                    _DECLARED.finding = False
-                    _DECLARED.found = True
+                    _DECLARED.discovering = False
+                    _DECLARED.discovered = True
     overrides = settings().checks
     # Celery may be imported after the first answer; tests change settings.
     inputs = (

@@ -32,21 +32,21 @@ class Drain:
     def __init__(self, delay: Callable[[], float]) -> None:
         self._delay = delay
         self._pid = 0
-        self._asked = False
-        self._over = False
+        self._signalled = False
+        self._expired = False
         self._chained: Any = None
         self._callback: Any = None
 
     def watch(self) -> bool:
         """Return whether the process was asked to end; watch for it from now on."""
         if self._pid != os.getpid():
-            self._asked = self._over = False
+            self._signalled = self._expired = False
             self._pid = os.getpid()
             if threading.current_thread() is threading.main_thread():
                 self._install()
             else:
                 self._install_later()
-        return self._asked
+        return self._signalled
 
     def _install(self) -> None:
         before = signal.getsignal(TERM)
@@ -74,19 +74,19 @@ class Drain:
 
     def _on_signal(self, number: int, frame: Any) -> None:
         own_process = self._pid == os.getpid()  # not a child that inherited the handler
-        if own_process and not self._asked:
-            self._asked = True
+        if own_process and not self._signalled:
+            self._signalled = True
             if (delay := self._delay()) > 0:
                 # Not threading's: it takes locks that this thread may hold right now.
                 _thread.start_new_thread(self._expire, (delay,))
                 return
-            self._over = True
-        if not own_process or self._over:
+            self._expired = True
+        if not own_process or self._expired:
             self._pass_on(number, frame)
 
     def _expire(self, delay: float) -> None:
         time.sleep(delay)
-        self._over = True
+        self._expired = True
         os.kill(os.getpid(), TERM)
 
     def _pass_on(self, number: int, frame: Any) -> None:

@@ -206,7 +206,7 @@ class Process:
                 time.time(),
                 replaces=old.path.name if old else None,
                 release=conf.release(),
-                place=conf.place(),
+                code_directory=conf.code_directory(),
                 sentry=self.sentry,
             )
             self._series = {}

@@ -78,7 +78,7 @@ class Reader:
         pid: Its process, as that process sees itself.
         namespace: The namespace of that pid; 0 when not known.
         release: Which version of the project its process runs, or empty.
-        place: The directory that its process imports the project from, or empty.
+        code_directory: Where its process imports the project, or empty.
         sentry: Whether its process sends its errors to Sentry.
         replaces: The name of the file that it continues, or None.
         started: Epoch seconds at which its process opened it.
@@ -123,7 +123,7 @@ class Reader:
             self.pid = int(header["pid"])
             self.namespace = int(header.get("namespace", 0))
             self.release = text_of(header.get("release", ""))
-            self.place = text_of(header.get("place", ""))
+            self.code_directory = text_of(header.get("code_directory", ""))
             self.sentry = header.get("sentry") is True
             self.started = float(header["started"])
             self.replaces: str | None = header["replaces"]

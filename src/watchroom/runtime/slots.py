@@ -163,7 +163,7 @@ class ProcessFile(Arena):
         started: Epoch seconds.
         replaces: The name of the file whose counts this one continues, if any.
         release: Which version of the project this process runs, if known.
-        place: The directory that the project is imported from, if known.
+        code_directory: The directory that the project is imported from, if known.
         sentry: Whether it sends its errors to Sentry.
 
     Raises:
@@ -178,7 +178,7 @@ class ProcessFile(Arena):
         started: float,
         replaces: str | None = None,
         release: str = "",
-        place: str = "",
+        code_directory: str = "",
         *,
         sentry: bool = False,
     ) -> None:
@@ -206,7 +206,7 @@ class ProcessFile(Arena):
                 "started": started,
                 "replaces": replaces,
                 "release": release[:200],
-                "place": place[-300:],
+                "code_directory": code_directory[-300:],
                 "sentry": sentry,
             }
             self._add(HEADER, header, 0)

@@ -36,8 +36,8 @@ class _State:
     """Whether errors are sent, and what has been logged about it."""
 
     active = False
-    asked = False
-    said = False
+    requested = False
+    warned = False
     # Why the SDK, or an option, is not used: one sentence for the log.
     problem = ""
     # What nobody has said when the settings were not read yet.
@@ -67,7 +67,7 @@ def sentry(**options: Any) -> None:
     Example:
         >>> watchroom.sentry(traces_sample_rate=0.5)
     """
-    _State.asked = True
+    _State.requested = True
     dsn = options.get("dsn") or os.environ.get("SENTRY_DSN", "").strip()
     if not dsn or (not options.get("dsn") and in_tests()):
         return
@@ -137,8 +137,8 @@ def active() -> bool:
 def tell_if_off() -> None:
     """Log once that no errors are sent, if ``watchroom.sentry()`` was called."""
     _report_problem()
-    if _State.asked and not _State.active and not _State.said and not in_tests():
-        _State.said = True
+    if _State.requested and not _State.active and not _State.warned and not in_tests():
+        _State.warned = True
         logging.getLogger("watchroom").warning(
             "SENTRY_DSN is not set: errors are in the logs only."
         )
@@ -185,7 +185,7 @@ def _unseen(version: str) -> bool:
     major = version.partition(".")[0]
     if major.isdecimal() and int(major) < UNSEEN:
         return False
-    _State.said = True  # in place of "SENTRY_DSN is not set"
+    _State.warned = True  # in place of "SENTRY_DSN is not set"
     _State.problem = (
         f"watchroom.sentry() sends nothing: it does not know sentry-sdk {version}, "
         f"which might send secrets. Install 'sentry-sdk<{UNSEEN}'."

@@ -14,7 +14,7 @@ from watchroom.exporter.collect.celery_app import schedule, unseen
 from watchroom.exporter.collect.celery_queues import Broker, QueueState, configured
 from watchroom.exporter.collect.groups import GROUPS
 from watchroom.exporter.collect.supervisor import Child
-from watchroom.exporter.faults import Faults
+from watchroom.exporter.failures import Failures
 from watchroom.instrument import celery as instrument
 
 
@@ -136,9 +136,9 @@ def test_what_no_other_process_can_see_is_refused_with_the_reason():
     assert not unseen(made("redis://x"))
 
 
-def asked(shop, faults):
+def asked(shop, failures):
     (group,) = [group for group in GROUPS if group.name == "celery"]
-    return Child(group, shop.environ, faults)
+    return Child(group, shop.environ, failures)
 
 
 def values(child):
@@ -160,7 +160,7 @@ def until(child, key, wanted):
 def test_the_exporters_child_knows_queues_and_schedule_of_a_project(redis, tmp_path):
     shop = Shop(tmp_path, redis)
     shop.python("tasks.report.delay(); tasks.report.delay()")
-    child = asked(shop, Faults())
+    child = asked(shop, Failures())
     child.start()
     try:
         found = until(child, ("celery_beat_overdue_seconds", "nightly"), 0)
@@ -195,7 +195,7 @@ def test_the_schedule_is_beat_s_own_database_and_blind_without_it(redis, tmp_pat
     admin = "from django_celery_beat.models import PeriodicTask as Task\n"
     nightly_queue = ("celery_queue_length", "of the admin")
     errors = ("watchroom_gauge_errors_total", "celery_schedule")
-    child = asked(shop, Faults())
+    child = asked(shop, Failures())
     with shop.children:
         child.start()
         try:
@@ -227,7 +227,7 @@ def test_a_broker_that_takes_the_connection_and_never_answers_is_down(tmp_path):
     # The kernel takes connections for it, and nobody ever reads.
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]
-        child = asked(Shop(tmp_path, f"redis://127.0.0.1:{port}/0"), Faults())
+        child = asked(Shop(tmp_path, f"redis://127.0.0.1:{port}/0"), Failures())
         child.start()
         try:
             until(child, ("celery_broker_up",), 0)

@@ -14,7 +14,7 @@ from watchroom.exporter.collect import supervisor
 from watchroom.exporter.collect.child import samples
 from watchroom.exporter.collect.groups import GROUPS
 from watchroom.exporter.collect.supervisor import Child
-from watchroom.exporter.faults import Faults
+from watchroom.exporter.failures import Failures
 from watchroom.exporter.metrics import PARTS
 from watchroom.registry.declared import Gauge
 
@@ -54,7 +54,7 @@ def child():
             "PYTHONPATH": paths,
             "DJANGO_SETTINGS_MODULE": "shop.settings",
         }
-        one = Child(PROJECT, environ, Faults(PARTS))
+        one = Child(PROJECT, environ, Failures(PARTS))
         running.append(one)
         one.start()
         return one
@@ -84,7 +84,7 @@ def until(child, key, wanted=None, seconds=20.0):
 
 
 def failures(child, part="project"):
-    for sample in child._faults.family().samples:
+    for sample in child._failures.family().samples:
         if sample.labels == (("part", part),):
             return sample.value
     return 0
@@ -301,7 +301,7 @@ def test_one_question_has_several_answers_and_a_hang_may_be_one(tmp_path):
     (tmp_path / "asking.py").write_text(COLLECTORS)
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), SOURCE])}
     group = SimpleNamespace(name="servers", module="asking")
-    running = Child(group, environ, Faults(PARTS))
+    running = Child(group, environ, Failures(PARTS))
     running.start()
     try:
         until(running, ("seen_total",))
@@ -338,7 +338,9 @@ def collectors(broken):
 def test_what_hangs_takes_no_answer_but_its_own_however_long_the_set_up_takes(tmp_path):
     (tmp_path / "asking.py").write_text(SLOW)
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), SOURCE])}
-    running = Child(SimpleNamespace(name="servers", module="asking"), environ, Faults())
+    running = Child(
+        SimpleNamespace(name="servers", module="asking"), environ, Failures()
+    )
     running.start()
     known = {("up_there", alias): float(alias == "a") for alias in "abcd"}
     try:
@@ -446,7 +448,7 @@ def test_the_child_dies_with_an_exporter_that_is_killed(project, tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, time\n"
-        "from watchroom.exporter.faults import Faults\n"
+        "from watchroom.exporter.failures import Faults\n"
         "from watchroom.exporter.collect.groups import GROUPS\n"
         "from watchroom.exporter.collect.supervisor import Child\n"
         "Child(GROUPS[0], os.environ, Faults()).start()\n"

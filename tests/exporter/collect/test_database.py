@@ -16,7 +16,7 @@ from watchroom.exporter.collect import database as module
 from watchroom.exporter.collect.database import ConnectionCount, SQLite, nearest
 from watchroom.exporter.collect.groups import GROUPS, databases
 from watchroom.exporter.collect.supervisor import Child
-from watchroom.exporter.faults import Faults
+from watchroom.exporter.failures import Failures
 
 SOURCE = str(Path(module.__file__).parents[3])
 GROUP = next(group for group in GROUPS if group.name == "database")
@@ -63,7 +63,7 @@ def asking(tmp_path, **configured):
         "collectors = database.collectors\n"
     )
     group = SimpleNamespace(name="database", module="asked.often")
-    child = Child(group, environ, Faults())
+    child = Child(group, environ, Failures())
     child.start()
     try:
         yield child

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from watchroom import conf
-from watchroom.exporter.faults import Faults
+from watchroom.exporter.failures import Failures
 from watchroom.exporter.machine.disks import MOST_PATHS, Disks, mount_of
 from watchroom.exporter.machine.places import places, sqlite_file
 
@@ -41,7 +41,7 @@ def tmpfs(tmp_path):
 
 
 def test_a_file_system_tells_its_room_under_its_mount_point(tmp_path):
-    found = values(Disks([tmp_path], Faults()))
+    found = values(Disks([tmp_path], Failures()))
     stat = os.statvfs(tmp_path)
     point = mount_of(str(tmp_path)).mountpoint
     size = found["node_filesystem_size_bytes", point]
@@ -52,7 +52,7 @@ def test_a_file_system_tells_its_room_under_its_mount_point(tmp_path):
 
 
 def test_a_full_file_system_has_no_room_at_all_and_says_so(tmpfs):
-    disks = Disks([tmpfs / "uploads" / "not made yet"], Faults())
+    disks = Disks([tmpfs / "uploads" / "not made yet"], Failures())
     assert values(disks)["node_filesystem_avail_bytes", str(tmpfs)] == 1 << 20
     with pytest.raises(OSError, match="No space"), (tmpfs / "big").open("wb") as big:  # noqa: PT012 - written until it is full
         while True:
@@ -65,7 +65,7 @@ def test_a_full_file_system_has_no_room_at_all_and_says_so(tmpfs):
 
 def test_a_file_system_counts_once_however_many_paths_it_has(tmp_path):
     (tmp_path / "a").mkdir()
-    disks = Disks([tmp_path, tmp_path / "a", tmp_path / "b"], Faults())
+    disks = Disks([tmp_path, tmp_path / "a", tmp_path / "b"], Failures())
     assert len([key for key in values(disks) if "size" in key[0]]) == 1
 
 
@@ -108,7 +108,7 @@ def test_an_overlay_of_two_file_systems_is_one_series_of_each_metric(overlay):
     assert file.stat().st_dev != overlay.stat().st_dev  # what told them apart before
     found = [
         (sample.name, sample.labels)
-        for family in Disks([overlay, file, overlay / "u"], Faults()).families()
+        for family in Disks([overlay, file, overlay / "u"], Failures()).families()
         for sample in family.samples
     ]
     assert len(found) == len(set(found)) == 4
@@ -128,8 +128,8 @@ def test_one_that_never_answers_delays_no_scrape_and_is_told(tmp_path, monkeypat
         return os.statvfs(path)
 
     (tmp_path / "dead").mkdir()
-    faults = Faults()
-    disks = Disks([tmp_path / "dead", tmp_path], faults, statvfs)
+    failures = Failures()
+    disks = Disks([tmp_path / "dead", tmp_path], failures, statvfs)
     point = mount_of(str(tmp_path)).mountpoint
     try:
         began = time.monotonic()
@@ -141,7 +141,7 @@ def test_one_that_never_answers_delays_no_scrape_and_is_told(tmp_path, monkeypat
             assert time.monotonic() < end
             time.sleep(0.05)
         assert len(asked) == 1  # and no second thread hangs after the first
-        (sample,) = faults.family().samples
+        (sample,) = failures.family().samples
         assert sample.labels == (("part", "disks"),)
         assert sample.value >= 1
     finally:
@@ -156,15 +156,15 @@ def test_an_error_is_told_and_not_raised(tmp_path):
     def statvfs(path):
         raise OSError(5, "Input/output error", str(path))
 
-    disks = Disks([tmp_path], Faults(), statvfs)
+    disks = Disks([tmp_path], Failures(), statvfs)
     point = mount_of(str(tmp_path)).mountpoint
     assert values(disks) == {("node_filesystem_device_error", point): 1}
 
 
 def test_paths_are_bounded(tmp_path):
-    faults = Faults()
-    Disks([tmp_path / str(number) for number in range(MOST_PATHS + 2)], faults)
-    assert faults.family().samples[0].value == 2
+    failures = Failures()
+    Disks([tmp_path / str(number) for number in range(MOST_PATHS + 2)], failures)
+    assert failures.family().samples[0].value == 2
 
 
 def test_mounts_with_blanks_in_their_names_are_found(tmpfs):

@@ -21,7 +21,7 @@ __all__ = ["merger"]  # the fixture
 FAULTS = ("watchroom_instrument_errors_total", {"instrument": "exporter"})
 
 
-def faults(found):
+def failures(found):
     return found.get(FAULTS[0], **FAULTS[1])
 
 
@@ -93,7 +93,7 @@ def test_a_damaged_file_of_a_living_process_keeps_its_counts(
         found = read(exporter)
     assert found.get("c_total", k="a") == 13
     assert found.get("watchroom_processes", role="web") == 2
-    assert faults(found) == 1
+    assert failures(found) == 1
     other.die()
     worker.die()
     assert read(exporter).get("c_total", k="a") == 13
@@ -112,7 +112,7 @@ def test_a_count_that_is_none_poisons_no_sum(tmp_path, merger, worker, value, de
     for _ in range(2):
         found = read(exporter)
         assert (found.get("c_total", k="a"), found.get("c_total", k="b")) == (3, 4)
-        assert faults(found) == 1
+        assert failures(found) == 1
     other.die()
 
 
@@ -175,7 +175,7 @@ def test_totals_that_make_no_sense_are_set_aside_and_counted(
     found = read(exporter)
     assert found.get("c_total", k="a") == 3
     assert found.get("watchroom_counter_resets_total") == 1
-    assert faults(found) == 1
+    assert failures(found) == 1
     assert (tmp_path / "p.base.bad").read_text() == BASES[base]
     worker.die()
     assert read(exporter).get("c_total", k="a") == 3
@@ -202,7 +202,7 @@ def test_a_lock_that_another_keeps_stops_no_scrape_and_loses_nothing(
             assert found.get("c_total", k="a") == 9
             assert read(beside).get("c_total", k="a") == 9
         assert time.monotonic() - began < 2
-        assert faults(found) == 3
+        assert failures(found) == 3
         assert newer.file.path.exists()
     for each in (exporter, beside, merger()):
         assert read(each).get("c_total", k="a") == 9

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import FormatError, WatchroomError
-from watchroom.exporter.faults import Faults
+from watchroom.exporter.failures import Failures
 from watchroom.formats.exposition import Family, Sample
 
 if TYPE_CHECKING:
@@ -71,13 +71,13 @@ class Child:
     """
 
     def __init__(
-        self, group: CollectorGroup, environ: Mapping[str, str], faults: Faults
+        self, group: CollectorGroup, environ: Mapping[str, str], failures: Failures
     ) -> None:
         # The child's own queries are none of the app's.
         self._environ = {**environ, "WATCHROOM_ENABLED": "0"}
         self._group = group
-        self._faults = faults
-        self._errors = Faults((), "watchroom_gauge_errors_total", "gauge")
+        self._failures = failures
+        self._errors = Failures((), "watchroom_gauge_errors_total", "gauge")
         self._lock = threading.Lock()
         self._collectors: dict[str, _Collector] = {}
         self._values: dict[str, _Value] = {}
@@ -141,7 +141,7 @@ class Child:
             try:
                 self._run_child()
             except (OSError, WatchroomError) as error:
-                self._faults.count(self.name, error)
+                self._failures.count(self.name, error)
             else:
                 if not self._collectors and not self._broken:
                     return  # there is nothing to ask
@@ -217,11 +217,11 @@ class Child:
             )
         elif "broken" in message:
             self._broken = True
-            self._faults.count(self.name, f"{message['broken']} {message['text']}")
+            self._failures.count(self.name, f"{message['broken']} {message['text']}")
         elif "failed" in message:
             self._broken = True
             text = f"django.setup() failed: {message['failed']}"
-            self._faults.count(self.name, text)
+            self._failures.count(self.name, text)
         elif "begin" in message:
             self._begun[message["begin"]] = now
             return self._collectors[message["begin"]]
@@ -242,7 +242,7 @@ class Child:
         for collector in collectors:
             self._errors.show(collector.name)
         if not self._broken:
-            self._faults.clear(self.name)
+            self._failures.clear(self.name)
 
     def _keep(
         self, collector: _Collector, values: Mapping[str, list[Any]], now: float

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from watchroom.catalogue.metrics import Metric
-    from watchroom.exporter.faults import Faults
+    from watchroom.exporter.failures import Failures
 
 MOST_PATHS = 64
 HANGS_AFTER = 10.0  # seconds
@@ -75,16 +75,16 @@ class Disks:
     def __init__(
         self,
         paths: Iterable[Path],
-        faults: Faults,
+        failures: Failures,
         statvfs: Callable[[Path], os.statvfs_result] = os.statvfs,
     ) -> None:
         unique = list(dict.fromkeys(paths))
         self._watched = [_WatchedPath(path) for path in unique[:MOST_PATHS]]
-        self._faults = faults
+        self._failures = failures
         self._statvfs = statvfs
         self._lock = threading.Lock()
         for path in unique[MOST_PATHS:]:
-            faults.count(
+            failures.count(
                 self.name,
                 f"{path} is left out: at most {MOST_PATHS} paths are monitored",
             )
@@ -146,7 +146,7 @@ class Disks:
             if error:
                 # The table of mounts is the kernel's own and hangs on no file system.
                 errors[space.mount if space else mount_of(str(watched.path))] = 1.0
-                self._faults.count(self.name, error)
+                self._failures.count(self.name, error)
             elif space is not None:
                 by_device.setdefault(space.device, space)
         # Mounted anew between two looks: one mount point, two numbers, one series.
@@ -154,7 +154,7 @@ class Disks:
         for space in unique:
             errors.setdefault(space.mount, 0.0)
         if 1.0 not in errors.values() and errors:
-            self._faults.clear(self.name)
+            self._failures.clear(self.name)
         return [
             _family(DISK_AVAILABLE, [(r.mount, r.available) for r in unique]),
             _family(DISK_SIZE, [(r.mount, r.size) for r in unique]),

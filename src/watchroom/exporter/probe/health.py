@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from watchroom.catalogue.metrics import Metric
-    from watchroom.exporter.faults import Faults
+    from watchroom.exporter.failures import Failures
 
 # More than the three in which the app answers, however long its checks may take.
 ASK_SECONDS = 4.0
@@ -116,13 +116,13 @@ class AppHealth:
         address: Address,
         settings: Health | None,
         token: Callable[[], str],
-        faults: Faults,
+        failures: Failures,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._address = address
         self._settings = settings or Health()
         self._token = token
-        self._faults = faults
+        self._failures = failures
         self._now = now
         self._lock = threading.Lock()
         self._answer: _Answer | None = None
@@ -210,9 +210,9 @@ class AppHealth:
         except Exception as error:  # noqa: BLE001 - a thread of ours must come to its end
             fault = error
         if fault is None:
-            self._faults.clear(self.name)
+            self._failures.clear(self.name)
         else:
-            self._faults.count(self.name, fault)
+            self._failures.count(self.name, fault)
         with self._lock:
             now, last = self._now(), self._answer
             if live and checks is None and last is not None:

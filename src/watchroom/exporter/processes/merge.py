@@ -45,7 +45,7 @@ class Merger:
         runtime_dir: As `watchroom.conf.runtime_dir` finds it; need not exist.
         name: Whose files to read; see `watchroom.runtime.directory.deployment`.
         now: Epoch seconds.
-        place: From where this process imports the project; empty: not to be compared.
+        code_directory: Where this process imports the project; empty: not compared.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class Merger:
         runtime_dir: Path,
         name: str,
         now: Callable[[], float] = time.time,
-        place: str = "",
+        code_directory: str = "",
     ) -> None:
         self._now = now
         self._fleet = Fleet(runtime_dir, name, now)
-        self._origins = Origins(place, now())
+        self._origins = Origins(code_directory, now())
         self._lock = threading.Lock()
         self._namespace = pid_namespace()
         self._table = Table()

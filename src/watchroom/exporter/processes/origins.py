@@ -41,12 +41,12 @@ class Origins:
         first = {own: begun} if own else {}
         counts = dict.fromkeys(first, 0)
         for reader in living:
-            if reader.place:
-                counts[reader.place] = counts.get(reader.place, 0) + 1
-                first[reader.place] = min(
-                    reader.started, first.get(reader.place, reader.started)
+            if reader.code_directory:
+                counts[reader.code_directory] = counts.get(reader.code_directory, 0) + 1
+                first[reader.code_directory] = min(
+                    reader.started, first.get(reader.code_directory, reader.started)
                 )
-        # What is known stays: all processes of a place may be young again and again.
+        # Known times stay: all processes of a directory may be young again and again.
         self._since = {
             directory: self._since.get(directory, first[directory])
             for directory in first

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 
 class Table:
-    """The common row: where each series has its place.
+    """The common row: with the offset of each series.
 
     Attributes:
-        places: The first place of each series' slots.
-        size: Places so far; the first is nobody's.
+        offsets: The first slot of each series.
+        size: Slots so far; the first is unused.
     """
 
     def __init__(self) -> None:
         self.offsets: dict[Key, int] = {}
-        self.size = 2  # itemgetter of one place returns no tuple
+        self.size = 2  # itemgetter of one offset returns no tuple
 
     def offset(self, key: Key, slots: int) -> int:
-        """Return the place of a series, made when it is new."""
+        """Return the offset of a series, made when it is new."""
         at = self.offsets.get(key)
         if at is None:
             at = self.offsets[key] = self.size
@@ -91,7 +91,7 @@ class _Histogram(NamedTuple):
     buckets: list[str]  # line prefixes, +Inf's last
     sum_prefix: str
     count_prefix: str
-    parts: list[tuple[int, int, list[Step]]]  # place, own edges, how to read them
+    parts: list[tuple[int, int, list[Step]]]  # offset, own edges, how to read them
 
 
 _Family = tuple[str, list[tuple[str, list[int]]], list[_Histogram]]

@@ -239,21 +239,21 @@ class Access:
             return None
         return 403, "this form has expired; reload the page and try again"
 
-    def guard(self, said: ErrorPage) -> Middleware:
+    def guard(self, error_page: ErrorPage) -> Middleware:
         """Return what refuses forbidden requests and adds the security headers.
 
         Args:
-            said: Makes the page of an error, for browsers.
+            error_page: Makes the page of an error, for browsers.
         """
 
         @web.middleware
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return await self._guarded(request, handler, said)
+            return await self._guarded(request, handler, error_page)
 
         return guarded
 
     async def _guarded(
-        self, request: web.Request, handler: Handler, said: ErrorPage
+        self, request: web.Request, handler: Handler, error_page: ErrorPage
     ) -> web.StreamResponse:
         problem = self.problem(request)
         if problem is not None:
@@ -285,7 +285,7 @@ class Access:
         self,
         request: web.Request,
         answer: web.StreamResponse,
-        said: ErrorPage,
+        error_page: ErrorPage,
         *,
         anonymous: bool,
     ) -> web.StreamResponse:

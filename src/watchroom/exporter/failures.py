@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("watchroom.exporter")
 
 
-class Faults:
+class Failures:
     """Counts failures by part, and logs one line when a part's failure changes.
 
     Args:
