@@ -448,10 +448,10 @@ def test_the_child_dies_with_an_exporter_that_is_killed(project, tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, time\n"
-        "from watchroom.exporter.failures import Faults\n"
+        "from watchroom.exporter.failures import Failures\n"
         "from watchroom.exporter.collect.groups import GROUPS\n"
         "from watchroom.exporter.collect.supervisor import Child\n"
-        "Child(GROUPS[0], os.environ, Faults()).start()\n"
+        "Child(GROUPS[0], os.environ, Failures()).start()\n"
         "time.sleep(60)\n"
     )
     environ = {
