@@ -24,7 +24,7 @@ from watchroom.derive.plan import plan
 from watchroom.derive.site import Site, SiteReceiver
 from watchroom.exporter.collect.supervisor import Child
 from watchroom.exporter.drills import Drills
-from watchroom.exporter.failures import Faults
+from watchroom.exporter.failures import Failures
 from watchroom.exporter.machine.disks import Disks
 from watchroom.exporter.machine.workload import LiveProcess, Workload
 from watchroom.exporter.metrics import PARTS, Scrape
@@ -111,20 +111,20 @@ def exporter(root: Path, disk: Path, database: str, sites: Sites) -> Iterator[st
         "PYTHONPATH": path,
         "DJANGO_SETTINGS_MODULE": "asked.settings",
     }
-    faults = Faults(PARTS)
+    failures = Failures(PARTS)
     child = Child(
-        SimpleNamespace(name="database", module="asked.often"), environ, faults
+        SimpleNamespace(name="database", module="asked.often"), environ, failures
     )
     workload = Workload(
         lambda: [LiveProcess(42, "web")], root / "proc", root / "cgroup"
     )
-    sources = Sources([workload, Disks([disk], faults), child], faults)
+    sources = Sources([workload, Disks([disk], failures), child], failures)
     merger = Merger(root / "run", "shop")
     drills = Drills(lambda: 0.0, lambda: 0.0)
 
     def services(refused):
-        scrape = Scrape(merger, sources, drills, faults, refused)
-        return ExporterServices(scrape, sites, drills, faults, Token({}, root))
+        scrape = Scrape(merger, sources, drills, failures, refused)
+        return ExporterServices(scrape, sites, drills, failures, Token({}, root))
 
     serving = Server(Listen("127.0.0.1", 0), services)
     thread = threading.Thread(target=serving.serve_forever, args=(0.05,))
