@@ -265,7 +265,7 @@ class Access:
             except web.HTTPException as error:
                 answer = error
         anonymous = problem is not None
-        answer = self._as_page(request, answer, said, anonymous=anonymous)
+        answer = self._as_page(request, answer, error_page, anonymous=anonymous)
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
         if isinstance(answer, web.HTTPException):
@@ -301,7 +301,9 @@ class Access:
         ):
             return answer
         anonymous = anonymous or self.is_open(request)
-        page = said(request, answer.status, answer.text or "", anonymous=anonymous)
+        page = error_page(
+            request, answer.status, answer.text or "", anonymous=anonymous
+        )
         for name in ("WWW-Authenticate", "Allow"):
             if name in answer.headers:
                 page.headers[name] = answer.headers[name]
