@@ -27,6 +27,7 @@ ENDS = ("", "_total")
 ENVIRONMENT = r"\b(?:WATCHROOM|SENTRY|GRAFANA|LOGS)_[A-Z_]+\b"
 # Capitalised like an alert, and something else.
 NO_ALERTS = {
+    *("CloudWatch", "PrometheusRule", "ServiceMonitor"),
     *("GiB", "GlitchTip", "HttpOnly", "JavaScript", "KiB", "LoadCredential", "MiB"),
     *("NaN", "NumPy"),
     *(
