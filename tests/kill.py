@@ -21,7 +21,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.watched import Files, Monitor, Target, request, until
+from tests.support.waiting import until
+from tests.support.watched import Files, Monitor, Target, request
 
 RULES = """
 groups:

@@ -20,7 +20,8 @@ from types import SimpleNamespace
 import pytest
 from tests.support import documents
 from tests.support.ports import free_port
-from tests.support.servers import eventually, get_json
+from tests.support.servers import get_json
+from tests.support.waiting import until
 
 UNITS = documents.ROOT / "docs" / "systemd"
 DEPLOY = documents.ROOT / "docs" / "deploy.md"
@@ -190,7 +191,7 @@ def test_what_the_units_start_answers_reloads_and_ends(host):
     try:
         api = f"http://127.0.0.1:{host.ports[1]}/api/v1"
         seen = f"{api}/query?query=watchroom_exporter_info"
-        (series,) = eventually(lambda: get_json(seen)["data"]["result"], 30)
+        (series,) = until(lambda: get_json(seen)["data"]["result"], 30)
         assert series["value"][1] == "1"
         assert "reload" in host.do(monitor["ExecReload"])
         assert stat.S_IMODE((host.state / "token").stat().st_mode) == 0o600
@@ -208,7 +209,7 @@ def back_up(host):
     (line,) = [words for words in documents.commands(DEPLOY) if words[0] == "sqlite3"]
     copy = host.root / "copy.db"
     # The first evaluation writes them, up to an interval after the first scrape.
-    eventually(lambda: rules_in(host.state / "state.db"), 30)
+    until(lambda: rules_in(host.state / "state.db"), 30)
     statement = re.sub("'.*'", f"'{copy}'", line[2])
     assert Path(line[1]).relative_to("/var/lib/watchroom/shop") == Path("state.db")
     db = sqlite3.connect(host.state / "state.db")

@@ -16,9 +16,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
-from tests.support.chain import chain, get, until
+from tests.support.chain import chain, get
 from tests.support.faults import FAULTS, WARNED, Shop
 from tests.support.plans import OPS, built, planned, put
+from tests.support.waiting import until
 
 from watchroom.formats.series import text_of
 

@@ -11,9 +11,10 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.chain import LEDGER, chain, get, until
+from tests.support.chain import LEDGER, chain, get
 from tests.support.ports import free_port
 from tests.support.redis_server import redis_server
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

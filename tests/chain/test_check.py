@@ -12,7 +12,8 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.chain import get, until
+from tests.support.chain import get
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.chain import Chain

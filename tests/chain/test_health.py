@@ -6,10 +6,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.chain import chain, until
+from tests.support.chain import chain
 from tests.support.ports import free_port
 from tests.support.postgres import postgres
 from tests.support.redis_server import redis_server
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

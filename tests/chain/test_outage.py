@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.chain import chain, get, until
+from tests.support.chain import chain, get
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

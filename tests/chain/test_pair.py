@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.chain import get, until
+from tests.support.chain import get
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.chain import Chain

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from tests.support import limited
-from tests.support.chain import chain, children, get, judge, until
+from tests.support.chain import chain, children, get, judge
 from tests.support.postgres import postgres
 from tests.support.redis_server import redis_server
 from tests.support.remote_write import write
+from tests.support.waiting import until
 
 from watchroom.demo import front
 from watchroom.demo.processes import free_port

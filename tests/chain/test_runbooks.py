@@ -9,7 +9,8 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.chain import get, until
+from tests.support.chain import get
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,9 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.chain import LEDGER, chain, get, until
+from tests.support.chain import LEDGER, chain, get
 from tests.support.receivers import PagerDuty, Slack, serving
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

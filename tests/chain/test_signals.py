@@ -16,7 +16,8 @@ from tests.support.certificates import Site as Https
 from tests.support.hook import Hook
 from tests.support.plans import put
 from tests.support.postgres import server
-from tests.support.watched import Monitor, until
+from tests.support.waiting import until
+from tests.support.watched import Monitor
 
 from watchroom.catalogue import load
 from watchroom.derive.files import files

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.chain import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.chain import Chain

@@ -18,7 +18,8 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.chain import LEDGER, chain, children, until
+from tests.support.chain import LEDGER, chain, children
+from tests.support.waiting import until
 
 from watchroom.demo.processes import free_port
 from watchroom.formats import exposition

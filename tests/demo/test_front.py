@@ -11,7 +11,7 @@ import threading
 import urllib.request
 
 import pytest
-from tests.support.chain import until
+from tests.support.waiting import until
 
 from watchroom.demo.front import certificate
 from watchroom.demo.processes import free_port

@@ -11,7 +11,8 @@ import pytest
 from tests.support import promtool
 from tests.support.plans import built, planned, put
 from tests.support.ports import free_port
-from tests.support.servers import eventually, get_json, running
+from tests.support.servers import get_json, running
+from tests.support.waiting import until
 
 from watchroom.derive.files import RULES
 from watchroom.formats import yamlfile
@@ -143,8 +144,8 @@ def test_another_teams_outage_is_not_ours_and_ours_is(teams, tmp_path):
         f"--web.listen-address=127.0.0.1:{port}",
         cwd=tmp_path,
     ):
-        eventually(lambda: len(firing(port)) >= 4, 30)
-        eventually(lambda: scraped(port, 10), 30)
+        until(lambda: len(firing(port)) >= 4, 30)
+        until(lambda: scraped(port, 10), 30)
         found = firing(port)
         assert {"HighErrorRate", "AppDown", "TargetDown"} <= {
             labels["alertname"] for labels in found
@@ -161,7 +162,7 @@ def test_another_teams_outage_is_not_ours_and_ours_is(teams, tmp_path):
                 if one["labels"].get("namespace") == "shop" and one["state"] == "firing"
             }
 
-        eventually(lambda: wanted <= set(our_alerts()), 30)
+        until(lambda: wanted <= set(our_alerts()), 30)
         said = our_alerts()["HighErrorRate"]["annotations"]["description"]
         assert "GET /shop (" in said
         assert "other" not in said

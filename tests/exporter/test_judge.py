@@ -3,11 +3,11 @@
 import json
 import os
 import shutil
-import time
 import urllib.parse
 import urllib.request
 
 import pytest
+from tests.support import waiting
 from tests.support.children import Children
 from tests.support.ports import free_port
 
@@ -57,11 +57,7 @@ def prometheus(exporter, tmp_path):
 
 
 def until(ask, query, wanted, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not wanted(found := ask(query)):
-        assert time.monotonic() < end, f"{query}: {found}"
-        time.sleep(0.1)
-    return found
+    return waiting.until(lambda: ask(query), seconds, query, good=wanted)
 
 
 @pytest.mark.judge

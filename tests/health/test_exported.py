@@ -8,7 +8,7 @@ import pytest
 from tests.support.hole import Hole
 from tests.support.peer import Peer
 from tests.support.ports import free_port
-from tests.support.watched import until
+from tests.support.waiting import until
 
 from watchroom.conf.health import CheckSettings, Health
 from watchroom.exporter.failures import Failures

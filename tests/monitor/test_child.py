@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.waiting import until_async
+
 from watchroom.monitor.child import Child
 
 # Appends its pid, then ends at once or stays, as told.
@@ -25,9 +27,10 @@ def pids(path):
 
 
 async def until(true):
-    async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 - it looks at a file, nobody can set an event
-            await asyncio.sleep(0.02)
+    async def ask():
+        return true()
+
+    await until_async(ask)
 
 
 def watched(path, mode, work):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.watched import until
+from tests.support.waiting import until
 
 from watchroom.monitor.clock import LEAST_SECONDS, Clock, steady
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from tests.support.watched import until
+from tests.support.waiting import until
 
 
 def watchroom(*words, **env):

@@ -9,7 +9,8 @@ import threading
 import time
 
 import pytest
-from tests.support.watched import Monitor, until
+from tests.support.waiting import until
+from tests.support.watched import Monitor
 
 
 def state_of(monitor):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.support.watched import until
+from tests.support.waiting import until, until_async
 
 READING = Path(__file__).with_suffix(".js").read_text()
 
@@ -40,9 +40,7 @@ class Browser:
         return result["result"].get("value")
 
     async def until(self, code, seconds=15):
-        async with asyncio.timeout(seconds):
-            while not await self.js(code):  # noqa: ASYNC110 - the page is another process
-                await asyncio.sleep(0.1)
+        await until_async(lambda: self.js(code), seconds, code, every=0.1)
 
     async def login(self, monitor):
         """Log in at a monitor, and load its first page again."""

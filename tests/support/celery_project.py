@@ -4,10 +4,10 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 from tests.support.children import Children
+from tests.support.waiting import until
 
 from watchroom.exporter.processes.merge import Merger
 from watchroom.formats import exposition
@@ -177,11 +177,9 @@ class Shop:
         runtime: Path | None = None,
     ) -> dict:
         """Wait until all these are counted; return everything then."""
-        end = time.monotonic() + seconds
-        while True:
-            found = self.counts(runtime)
-            if wanted.items() <= found.items():
-                return found
-            short = {key: found.get(key) for key in wanted}
-            assert time.monotonic() < end, f"wanted {wanted}, found {short}"
-            time.sleep(0.1)
+        return until(
+            lambda: self.counts(runtime),
+            seconds,
+            f"counts are {wanted}",
+            good=lambda found: wanted.items() <= found.items(),
+        )

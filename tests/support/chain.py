@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -18,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.hook import Hook
+from tests.support.waiting import until
 
 from watchroom.demo.processes import Processes, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from watchroom.demo import front
 
@@ -45,19 +45,6 @@ def get(url: str, timeout: float = 5) -> Any:
     """Return the JSON at `url`."""
     with urllib.request.urlopen(url, timeout=timeout) as answer:
         return json.load(answer)
-
-
-def until(true: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Return what `true` answers once it is true; fail after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if answer := true():
-                return answer
-        except (OSError, ValueError):
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 class Chain:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from tests.support.waiting import until
+
 
 class Children:
     """Starts processes in groups of their own, logs to files, stops them all."""
@@ -58,13 +60,7 @@ class Children:
         alive: subprocess.Popen | None = None,
     ) -> None:
         """Wait until `done()` is true; fail by name when it is not, or `alive` dies."""
-        end = time.monotonic() + seconds
-        while not done():
-            if alive is not None and alive.poll() is not None:
-                raise AssertionError(f"{what}: process ended with {alive.returncode}")
-            if time.monotonic() > end:
-                raise AssertionError(f"{what}: not within {seconds:g} s")
-            time.sleep(0.05)
+        until(done, seconds, what, alive=alive)
 
     def stop(self, child: subprocess.Popen | None = None, seconds: float = 10.0):
         """Stop one process with its children, or all: asked first, then killed."""

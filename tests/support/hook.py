@@ -8,6 +8,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
+from tests.support.waiting import until
+
 
 class Message(NamedTuple):
     """One alert of one webhook call."""
@@ -61,14 +63,13 @@ class Hook:
 
     def wait(self, sender: str, name: str, status: str, seconds: float) -> Message:
         """Return the first such message, or fail saying what did come."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            for message in self.of(sender, name):
-                if message.status == status:
-                    return message
-            time.sleep(0.1)
-        came = [(m.sender, m.name, m.status) for m in self.messages]
-        raise AssertionError(f"no {status} {name} from {sender} in {seconds} s: {came}")
+        until(
+            lambda: [(m.sender, m.name, m.status) for m in self.messages],
+            seconds,
+            f"{status} {name} from {sender}",
+            good=lambda _: any(m.status == status for m in self.of(sender, name)),
+        )
+        return next(m for m in self.of(sender, name) if m.status == status)
 
     def close(self) -> None:
         self._server.shutdown()

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from click.testing import CliRunner
 from tests.support.receivers import MailServer
-from tests.support.watched import Files, Monitor, Target, until
+from tests.support.waiting import until
+from tests.support.watched import Files, Monitor, Target
 
 from watchroom.cli import watchroom
 from watchroom.errors import WatchroomError

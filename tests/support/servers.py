@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import time
 import urllib.error
 import urllib.request
 
@@ -42,19 +41,3 @@ def post_json(url, value, **headers):
     request = urllib.request.Request(url, json.dumps(value).encode(), headers)
     with urllib.request.urlopen(request, timeout=5) as answer:
         return answer.status
-
-
-def eventually(ask, within=10.0, every=0.1):
-    """Return the first true answer of `ask`; a TypeError (None inside) is not yet one.
-
-    Raises:
-        AssertionError: There was none in time.
-    """
-    end = time.monotonic() + within
-    while True:
-        with contextlib.suppress(TypeError):
-            found = ask()
-            if found:
-                return found
-        assert time.monotonic() < end, f"not within {within} s"
-        time.sleep(every)

@@ -10,13 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from typing import NamedTuple
 
 from tests.support.ports import free_port
+from tests.support.waiting import until
 
 TEXT = "text/plain; version=0.0.4"
 
@@ -49,17 +49,6 @@ def request(url, *, data=None, method=None, **headers):
     except urllib.error.HTTPError as error:
         with error:
             return Reply(error.code, error.read().decode(), dict(error.headers))
-
-
-def until(true, seconds=10.0, what="it"):
-    """Return what `true` returns once that is true; no answer yet is not yet true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError, KeyError, IndexError, TypeError):
-            if found := true():
-                return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 class Target:

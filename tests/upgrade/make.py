@@ -32,7 +32,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.support.listener import Listener, listening
 from tests.support.ports import free_port
 from tests.support.release import Built, place
-from tests.support.watched import Monitor, request, until
+from tests.support.waiting import until
+from tests.support.watched import Monitor, request
 
 API = "/api/v1/watchroom"
 CONTACTS = "contacts:\n  - {name: Ann, receivers: [ops]}\n  - {name: Ben}\n"

@@ -17,7 +17,8 @@ from datetime import datetime
 import pytest
 from tests.support.listener import listening
 from tests.support.release import RELEASES, Release, place
-from tests.support.watched import Target, request, until
+from tests.support.waiting import until
+from tests.support.watched import Target, request
 
 pytestmark = pytest.mark.slow
 API = "/api/v1/watchroom"

@@ -7,6 +7,7 @@ import time
 import pytest
 from celery import Celery
 from kombu import Queue
+from tests.support import waiting
 from tests.support.celery_project import Shop
 from tests.support.redis_server import redis_server
 
@@ -150,11 +151,12 @@ def values(child):
 
 
 def until(child, key, wanted):
-    end = time.monotonic() + 40
-    while (found := values(child)).get(key) != wanted:
-        assert time.monotonic() < end, (key, wanted, found)
-        time.sleep(0.05)
-    return found
+    return waiting.until(
+        lambda: values(child),
+        40,
+        f"{key} is {wanted}",
+        good=lambda found: found.get(key) == wanted,
+    )
 
 
 def test_the_exporters_child_knows_queues_and_schedule_of_a_project(redis, tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tests.support import waiting
 
 from watchroom.exporter.collect import supervisor
 from watchroom.exporter.collect.child import samples
@@ -74,13 +75,12 @@ def values(child):
 
 def until(child, key, wanted=None, seconds=20.0):
     """Wait for a value; return all values of that moment."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = values(child)
-        if key in found and (wanted is None or found[key] == wanted):
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"{key} is not {wanted}: {values(child)}")
+    return waiting.until(
+        lambda: values(child),
+        seconds,
+        f"{key} is {wanted}",
+        good=lambda found: key in found and wanted in {None, found[key]},
+    )
 
 
 def failures(child, part="project"):

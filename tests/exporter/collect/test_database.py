@@ -3,13 +3,13 @@
 import os
 import socket
 import sqlite3
-import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import psycopg
 import pytest
+from tests.support import waiting
 from tests.support.postgres import Server, server
 
 from watchroom.exporter.collect import database as module
@@ -81,13 +81,12 @@ def values(child):
 
 def until(child, wanted, seconds=40.0):
     """Wait until the child tells these values, None for absence; return all."""
-    end = time.monotonic() + seconds
-    while True:
-        found = values(child)
-        if all(found.get(key) == value for key, value in wanted.items()):
-            return found
-        assert time.monotonic() < end, (wanted, found)
-        time.sleep(0.05)
+    return waiting.until(
+        lambda: values(child),
+        seconds,
+        f"values are {wanted}",
+        good=lambda found: all(found.get(key) == wanted[key] for key in wanted),
+    )
 
 
 def test_held_connections_are_counted_against_the_servers_limit(tmp_path, running):

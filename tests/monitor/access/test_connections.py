@@ -12,7 +12,8 @@ import time
 
 import pytest
 from aiohttp import web
-from tests.support.watched import request, until
+from tests.support.waiting import until
+from tests.support.watched import request
 
 from watchroom.listen import parse_listen, raise_descriptors
 from watchroom.monitor.access import connections as doors_module

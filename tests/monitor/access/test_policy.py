@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 
 import pytest
-from tests.support.watched import request, until
+from tests.support.waiting import until
+from tests.support.watched import request
 
 from watchroom.monitor.access.policy import origin_of
 

@@ -17,7 +17,8 @@ from tests.support import documents
 from tests.support.listener import listening
 from tests.support.ports import free_port
 from tests.support.servers import running
-from tests.support.watched import Files, Monitor, request, until
+from tests.support.waiting import until
+from tests.support.watched import Files, Monitor, request
 
 from watchroom.callers import network_of, user_at
 from watchroom.cli.ask import token_for, url_of

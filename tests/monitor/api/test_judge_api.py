@@ -9,7 +9,8 @@ import urllib.parse
 
 import pytest
 from tests.support.ports import free_port
-from tests.support.watched import Files, Monitor, Target, request, until
+from tests.support.waiting import until
+from tests.support.watched import Files, Monitor, Target, request
 
 pytestmark = pytest.mark.judge
 

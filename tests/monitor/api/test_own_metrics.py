@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from tests.support.watched import until
+from tests.support.waiting import until
 
 from watchroom.formats.exposition import parse
 

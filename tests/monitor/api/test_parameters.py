@@ -9,7 +9,8 @@ import urllib.parse
 import pytest
 import yaml
 from aiohttp import web
-from tests.support.watched import Files, Monitor, Target, request, until
+from tests.support.waiting import until
+from tests.support.watched import Files, Monitor, Target, request
 
 from watchroom.monitor.api.alertmanager import AlertmanagerAPI
 from watchroom.monitor.api.parameters import PARAMETERS

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from tests.support.watched import request, until
+from tests.support.waiting import until
+from tests.support.watched import request
 
 
 def test_a_receiver_without_its_secret_is_named_until_the_file_is_there(

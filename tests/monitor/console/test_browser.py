@@ -8,7 +8,8 @@ import json
 import pytest
 from tests.support.browser import browsing
 from tests.support.listener import listening
-from tests.support.watched import Files, Monitor, Target, until
+from tests.support.waiting import until
+from tests.support.watched import Files, Monitor, Target
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,8 @@ import urllib.parse
 
 import pytest
 from tests.support.listener import listening
-from tests.support.watched import Files, Monitor, Target, until
+from tests.support.waiting import until
+from tests.support.watched import Files, Monitor, Target
 
 EVIL = "<script>x</script>"
 

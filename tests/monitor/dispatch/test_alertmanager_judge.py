@@ -11,7 +11,8 @@ import time
 import pytest
 from tests.support.listener import listening
 from tests.support.ports import free_port
-from tests.support.servers import eventually, get_json, post_json, running
+from tests.support.servers import get_json, post_json, running
+from tests.support.waiting import until
 
 from watchroom.formats import alertmanager
 from watchroom.monitor.alert import Alert
@@ -144,7 +145,7 @@ def test_the_same_messages_go_out_at_the_same_moments(tmp_path):
             "--cluster.listen-address=",
             cwd=tmp_path,
         ):
-            eventually(lambda: get_json(f"http://127.0.0.1:{port}/api/v2/status"))
+            until(lambda: get_json(f"http://127.0.0.1:{port}/api/v2/status"))
             time.sleep(0.2)
             epoch = round(time.time() * 1000) + 50
             events = script(epoch)

@@ -9,7 +9,7 @@ from tests.support.listener import listening
 from tests.support.plans import planned
 from tests.support.receivers import Slack, serving
 from tests.support.servers import post_json
-from tests.support.watched import until
+from tests.support.waiting import until
 
 ALERTMANAGER = "127.0.0.1:9"  # nobody is there, and nobody is asked
 

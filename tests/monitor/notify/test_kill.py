@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.listener import listening
-from tests.support.servers import eventually
+from tests.support.waiting import until
 
 from watchroom.monitor.oncall.records import Records
 from watchroom.monitor.state.database import StateDB
@@ -63,10 +63,10 @@ def test_fifty_kills_lose_no_page_and_no_pending_time(tmp_path):
                 child.stdout.close()
                 child = _start(given)
             survived = time.time()
-            eventually(lambda: _all(listener, "firing", names), within=60)
+            until(lambda: _all(listener, "firing", names), seconds=60)
             ended = time.time()
             _switch(tmp_path, {})
-            eventually(lambda: _all(listener, "resolved", names), within=60)
+            until(lambda: _all(listener, "resolved", names), seconds=60)
         finally:
             child.kill()
             child.wait()

@@ -16,6 +16,7 @@ import pytest
 from tests.support.hole import Hole
 from tests.support.listener import Listener, listening
 from tests.support.ports import free_port
+from tests.support.waiting import until_async
 
 from watchroom.formats import alertmanager
 from watchroom.monitor.alert import Alert
@@ -91,13 +92,14 @@ class Delivering:
 
     async def until(self, true, within=5.0):
         """Wait until the newest ledger entry satisfies `true`, and return it."""
-        end = time.monotonic() + within
-        while time.monotonic() < end:
-            entries = self.ledger.recent(1)
-            if entries and true(entries[0]):
-                return entries[0]
-            await asyncio.sleep(0.02)
-        raise AssertionError(self.ledger.recent(5))
+
+        async def newest():
+            return self.ledger.recent(5)
+
+        entries = await until_async(
+            newest, within, "ledger", good=lambda found: found and true(found[0])
+        )
+        return entries[0]
 
 
 @pytest.fixture

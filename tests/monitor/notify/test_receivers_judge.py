@@ -9,7 +9,8 @@ import pytest
 from tests.support.plans import built, planned, put
 from tests.support.ports import free_port
 from tests.support.receivers import MailServer, PagerDuty, Slack, serving
-from tests.support.servers import eventually, get_json, post_json, running
+from tests.support.servers import get_json, post_json, running
+from tests.support.waiting import until
 from tests.support.watched import Files, Monitor
 
 from watchroom.derive.site import SiteReceiver
@@ -163,14 +164,14 @@ def test_the_built_file_makes_both_engines_say_the_same(tmp_path):
             )
         )
         there = f"http://127.0.0.1:{port}"
-        eventually(lambda: get_json(f"{there}/api/v2/status"), within=30)
+        until(lambda: get_json(f"{there}/api/v2/status"), seconds=30)
         sides = ((ours, monitor.url, monitor.bearer), (theirs, there, {}))
 
         def tell(alerts, mails):
             for _, url, bearer in sides:
                 post_json(f"{url}/api/v2/alerts", alerts, **bearer)
             for side, _, _ in sides:
-                eventually(lambda s=side: len(s.mail.taken) >= mails, within=30)
+                until(lambda s=side: len(s.mail.taken) >= mails, seconds=30)
 
         tell([page("Down", "critical", "P1"), page("Slow", "warning", "P2", n="1")], 2)
         tell([page("Slow", "warning", "P2", n="2")], 3)

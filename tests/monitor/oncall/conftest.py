@@ -7,7 +7,7 @@ import textwrap
 import pytest
 from tests.support.listener import listening
 from tests.support.oncall import Watched
-from tests.support.watched import until
+from tests.support.waiting import until
 
 from watchroom.formats import alertmanager, contacts
 from watchroom.monitor.alert import Alert

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.support.watched import until
+from tests.support.waiting import until
 
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.api.received import AlertIn, alert_of

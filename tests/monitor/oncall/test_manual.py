@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.monitor.oncall.conftest import MINUTE
-from tests.support.watched import until
+from tests.support.waiting import until
 
 from watchroom.monitor.routing.silences import Silence
 from watchroom.promql.model import Matcher

@@ -7,7 +7,8 @@ import re
 import urllib.parse
 
 from tests.support.oncall import API
-from tests.support.watched import request, until
+from tests.support.waiting import until
+from tests.support.watched import request
 
 HTML = {"Accept": "text/html"}
 EVIL = "<script>alert(1)</script>"

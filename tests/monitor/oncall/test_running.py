@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from tests.support.oncall import API, CONTACTS
-from tests.support.watched import until
+from tests.support.waiting import until
 
 
 def test_a_page_is_answered_by_command_and_the_timeline_tells_all(calm):

@@ -12,7 +12,8 @@ import pytest
 from tests.support import documents
 from tests.support.listener import listening
 from tests.support.ports import free_port
-from tests.support.servers import eventually, get_json, running
+from tests.support.servers import get_json, running
+from tests.support.waiting import until
 from tests.support.watched import Files, Monitor, request
 
 RECEIVERS = documents.ROOT / "docs" / "receivers.md"
@@ -96,7 +97,7 @@ def manager(request, tmp_path_factory):
             cwd=where,
         ):
             url = f"http://127.0.0.1:{port}"
-            eventually(lambda: get_json(f"{url}/api/v2/status"), within=30)
+            until(lambda: get_json(f"{url}/api/v2/status"), seconds=30)
             yield Manager(url, pages)
 
 
@@ -128,8 +129,8 @@ def test_amtool_silences_an_alert_and_expiring_tells_of_it(manager):
     assert "known, being fixed" in manager.amtool("silence", "query")
     manager.amtool("alert", "add", "Hushed", "instance=a")
     manager.post("Heard")
-    eventually(lambda: manager.paged("Heard"), within=30)
-    (shown,) = eventually(lambda: manager.alerts("Hushed"))
+    until(lambda: manager.paged("Heard"), seconds=30)
+    (shown,) = until(lambda: manager.alerts("Hushed"))
     # Debian's Alertmanager does not say what time intervals mute.
     assert {"mutedBy": [], **shown["status"]} == {
         "state": "suppressed",
@@ -143,7 +144,7 @@ def test_amtool_silences_an_alert_and_expiring_tells_of_it(manager):
 
     manager.amtool("silence", "expire", name)
 
-    eventually(lambda: manager.paged("Hushed") == ["firing"], within=30)
+    until(lambda: manager.paged("Hushed") == ["firing"], seconds=30)
     assert "Hushed" in manager.amtool("alert", "query", "alertname=Hushed")
     assert manager.amtool("silence", "query", "-q", "alertname=Hushed") == ""
     assert said in manager.amtool("silence", "query", "-q", "--expired")
@@ -152,7 +153,7 @@ def test_amtool_silences_an_alert_and_expiring_tells_of_it(manager):
 def test_an_alert_posted_twice_keeps_its_start_and_ends_once(manager):
     manager.post("Twice", startsAt=at(-60), endsAt=at(600))
     manager.post("Twice", startsAt=at(-30), annotations={"note": "second"})
-    (shown,) = eventually(lambda: manager.alerts("Twice"), within=30)
+    (shown,) = until(lambda: manager.alerts("Twice"), seconds=30)
     assert dt.datetime.fromisoformat(shown["startsAt"]) < dt.datetime.fromisoformat(
         at(-50)
     )
@@ -161,9 +162,9 @@ def test_an_alert_posted_twice_keeps_its_start_and_ends_once(manager):
         at(400)
     )
     assert shown["annotations"] == {"note": "second"}
-    eventually(lambda: manager.paged("Twice") == ["firing"], within=30)
+    until(lambda: manager.paged("Twice") == ["firing"], seconds=30)
     manager.post("Twice", startsAt=at(-60), endsAt=at(0))
-    eventually(lambda: manager.paged("Twice") == ["firing", "resolved"], within=30)
+    until(lambda: manager.paged("Twice") == ["firing", "resolved"], seconds=30)
     assert manager.alerts("Twice") == []
 
 
@@ -243,10 +244,10 @@ def test_an_alert_that_is_none_is_refused_with_the_same_status(manager, alert, s
 
 def test_alerts_are_filtered_by_receiver_and_state(manager):
     manager.post("Filtered")
-    eventually(lambda: manager.alerts("Filtered"), within=30)
+    until(lambda: manager.alerts("Filtered"), seconds=30)
     assert len(manager.alerts("Filtered", receiver="op.*")) == 1
     assert manager.alerts("Filtered", receiver="op") == []
-    eventually(lambda: manager.paged("Filtered"), within=30)
+    until(lambda: manager.paged("Filtered"), seconds=30)
     assert manager.alerts("Filtered", active="false") == []
     query = urllib.parse.urlencode({"filter": 'alertname="Filtered"'})
     (group,) = manager.call(f"/alerts/groups?{query}")[1]

@@ -8,7 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.support.watched import until
+from tests.support.waiting import until
 
 from watchroom.monitor.scrape.loop import in_pool
 

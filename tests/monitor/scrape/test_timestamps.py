@@ -7,7 +7,8 @@ import time
 import urllib.parse
 
 import pytest
-from tests.support.watched import request, until
+from tests.support.waiting import until
+from tests.support.watched import request
 
 from watchroom.errors import FormatError
 from watchroom.monitor.scrape.series import TargetSeries

@@ -7,7 +7,8 @@ import re
 import time
 
 import pytest
-from tests.support.watched import request, until
+from tests.support.waiting import until
+from tests.support.watched import request
 
 from watchroom.monitor.state import proofs as proofs_module
 from watchroom.monitor.state.database import StateDB

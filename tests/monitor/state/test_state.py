@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.support.release import Release
-from tests.support.watched import until
+from tests.support.waiting import until
 
 from watchroom.errors import StoreError
 from watchroom.monitor.oncall.incident import Firing, Incident, Outage

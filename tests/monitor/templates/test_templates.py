@@ -9,7 +9,8 @@ import subprocess
 import pytest
 import yaml
 from tests.support.ports import free_port
-from tests.support.servers import eventually, get_json, running
+from tests.support.servers import get_json, running
+from tests.support.waiting import until
 
 from watchroom.errors import QuerySyntaxError
 from watchroom.monitor.templates import (
@@ -340,11 +341,11 @@ def test_external_url_and_labels_expand_as_in_a_prometheus_server(tmp_path):
         f"--web.external-url={url}",
         cwd=tmp_path,
     ):
-        (alert,) = eventually(
+        (alert,) = until(
             lambda: get_json(f"http://127.0.0.1:{port}/base/api/v1/alerts")["data"][
                 "alerts"
             ],
-            within=20,
+            seconds=20,
         )
     ours = {
         name: expand(

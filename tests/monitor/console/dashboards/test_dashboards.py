@@ -10,7 +10,8 @@ import urllib.parse
 
 import pytest
 from tests.support.listener import listening
-from tests.support.watched import PANEL, Files, Monitor, Target, until
+from tests.support.waiting import until
+from tests.support.watched import PANEL, Files, Monitor, Target
 
 EVIL = "<script>alert(1)</script>"
 CHART = {

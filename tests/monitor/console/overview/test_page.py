@@ -6,7 +6,8 @@ import re
 
 import pytest
 from tests.support.listener import listening
-from tests.support.watched import Files, Monitor, Target, until
+from tests.support.waiting import until
+from tests.support.watched import Files, Monitor, Target
 
 EVIL = "<script>alert(1)</script>"
 
