@@ -93,7 +93,11 @@ def test_wrong_paths_and_methods_are_told_what_exists(exporter):
     status, _, text = exporter.call("GET", "/metric")
     assert (status, "/metrics" in text) == (404, True)
     status, headers, text = exporter.call("POST", "/metrics", {})
-    assert (status, headers["Allow"], text) == (405, "GET", "/metrics takes GET\n")
+    assert (status, headers["Allow"], text) == (
+        405,
+        "GET",
+        "/metrics accepts only GET\n",
+    )
     status, headers, _ = exporter.call("DELETE", "/drill/receipt")
     assert (status, headers["Allow"]) == (405, "GET, POST")
     assert exporter.call("HEAD", "/metrics")[0] == 405

@@ -57,7 +57,7 @@ def watching(**entries):
     return Schedule(app, entries, notes, clock, table.read)
 
 def look():
-    return {name: round(one.overdue / 60, 1) for name, one in watch.look().items()}
+    return {name: round(one.overdue / 60, 1) for name, one in watch.entry_states().items()}
 
 def begun(name):
     runs.note(notes, runs.BEGUN, runs.Run(name, clock()))
@@ -258,7 +258,7 @@ def test_the_database_is_read_and_never_written_nor_waited_for(shop):
             connection.cursor().execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.cursor().execute("BEGIN EXCLUSIVE")
         begun_at = time.monotonic()
-        ask = lambda: said.append(_error(watch.look))
+        ask = lambda: said.append(_error(watch.entry_states))
         def _error(ask):
             try:
                 return ask() and ""
@@ -295,7 +295,7 @@ def test_the_scheduler_decides_and_a_missing_file_is_told_and_not_made(tmp_path)
             connection.close()
             Path(os.environ["FILE"]).unlink()
             try:
-                watch.look()
+                watch.entry_states()
             except Exception as error:
                 said.append(type(error).__name__)
             said.append(Path(os.environ["FILE"]).exists())
