@@ -54,7 +54,7 @@ def whole(expr: str, where: str) -> str:
     """
     rewritten = _CALL.sub(_written, expr)
     try:
-        expected = Counter(_meant(call) for call in _calls(parse(expr)))
+        expected = Counter(_expected(call) for call in _calls(parse(expr)))
         actual = Counter(walk(parse(rewritten)))
     except QueryError as error:
         raise ConfigError(f"{where}: {error}") from None
@@ -96,7 +96,7 @@ def _calls(tree: Node) -> Iterator[Call]:
             yield node
 
 
-def _meant(call: Call) -> Node:
+def _expected(call: Call) -> Node:
     """Return the node that a call is to become."""
     counted = cast("RangeSelector", call.args[0])
     node = parse(_text(call.name, "x_total", f"{counted.range_ms}ms"))

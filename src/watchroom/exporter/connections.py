@@ -115,7 +115,7 @@ class Acceptor:
         self._peers: tuple[dict[_Peer, None], ...] = ({}, {}, {}, {})
         self._waiting: deque[tuple[_Peer, bytes]] = deque()
         self._busy = 0
-        self._held = 0
+        self._buffered = 0
         self._done: deque[tuple[_Peer, bytes]] = deque()
         self._stopping, self._stopped = threading.Event(), threading.Event()
         self._stopped.set()
@@ -236,14 +236,14 @@ class Acceptor:
         except BlockingIOError:
             return
         peer.data += got
-        self._held += len(got)
+        self._buffered += len(got)
         if not got and not peer.data:
             self._drop(peer)
         elif not got or self._complete(peer):
             self._ask(peer)
         elif len(peer.data) > LARGEST_HEAD and not peer.wanted:
             self._reply(peer, _TOO_LONG)
-        elif self._held > MOST_BYTES:
+        elif self._buffered > MOST_BYTES:
             self._refuse(
                 max(self._peers[_READING], key=lambda candidate: len(candidate.data))
             )
@@ -309,12 +309,12 @@ class Acceptor:
                 self._begin(peer, request)
 
     def _reply(self, peer: _Peer, answer: bytes) -> None:
-        self._held += len(answer) - len(peer.data)
+        self._buffered += len(answer) - len(peer.data)
         peer.data, peer.left = bytearray(answer), 0
         self._move(peer, _WRITING, ANSWERING_SECONDS)
         self._selector.modify(peer.sock, selectors.EVENT_WRITE, peer)
         self._write(peer)
-        while self._held > MOST_BYTES and self._peers[_WRITING]:
+        while self._buffered > MOST_BYTES and self._peers[_WRITING]:
             self._refuse(next(iter(self._peers[_WRITING])))
 
     def _write(self, peer: _Peer) -> None:
@@ -328,7 +328,7 @@ class Acceptor:
             return
         if peer.left < len(peer.data):
             return
-        self._held -= len(peer.data)
+        self._buffered -= len(peer.data)
         peer.data, peer.left = bytearray(), 0
         # Closing with something unread would take the answer back from the peer.
         self._move(peer, _LEAVING, LEAVING_SECONDS)
@@ -349,7 +349,7 @@ class Acceptor:
 
     def _drop(self, peer: _Peer) -> None:
         self._peers[peer.state].pop(peer, None)
-        self._held -= len(peer.data)
+        self._buffered -= len(peer.data)
         peer.data = bytearray()
         with suppress(KeyError, ValueError):
             self._selector.unregister(peer.sock)

@@ -35,7 +35,7 @@ class Failures:
         self._label = label
         self._lock = threading.Lock()
         self._counts = dict.fromkeys(parts, 0)
-        self._said: dict[str, str] = {}
+        self._last_text: dict[str, str] = {}
 
     def count(self, part: str, error: object) -> None:
         """Count a failure of `part`; the same text is logged once until it clears."""
@@ -45,8 +45,8 @@ class Failures:
             text = f"{type(error).__name__}: {error}"
         with self._lock:
             self._counts[part] = self._counts.get(part, 0) + 1
-            known = self._said.get(part) == text
-            self._said[part] = text
+            known = self._last_text.get(part) == text
+            self._last_text[part] = text
         if not known:
             log.warning("%s: %s", self._name(part), redaction.clean(text))
 
@@ -58,7 +58,7 @@ class Failures:
     def clear(self, part: str) -> None:
         """Note that `part` works; logged once if it had failed."""
         with self._lock:
-            failed = self._said.pop(part, None)
+            failed = self._last_text.pop(part, None)
         if failed is not None:
             log.info("%s: works again", self._name(part))
 

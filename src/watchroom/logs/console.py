@@ -17,7 +17,7 @@ from watchroom.redact import shapes
 from watchroom.redact.walk import REDACTED
 
 # What they say of a request or a task is in the line that tells of it: whose logger.
-_TOLD = {
+_COVERED_BY = {
     "django.request": logging.getLogger("watchroom.request"),
     "celery.app.trace": logging.getLogger("watchroom.task"),
 }
@@ -46,7 +46,7 @@ class Console(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, unless a line of its request or task covers it."""
         try:
-            if record.name in _TOLD and self._told(record):
+            if record.name in _COVERED_BY and self._covered(record):
                 return
             if sys.stdout is not self._stream:
                 self._adopt(sys.stdout)
@@ -104,7 +104,7 @@ class Console(logging.Handler):
             self._torn = done < len(line) and (done > 0 or self._torn)
 
     @staticmethod
-    def _told(record: logging.LogRecord) -> bool:
+    def _covered(record: logging.LogRecord) -> bool:
         """Return whether another line covers it; twice is better than lost."""
         try:
             return _logged_elsewhere(record)
@@ -144,7 +144,7 @@ def own_apps_to_debug() -> None:
 
 def _logged_elsewhere(record: logging.LogRecord) -> bool:
     """Return whether a line of its request or task covers it, exception included."""
-    if not _TOLD[record.name].isEnabledFor(record.levelno):
+    if not _COVERED_BY[record.name].isEnabledFor(record.levelno):
         return False
     trace = current()
     if record.name == "django.request":

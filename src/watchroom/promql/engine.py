@@ -194,7 +194,7 @@ def _instant(node: Node, context: Context) -> Value:
         return String(result)
     if isinstance(result, np.ndarray):
         return Scalar(float(result[0]))
-    frame = _named(result).occupied()
+    frame = _drop_names(result).occupied()
     return Vector(list(zip(frame.labels, frame.values[:, 0].tolist(), strict=True)))
 
 
@@ -202,7 +202,7 @@ def _range(node: Node, context: Context) -> Matrix:
     result = evaluate(node, context)
     if isinstance(result, np.ndarray):
         result = one_row((), result)
-    frame = _named(as_frame(result)).occupied()
+    frame = _drop_names(as_frame(result)).occupied()
     context.budget.reserve(2 * frame.present.size)
     times = context.steps.times()
     return _sorted(
@@ -213,7 +213,7 @@ def _range(node: Node, context: Context) -> Matrix:
     )
 
 
-def _named(frame: Frame) -> Frame:
+def _drop_names(frame: Frame) -> Frame:
     """Return `frame` with the names dropped that were to go at the end.
 
     Raises:
@@ -248,7 +248,7 @@ def _range_matrix(node: RangeSelector, context: Context) -> list[Series]:
 
 def _subquery_matrix(node: Subquery, context: Context) -> list[Series]:
     frame, times = subquery(node, context)
-    frame = _named(frame).occupied()
+    frame = _drop_names(frame).occupied()
     context.budget.reserve(2 * frame.present.size)
     return [
         (labels, times[present], values[present])

@@ -118,7 +118,7 @@ def test_a_write_ahead_row_needs_the_row_before_unless_it_is_whole():
     body = journal.encode(made, before)
     found = journal.decode(body, before)
     assert found.at_ms == 5
-    assert found.named.tolist() == [11]
+    assert found.series_ids.tolist() == [11]
     assert found.states.tolist() == states.tolist()
     assert found.values.tobytes() == values.tobytes()
     with pytest.raises(CorruptError, match="before"):

@@ -44,13 +44,13 @@ def configured(app: Any, more: Iterable[str] = ()) -> tuple[str, ...]:
         more: Names that only the project knows, such as those of dynamic routes.
     """
     names: dict[str, None] = {}
-    for name in (*_named(app), *more):
+    for name in (*_configured_names(app), *more):
         if name and len(names) < MOST_QUEUES:
             names.setdefault(str(name))
     return tuple(names)
 
 
-def _named(app: Any) -> Iterator[Any]:
+def _configured_names(app: Any) -> Iterator[Any]:
     conf = app.conf
     for queue in conf.task_queues or ():
         yield getattr(queue, "name", queue)
@@ -108,7 +108,7 @@ class Broker:
         self._queues = tuple(queues)
         self._more = more
         self._now = now
-        self._said = ""
+        self._last_logged = ""
         # Who stands first in a list and does not say since when: first seen.
         self._seen: dict[str, tuple[str, float]] = {}
 
@@ -183,9 +183,9 @@ class Broker:
         return self._seen[key][1]
 
     def _log_once(self, text: str) -> None:
-        if text != self._said:
+        if text != self._last_logged:
             sys.stderr.write(f"{text or 'the broker answers again'}\n")
-        self._said = text
+        self._last_logged = text
 
 
 def _queue(key: str) -> str:

@@ -110,7 +110,7 @@ class Schedule:
         self._table = table
         self._awaited: dict[str, runs.Run] = {}
         self._newest: dict[tuple[str, str], runs.Run] = {}
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         self._looked = False
         self._pruned = 0.0
         self._configured = {
@@ -140,8 +140,8 @@ class Schedule:
     def _leave_out(self, name: str, error: Exception) -> None:
         self.unwatched += 1
         text = redaction.clean(f"{name}: {type(error).__name__}: {error}")[:300]
-        if text not in self._said and len(self._said) < runs.MOST_ENTRIES:
-            self._said.add(text)
+        if text not in self._logged and len(self._logged) < runs.MOST_ENTRIES:
+            self._logged.add(text)
             log.warning("a schedule entry can't be monitored: %s", text)
 
     def _entries(self) -> Mapping[str, ScheduleEntry]:

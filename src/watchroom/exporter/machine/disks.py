@@ -56,7 +56,7 @@ class _WatchedPath:
         self.path = path
         self.room: _DiskSpace | None = None
         self.error = ""
-        self.asked = 0.0
+        self.began = 0.0
         self.done = threading.Event()
         self.done.set()
 
@@ -96,9 +96,9 @@ class Disks:
             for watched in self._watched:
                 if watched.done.is_set():
                     watched.done.clear()
-                    watched.asked = now
+                    watched.began = now
                     self._ask(watched)
-            waiting = [w for w in self._watched if now - w.asked < _PATIENCE]
+            waiting = [w for w in self._watched if now - w.began < _PATIENCE]
         end = now + _PATIENCE
         for watched in waiting:
             watched.done.wait(max(0.0, end - time.monotonic()))
@@ -140,7 +140,7 @@ class Disks:
         by_device: dict[str, _DiskSpace] = {}
         errors: dict[Mount, float] = {}
         for watched in self._watched:
-            hung = not watched.done.is_set() and now - watched.asked > HANGS_AFTER
+            hung = not watched.done.is_set() and now - watched.began > HANGS_AFTER
             error = f"{watched.path} doesn't respond" if hung else watched.error
             space = watched.room
             if error:

@@ -75,9 +75,9 @@ class Workload:
         self._proc = proc
         self._cgroups = Cgroups(proc, mount)
         self._lock = threading.Lock()
-        self._known: dict[tuple[int, int], float] = {}
+        self._last_cpu: dict[tuple[int, int], float] = {}
         # The dead keep counting: a sum that falls would be taken for a restart.
-        self._spent: dict[str, float] = {}
+        self._cpu_by_role: dict[str, float] = {}
 
     def families(self) -> list[Family]:
         """Return what is used now; reads a few small files per process."""
@@ -93,14 +93,16 @@ class Workload:
                 resident.setdefault(process.role, []).append(stat.resident)
                 key = process.pid, stat.started
                 now[key] = stat.cpu_seconds
-                more = max(0.0, stat.cpu_seconds - self._known.get(key, 0.0))
-                self._spent[process.role] = self._spent.get(process.role, 0.0) + more
+                more = max(0.0, stat.cpu_seconds - self._last_cpu.get(key, 0.0))
+                self._cpu_by_role[process.role] = (
+                    self._cpu_by_role.get(process.role, 0.0) + more
+                )
                 use = self._cgroups.of(process.pid)
                 if use is not None:
                     uses.setdefault(use.name, use)
                 bounded = bounded and use is not None and use.limit is not None
-            self._known = now
-            cpu_by_role = dict(self._spent)
+            self._last_cpu = now
+            cpu_by_role = dict(self._cpu_by_role)
         return [
             *_families(uses),
             *([] if bounded else self._machine()),

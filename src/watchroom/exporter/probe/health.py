@@ -126,7 +126,7 @@ class AppHealth:
         self._now = now
         self._lock = threading.Lock()
         self._answer: _Answer | None = None
-        self._asked: float | None = None
+        self._last_asked: float | None = None
         self._began = 0.0
         self._gap = 0.0
         self._not_before = 0.0
@@ -142,9 +142,9 @@ class AppHealth:
                 answer = answer if now - answer.at <= patience else None
             if answer is not None and now - answer.checks_at > patience:
                 answer = answer._replace(checks=())
-            if self._asked is not None:
-                self._gap = now - self._asked
-            self._asked = now
+            if self._last_asked is not None:
+                self._gap = now - self._last_asked
+            self._last_asked = now
             free = self._began == 0.0 and now >= self._not_before
             hung = self._began > 0.0 and now - self._began > 2 * ASK_SECONDS
             if free:

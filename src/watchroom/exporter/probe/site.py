@@ -187,10 +187,10 @@ class Probe:
         self._trust = trust
         self._cookies = Cookies()
         self._begun = time.monotonic()
-        self._left = within(seconds)
+        self._time_left = within(seconds)
         self._lock = threading.Lock()
         self._open: socket.socket | None = None
-        self._over = False
+        self._ended = False
         self._phases = dict.fromkeys(PHASES, 0.0)
         self._values: dict[str, float] = {
             "probe_success": 0.0,
@@ -230,8 +230,8 @@ class Probe:
     def end(self) -> None:
         """Give up: what was found until now is the outcome, and it is no success."""
         with self._lock:
-            if not self._over:
-                self._over = True
+            if not self._ended:
+                self._ended = True
                 self.reason = self.reason or self._too_late()
         self._drop()
 
@@ -241,7 +241,7 @@ class Probe:
     def families(self) -> list[Family]:
         """Return the outcome; complete once `run` returned or `end` was called."""
         with self._lock:
-            self._over = True
+            self._ended = True
             values = dict(self._values)
             phases = dict(self._phases)
         values["probe_duration_seconds"] = time.monotonic() - self._begun
@@ -270,7 +270,7 @@ class Probe:
         connected.sendall(_request(at, self._cookies.header(at)))
         with connected.makefile("rb") as stream:
             answer = head(stream)
-            self._spent("processing", sent)
+            self._add_phase("processing", sent)
             self._set("probe_http_status_code", float(answer.status))
             self._set("probe_http_version", answer.version)
             for cookie in answer.all("set-cookie"):
@@ -280,16 +280,16 @@ class Probe:
                 return answer.status, location
             began = time.monotonic()
             read_body(stream, answer)
-            self._spent("transfer", began)
+            self._add_phase("transfer", began)
         return answer.status, ""
 
     def _connect(self, at: Address) -> socket.socket:
         began = time.monotonic()
         addresses = socket.getaddrinfo(at.lookup, at.port, type=socket.SOCK_STREAM)
-        self._spent("resolve", began)
+        self._add_phase("resolve", began)
         began = time.monotonic()
-        connected = connect(addresses, self._left)
-        self._spent("connect", began)
+        connected = connect(addresses, self._time_left)
+        self._add_phase("connect", began)
         return connected
 
     def _secure(self, plain: socket.socket, at: Address) -> ssl.SSLSocket:
@@ -314,7 +314,7 @@ class Probe:
             secured.close()
             raise
         finally:
-            self._spent("tls", began)
+            self._add_phase("tls", began)
         if validity := last_chain(secured, context):
             self._date("probe_ssl_last_chain_expiry_timestamp_seconds", validity)
             self._date("probe_ssl_earliest_cert_expiry", validity)
@@ -340,24 +340,24 @@ class Probe:
 
     def _set(self, name: str, value: float) -> None:
         with self._lock:
-            if not self._over:
+            if not self._ended:
                 self._values[name] = value
 
-    def _spent(self, phase: str, began: float) -> None:
+    def _add_phase(self, phase: str, began: float) -> None:
         with self._lock:
-            if not self._over:
+            if not self._ended:
                 self._phases[phase] += time.monotonic() - began
 
     def _fail(self, reason: str) -> None:
         with self._lock:
-            if not self._over:
+            if not self._ended:
                 self.reason = reason
 
     def _hold(self, opened: socket.socket) -> None:
         """Note the open socket, so that `end` can cut it; refuse when it is over."""
         with self._lock:
             self._open = opened
-            over = self._over
+            over = self._ended
         if over:
             opened.close()
             raise TimeoutError("out of time")

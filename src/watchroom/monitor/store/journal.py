@@ -32,7 +32,7 @@ WHOLE_EVERY = 64
 """Rows of a chunk from one whole row to the next."""
 
 _START, _WHOLE, _STATES = 1, 2, 4
-# Flags, milliseconds, series named, columns.
+# Flags, milliseconds, series ids, columns.
 _HEADER = struct.Struct("<BqII")
 
 
@@ -43,7 +43,7 @@ class JournalRow(NamedTuple):
         at_ms: Its time.
         start: Whether a chunk begins with it.
         whole: Whether it can be read without the row before.
-        named: Series ids: all columns of a whole row, else those it adds.
+        series_ids: All columns of a whole row, else those it adds.
         values: One per column; absent and stale cells repeat the row before.
         states: One per column, None when all are values.
     """
@@ -51,7 +51,7 @@ class JournalRow(NamedTuple):
     at_ms: int
     start: bool
     whole: bool
-    named: NDArray[np.int64]
+    series_ids: NDArray[np.int64]
     values: Floats
     states: States | None
 
@@ -63,12 +63,12 @@ def encode(row: JournalRow, before: Floats) -> bytes:
     if not row.whole and len(before):
         bits = bits.copy()
         bits[: len(before)] ^= before.view(np.uint64)
-    data = [row.named.astype("<u4").tobytes()]
+    data = [row.series_ids.astype("<u4").tobytes()]
     if row.states is not None:
         flags |= _STATES
         data.append(row.states.tobytes())
     data.append(shuffled(bits))
-    header = _HEADER.pack(flags, row.at_ms, len(row.named), len(bits))
+    header = _HEADER.pack(flags, row.at_ms, len(row.series_ids), len(bits))
     return seal(header + pack(b"".join(data)))
 
 

@@ -111,7 +111,7 @@ class _Replay:
                     raise CorruptError("its target is not in the file")  # noqa: TRY301
                 self._put(head, row, body)
             except CorruptError as error:
-                self._lost(head, row, error)
+                self._note_damage(head, row, error)
         for head in self._targets.values():
             # The next row begins anew, whole: it must not lean on a row now damaged.
             head.chunks = tuple(chunk for chunk in head.chunks if chunk.rows)
@@ -121,11 +121,13 @@ class _Replay:
     def _put(self, head: Head, row: int, body: bytes) -> None:
         previous = self._before.get(head.target)
         record = journal.decode(body, None if previous is None else previous[1])
-        series = record.named
+        series = record.series_ids
         if not record.whole and previous is not None:
-            series = np.concatenate([previous[0], record.named])
+            series = np.concatenate([previous[0], record.series_ids])
         index = self._memory.index
-        if any(series_id not in index.labels for series_id in record.named.tolist()):
+        if any(
+            series_id not in index.labels for series_id in record.series_ids.tolist()
+        ):
             raise CorruptError("it names a series that is not in the file")
         if record.start or not head.chunks:
             head.chunks = (*head.chunks, Chunk(record.at_ms // PART_MS))
@@ -136,7 +138,7 @@ class _Replay:
         present = series if record.states is None else series[record.states != 1]
         index.last[present] = np.maximum(index.last[present], record.at_ms)
 
-    def _lost(self, head: Head | None, row: int, error: CorruptError) -> None:
+    def _note_damage(self, head: Head | None, row: int, error: CorruptError) -> None:
         self._memory.counts.corrupt_rows += 1
         self._memory.note(f"write-ahead row {row} is skipped: {error}")
         if head is None:

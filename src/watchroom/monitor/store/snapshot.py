@@ -33,13 +33,13 @@ class BlockSource(NamedTuple):
     Attributes:
         generation: Which file ids belong to, set when the snapshot is taken.
         max_cells: Series times scrapes that one select may return.
-        lost: Called for a damaged block: the generation, which one, and why.
+        on_damage: Called for a damaged block: the generation, which one, and why.
     """
 
     cache: Cache
     generation: int
     max_cells: int
-    lost: Callable[[int, BlockRef, CorruptError], None]
+    on_damage: Callable[[int, BlockRef, CorruptError], None]
 
 
 class Snapshot:
@@ -123,7 +123,7 @@ class Snapshot:
         try:
             times = reading.cache.times(reading.generation, ref.times.id)
         except CorruptError as error:
-            reading.lost(reading.generation, ref, error)
+            reading.on_damage(reading.generation, ref, error)
             return None
         low, high = _span(times, start_ms, end_ms)
         if low == high:
@@ -145,7 +145,7 @@ class Snapshot:
                 block.values(rows, low, high, out), block.states(rows, low, high)
             )
         except CorruptError as error:
-            reading.lost(reading.generation, ref, error)
+            reading.on_damage(reading.generation, ref, error)
             return None
         reading.cache.decoded(len(rows))
         return cells

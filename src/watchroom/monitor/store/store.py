@@ -84,7 +84,7 @@ class Store:
             self._lock.close()
             raise
         self._cache = Cache(self._database, cache_bytes, self._memory.counts)
-        self._reading = BlockSource(self._cache, 0, max_cells, self._lost)
+        self._reading = BlockSource(self._cache, 0, max_cells, self._note_damage)
         self._upkeep = Upkeep(
             self._writer,
             self._reading,
@@ -249,7 +249,7 @@ class Store:
                 continue
         return total
 
-    def _lost(self, generation: int, ref: BlockRef, error: CorruptError) -> None:
+    def _note_damage(self, generation: int, ref: BlockRef, error: CorruptError) -> None:
         """Count and name a damaged block, once."""
         memory = self._memory
         with memory.lock:

@@ -266,7 +266,7 @@ def _whole(reading: BlockSource, ref: BlockRef, out: Floats | None) -> Cells:
             block.states(rows, 0, block.columns),
         )
     except CorruptError as error:
-        reading.lost(reading.generation, ref, error)
+        reading.on_damage(reading.generation, ref, error)
         raise
 
 
