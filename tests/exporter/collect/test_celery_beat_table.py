@@ -57,7 +57,8 @@ def watching(**entries):
     return Schedule(app, entries, notes, clock, table.read)
 
 def look():
-    return {name: round(one.overdue / 60, 1) for name, one in watch.entry_states().items()}
+    states = watch.entry_states()
+    return {name: round(state.overdue / 60, 1) for name, state in states.items()}
 
 def begun(name):
     runs.note(notes, runs.BEGUN, runs.Run(name, clock()))
