@@ -43,7 +43,7 @@ def test_results_are_kept_shown_and_replaced_and_a_pass_is_remembered(watch):
     assert '<li class="warn">External heartbeat <b>not set up</b>: name' in first
     (drill,) = re.findall(r'<li class="warn">(.*Last drill.*)</li>', first)
     assert "watchroom drill --all" in drill
-    (item,) = re.findall(r'<li class="(\w+)">\s*<h3>Someone outside', checklist)
+    (item,) = re.findall(r'<li class="(\w+)">\s*<h3>External heartbeat', checklist)
     assert item == "warn"
     assert "Next: name a heartbeat service in WATCHROOM" in checklist
     assert '<b class="warn">never: run <code>watchroom drill --all' in checklist
