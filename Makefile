@@ -4,7 +4,7 @@
 
 demo:
 	python3 tools/setup.py demo
-	.venv/bin/watchroom demo $(ARGS)
+	.venv/bin/python examples/demo $(ARGS)
 
 test:
 	python3 tools/setup.py test

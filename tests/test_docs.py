@@ -126,6 +126,7 @@ def check_python(path: Path, words: list[str]) -> None:
         assert all((ROOT / word).exists() for word in given), f"{path.name}: {words}"
         return
     places = (ROOT / words[1], path.parent / words[1])
+    places += tuple(place / "__main__.py" for place in places)
     assert any(place.is_file() for place in places), f"{path.name}: {words}"
 
 

@@ -18,13 +18,12 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from watchroom.demo.pager import Pager
-from watchroom.demo.stage import WINDOW, Stage
-from watchroom.demo.story import Site, Story, works
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from tests.support.browser import browsing  # noqa: E402 - it is beside this folder
+from examples.demo.screen import Screen  # noqa: E402 - it is beside this folder
+from examples.demo.stage import Stage  # noqa: E402
+from examples.demo.story import Pager, Site, Story  # noqa: E402
+from tests.support.browser import browsing  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,13 +71,13 @@ async def shoot(
 async def photograph(stage: Stage, site: Site, story: Story, seconds: float) -> None:
     """Take every picture: calm, then firing, at desktop and phone size."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        async with browsing(Path(profile), stage.login_link()) as browser:
+        async with browsing(Path(profile), stage.ask("login")["url"]) as browser:
             await browser.js("document.querySelector('form.login button').click()")
             await browser.until("document.querySelector('form.login') === null")
             story.normal(seconds)
             for device in SIZES:
                 await shoot(browser, site.monitor, f"calm-{device}", device)
-            site.fault("errors", "30%")
+            site.fault("30%")
             story.wait("firing", lambda: site.state() == "firing", 60, "it is not")
             story.wait("seen", _after(12), 20, "")
             for device in SIZES:
@@ -114,26 +113,13 @@ def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     pager = Pager()
     stage = Stage(ROOT / ".demo", [pager.url], rate=30)
-    site = Site(stage.app_url, stage.monitor_url, WINDOW)
-    story = Story(
-        site,
-        pager,
-        lambda what, text: print(f"→ {what}: {text}"),
-        stage.processes.check,
-    )
+    story = Story(stage, pager, Screen())
     try:
-        stage.prepare()
-        stage.start()
-        story.wait("start", site.answers, 45, "the app does not answer")
-        stage.load()
-        ready = lambda: works(stage.exporter_url, stage.site_url)  # noqa: E731
-        story.wait("start", ready, 45, "a part does not work")
-        stage.watch()
-        story.wait("start", site.watches, 45, "the monitor does not answer")
-        asyncio.run(photograph(stage, site, story, options.seconds))
+        story.open()
+        asyncio.run(photograph(stage, story.site, story, options.seconds))
     finally:
         stage.stop()
-        pager.close()
+        pager.shutdown()
 
 
 if __name__ == "__main__":

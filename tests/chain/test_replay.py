@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from examples.ledger import front
 from tests.support import limited
 from tests.support.chain import chain, children, get, judge
+from tests.support.ports import free_port
 from tests.support.postgres import postgres
 from tests.support.redis_server import redis_server
 from tests.support.remote_write import write
 from tests.support.waiting import until
 
-from watchroom.demo import front
-from watchroom.demo.processes import free_port
 from watchroom.derive import selectors
 from watchroom.derive.causes import LEADS
 from watchroom.formats import rulefile
@@ -45,7 +45,7 @@ LIMITED = Path(limited.__file__)
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Chain]:
     """All that a panel can show: real services, TLS, and limits."""
-    made, port = front.certificate(tmp_path), free_port(0)
+    (made, authority), port = front.certificate(tmp_path), free_port()
     with (
         postgres() as database,
         redis_server() as redis,
@@ -54,7 +54,7 @@ def ledger(tmp_path: Path) -> Iterator[Chain]:
             DATABASE_URL=database,
             REDIS_URL=redis,
             LEDGER_SITES=f"https://localhost:{port}/",
-            SSL_CERT_FILE=str(made.authority),
+            SSL_CERT_FILE=str(authority),
         ) as whole,
     ):
         # Of its own, without TLS: liveness is asked past what stands before it.
@@ -165,7 +165,7 @@ def test_every_rule_and_panel_answers_as_the_real_prometheus(
         ledger.kill(name)
     os.killpg(ledger.pid("monitor"), signal.SIGTERM)
     ledger.processes._running.pop("monitor").wait(20)
-    url = f"http://127.0.0.1:{free_port(0)}"
+    url = f"http://127.0.0.1:{free_port()}"
     ledger.processes.start(
         "judge",
         [

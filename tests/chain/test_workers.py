@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.chain import LEDGER, chain, children
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
-from watchroom.demo.processes import free_port
 from watchroom.formats import exposition
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Pair:
 
     def __init__(self, ledger: Chain) -> None:
         self.ledger = ledger
-        self.urls = {name: f"http://127.0.0.1:{free_port(0)}/" for name in "ab"}
+        self.urls = {name: f"http://127.0.0.1:{free_port()}/" for name in "ab"}
 
     def start(self, name: str, settings: str = "ledger.settings") -> None:
         bind = self.urls[name].removeprefix("http://").rstrip("/")

@@ -1,4 +1,4 @@
-"""`watchroom demo` without a terminal: the story, or the broken stage."""
+"""`python examples/demo` without a terminal: the story, or the broken stage."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ import pytest
 from tests.support.chain import get
 from tests.support.redis_server import redis_server
 
+DEMO = Path(__file__).parents[2] / "examples" / "demo"
+
 pytestmark = pytest.mark.slow
 
 
 def demo(tmp_path, *words: str, **environ: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "watchroom", "demo"),
+            *(sys.executable, str(DEMO)),
             *("--dir", str(tmp_path / "demo"), *words),
         ],
         stdin=subprocess.DEVNULL,
@@ -107,22 +109,14 @@ def test_sigterm_stops_everything(tmp_path) -> None:
     assert not left_over(tmp_path)
 
 
-def test_a_signal_that_comes_while_a_child_is_forked_stops_it_too() -> None:
-    code = (
-        "import os, signal, subprocess\n"
-        "from watchroom.cli.commands.demo import _Ending, _Stopped\n"
-        "ending = _Ending()\n"
-        "ending.listen()\n"
-        "kill = lambda: os.kill(os.getpid(), signal.SIGTERM)\n"
-        "os.register_at_fork(after_in_parent=kill)\n"
-        "subprocess.Popen(['true'], preexec_fn=os.getpid).wait()\n"
-        "print('swallowed')\n"
-        "try:\n"
-        "    ending.check()\n"
-        "except _Stopped:\n"
-        "    print('stopped')\n"
-    )
+def test_the_old_command_hands_over_and_says_so() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "watchroom", "demo", "--rate", "many"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
-    assert done.stdout == "swallowed\nstopped\n", done.stderr
+    assert "use .venv/bin/python examples/demo" in done.stderr
+    assert "argument --rate: invalid float value" in done.stderr
+    assert done.returncode == 2

@@ -11,10 +11,9 @@ import threading
 import urllib.request
 
 import pytest
+from examples.ledger import front
+from tests.support.ports import free_port
 from tests.support.waiting import until
-
-from watchroom.demo.front import certificate
-from watchroom.demo.processes import free_port
 
 
 class App(http.server.BaseHTTPRequestHandler):
@@ -41,22 +40,22 @@ def app():
 
 
 def test_what_the_app_answers_comes_through_tls_whole(tmp_path, app) -> None:
-    made = certificate(tmp_path)
-    assert stat.S_IMODE(made.chain.stat().st_mode) == 0o600
-    port = free_port(0)
-    argv = ["-m", "watchroom.demo.front", str(made.chain), str(port), str(app)]
-    trusting = ssl.create_default_context(cafile=str(made.authority))
+    chain, authority = front.certificate(tmp_path)
+    assert stat.S_IMODE(chain.stat().st_mode) == 0o600
+    port = free_port()
+    argv = [front.__file__, str(chain), str(port), str(app)]
+    trusting = ssl.create_default_context(cafile=str(authority))
 
     def ask(context: ssl.SSLContext) -> bytes:
         url = f"https://localhost:{port}/"
         with urllib.request.urlopen(url, context=context, timeout=10) as answer:
             return answer.read()
 
-    with subprocess.Popen([sys.executable, *argv]) as front:
+    with subprocess.Popen([sys.executable, *argv]) as process:
         try:
             body = until(lambda: ask(trusting), 30, "the front answers")
             assert body == f"localhost:{port}".encode() * 20_000
             with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
                 ask(ssl.create_default_context())
         finally:
-            front.terminate()
+            process.terminate()

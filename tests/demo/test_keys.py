@@ -12,7 +12,7 @@ import time
 
 PROGRAM = """
 import time
-from watchroom.demo.keys import keys
+from examples.demo.screen import keys
 with keys() as pressed:
     print("ready", flush=True)
     end = time.monotonic() + 20
@@ -58,7 +58,7 @@ def test_a_key_is_read_at_once_without_an_echo_and_the_terminal_is_restored() ->
 
 def test_without_a_terminal_no_key_is_ever_pressed() -> None:
     program = (
-        "from watchroom.demo.keys import keys\n"
+        "from examples.demo.screen import keys\n"
         "with keys() as pressed: print(repr(pressed()))"
     )
     done = subprocess.run(

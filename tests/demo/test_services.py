@@ -7,9 +7,9 @@ import socket
 from pathlib import Path
 
 import pytest
+from examples.ledger import services
 from tests.support.redis_server import redis_server
 
-from watchroom.demo import services
 from watchroom.errors import ConfigError
 
 SETUP = Path(__file__).parents[2] / "tools" / "setup.py"
@@ -52,7 +52,7 @@ def test_a_redis_in_use_is_refused_and_its_own_is_emptied() -> None:
 
     with redis_server() as url, redis.Redis.from_url(url) as client:
         client.set("theirs", "1")
-        with pytest.raises(ConfigError, match="1 keys of something else"):
+        with pytest.raises(ConfigError, match="something else: 1 keys"):
             services.claim({"REDIS_URL": url})
         assert client.get("theirs") == b"1"
         client.delete("theirs")

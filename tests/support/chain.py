@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from examples.demo.stage import Processes
 from tests.support.hook import Hook
+from tests.support.ports import free_port
 from tests.support.waiting import until
-
-from watchroom.demo.processes import Processes, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from watchroom.demo import front
 
 LEDGER = Path(__file__).parents[2] / "examples" / "ledger"
 
@@ -56,12 +54,12 @@ class Chain:
         self.monitoring = directory / "monitoring"
         self.runtime = directory / "run"
         (directory / "logs").mkdir()
-        ports = {name: free_port(0) for name in ("app", "exporter", "monitor")}
+        ports = {name: free_port() for name in ("app", "exporter", "monitor")}
         self.app = f"http://127.0.0.1:{ports['app']}/"
         self.exporter = f"http://127.0.0.1:{ports['exporter']}"
         self.monitor = f"http://127.0.0.1:{ports['monitor']}"
-        self.prometheus = f"http://127.0.0.1:{free_port(0)}"
-        self.alertmanager = f"http://127.0.0.1:{free_port(0)}"
+        self.prometheus = f"http://127.0.0.1:{free_port()}"
+        self.alertmanager = f"http://127.0.0.1:{free_port()}"
         self.environ = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "ledger.settings",
@@ -125,10 +123,10 @@ class Chain:
         )
         self.ready(self.app, "app")
 
-    def start_site(self, certificate: front.Certificate, port: int) -> None:
+    def start_site(self, chain: Path, port: int) -> None:
         """Take TLS for the app."""
         app = self.app.rstrip("/").rpartition(":")[2]
-        words = ["-m", "watchroom.demo.front", str(certificate.chain), str(port), app]
+        words = [str(LEDGER / "front.py"), str(chain), str(port), app]
         self.processes.start("site", [sys.executable, *words], cwd=self.directory)
 
     def start_worker(self) -> None:

@@ -17,7 +17,7 @@ COMMANDS = {
     "ack": "Acknowledge an incident, or list the open ones.",
     "build": "Write the monitoring files of a project.",
     "check": "Verify the launch checklist, with evidence.",
-    "demo": "Watch a sample app fail and be paged for it.",
+    "demo": "Run the demo of a checkout (goes away in 0.2).",
     "deploy": "Mark a deployment.",
     "drill": "Test an alert end to end, from fault to page.",
     "exporter": "Serve the app's metrics, probes and drills.",
@@ -84,7 +84,6 @@ def watchroom() -> None:
 
     \b
     Examples:
-      watchroom demo                     see the whole chain work in two minutes
       watchroom build monitoring/        write Prometheus' and Alertmanager's files
       watchroom exporter                 serve the app's metrics on :9000
       watchroom run monitoring/          scrape, evaluate, notify; console on :9700

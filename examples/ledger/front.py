@@ -1,4 +1,4 @@
-"""The demo's front door: TLS on loopback, so that there is a certificate to watch."""
+"""The front door: TLS on loopback, so that there is a certificate to watch."""
 
 from __future__ import annotations
 
@@ -8,47 +8,22 @@ import datetime as dt
 import ssl
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
-from watchroom.errors import ConfigError
-
-LIFETIME = dt.timedelta(days=90)
-_CHUNK = 1 << 16
+LIFETIME = dt.timedelta(days=90)  # as the public authorities' certificates
 
 
-class Certificate(NamedTuple):
-    """Files of a certificate for localhost and 127.0.0.1.
+def certificate(directory: Path) -> tuple[Path, Path]:
+    """Make a certificate; return the key with its chain, and who signed it, as PEM."""
+    import trustme
 
-    Attributes:
-        chain: Private key and certificate, PEM, for the server.
-        authority: Who signed it, PEM, for those who shall trust it.
-    """
-
-    chain: Path
-    authority: Path
-
-
-def certificate(directory: Path) -> Certificate:
-    """Make a certificate that ends in 90 days, as the public authorities' do.
-
-    Raises:
-        ConfigError: trustme is not installed.
-    """
-    try:
-        import trustme
-    except ImportError:
-        raise ConfigError(
-            "the demo needs the module 'trustme'",
-            hint="`make demo` installs it, or: pip install --group demo",
-        ) from None
-    made = Certificate(directory / "site.pem", directory / "authority.pem")
-    authority = trustme.CA(organization_name="watchroom demo")
+    chain, signed_by = directory / "site.pem", directory / "authority.pem"
+    authority = trustme.CA(organization_name="ledger")
     ends = dt.datetime.now(dt.UTC) + LIFETIME
     site = authority.issue_cert("localhost", "127.0.0.1", not_after=ends)
-    made.chain.touch(mode=0o600)
-    site.private_key_and_cert_chain_pem.write_to_path(str(made.chain))
-    authority.cert_pem.write_to_path(str(made.authority))
-    return made
+    chain.touch(mode=0o600)
+    site.private_key_and_cert_chain_pem.write_to_path(str(chain))
+    authority.cert_pem.write_to_path(str(signed_by))
+    return chain, signed_by
 
 
 async def serve(chain: Path, port: int, behind: int) -> None:
@@ -70,7 +45,7 @@ async def serve(chain: Path, port: int, behind: int) -> None:
 
 async def _pass(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
-        while data := await source.read(_CHUNK):
+        while data := await source.read(1 << 16):
             sink.write(data)
             await sink.drain()
     with contextlib.suppress(OSError):

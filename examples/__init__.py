@@ -1,0 +1,1 @@
+"""A project to watch, and the demo that watches it."""
