@@ -8,11 +8,11 @@ import subprocess
 import pytest
 from tests.support import promtool
 from tests.support.plans import CHAT, OPS, built, planned, put
+from tests.support.rule_tests import unit_tests
 
 from watchroom.catalogue.load import Override
 from watchroom.derive.fast import copies, drill_rules
 from watchroom.derive.rules import rules
-from watchroom.derive.unittests import unit_tests
 from watchroom.formats.rulefile import RuleFile, RuleGroup, dump
 
 pytestmark = [

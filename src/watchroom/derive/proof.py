@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from watchroom.derive.unittests import INSTANCE, JOB
 from watchroom.errors import ConfigError, QueryError
 from watchroom.formats import series
 from watchroom.promql.engine import Engine
@@ -20,6 +19,7 @@ from watchroom.promql.memory import MemoryQueryable, Series
 from watchroom.promql.parse import parse
 from watchroom.promql.syntax import selectors
 from watchroom.units import format_duration, parse_duration
+from watchroom.urgency import DRILL_JOB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from watchroom.derive.plan import Plan, PlannedAlert, PlannedVital
     from watchroom.promql.model import Labels, Matrix
 
+JOB, INSTANCE = f"{DRILL_JOB}test", "drill:9000"
 # Noon of a working day, on which rules of working hours fire: 2027-01-13.
 _NOON_MS = 1_799_841_600_000
 

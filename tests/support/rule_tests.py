@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from watchroom.derive.fast import copies
+from watchroom.derive.proof import INSTANCE, JOB
 from watchroom.formats import series, yamlfile
 from watchroom.formats.exposition import number
 from watchroom.units import format_duration, parse_duration
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from watchroom.derive.fast import Copy
     from watchroom.derive.plan import Plan, PlannedAlert
 
-JOB, FAST_JOB, INSTANCE = f"{DRILL_JOB}test", f"{DRILL_JOB}fast-test", "drill:9000"
+FAST_JOB = f"{DRILL_JOB}fast-test"
 _CUMULATIVE = ("_total", "_bucket", "_count", "_sum")
 
 
