@@ -122,9 +122,10 @@ class Processes:
         Raises DemoError with its last lines where the exit code is over `worst`.
         """
         self.start(name, argv, cwd=cwd, **env)
-        while (code := self._running[name].poll()) is None:
-            self.check()
+        while (code := self._running[name].poll()) is None and not self._asked:
             time.sleep(0.05)
+        if self._asked:
+            raise KeyboardInterrupt
         del self._running[name]
         if not 0 <= code <= worst:
             raise self.ended(name, code)

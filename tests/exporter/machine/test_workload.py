@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -261,3 +262,46 @@ def test_this_machines_own_groups_can_be_read():
         pytest.skip("this process is in no control group with memory")
     assert found.working_set > MIB
     assert found.limit is None or found.limit > 0
+
+
+@pytest.fixture
+def limited_group():
+    """Directories of a group of the kernel's own v1 tree: 64 MiB, half a core."""
+    name = f"watchroom-test-{os.getpid()}"
+    limits = {
+        "memory": ("memory.limit_in_bytes", 64 * MIB),
+        "cpu": ("cpu.cfs_quota_us", 50_000),
+        "cpuacct": ("cgroup.procs", ""),
+    }
+    made = []
+    try:
+        for controller, (file, value) in limits.items():
+            group = Path("/sys/fs/cgroup", controller, name)
+            try:
+                group.mkdir()
+                made.append(group)
+                if value:
+                    (group / file).write_text(str(value))
+            except OSError as error:
+                pytest.skip(f"needs root and a tree of cgroup v1: {error}")
+        yield made
+    finally:
+        for group in made:
+            group.rmdir()
+
+
+def test_a_limited_group_of_the_kernels_own_v1_tree(limited_group):
+    program = "ballast = bytearray(32 << 20); print('ready', flush=True); input()"
+    enter = "; ".join(f"echo $$ > {group}/cgroup.procs" for group in limited_group)
+    with subprocess.Popen(
+        ["sh", "-c", f'{enter}; exec "$0" -c "$1"', sys.executable, program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout.readline() == b"ready\n"
+        found = Cgroups().of(process.pid)
+        process.communicate(b"\n")
+    assert found.name == limited_group[0].name
+    assert (found.limit, found.cpu_limit) == (64 * MIB, 0.5)
+    assert 32 * MIB < found.working_set < 64 * MIB
+    assert 0 < found.cpu_seconds < 5
