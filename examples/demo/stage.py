@@ -124,7 +124,7 @@ class Processes:
         self.start(name, argv, cwd=cwd, **env)
         while (code := self._running[name].poll()) is None and not self._asked:
             time.sleep(0.05)
-        if self._asked:
+        if self._asked or code is None:
             raise KeyboardInterrupt
         del self._running[name]
         if not 0 <= code <= worst:
