@@ -25,6 +25,14 @@ LOCKED = ("package.json", "package-lock.json")
 INTO = Path("src/watchroom/monitor/console/static/vendor")
 # file of ours: (file of the npm package, SHA-256)
 ASSETS = {
+    "idiomorph.min.js": (
+        "idiomorph/dist/idiomorph.min.js",
+        "4cbd535caf7663a51eda9bce6595371c384fc430d54b8d414e29a61167f19f96",
+    ),
+    "idiomorph.LICENSE.txt": (
+        "idiomorph/LICENSE",
+        "d3d2456f76414f2456104660ebd65aff1c04cd7966b942bdabd63f3cdb316a38",
+    ),
     "uPlot.iife.min.js": (
         "uplot/dist/uPlot.iife.min.js",
         "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
@@ -99,9 +107,9 @@ def _npm_ci(work: str) -> None:
     if done.returncode:
         last = "\n".join(done.stderr.strip().splitlines()[-6:])
         raise AssetError(
-            "npm could not fetch the console's files (uPlot); the npm registry must be "
-            "reachable once, or npm configured to a mirror: npm config set registry "
-            f"URL.\n{last}"
+            "npm could not fetch the console's files (uPlot, idiomorph); the npm "
+            "registry must be reachable once, or npm configured to a mirror: npm "
+            f"config set registry URL.\n{last}"
         )
 
 

@@ -23,7 +23,7 @@ PYTHON = VENV / "bin" / "python"
 NEEDS = {"demo": ["demo"], "test": ["demo", "test"], "bench": ["demo", "test", "bench"]}
 OLDEST = (3, 11)
 STATIC = ROOT / "src" / "watchroom" / "monitor" / "console" / "static"
-FETCHED = STATIC / "vendor" / "uPlot.iife.min.js"
+FETCHED = ("uPlot.iife.min.js", "idiomorph.min.js")
 
 
 def say(text: str) -> None:
@@ -79,9 +79,9 @@ def install(purpose: str) -> None:
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()[:16]
     wanted_groups = groups(purpose, os.environ)
     stamp = VENV / f".watchroom-{'-'.join(wanted_groups)}"
-    # The build puts the console's script into the tree; a clean-up may have taken it.
+    # The build puts the console's scripts into the tree; a clean-up may have taken it.
     done = stamp.exists() and stamp.read_text() == wanted
-    if done and FETCHED.exists():
+    if done and all((STATIC / "vendor" / name).exists() for name in FETCHED):
         return
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "-q"]
     say("installing Python packages (a minute on a fresh machine)")

@@ -24,6 +24,8 @@ _ASSETS = {
     "frame.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     # From npm, when the package was built.
+    "vendor/idiomorph.min.js": "text/javascript",
+    "vendor/idiomorph.LICENSE.txt": "text/plain",
     "vendor/uPlot.iife.min.js": "text/javascript",
     "vendor/uPlot.min.css": "text/css",
     "vendor/uPlot.LICENSE.txt": "text/plain",

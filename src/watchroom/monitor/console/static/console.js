@@ -9,55 +9,14 @@
   const calm = words.textContent;
   let heard = Date.now();
 
-  const sameShape = (old, fresh) =>
-    old.nodeType === fresh.nodeType && old.nodeName === fresh.nodeName && old.id === fresh.id;
-
-  // Attribute by attribute and child by child; what is equal is left alone.
-  const patch = (old, fresh) => {
-    if (old.nodeType !== Node.ELEMENT_NODE) {
-      if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
-      return;
-    }
-    for (const { name } of [...old.attributes]) {
-      // What the reader has unfolded stays unfolded.
-      if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
-    }
-    for (const { name, value } of fresh.attributes) {
-      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-    }
-    children(old, fresh);
-  };
-
-  // Elements with an id are found again wherever they stand; what comes and goes
-  // between them is inserted and removed without touching them.
-  const children = (old, fresh) => {
-    const wanted = [...fresh.childNodes];
-    const kept = new Map([...old.children].filter((one) => one.id).map((one) => [one.id, one]));
-    const coming = new Set(wanted.map((node) => node.id).filter(Boolean));
-    let now = old.firstChild;
-    for (const node of wanted) {
-      const known = node.id && kept.get(node.id);
-      while (known && now && now !== known) {
-        const gone = now;
-        now = now.nextSibling;
-        gone.remove();
-      }
-      if (!now) old.append(node);
-      else if (sameShape(now, node)) {
-        patch(now, node);
-        now = now.nextSibling;
-      } else if (node.id || coming.has(now.id)) old.insertBefore(node, now);
-      else {
-        const next = now.nextSibling;
-        now.replaceWith(node);
-        now = next;
-      }
-    }
-    while (now) {
-      const gone = now;
-      now = now.nextSibling;
-      gone.remove();
-    }
+  // What the reader has unfolded stays unfolded, what was typed or chosen stays so.
+  const typed = new Set(["value", "checked", "selected"]);
+  const morph = {
+    morphStyle: "innerHTML",
+    callbacks: {
+      beforeAttributeUpdated: (name, element, change) =>
+        name === "open" ? change !== "remove" : !typed.has(name) || element.type === "hidden",
+    },
   };
 
   const update = async () => {
@@ -70,7 +29,7 @@
     // A fragment, or a whole page of which the same part is taken.
     fresh.append(...(page.getElementById("board") || page.body).childNodes);
     localize(fresh);
-    children(board, fresh);
+    Idiomorph.morph(board, [...fresh.childNodes], morph);
     const sentence = document.getElementById("sentence");
     const symbol = sentence ? sentence.textContent.trim().slice(0, 1) : "▲";
     document.title = document.title.replace(/^([▲◆○] )?/, "●".includes(symbol) ? "" : `${symbol} `);
