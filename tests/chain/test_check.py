@@ -154,7 +154,7 @@ def test_a_checklist_from_empty_to_proven_and_back(ledger: Chain) -> None:
     assert "Bob" in items["team"]["next"]
     with urllib.request.urlopen(f"{ledger.monitor}/checklist", timeout=10) as answer:
         page = answer.read().decode()
-    assert f"{count} of {count} arrived" in page
+    assert f"{count} of {count} pages arrived" in page
 
     # And what is broken afterwards is seen.
     ledger.kill("exporter", signal.SIGKILL)

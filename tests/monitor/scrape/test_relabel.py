@@ -86,5 +86,5 @@ def test_equal_and_case_actions():
 
 
 def test_what_is_not_re2_is_refused():
-    with pytest.raises(ConfigError, match="not a regular expression"):
+    with pytest.raises(ConfigError, match="isn't a valid regular expression"):
         compile_rules([RelabelConfig(regex="(?<=x)y")])
