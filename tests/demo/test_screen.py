@@ -32,7 +32,7 @@ def test_the_numbers_stay_on_the_last_line_of_a_terminal_only(
     shown, live, capsys, monkeypatch
 ) -> None:
     monkeypatch.setattr(
-        screen.shutil, "get_terminal_size", lambda: os.terminal_size((60, 24))
+        screen.shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((60, 24))
     )
     shown.summary(lambda: "number " * 30)
     out = capsys.readouterr().out

@@ -15,9 +15,9 @@ from tests.support.servers import get_json, post_json, running
 from tests.support.waiting import until
 
 from watchroom.formats import alertmanager
+from watchroom.messages import webhook
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
-from watchroom.monitor.notify import webhook
 from watchroom.monitor.routing.routing import Routing
 from watchroom.promql.model import labels_of
 
