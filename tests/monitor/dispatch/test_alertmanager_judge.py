@@ -15,9 +15,10 @@ from tests.support.servers import get_json, post_json, running
 from tests.support.waiting import until
 
 from watchroom.formats import alertmanager
-from watchroom.messages import webhook
+from watchroom.messages import webhook as message
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
+from watchroom.monitor.notify import webhook
 from watchroom.monitor.routing.routing import Routing
 from watchroom.promql.model import labels_of
 
@@ -119,11 +120,11 @@ def posted(alert):
     value = {
         "labels": dict(alert.labels),
         "annotations": dict(alert.annotations),
-        "startsAt": webhook._time(alert.starts_at_ms),
+        "startsAt": message._time(alert.starts_at_ms),
         "generatorURL": alert.generator_url,
     }
     if alert.ends_at_ms is not None:
-        value["endsAt"] = webhook._time(alert.ends_at_ms)
+        value["endsAt"] = message._time(alert.ends_at_ms)
     return value
 
 
