@@ -96,6 +96,8 @@ def test_every_end_of_a_task_is_counted_once_and_none_is_changed(shop):
         if key[0] in {FAILED, SUCCEEDED, RETRIED} and value != before.get(key, 0)
     }
     assert changed.items() <= wanted.items()
+    # The pool may be replacing a process right now; the counts stay as they are.
+    del wanted["watchroom_processes", "worker"]
     assert shop.counts().items() >= wanted.items()
 
 
