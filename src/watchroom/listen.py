@@ -11,8 +11,6 @@ from typing import NamedTuple
 from watchroom.errors import ConfigError
 
 _LISTEN = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:\s]*)):([0-9]{1,5})")
-
-
 _HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - no socket is bound
 
 

@@ -11,8 +11,8 @@ from examples.demo import screen
 
 @pytest.fixture(params=[True, False], ids=["terminal", "pipe"])
 def live(request, monkeypatch):
-    # pytest's own stdout is no terminal; only this answer makes it one.
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: request.param)
+    kind = request.param
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: kind)  # pytest's is no terminal
     return request.param
 
 
@@ -31,9 +31,9 @@ def test_lines_begin_under_their_beginning(shown, capsys) -> None:
 def test_the_numbers_stay_on_the_last_line_of_a_terminal_only(
     shown, live, capsys, monkeypatch
 ) -> None:
-    monkeypatch.setattr(
-        screen.shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((60, 24))
-    )
+    narrow = os.terminal_size((60, 24))
+    size = "get_terminal_size"
+    monkeypatch.setattr(screen.shutil, size, lambda *_, **__: narrow)  # pytest has none
     shown.summary(lambda: "number " * 30)
     out = capsys.readouterr().out
     assert out.endswith("\r" if live else "\n")

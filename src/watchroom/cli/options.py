@@ -81,8 +81,6 @@ class _Parsed(Type):
 
 
 DURATION = _Parsed("duration", parse_duration)
-
-
 SIZE = _Parsed("size", parse_size)
 
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchroom import conf
 from watchroom.catalogue.metrics import Metric
 from watchroom.catalogue.model import Vital
-from watchroom.catalogue.standard import VITALS
 from watchroom.conf import redaction
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.exporter.collect import celery_app, celery_beat_table, groups
@@ -109,8 +108,11 @@ def own_vitals(module: str) -> Iterator[Vital]:
     Raises:
         ConfigError: One cannot be imported.
     """
-    seen = {id(vital) for vital in VITALS}
+    seen: set[int] = set()
     for found in _vitals_modules(module):
+        # The exporter reads no standard vital, nor its Markdown, unless a project does.
+        standard = sys.modules.get("watchroom.catalogue.standard")
+        seen |= {id(vital) for vital in getattr(standard, "VITALS", ())}
         for value in vars(found).values():
             for each in value if isinstance(value, list | tuple) else (value,):
                 if isinstance(each, Vital) and id(each) not in seen:

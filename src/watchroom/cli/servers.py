@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from watchroom.cli.ask import exporter_token, token_for, url_of
@@ -22,12 +22,8 @@ from watchroom.prove.records import FileRecords, MonitorRecords
 from watchroom.runtime.state import state_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from watchroom.prove.chain import Chain
     from watchroom.prove.records import Records
-
-    Command = Callable[..., Any]
 
 
 # As commands call it; --prometheus still holds.

@@ -29,7 +29,7 @@ class Sources:
 
     Args:
         sources: In the order of the exposition.
-        faults: Where their failures are counted.
+        failures: Where their failures are counted.
     """
 
     def __init__(self, sources: Iterable[Source], failures: Failures) -> None:

@@ -127,11 +127,8 @@ def health_check(
 
         known = _DECLARED.checks.get(name)
         if known is not None and _origin(known.run) != _origin(function):
-            raise ConfigError(
-                "is defined twice",
-                field=field,
-                hint="rename one of them",
-            )
+            twice = "is defined twice"
+            raise ConfigError(twice, field=field, hint="rename one of them")
         run.__module__, run.__qualname__ = _origin(function)
         _DECLARED.checks[name] = Check(name, run, hard, seconds, fresh)
         return function

@@ -6,7 +6,6 @@ Source: proc(5), /proc/pid/mountinfo: ``id parent major:minor root mountpoint op
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,15 +55,25 @@ def mounts() -> list[Mount]:
     return table
 
 
+def mount_at(path: str) -> Mount:
+    """Return the mount that holds an absolute path, from its text alone."""
+    best = Mount("", "/", "", "")
+    for mount in mounts():
+        point = mount.mountpoint
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        # A later mount on the same directory hides the earlier one.
+        if inside and len(point) >= len(best.mountpoint):
+            best = mount
+    return best
+
+
 def network_filesystem(path: Path) -> str:
     """Return the kind of network file system that `path` is on, or "".
 
     Raises:
         OSError: The path does not exist.
     """
-    device = path.stat().st_dev
-    number = f"{os.major(device)}:{os.minor(device)}"
-    kind = next((mount.fstype for mount in mounts() if mount.number == number), "")
+    kind = mount_at(str(path.resolve(strict=True))).fstype
     return kind if kind in _NETWORK else ""
 
 

@@ -82,7 +82,7 @@ def sentry(**options: Any) -> None:
     rate = options.pop("traces_sample_rate", _rate(os.environ))
     project_sampler = options.get("traces_sampler")
     environment = os.environ.get("SENTRY_ENVIRONMENT")
-    init_options = {
+    merged = {
         "dsn": dsn,
         "environment": environment or "production",
         "release": detect(os.environ, Path.cwd()) or None,
@@ -94,12 +94,9 @@ def sentry(**options: Any) -> None:
     }
     for name in _HOOKS:
         # The SDK warns of this one where spans are not sent one by one.
-        if (
-            name != "before_send_span"
-            or init_options.get("trace_lifecycle") == "stream"
-        ):
-            init_options[name] = _around(options.get(name))
-    sentry_sdk.init(**_supported(init_options, options))
+        if name != "before_send_span" or merged.get("trace_lifecycle") == "stream":
+            merged[name] = _around(options.get(name))
+    sentry_sdk.init(**_supported(merged, options))
     _State.active = True
     explicit = {*options, *(("environment",) if environment else ())}
     _State.unnamed = frozenset(("environment", "release")) - explicit

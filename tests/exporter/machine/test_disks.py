@@ -10,6 +10,7 @@ import pytest
 
 from watchroom import conf
 from watchroom.exporter.failures import Failures
+from watchroom.exporter.machine import disks as disks_module
 from watchroom.exporter.machine.disks import MOST_PATHS, Disks, mount_of
 from watchroom.exporter.machine.places import places, sqlite_file
 
@@ -115,9 +116,7 @@ def test_an_overlay_of_two_file_systems_is_one_series_of_each_metric(overlay):
 
 
 def test_one_that_never_answers_delays_no_scrape_and_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "watchroom.exporter.machine.disks.HANGS_AFTER", 0.3
-    )  # not seconds
+    monkeypatch.setattr(disks_module, "HANGS_AFTER", 0.3)  # not ten seconds
     released = threading.Event()
     asked = []
 

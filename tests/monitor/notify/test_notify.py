@@ -23,6 +23,7 @@ from watchroom.monitor.alert import Alert
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
 from watchroom.monitor.dispatch.notification import DeliveryKey, Notification
 from watchroom.monitor.dispatch.policy import Policy, RouteOnly
+from watchroom.monitor.notify import ledger as ledger_module
 from watchroom.monitor.notify import webhook
 from watchroom.monitor.notify.ledger import Ledger
 from watchroom.monitor.notify.notifier import Notifier, Pace
@@ -691,9 +692,7 @@ def test_a_url_is_shown_without_what_opens_it(url, shown):
 
 
 def test_the_ledger_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "watchroom.monitor.notify.ledger.KEPT", 50
-    )  # 10,000 take a minute
+    monkeypatch.setattr(ledger_module, "KEPT", 50)  # 10,000 take a minute
     with StateDB(tmp_path) as state:
         ledger = Ledger(state)
         old = round(time.time() * 1000) - 40 * 86_400_000
@@ -728,9 +727,7 @@ def test_the_ledger_is_bounded(tmp_path, monkeypatch):
 
 
 def test_a_heartbeat_drives_no_page_out_of_the_ledger(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "watchroom.monitor.notify.ledger.KEPT", 50
-    )  # 10,000 take a minute
+    monkeypatch.setattr(ledger_module, "KEPT", 50)  # 10,000 take a minute
     with StateDB(tmp_path) as state:
         ledger = Ledger(state)
 

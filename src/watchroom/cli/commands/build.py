@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -78,16 +78,10 @@ def build(
     *,
     directory: Path,
     project_dir: Path,
-    settings: str | None,
-    interval: str | None,
-    window: str | None,
-    hold: str | None,
-    select: str | None,
-    labels: tuple[str, ...],
-    alertmanager: str | None,
     check: bool,
     diff: bool,
     force: bool,
+    **options: Any,
 ) -> None:
     """Write the monitoring files of a project into DIRECTORY.
 
@@ -120,16 +114,7 @@ def build(
             err=True,
         )
         sys.exit(1)
-    inputs = build_plan.inputs(
-        last,
-        settings=settings,
-        interval=interval,
-        window=window,
-        hold=hold,
-        select=select,
-        labels=labels,
-        alertmanager=alertmanager,
-    )
+    inputs = build_plan.inputs(last, **options)
     found = project.load(project_dir, inputs.settings or None)
     planned = build_plan.planned(found, inputs)
     built = files(planned, version("watchroom"), tree.fragments(directory))

@@ -95,11 +95,7 @@ def drill(
     Exit codes: 0 every stage succeeded, 1 a stage failed (it is named), 2 invalid
     input.
     """  # noqa: D301 - click's \b is a backspace
-    if every + bool(wake) > 1 or (not wake and bool(alerts) == every):
-        raise ConfigError(
-            "give the names of alerts, or --all, or --wake NAME",
-            hint="watchroom drill --all",
-        )
+    _refuse_unclear(alerts, wake, every=every)
     from watchroom.cli import drills
     from watchroom.cli.servers import chain_of, given, read_built
 
@@ -116,3 +112,11 @@ def drill(
     if as_json:
         click.echo(json.dumps(ended.document, indent=2))
     sys.exit(0 if ended.passed else 1)
+
+
+def _refuse_unclear(alerts: tuple[str, ...], wake: str, *, every: bool) -> None:
+    if every + bool(wake) > 1 or (not wake and bool(alerts) == every):
+        raise ConfigError(
+            "give the names of alerts, or --all, or --wake NAME",
+            hint="watchroom drill --all",
+        )

@@ -67,7 +67,7 @@ class Child:
         group: Whose collectors.
         environ: The child's environment: DJANGO_SETTINGS_MODULE, and PYTHONPATH where
             that module is found.
-        faults: Where failures of the child itself are counted, as the group's part.
+        failures: Where failures of the child itself are counted, as the group's part.
     """
 
     def __init__(

@@ -20,20 +20,21 @@ from watchroom.catalogue.collected import (
     DISK_SIZE,
 )
 from watchroom.formats.exposition import Family, Sample
-from watchroom.runtime.filesystem import mounts
+from watchroom.runtime.filesystem import mount_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from watchroom.catalogue.metrics import Metric
     from watchroom.exporter.failures import Failures
+    from watchroom.runtime.filesystem import Mount
 
 MOST_PATHS = 64
 HANGS_AFTER = 10.0  # seconds
 _PATIENCE = 0.2
 
 
-class Mount(NamedTuple):
+class MountLabels(NamedTuple):
     """Where a file system is mounted, as its series' labels name it."""
 
     mountpoint: str
@@ -43,7 +44,7 @@ class Mount(NamedTuple):
 
 class _DiskSpace(NamedTuple):
     device: str  # its number, the same under every bind mount
-    mount: Mount
+    mount: MountLabels
     available: float
     size: float
     read_only: bool
@@ -66,7 +67,7 @@ class Disks:
 
     Args:
         paths: Files or directories; of what does not exist the nearest parent counts.
-        faults: Where failures are counted.
+        failures: Where failures are counted.
         statvfs: Asks one path.
     """
 
@@ -125,11 +126,11 @@ class Disks:
         while not real.exists() and real != real.parent:
             real = real.parent
         stat = self._statvfs(real)
-        mount, device = _mounted(str(real))
+        mount = mount_at(str(real))
         return _DiskSpace(
             # The mount's own number: files of one overlayfs or btrfs mount have others.
-            device=device or str(os.stat(real).st_dev),  # noqa: PTH116 - as its neighbours
-            mount=mount,
+            device=mount.number or str(os.stat(real).st_dev),  # noqa: PTH116 - as its neighbours
+            mount=_labels(mount),
             available=float(stat.f_bavail * stat.f_frsize),
             size=float(stat.f_blocks * stat.f_frsize),
             read_only=bool(stat.f_flag & os.ST_RDONLY),
@@ -138,7 +139,7 @@ class Disks:
     def _measured(self) -> list[Family]:
         now = time.monotonic()
         by_device: dict[str, _DiskSpace] = {}
-        errors: dict[Mount, float] = {}
+        errors: dict[MountLabels, float] = {}
         for watched in self._watched:
             hung = not watched.done.is_set() and now - watched.began > HANGS_AFTER
             error = f"{watched.path} doesn't respond" if hung else watched.error
@@ -163,24 +164,16 @@ class Disks:
         ]
 
 
-def mount_of(path: str) -> Mount:
-    """Return the mount that holds an absolute path, from its text alone."""
-    return _mounted(path)[0]
+def mount_of(path: str) -> MountLabels:
+    """Return what names the mount that holds an absolute path, from its text alone."""
+    return _labels(mount_at(path))
 
 
-def _mounted(path: str) -> tuple[Mount, str]:
-    """Return the mount that holds a path, and its device's ``major:minor`` or ""."""
-    best, number = Mount("/", "", ""), ""
-    for mount in mounts():
-        point = mount.mountpoint
-        inside = path == point or path.startswith(point.rstrip("/") + "/")
-        # A later mount on the same directory hides the earlier one.
-        if inside and len(point) >= len(best.mountpoint):
-            best, number = Mount(point, mount.fstype, mount.device), mount.number
-    return best, number
+def _labels(mount: Mount) -> MountLabels:
+    return MountLabels(mount.mountpoint, mount.fstype, mount.device)
 
 
-def _family(metric: Metric, values: Sequence[tuple[Mount, float]]) -> Family:
+def _family(metric: Metric, values: Sequence[tuple[MountLabels, float]]) -> Family:
     samples = [
         Sample(metric.name, tuple(sorted(mount._asdict().items())), value)
         for mount, value in values

@@ -105,7 +105,7 @@ class AppHealth:
         address: Where.
         settings: HEALTH, for the kinds of checks where the app does not give them.
         token: Returns the token that the app knows us by.
-        faults: Where failures are counted.
+        failures: Where failures are counted.
         now: Monotonic seconds.
     """
 

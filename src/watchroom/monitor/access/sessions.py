@@ -40,8 +40,8 @@ class Sessions:
     Args:
         token: The monitor's token.
         now: Epoch seconds.
-        kept: The file that remembers ended sessions, so that a restart does not bring
-            them back; None forgets them.
+        ended_path: The file that remembers ended sessions, so that a restart does not
+            bring them back; None forgets them.
     """
 
     def __init__(

@@ -110,14 +110,13 @@ def verdict(
     firing, pending = _wrong(alerts)
     if not watching:
         return _unwatched()
-    lasting = [one for one in incidents if _lasts(one)]
-    if firing and (not lasting or _outranked(lasting[0], firing)):
+    incident = next((one for one in incidents if _lasts(one)), None)
+    if firing and (incident is None or _outranked(incident, firing)):
         name, began = _name(firing[0]), firing[0].active_at_ms
         since = max(began, fired.get(name, 0))
         found = _firing(firing, now_ms, since)
         incident = next((one for one in incidents if name in one.names), None)
-    elif lasting:
-        incident = lasting[0]
+    elif incident is not None:
         name = (*incident.names, "")[0]
         began, since = incident.first_failure_ms, incident.detected_ms
         found = _lasting(incident, firing, now_ms)
