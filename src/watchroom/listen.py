@@ -59,7 +59,7 @@ def parse_listen(text: str) -> Listen:
     found = _LISTEN.fullmatch(text)
     if found is None or int(found[3]) > 65535:
         raise ConfigError(
-            f"{text!r} is no address to listen on",
+            f"{text!r} isn't an address to listen on",
             field="--listen",
             hint="write 127.0.0.1:9000",
         )

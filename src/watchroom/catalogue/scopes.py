@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # What people call a label, where the metric's own name for it is the field's.
 WORDS = {"task": "name", "queue": "queue_name"}
-# Labels whose values are none but these, as far as drills go.
+# Labels with a fixed list of values, as far as drills need them.
 _CLOSED: dict[str, tuple[str, ...]] = {
     "method": ("GET", "POST", "HEAD", "DELETE"),
     "role": ("web", "worker"),

@@ -21,8 +21,8 @@ it again.
   them with `url_file: secrets/NAME`.
 - `grafana/*.json`: dashboards that you exported from Grafana; the monitor draws what it
   knows of them and says what it does not.
-- `contacts.yml`: who answers, how each is told, who is called next; for the embedded
-  monitor:
+- `contacts.yml`: who is on call, how each is notified, who is paged next; for the
+  embedded monitor:
 
       contacts:
         - name: Anna

@@ -72,7 +72,9 @@ class _Declared:
     def check(self, name: str, labels: tuple[str, ...], where: str) -> None:
         if not _NAME.fullmatch(name):
             raise ConfigError(
-                f"{name!r} is no metric name", field=where, hint="write orders_total"
+                f"{name!r} isn't a valid metric name",
+                field=where,
+                hint="write orders_total",
             )
         if name.startswith(_RESERVED):
             raise ConfigError(

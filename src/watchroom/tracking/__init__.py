@@ -245,6 +245,8 @@ def _rate(env: Mapping[str, str]) -> float:
         rate = -1.0
     if not 0.0 <= rate <= 1.0:
         raise ConfigError(
-            "is no share of 1", field="SENTRY_TRACES_SAMPLE_RATE", hint="write 0.1"
+            "isn't a share between 0 and 1",
+            field="SENTRY_TRACES_SAMPLE_RATE",
+            hint="write 0.1",
         )
     return rate
