@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from watchroom.derive.plan import Plan
 
 LEADS = "vital:page_leads:since"
+PAGED = "vital:page_leads:paged"
 GROUP = "http"
 """The group of rules whose pages are the most urgent: the inhibitors follow in it."""
 
@@ -188,8 +189,8 @@ def prompt(plan: Plan) -> tuple[list[str], str]:
 def rules(plan: Plan) -> list[Rule]:
     """Return the record of who pages, and an inhibitor for each vital that may follow.
 
-    They stand in one group, in this order: who was told is found out before whom that
-    mutes. Of two that begin in one evaluation the cause leads.
+    They are one group, in this order: which alert pages is known before which it mutes.
+    Of two that begin in one evaluation the cause leads.
     """
     paging = _paging(plan)
     linked = [n for n in paging.order if paging.near(n) or _caused(paging, n)]
@@ -197,6 +198,7 @@ def rules(plan: Plan) -> list[Rule]:
         return []
     return [
         Rule(record=LEADS, expr=_leads(plan, linked), labels=plan.labels),
+        Rule(record=PAGED, expr=_outlasted(plan), labels=plan.labels),
         *(
             Rule(
                 alert=INHIBITOR,
@@ -253,6 +255,24 @@ def _leads(plan: Plan, names: Iterable[str]) -> str:
     )
 
 
+def _outlasted(plan: Plan) -> str:
+    """Return since when each vital leads, once it has outlasted the wait of its page.
+
+    An alert that ends while its group still waits is never sent. What fires in this
+    evaluation fires until the next.
+    """
+    interval = parse_duration(plan.site.inputs.interval)
+    soon, wait = prompt(plan)
+    vitals = "|".join(soon)
+    return " or ".join(
+        f"{LEADS}{_own(plan, matcher)} < time() - {parse_duration(length) - interval:g}"
+        for matcher, length in (
+            (f'vital=~"{vitals}"', wait),
+            (f'vital!~"{vitals}"', page_wait(plan)),
+        )
+    )
+
+
 def _explained(plan: Plan, paging: _Paging, name: str) -> str:
     """Return what holds while a page of `name` would be a second one of its fault."""
     join_labels = ", ".join(plan.labels)
@@ -283,8 +303,9 @@ def _explained(plan: Plan, paging: _Paging, name: str) -> str:
         parts.append(f"({leads(later)} {lately}) < time()")
     active = _own(plan, f'priority="{_URGENT}"', NO_DRILLS, vital=name)
     muted = _own(plan, f'alertname="{INHIBITOR}"', 'alertstate="firing"', vital=name)
+    before = PAGED + _own(plan, f'vital=~"{"|".join([*caused, *near])}"')
     parts.append(
-        f"last_over_time({leads([*caused, *near])}[{paging.hold[name]:.0f}s])"
+        f"last_over_time({before}[{paging.hold[name]:.0f}s])"
         f" and on ({join_labels}) ALERTS{active} and on ({join_labels}) ALERTS{muted}"
     )
     by = ", ".join(["cause", *plan.labels])

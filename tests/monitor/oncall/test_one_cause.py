@@ -85,7 +85,7 @@ class Watch(Night):
 
     def passes(self, minutes):
         """Let time pass; note (alert name, priority, status) of each message to ops."""
-        for _ in range(minutes * MINUTE // STEP):
+        for _ in range(int(minutes * MINUTE / STEP)):
             self.scrape()
             # In another order each time, as nobody promises one between groups.
             groups = [key for key, _ in self.rules.groups()]
@@ -159,6 +159,16 @@ def test_an_end_is_no_new_fault_and_what_begins_later_is(watch):
     watch.shop.broken = {"worker"}
     watch.passes(4)
     assert watch.pages()[1:] == [{"CeleryWorkersDown"}]
+
+
+def test_what_ends_before_its_page_has_left_mutes_nothing_after_it(watch):
+    watch.shop.broken = {"app"}
+    watch.passes(1.5)
+    assert {"AppDown", "SiteDown"} <= watch.fired
+    assert watch.pages() == []  # the page of AppDown still waits
+    watch.shop.broken = {"certificate"}  # the site is down for another reason
+    watch.passes(2)
+    assert watch.pages() == [{"SiteDown"}]
 
 
 def test_another_fault_long_after_the_first_pages_while_that_goes_on(watch):
