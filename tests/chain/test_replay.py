@@ -22,7 +22,7 @@ from tests.support.remote_write import write
 from tests.support.waiting import until
 
 from watchroom.derive import selectors
-from watchroom.derive.causes import LEADS
+from watchroom.derive.causes import LEADS, PAGED
 from watchroom.formats import rulefile
 from watchroom.monitor.store import Store
 from watchroom.promql import rates
@@ -249,7 +249,7 @@ def written(selector: Selector) -> str:
 def only_in_trouble(selector: Selector) -> bool:
     """Tell whether a selector is of alerts that fire, or of a drill that runs."""
     said = {(m.name, m.op, m.value) for m in selector.matchers}
-    alerts = {("__name__", "=", name) for name in ("ALERTS", LEADS)}
+    alerts = {("__name__", "=", name) for name in ("ALERTS", LEADS, PAGED)}
     return bool(said & {*alerts, ("job", "=~", "drill-.+")})
 
 
