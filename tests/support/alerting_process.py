@@ -43,7 +43,10 @@ async def main(given):
                 places=routing.places,
             )
             dispatcher = Dispatcher(
-                routing, policy=oncall, told=ledger.told(), open_=ledger.open()
+                routing,
+                policy=oncall,
+                log=ledger.notification_log(),
+                open_deliveries=ledger.open_deliveries(),
             )
             notifier = Notifier(
                 config,

@@ -288,8 +288,8 @@ class _Monitor:
         dispatcher = Dispatcher(
             routing,
             policy=WatchdogPolicy(oncall, groups.ages, lambda: store.ahead),
-            told=ledger.told(),
-            open_=ledger.open(),
+            log=ledger.notification_log(),
+            open_deliveries=ledger.open_deliveries(),
         )
         clock = Clock(moved=(store.moved, dispatcher.moved))
         notifier = Notifier(
@@ -310,7 +310,7 @@ class _Monitor:
             oncall.incidents,
             contacts=lambda: oncall.contacts,
             silences=silences,
-            answered=notifier.answered,
+            cancel_repeats=notifier.cancel_repeats,
             manual=manual,
             now_ms=oncall.now_ms,
         )

@@ -105,13 +105,13 @@ def dispatched(config, events, epoch, external_url):
     for now in range(epoch, epoch + round(END * 1000), 20):
         while left and left[0][0] <= now:
             dispatcher.receive([left.pop(0)[1]], now)
-        for said in dispatcher.advance(now):
-            if said.kind != "send":
+        for notification in dispatcher.advance(now):
+            if notification.kind != "send":
                 continue
-            hook = hooks[said.key.receiver][said.key.integration]
-            body = webhook.body(said, external_url, hook.max_alerts)
+            hook = hooks[notification.key.receiver][notification.key.integration]
+            body = webhook.body(notification, external_url, hook.max_alerts)
             sent.append(((now - epoch) / 1000, hook.url.rsplit("/", 1)[1], body))
-            dispatcher.settle(said, accepted=True, now_ms=now)
+            dispatcher.settle(notification, accepted=True, now_ms=now)
     return sent
 
 
@@ -161,6 +161,6 @@ def test_the_same_messages_go_out_at_the_same_moments(tmp_path):
         we = [(second, body) for second, where, body in ours if where == path]
         they = [(second, body) for second, where, body in theirs if where == path]
         assert [body for _, body in we] == [body for _, body in they], path
-        for (mine, _), (other, body) in zip(we, they, strict=True):
-            assert mine == pytest.approx(other, abs=0.35), (path, body)
+        for (our_ms, _), (other, body) in zip(we, they, strict=True):
+            assert our_ms == pytest.approx(other, abs=0.35), (path, body)
     assert len(ours) > 20

@@ -48,7 +48,7 @@ class Watched:
 
     def heard(self, seconds, *groups):
         """Evaluate these groups for `seconds`; return how often each receiver heard."""
-        found = {"heartbeat": 0, "ops": 0}
+        counts = {"heartbeat": 0, "ops": 0}
         for at in range(self.at, self.at + seconds, 5):
             self.bench.sent.clear()
             self.bench.store.put(at * 1000, "x", 1)
@@ -57,12 +57,12 @@ class Watched:
                     self.rules.evaluate(key, at * 1000)
             for alerts in self.bench.sent:
                 self.dispatcher.receive(alerts, at * 1000)
-            for said in self.dispatcher.advance(at * 1000):
-                self.dispatcher.settle(said, accepted=True, now_ms=at * 1000)
-                assert said.status == "firing"
-                found[said.key.receiver] += 1
+            for notification in self.dispatcher.advance(at * 1000):
+                self.dispatcher.settle(notification, accepted=True, now_ms=at * 1000)
+                assert notification.status == "firing"
+                counts[notification.key.receiver] += 1
         self.at += seconds
-        return found
+        return counts
 
     def wait(self, seconds):
         """Let time go by without an evaluation."""
@@ -110,7 +110,7 @@ def test_a_group_whose_samples_cannot_be_read_stands_still(watched):
     assert watched.heard(60, "watch", "app")["heartbeat"] == 1
 
 
-def test_while_the_store_refuses_samples_nobody_is_told_that_the_watch_lives(watched):
+def test_while_the_store_refuses_samples_no_heartbeat_is_sent(watched):
     assert watched.heard(60, "watch", "app")["heartbeat"] == 1
     watched.ahead = 3600.0
     assert watched.heard(600, "watch", "app") == {"heartbeat": 0, "ops": 10}

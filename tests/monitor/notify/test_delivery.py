@@ -62,7 +62,7 @@ def routed(files, *, broken, outside):
     (files.path / "alertmanager.yml").write_text(json.dumps(routes))
 
 
-def test_a_page_nobody_accepts_is_told_to_others_and_the_heartbeat_goes_on(
+def test_a_page_nobody_accepts_is_sent_to_others_and_the_heartbeat_goes_on(
     files, monitor, pages
 ):
     with serving(Slack()) as slack, listening() as outside:

@@ -75,14 +75,14 @@ def test_fifty_kills_lose_no_page_and_no_pending_time(tmp_path):
     _each_group_has_one_incident(tmp_path, heard)
     for name in names:
         for alertname, wait in (("AtOnce", 0.0), ("Later", 3.0)):
-            said = heard[alertname, name]
+            alerts = heard[alertname, name]
             # No process began anew what another had begun.
-            (start,) = {_seconds(alert["startsAt"]) for alert in said}
+            (start,) = {_seconds(alert["startsAt"]) for alert in alerts}
             assert start > began[name] + wait - 0.05, (alertname, name)
             if int(name) < len(names) // 2:
                 # With a `for` that started over at each kill it would fire only now.
                 assert start < survived, (alertname, name)
-            assert _seconds(said[-1]["endsAt"]) > ended - 0.05, (alertname, name)
+            assert _seconds(alerts[-1]["endsAt"]) > ended - 0.05, (alertname, name)
 
 
 def _switch(directory, names):
@@ -95,12 +95,14 @@ def _switch(directory, names):
 def _each_group_has_one_incident(directory, heard):
     """Every page leads to the incident of its alert, which no kill lost or doubled."""
     with StateDB(directory) as state:
-        found = {one.id: one for one in Records(state).incidents(100)}
-    assert len(found) == len(heard)
-    for said in heard.values():
-        for alert in said:
+        incidents = {
+            incident.id: incident for incident in Records(state).incidents(100)
+        }
+    assert len(incidents) == len(heard)
+    for alerts in heard.values():
+        for alert in alerts:
             number = int(alert["annotations"]["incident_url"].rpartition("/")[2])
-            assert alert["fingerprint"] in found[number].alerts
+            assert alert["fingerprint"] in incidents[number].alerts
 
 
 def _start(given):
@@ -115,12 +117,12 @@ def _start(given):
 
 
 def _heard(listener):
-    found = defaultdict(list)
+    alerts = defaultdict(list)
     for message in listener.messages():
         for alert in message["alerts"]:
             labels = alert["labels"]
-            found[labels["alertname"], labels["n"]].append(alert)
-    return found
+            alerts[labels["alertname"], labels["n"]].append(alert)
+    return alerts
 
 
 def _all(listener, status, names):

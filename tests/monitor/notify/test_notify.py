@@ -67,8 +67,8 @@ class Delivering:
         self.dispatcher = Dispatcher(
             Routing(self.loaded),
             policy=self.policy,
-            told=self.ledger.told(),
-            open_=self.ledger.open(),
+            log=self.ledger.notification_log(),
+            open_deliveries=self.ledger.open_deliveries(),
         )
         self.notifier = Notifier(
             self.loaded,
@@ -125,7 +125,7 @@ def test_a_page_is_sent_when_the_receiver_accepts_it(tmp_path, listener):
             assert entry.latency_ms > 0
             assert entry.destination == f"http://127.0.0.1:{listener.port}/…"
             assert actions.notifier.stats() == {("ops", "sent"): 1, ("", "queue"): 0}
-            (told,) = actions.ledger.told().values()
+            (told,) = actions.ledger.notification_log().values()
             assert told.firing == {alert().fingerprint}
 
     asyncio.run(story())
@@ -246,7 +246,7 @@ def test_after_give_up_the_delivery_has_failed_and_the_next_one_starts(tmp_path)
         asyncio.run(story())
 
 
-def test_secrets_are_read_at_every_send_and_stand_nowhere(tmp_path):
+def test_secrets_are_read_at_every_send_and_written_nowhere(tmp_path):
     with listening(answers=[503]) as listener:
         (tmp_path / "hook").write_text("")
         (tmp_path / "token").write_text("first-token\n")
@@ -279,7 +279,7 @@ def test_secrets_are_read_at_every_send_and_stand_nowhere(tmp_path):
         assert b"-token" not in stored
 
 
-def test_an_end_is_told_and_the_group_is_forgotten(tmp_path, listener):
+def test_an_end_is_sent_and_the_group_is_forgotten(tmp_path, listener):
     async def story():
         async with Delivering(tmp_path, config(f'url: "{listener.url()}"')) as actions:
             actions.notifier.submit([alert()])
@@ -418,7 +418,7 @@ def test_a_disk_that_hangs_delays_a_page_and_its_record_comes_later(tmp_path, li
         release.set()
 
 
-def test_a_page_that_is_over_before_anybody_accepts_it_is_dropped_in_the_ledger(
+def test_a_page_resolved_before_it_is_accepted_is_dropped_in_the_ledger(
     tmp_path,
 ):
     hook = f'url: "http://127.0.0.1:{free_port()}/", send_resolved: false'
@@ -435,7 +435,7 @@ def test_a_page_that_is_over_before_anybody_accepts_it_is_dropped_in_the_ledger(
             )
             assert "connection refused" in entry.error
             assert actions.dispatcher.due_ms() is None
-            assert actions.ledger.open() == {}
+            assert actions.ledger.open_deliveries() == {}
 
     asyncio.run(story())
 
@@ -531,20 +531,22 @@ class Calls:
     def answered(self, *, quiet=True):
         policy = self.actions.policy
         policy.current = policy.current._replace(quiet=quiet)
-        self.actions.notifier.answered([alert().fingerprint])
+        self.actions.notifier.cancel_repeats([alert().fingerprint])
 
     async def entry(self, true):
         """Wait until Ben's newest entry satisfies `true`, and return it."""
 
         def last():
-            found = (e for e in self.actions.ledger.recent() if e.key.receiver == "ben")
-            return next(found, None)
+            entries = (
+                e for e in self.actions.ledger.recent() if e.key.receiver == "ben"
+            )
+            return next(entries, None)
 
         await self.actions.until(lambda _: last() and true(last()))
         return last()
 
 
-def test_who_may_have_taken_what_was_called_back_hears_of_the_end(tmp_path):
+def test_a_receiver_that_may_have_taken_a_cancelled_page_gets_its_end(tmp_path):
     async def story(ben):
         loaded = alertmanager.load(ROUTE + CALLED % ben.url(), "am.yml")
         async with Delivering(tmp_path, loaded, policy=BenIsCalled()) as actions:
@@ -553,7 +555,7 @@ def test_who_may_have_taken_what_was_called_back_hears_of_the_end(tmp_path):
             calls.answered()
             entry = await calls.entry(lambda e: e.state == "dropped")
             assert entry.error.startswith("resolved or acknowledged before")
-            await actions.until(lambda _: actions.ledger.told())
+            await actions.until(lambda _: actions.ledger.notification_log())
             heard = len(ben.heard)
             await asyncio.sleep(3 * 0.4)  # intervals of the group
             assert len(ben.heard) == heard, "somebody is on it"
@@ -565,7 +567,7 @@ def test_who_may_have_taken_what_was_called_back_hears_of_the_end(tmp_path):
         asyncio.run(story(ben))
 
 
-def test_a_message_waits_for_the_one_before_it_though_that_was_called_back(tmp_path):
+def test_a_message_waits_for_the_one_before_it_though_that_was_cancelled(tmp_path):
     async def story(ben):
         loaded = alertmanager.load(ROUTE + CALLED % ben.url(), "am.yml")
         pace = PACE._replace(timeout=5.0)
@@ -597,7 +599,7 @@ def test_what_waits_for_a_slot_counts_as_failing_before_it_was_tried(tmp_path):
         asyncio.run(story(hole))
 
 
-def test_a_text_that_cannot_be_made_stands_in_the_ledger_and_others_go_out(
+def test_a_text_that_cannot_be_made_is_in_the_ledger_and_others_are_sent(
     tmp_path, listener
 ):
     async def story():
@@ -617,7 +619,7 @@ def test_a_text_that_cannot_be_made_stands_in_the_ledger_and_others_go_out(
     asyncio.run(story())
 
 
-def test_an_end_that_comes_with_other_news_is_not_missed(tmp_path):
+def test_an_end_that_comes_with_other_alerts_is_not_missed(tmp_path):
     async def story():
         async with Delivering(
             tmp_path, config('url: "http://127.0.0.1:1/"')
@@ -697,7 +699,7 @@ def test_the_ledger_is_bounded(tmp_path, monkeypatch):
         ledger = Ledger(state)
         old = round(time.time() * 1000) - 40 * 86_400_000
         for number in range(200):
-            said = Notification(
+            notification = Notification(
                 DeliveryKey("ops", "webhook[0]", f"{number}"),
                 "send",
                 "firing",
@@ -707,11 +709,11 @@ def test_the_ledger_is_bounded(tmp_path, monkeypatch):
                 frozenset(),
             )
             at = old if number < 150 else round(time.time() * 1000)
-            delivery = ledger.intend(said, "{}", "", at).result()
+            delivery = ledger.intend(notification, "{}", "", at).result()
             if number != 3:
                 ledger.outcome(
                     delivery,
-                    said,
+                    notification,
                     Attempt(True, False, 200, "", 1.0),
                     number=1,
                     at_ms=at,
@@ -722,7 +724,7 @@ def test_the_ledger_is_bounded(tmp_path, monkeypatch):
         assert len(entries) == 51  # the open one stays
         assert entries[-1].state == "open"
         assert ledger.attempts(10) == []
-        assert len(ledger.told()) == 50
+        assert len(ledger.notification_log()) == 50
         assert state.read("SELECT count(*) FROM delivery WHERE body <> ''") == [(1,)]
 
 
@@ -732,7 +734,7 @@ def test_a_heartbeat_drives_no_page_out_of_the_ledger(tmp_path, monkeypatch):
         ledger = Ledger(state)
 
         def intend(receiver, name):
-            said = Notification(
+            notification = Notification(
                 DeliveryKey(receiver, "webhook[0]", receiver),
                 "send",
                 "firing",
@@ -741,7 +743,7 @@ def test_a_heartbeat_drives_no_page_out_of_the_ledger(tmp_path, monkeypatch):
                 frozenset(name),
                 frozenset(),
             )
-            return ledger.intend(said, "{}", "", 1000)
+            return ledger.intend(notification, "{}", "", 1000)
 
         intend("ops", "p")
         intend("ops", "q")

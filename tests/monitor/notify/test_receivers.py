@@ -85,8 +85,10 @@ def receiver(kind, config):
     return alertmanager.load(alertmanager.dump(made), "am.yml")
 
 
-def told(directory, config, *alerts, within=8.0, links=(), until=None, timeout=2.0):
-    """Submit each alert once the one before is over; return the ledger's entries."""
+def sent_each(
+    directory, config, *alerts, within=8.0, links=(), until=None, timeout=2.0
+):
+    """Submit each alert once the delivery before has ended; return all entries."""
 
     async def story():
         with StateDB(directory) as state:
@@ -109,11 +111,11 @@ def told(directory, config, *alerts, within=8.0, links=(), until=None, timeout=2
                     notifier.submit(alert if isinstance(alert, list) else [alert])
                     end = time.monotonic() + within
                     while time.monotonic() < end:
-                        found = ledger.recent(100)
+                        entries = ledger.recent(100)
                         if until is not None:
-                            if until(found):
+                            if until(entries):
                                 break
-                        elif len(found) == count and found[0].state != "open":
+                        elif len(entries) == count and entries[0].state != "open":
                             break
                         await asyncio.sleep(0.02)
                 task.cancel()
@@ -138,10 +140,10 @@ def slack_config(directory, server):
     return receiver("slack", SlackConfig(api_url_file=file, send_resolved=True))
 
 
-def test_slack_hears_of_a_page_and_its_end_with_links_and_nothing_unescaped(
+def test_slack_gets_a_page_and_its_end_with_links_and_nothing_unescaped(
     tmp_path, slack
 ):
-    (over, page_entry), _ = told(
+    (over, page_entry), _ = sent_each(
         tmp_path,
         slack_config(tmp_path, slack),
         page(),
@@ -163,7 +165,7 @@ def test_slack_hears_of_a_page_and_its_end_with_links_and_nothing_unescaped(
 def test_a_hundred_alerts_with_long_texts_stay_within_what_slack_takes(tmp_path, slack):
     notes = {**NOTES, "description": "x&" * 3000}
     alerts = [page(notes=notes, n=f"{n}") for n in range(100)]
-    (entry,), _ = told(tmp_path, slack_config(tmp_path, slack), alerts)
+    (entry,), _ = sent_each(tmp_path, slack_config(tmp_path, slack), alerts)
     assert entry.state == "sent", entry
     assert slack.refused == []
     ((title, text),) = slack.said()
@@ -180,7 +182,7 @@ def test_pagerduty_opens_and_resolves_the_incident_that_alertmanager_would(
         "pagerduty", PagerdutyConfig(routing_key_file=file, url=pagerduty.url)
     )
     notes = {**NOTES, "summary": "ü" * 2000}
-    (over, first), _ = told(
+    (over, first), _ = sent_each(
         tmp_path, config, page(notes=notes), page(notes=notes, ended=True)
     )
     assert (first.state, first.http_status, over.state) == ("sent", 202, "sent")
@@ -201,7 +203,7 @@ def test_a_priority_is_a_severity_of_pagerduty(tmp_path, pagerduty, priority, se
     config = receiver(
         "pagerduty", PagerdutyConfig(routing_key_file=file, url=pagerduty.url)
     )
-    told(tmp_path, config, page(priority=priority, severity="warning"))
+    sent_each(tmp_path, config, page(priority=priority, severity="warning"))
     assert pagerduty.taken[0]["payload"]["severity"] == severity
 
 
@@ -228,7 +230,7 @@ def test_a_mail_arrives_whole_and_its_end_is_in_the_same_thread(tmp_path):
     with serving(MailServer("watch", "mail-secret")) as server:
         config = mail_config(tmp_path, server, "watch")
         notes = {**NOTES, "summary": "äöü\r\nBcc: eve@example.com"}
-        entries, errors = told(
+        entries, errors = sent_each(
             tmp_path, config, page(notes=notes), page(notes=notes, ended=True)
         )
         assert [entry.state for entry in entries] == ["sent", "sent"], errors
@@ -245,7 +247,7 @@ def test_a_mail_arrives_whole_and_its_end_is_in_the_same_thread(tmp_path):
 def failing(server_of, config_of, answers, tmp_path, state, timeout=0.4):
     with serving(server_of()) as server:
         server.answers = list(answers)
-        entries, errors = told(
+        entries, errors = sent_each(
             tmp_path,
             config_of(tmp_path, server),
             page(),
@@ -277,13 +279,13 @@ def test_a_mail_server_that_is_busy_is_tried_again(tmp_path):
     assert "answered 451 come back later" in errors
 
 
-def test_a_wrong_key_is_said_once_and_never_shown(tmp_path, pagerduty):
+def test_a_wrong_key_is_reported_once_and_never_shown(tmp_path, pagerduty):
     wrong = "f" * 32
     file = secret(tmp_path, "key", wrong)
     config = receiver(
         "pagerduty", PagerdutyConfig(routing_key_file=file, url=pagerduty.url)
     )
-    entries, _ = told(tmp_path, config, page())
+    entries, _ = sent_each(tmp_path, config, page())
     entry = entries[-1]
     assert (entry.state, entry.attempts, entry.http_status) == ("failed", 1, 400)
     assert "'routing_key' is invalid" in entry.error
@@ -294,7 +296,7 @@ def test_a_wrong_key_is_said_once_and_never_shown(tmp_path, pagerduty):
 def test_a_slack_address_that_is_gone_is_refused_without_its_path(tmp_path, slack):
     file = secret(tmp_path, "slack", slack.url.replace("slack-secret", "other-secret"))
     config = receiver("slack", SlackConfig(api_url_file=file))
-    entries, _ = told(tmp_path, config, page())
+    entries, _ = sent_each(tmp_path, config, page())
     assert entries[-1].error == "answered 404: no_service"
     assert "other-secret" not in repr(entries)
 
@@ -308,7 +310,7 @@ def test_what_a_peer_says_of_a_slack_address_shows_no_secret(tmp_path):
         url = f"{server.base}/hooks/S3CR3TKEY?wait=true&key=an0ther"
         file = secret(tmp_path, "slack", url)
         config = receiver("slack", SlackConfig(api_url_file=file))
-        entries, _ = told(tmp_path, config, page())
+        entries, _ = sent_each(tmp_path, config, page())
     assert entries[-1].error.startswith("answered 404: Cannot POST …")
     assert "S3CR3TKEY" not in repr(entries)
     assert "an0ther" not in repr(entries)
@@ -405,7 +407,7 @@ def test_a_mail_server_that_trickles_delays_no_other(tmp_path):
 
 def test_a_wrong_password_is_refused_for_good(tmp_path):
     with serving(MailServer("watch", "another")) as server:
-        entries, _ = told(tmp_path, mail_config(tmp_path, server, "watch"), page())
+        entries, _ = sent_each(tmp_path, mail_config(tmp_path, server, "watch"), page())
         assert server.taken == []
     assert entries[-1].state == "failed"
     assert "answered 535" in entries[-1].error
@@ -417,7 +419,7 @@ def test_a_mail_server_without_the_tls_that_is_required_gets_nothing(tmp_path):
         config = EmailConfig(
             to="ann@example.com", from_="watch@example.com", smarthost=server.address
         )
-        entries, _ = told(tmp_path, receiver("email", config), page())
+        entries, _ = sent_each(tmp_path, receiver("email", config), page())
         assert server.taken == []
     assert "doesn't offer STARTTLS" in entries[-1].error
 
@@ -434,7 +436,7 @@ def test_a_mail_server_is_believed_by_its_certificate_before_it_gets_a_password(
             auth_username="watch",
             auth_password_file=secret(tmp_path, "password", "mail-secret"),
         )
-        _, errors = told(
+        _, errors = sent_each(
             tmp_path,
             receiver("email", config),
             page(),
@@ -448,7 +450,7 @@ def test_a_mail_server_is_believed_by_its_certificate_before_it_gets_a_password(
         (tmp_path / "later").mkdir()
         (tmp_path / "later" / "tls").symlink_to(tmp_path / "tls")
         (tmp_path / "later" / "secrets").symlink_to(tmp_path / "secrets")
-        entries, _ = told(tmp_path / "later", receiver("email", trusting), page())
+        entries, _ = sent_each(tmp_path / "later", receiver("email", trusting), page())
         assert entries[0].state == "sent", entries
         assert len(server.taken) == 1
 
@@ -459,7 +461,7 @@ def test_a_template_that_fails_still_pages(tmp_path, slack):
         "slack",
         SlackConfig(api_url_file=file, title="{{ (index .Alerts 7).Labels.x }}"),
     )
-    entries, _ = told(tmp_path, config, page())
+    entries, _ = sent_each(tmp_path, config, page())
     assert entries[-1].state == "sent"
     assert "HighErrorRate firing: 5 % of requests fail &lt;" in slack.said()[0][0]
 
@@ -472,14 +474,16 @@ def test_logs_and_errors_are_linked_with_the_times_of_the_incident():
     )  # fmt: skip
     alerts = (page(route="/pay"), page(route="/cart"))
     key = DeliveryKey("ops", "slack[0]", GROUP)
-    said = Notification(key, "send", "firing", alerts, (), frozenset(), frozenset())
-    (logs, address), errors = outside_links(said, manifest, time.time())
+    notification = Notification(
+        key, "send", "firing", alerts, (), frozenset(), frozenset()
+    )
+    (logs, address), errors = outside_links(notification, manifest, time.time())
     begun = int(min(alert.starts_at_ms for alert in alerts) / 1000 - 900)
     assert logs == "Logs"
     # Two routes share none, so none is asked for.
     assert address == f"https://logs.example/?a={begun}&q=HighErrorRate&r="
     assert errors == ("Errors", "https://sentry.example/?project=shop")
-    assert outside_links(said, None, time.time()) == ()
+    assert outside_links(notification, None, time.time()) == ()
 
 
 @pytest.mark.parametrize("status", ["firing", "resolved"])
@@ -488,20 +492,20 @@ def test_a_rule_without_annotations_sends_its_name(tmp_path, status):
     ended = None if status == "firing" else 2
     bare = Alert(labels_of({"alertname": "Bare"}), (), 1, ended, 1)
     key = DeliveryKey("ops", "slack[0]", GROUP)
-    told = frozenset({bare.fingerprint})
-    said = Notification(key, "send", status, (bare,), (), told, frozenset())
+    firing = frozenset({bare.fingerprint})
+    notification = Notification(key, "send", status, (bare,), (), firing, frozenset())
     known = "Resolved: " if status == "resolved" else ""
-    slack = Slack_(SlackConfig(api_url_file="x")).compose(said, "http://w", ())
+    slack = Slack_(SlackConfig(api_url_file="x")).compose(notification, "http://w", ())
     (attached,) = json.loads(slack)["attachments"]
     assert attached["fallback"] == f"{known}Bare"
     (block,) = attached["blocks"]
     assert block["text"]["text"] == (known + "Bare" if known else "*Bare*")
     config = PagerdutyConfig(routing_key_file="x")
-    event = json.loads(PagerDuty_(config).compose(said, "http://w", ()))
+    event = json.loads(PagerDuty_(config).compose(notification, "http://w", ()))
     if status == "firing":
         assert event["payload"]["summary"] == "Bare"
         assert event["payload"]["custom_details"]["alerts"].strip() == "Bare"
     mail = Mail(EmailConfig(to="a@b", from_="c@d", smarthost="h:25"), tmp_path)
-    parts = json.loads(mail.compose(said, "http://w", ()))
+    parts = json.loads(mail.compose(notification, "http://w", ()))
     assert parts["headers"]["Subject"] == f"{known}Bare"
     assert parts["text"].lstrip().startswith(f"{known}Bare\n")

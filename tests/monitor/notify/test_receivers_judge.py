@@ -84,7 +84,7 @@ class Side:
             for sender, to, mail in self.mail.taken
         ]
         slack = [(title, _shared(text)) for title, text in self.slack.said()]
-        colors = [one["attachments"][0]["color"] for one in self.slack.taken]
+        colors = [message["attachments"][0]["color"] for message in self.slack.taken]
         return {
             "pagerduty": sorted(events),
             "mail": sorted(mails),
@@ -177,8 +177,8 @@ def test_the_built_file_makes_both_engines_say_the_same(tmp_path):
         tell([page("Slow", "warning", "P2", n="2")], 3)
         tell([page("Down", "critical", "P1", ended=True)], 4)
         assert ours.refused() == theirs.refused() == []
-        found, wanted = ours.said(), theirs.said()
-    for kind in found:
-        assert found[kind] == wanted[kind], kind
-    assert [event[0] for event in found["pagerduty"]] == ["resolve", "trigger"]
-    assert len(found["slack"]) == 4
+        sent, wanted = ours.said(), theirs.said()
+    for kind in sent:
+        assert sent[kind] == wanted[kind], kind
+    assert [event[0] for event in sent["pagerduty"]] == ["resolve", "trigger"]
+    assert len(sent["slack"]) == 4

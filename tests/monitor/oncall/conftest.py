@@ -75,15 +75,15 @@ class Night:
         self.dispatcher = Dispatcher(
             routing,
             policy=self.oncall,
-            told=self.ledger.told(),
-            open_=self.ledger.open(),
+            log=self.ledger.notification_log(),
+            open_deliveries=self.ledger.open_deliveries(),
         )
         self.manual = ManualAlerts(self.oncall.incidents, self.news, self.oncall.now_ms)
         self.actions = Actions(
             self.oncall.incidents,
             contacts=lambda: self.oncall.contacts,
             silences=self.silences,
-            answered=self.answered,
+            cancel_repeats=self.cancel_repeats,
             manual=self.manual,
             now_ms=self.oncall.now_ms,
         )
@@ -94,9 +94,9 @@ class Night:
             return contacts.Contacts()
         return contacts.load(CONTACTS, "contacts.yml", receivers)
 
-    def answered(self, fingerprints):
+    def cancel_repeats(self, fingerprints):
         if self.rings_when_answered:
-            self.dispatcher.answered(fingerprints, self.ms)
+            self.dispatcher.flush_waiting(fingerprints, self.ms)
 
     def passed_on(self, tell):
         """Return what passes acknowledgements on to pagers, by `tell`."""
@@ -134,7 +134,7 @@ class Night:
         for note in self.dispatcher.advance(self.ms):
             if note.kind != "send":
                 continue
-            dressed = self.oncall.dressed(note)
+            dressed = self.oncall.with_links(note)
             said.append((note.key.receiver, dressed))
             self.state.write(
                 lambda db, note=note: db.execute(

@@ -208,7 +208,9 @@ def test_what_ends_while_its_page_is_put_together_stays_ended(night):
             night.ms += MINUTE + 1  # the silence is over, nobody has said so yet
             pages = night.dispatcher.advance(night.ms)
         night.oncall.receive(alerts, night.ms)
-    texts = [dict(a.annotations) for p in pages for a in night.oncall.dressed(p).alerts]
+    texts = [
+        dict(a.annotations) for p in pages for a in night.oncall.with_links(p).alerts
+    ]
     assert all("incident_url" in one for one in texts), "the first page leads there"
     for one in night.oncall.incidents.unjudged():
         night.oncall.incidents.judge(one.id, dict.fromkeys(one.alerts, False), night.ms)

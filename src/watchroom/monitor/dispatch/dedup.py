@@ -1,4 +1,4 @@
-"""Whether a receiver has to hear of a group again, by the rules of Alertmanager."""
+"""Whether a receiver is notified of a group again, by the rules of Alertmanager."""
 
 from __future__ import annotations
 
@@ -23,47 +23,47 @@ def decide(
     group_labels: Labels,
     alerts: Sequence[Alert],
     *,
-    told: NotificationLogEntry | None,
-    open_: NotificationLogEntry | None,
+    logged: NotificationLogEntry | None,
+    open_delivery: NotificationLogEntry | None,
     send_resolved: bool,
     repeat_before_ms: int,
     quiet: bool = False,
-    called: bool = False,
+    escalated: bool = False,
 ) -> Notification | None:
-    """Return what to say to one integration of a group that rang, if anything.
+    """Return the notification of a flushed group for one integration, if any is due.
 
     Args:
-        key: Which.
-        group_labels: Of the group.
-        alerts: Of the group, without those that are muted.
-        told: What it accepted last, if anything.
-        open_: What is still being said to it, if anything.
-        send_resolved: Whether it wants to hear of ends.
-        repeat_before_ms: What was said before this moment is said again.
-        quiet: Somebody is on it: a repeat that is still on its way is called back.
-        called: No route names this receiver. Once it is quiet there is nothing to call
-            it for, unless it knows already: then it goes on to hear, to the end.
+        key: The receiver's integration and the group.
+        group_labels: Labels of the group.
+        alerts: Alerts of the group, without those that are muted.
+        logged: What the receiver accepted last, if anything.
+        open_delivery: What is being delivered to it now, if anything.
+        send_resolved: Whether it is notified of resolved alerts.
+        repeat_before_ms: A notification accepted before this moment is repeated.
+        quiet: The group is acknowledged: a repeat not yet accepted is cancelled.
+        escalated: Escalation names this receiver, no route does. Once the group is
+            quiet it isn't notified, unless it accepted a page: then until the end.
     """
     ended = [alert for alert in alerts if alert.ends_at_ms is not None]
     resolved = frozenset(alert.fingerprint for alert in ended)
     firing = frozenset(alert.fingerprint for alert in alerts) - resolved
     update = needs_update(
-        told,
+        logged,
         firing,
         resolved,
         send_resolved=send_resolved,
         repeat_before_ms=repeat_before_ms,
     )
-    needless = quiet and called and not (told and told.firing)
+    needless = quiet and escalated and not (logged and logged.firing)
     update = update and not needless
     kind: Kind = "send" if firing or send_resolved else "note"
-    if open_ is not None:
-        same = (open_.firing, open_.resolved) == (firing, resolved)
+    if open_delivery is not None:
+        same = (open_delivery.firing, open_delivery.resolved) == (firing, resolved)
         if same and (update or not quiet or not firing):
-            return None  # it is on its way
-        # Nobody accepted the page and it is over: say both at once, if wanted.
-        over = not firing and open_.firing and not needless
-        if not update and not over:
+            return None  # it is being delivered
+        # Resolved before the page was accepted: send both at once, if wanted.
+        resolved_unsent = not firing and open_delivery.firing and not needless
+        if not update and not resolved_unsent:
             kind = "cancel"
     elif not update:
         return None
@@ -80,28 +80,28 @@ def decide(
 
 
 def needs_update(
-    told: NotificationLogEntry | None,
+    logged: NotificationLogEntry | None,
     firing: frozenset[str],
     resolved: frozenset[str],
     *,
     send_resolved: bool,
     repeat_before_ms: int,
 ) -> bool:
-    """Return whether a receiver has to hear of a group, by Alertmanager's rules.
+    """Return whether a receiver must be notified of a group, by Alertmanager's rules.
 
     Args:
-        told: What it accepted last, if anything.
-        firing: What fires now.
-        resolved: What ended.
-        send_resolved: Whether it wants to hear of ends.
-        repeat_before_ms: What was said before this moment is said again.
+        logged: What it accepted last, if anything.
+        firing: Fingerprints of the firing alerts.
+        resolved: Fingerprints of the resolved alerts.
+        send_resolved: Whether it is notified of resolved alerts.
+        repeat_before_ms: A notification accepted before this moment is repeated.
     """
-    if told is None:
+    if logged is None:
         return bool(firing)
-    if not firing <= told.firing:
+    if not firing <= logged.firing:
         return True
     if not firing:
-        return bool(told.firing)
-    if send_resolved and not resolved <= told.resolved:
+        return bool(logged.firing)
+    if send_resolved and not resolved <= logged.resolved:
         return True
-    return told.at_ms < repeat_before_ms
+    return logged.at_ms < repeat_before_ms

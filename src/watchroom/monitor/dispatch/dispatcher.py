@@ -43,22 +43,22 @@ class Dropped(NamedTuple):
 
 
 MOST_ALERTS = 20_000
-"""Alerts at once beyond which none is taken from outside; our own rules have limits."""
+"""Alerts at once beyond which posted ones are refused; rules have their own limits."""
 
 _GroupId = tuple[str, str, "Labels"]
 
 
 class Dispatcher:
-    """Groups of alerts, their timers, and what receivers know.
+    """Groups of alerts, their timers, and the log of accepted notifications.
 
     Pure: no clock, no I/O; every method takes the time, is quick, and may be called
-    from any thread: all that is here is read and changed under routing's lock.
+    from any thread: its state is read and changed under routing's lock.
 
     Args:
         routing: Where alerts go, and which are muted.
-        policy: What applies besides the route; nothing without it.
-        told: What receivers accepted before (`Ledger.told`).
-        open_: Deliveries that the last process left open (`Ledger.open`).
+        policy: What on-call adds to the routes; without it, nothing.
+        log: What receivers accepted before (`Ledger.notification_log`).
+        open_deliveries: What the last process left open (`Ledger.open_deliveries`).
     """
 
     def __init__(
@@ -66,20 +66,20 @@ class Dispatcher:
         routing: Routing,
         *,
         policy: GroupPolicy | None = None,
-        told: Mapping[DeliveryKey, NotificationLogEntry] | None = None,
-        open_: Mapping[DeliveryKey, NotificationLogEntry] | None = None,
+        log: Mapping[DeliveryKey, NotificationLogEntry] | None = None,
+        open_deliveries: Mapping[DeliveryKey, NotificationLogEntry] | None = None,
     ) -> None:
         self.routing = routing
         self.policy: GroupPolicy = policy or RouteOnly()
-        self._told = dict(told or {})
-        self._open = dict(open_ or {})
+        self._log = dict(log or {})
+        self._open = dict(open_deliveries or {})
         self._alerts = routing.alerts
         self._lock = routing.lock
         self._groups: dict[_GroupId, AggregationGroup] = {}
         self.refused = 0
 
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
-        """Take news of alerts: new, still firing, or ended."""
+        """Take alerts that are new, still firing, or resolved."""
         with self._lock:
             for alert in alerts:
                 self._alerts[alert.fingerprint] = alert
@@ -87,7 +87,7 @@ class Dispatcher:
                     self._group(route, alert, now_ms).insert(alert, now_ms)
 
     def take(self, alerts: Sequence[Alert], now_ms: int) -> int:
-        """Take alerts from outside; return how many were refused, for want of room."""
+        """Take posted alerts; return how many were refused because of the limit."""
         with self._lock:
             taken = []
             for alert in alerts:
@@ -117,68 +117,68 @@ class Dispatcher:
             if not due:
                 return []
             muting = self.routing.muting(now_ms)
-            said: list[Notification] = []
+            notifications: list[Notification] = []
             for group in sorted(due, key=lambda group: group.next_ms):
-                said += self._flush(group, muting, now_ms)
+                notifications += self._flush(group, muting, now_ms)
             self._sweep()
-            return said
+            return notifications
 
     def _flush(
         self, group: AggregationGroup, muting: Muting, now_ms: int
     ) -> list[Notification]:
-        """Return what the group's receiver has to hear now."""
-        rung = group.ring(now_ms)
-        ended = [alert for alert in rung if alert.ends_at_ms is not None]
+        """Return the notifications that the group's receivers are due."""
+        flushed = group.begin_flush(now_ms)
+        ended = [alert for alert in flushed if alert.ends_at_ms is not None]
         self.policy.ended(ended, now_ms)
-        alerts = [alert for alert in rung if not muting.mutes(alert.labels)]
-        said: list[Notification] = []
+        alerts = [alert for alert in flushed if not muting.mutes(alert.labels)]
+        notifications: list[Notification] = []
         policy = self._policy(group, alerts, now_ms)
-        for key, send_resolved in self._conversations(group, policy):
+        for key, send_resolved in self._delivery_keys(group, policy):
             if not alerts:
                 break
-            found = decide(
+            notification = decide(
                 key,
                 group.labels,
                 alerts,
-                told=self._told_to(key, now_ms),
-                open_=self._open.get(key),
+                logged=self._log_entry(key, now_ms),
+                open_delivery=self._open.get(key),
                 send_resolved=send_resolved,
                 repeat_before_ms=policy.repeat_before_ms(
                     key.receiver, group.route, now_ms
                 ),
                 quiet=policy.quiet,
-                called=key.receiver in policy.receivers,
+                escalated=key.receiver in policy.receivers,
             )
-            if found is not None:
-                said.append(found)
+            if notification is not None:
+                notifications.append(notification)
                 self._open.pop(key, None)
-                if found.kind == "send":
+                if notification.kind == "send":
                     self._open[key] = NotificationLogEntry(
-                        found.firing, found.resolved, now_ms
+                        notification.firing, notification.resolved, now_ms
                     )
-                elif found.kind == "note":
-                    self._told[key] = NotificationLogEntry(
-                        found.firing, found.resolved, now_ms
+                elif notification.kind == "note":
+                    self._log[key] = NotificationLogEntry(
+                        notification.firing, notification.resolved, now_ms
                     )
             if key in self._open:
                 group.waiting.add(key)
         group.forget_ended()
-        return said
+        return notifications
 
     def moved(self, seconds: float) -> None:
-        """Hear that the clock was set: nothing is said again because of that."""
+        """Adjust to a clock that was set: nothing is repeated because of that."""
         by_ms = round(seconds * 1000)
         with self._lock:
-            for said in (self._told, self._open):
-                for key, told in said.items():
-                    said[key] = told._replace(at_ms=told.at_ms + by_ms)
+            for log in (self._log, self._open):
+                for key, entry in log.items():
+                    log[key] = entry._replace(at_ms=entry.at_ms + by_ms)
 
-    def _told_to(self, key: DeliveryKey, now_ms: int) -> NotificationLogEntry | None:
-        """Return what was accepted last; a clock set back puts no repeat off."""
-        told = self._told.get(key)
-        if told is not None and told.at_ms > now_ms:
-            told = self._told[key] = told._replace(at_ms=now_ms)
-        return told
+    def _log_entry(self, key: DeliveryKey, now_ms: int) -> NotificationLogEntry | None:
+        """Return what was accepted last; a clock set back delays no repeat."""
+        entry = self._log.get(key)
+        if entry is not None and entry.at_ms > now_ms:
+            entry = self._log[key] = entry._replace(at_ms=now_ms)
+        return entry
 
     def _policy(
         self, group: AggregationGroup, alerts: Sequence[Alert], now_ms: int
@@ -186,17 +186,17 @@ class Dispatcher:
         """Return what on-call adds: to the first route that takes an alert only."""
         if not alerts:
             return ROUTE_ONLY
-        found = self.policy.policy_of(group.labels, alerts, now_ms)
+        policy = self.policy.policy_of(group.labels, alerts, now_ms)
         routes = self.routing.match(alerts[0].labels)
         first = routes and routes[0].key == group.route.key
-        told = {route.receiver for route in routes}
-        more = [name for name in found.receivers if name not in told]
-        return found._replace(receivers=tuple(more) if first else ())
+        receivers = {route.receiver for route in routes}
+        more = [name for name in policy.receivers if name not in receivers]
+        return policy._replace(receivers=tuple(more) if first else ())
 
-    def _conversations(
+    def _delivery_keys(
         self, group: AggregationGroup, policy: Policy
     ) -> list[tuple[DeliveryKey, bool]]:
-        """Return whom this group is said to, and whether they hear of ends."""
+        """Return the group's delivery keys, and whether each gets resolved alerts."""
         return [
             (DeliveryKey(receiver, integration, group.key), send_resolved)
             for receiver in (group.route.receiver, *policy.receivers)
@@ -204,13 +204,13 @@ class Dispatcher:
         ]
 
     def _integrations(self, receiver: str) -> dict[str, bool]:
-        """Return the integrations of a receiver, and whether they hear of ends."""
+        """Return a receiver's integrations, and whether each gets resolved alerts."""
         return self.routing.plan.send_resolved.get(receiver, {})
 
     def _sweep(self) -> None:
-        """Forget empty groups, alerts that no group holds, and what was said of both.
+        """Forget empty groups, alerts that are in no group, and their log entries.
 
-        That a receiver knows of no alert is as good as never having told it anything.
+        A log entry without firing alerts has the same effect as none.
         """
         held = {name for group in self._groups.values() for name in group.alerts}
         for fingerprint in self._alerts.keys() - held:
@@ -221,12 +221,12 @@ class Dispatcher:
         for identity in empty:
             del self._groups[identity]
         keys = {group.key for group in self._groups.values()}
-        for key, told in list(self._told.items()):
-            if not told.firing and key.group_key not in keys:
-                del self._told[key]
+        for key, entry in list(self._log.items()):
+            if not entry.firing and key.group_key not in keys:
+                del self._log[key]
 
-    def answered(self, fingerprints: Iterable[str], now_ms: int) -> None:
-        """Have groups of these alerts ring now if something of them is on its way."""
+    def flush_waiting(self, fingerprints: Iterable[str], now_ms: int) -> None:
+        """Flush the groups of these alerts now if they have open deliveries."""
         names = frozenset(fingerprints)
         with self._lock:
             for group in self._groups.values():
@@ -241,20 +241,20 @@ class Dispatcher:
     def settle(
         self, notification: Notification, *, accepted: bool, now_ms: int
     ) -> None:
-        """Tell how a delivery ended: accepted by its receiver, or given up.
+        """Record how a delivery ended: accepted by its receiver, or given up.
 
-        A message that newer content has replaced meanwhile still counts as told when
+        A notification that newer content has replaced meanwhile is still logged when
         it was accepted.
         """
         key = notification.key
         with self._lock:
-            mine = NotificationLogEntry(
+            entry = NotificationLogEntry(
                 notification.firing, notification.resolved, now_ms
             )
             if accepted:
-                self._told[key] = mine
-            open_ = self._open.get(key)
-            current = open_ is not None and open_[:2] == mine[:2]
+                self._log[key] = entry
+            open_delivery = self._open.get(key)
+            current = open_delivery is not None and open_delivery[:2] == entry[:2]
             if not current:
                 return
             del self._open[key]
@@ -268,7 +268,7 @@ class Dispatcher:
     def reload(self, config: Alertmanager, now_ms: int) -> list[Dropped]:
         """Take a new configuration; groups whose key still exists keep their timers.
 
-        Returns the open deliveries whose receiver is gone.
+        Returns the open deliveries whose receiver was removed.
 
         Raises:
             ConfigError: A matcher's pattern is not RE2; nothing has changed then.
@@ -296,24 +296,24 @@ class Dispatcher:
                 group.waiting &= self._open.keys()
             return dropped
 
-    def told_of(self, fingerprints: Iterable[str]) -> list[DeliveryKey]:
-        """Return the conversations in which any of these alerts is known to fire."""
+    def notified_keys(self, fingerprints: Iterable[str]) -> list[DeliveryKey]:
+        """Return the keys whose receiver last accepted that one of these fires."""
         wanted = frozenset(fingerprints)
         with self._lock:
-            return [key for key, told in self._told.items() if told.firing & wanted]
+            return [key for key, entry in self._log.items() if entry.firing & wanted]
 
     def known(self) -> dict[str, dict[str, int]]:
-        """Return alert name → receiver → since when it knows that this fires (ms)."""
-        found: dict[str, dict[str, int]] = {}
+        """Return alert name → receiver → when it last accepted that this fires (ms)."""
+        receivers: dict[str, dict[str, int]] = {}
         with self._lock:
-            for key, told in self._told.items():
-                for fingerprint in told.firing & self._alerts.keys():
+            for key, entry in self._log.items():
+                for fingerprint in entry.firing & self._alerts.keys():
                     name = dict(self._alerts[fingerprint].labels).get("alertname", "")
-                    found.setdefault(name, {})[key.receiver] = told.at_ms
-        return found
+                    receivers.setdefault(name, {})[key.receiver] = entry.at_ms
+        return receivers
 
     def alert_groups(self, now_ms: int) -> list[AlertGroupView]:
-        """Return the groups as they stand, with the alerts that fire."""
+        """Return the groups, with their firing alerts."""
         with self._lock:
             views = {view.alert.fingerprint: view for view in self.alerts(now_ms)}
             return [
@@ -329,14 +329,14 @@ class Dispatcher:
         """Return the firing alerts with the receivers they go to."""
         with self._lock:
             muting = self.routing.muting(now_ms)
-            found = []
+            views = []
             for alert in sorted(self._alerts.values(), key=order):
                 if alert.resolved(now_ms):
                     continue
                 routes = self.routing.match(alert.labels)
                 muted = muting.inhibited_by(alert.labels)
                 silenced = muting.silenced_by(alert.labels)
-                found.append(
+                views.append(
                     AlertStatusView(
                         alert,
                         tuple(dict.fromkeys(route.receiver for route in routes)),
@@ -345,4 +345,4 @@ class Dispatcher:
                         silenced,
                     )
                 )
-            return found
+            return views

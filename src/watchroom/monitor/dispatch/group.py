@@ -1,4 +1,4 @@
-"""One group of alerts at one route: its timer, and what is to be said when it rings."""
+"""One group of alerts at one route: its timer, and what it flushes."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class AggregationGroup:
         self.next_ms = now_ms + route.group_wait_ms
         self.flushed = False
         self.ended: dict[str, int] = {}  # resolved at the last flush → its updated_at
-        self.waiting: set[DeliveryKey] = set()  # who has yet to accept that flush
+        self.waiting: set[DeliveryKey] = set()  # keys that have not accepted it
         self.refused = False
 
     def insert(self, alert: Alert, now_ms: int) -> None:
-        """Take an alert; one that has waited long enough elsewhere does not wait."""
+        """Add an alert; it does not wait if it has fired for group_wait already."""
         self.alerts[alert.fingerprint] = alert
         due = alert.starts_at_ms + self.route.group_wait_ms
         if not self.flushed and due < now_ms:
             self.next_ms = now_ms
 
     def inherit(self, before: AggregationGroup, now_ms: int) -> None:
-        """Continue the group of the same key in the configuration before."""
+        """Continue the group of the same key from the previous configuration."""
         self.flushed = before.flushed
         longest = (
             self.route.group_interval_ms if self.flushed else (self.route.group_wait_ms)
@@ -47,14 +47,14 @@ class AggregationGroup:
         self.refused = before.refused
 
     def due(self, now_ms: int) -> bool:
-        """Return whether the timer has run out; a clock set back stretches no timer."""
+        """Return whether the timer has run out; a clock set back doesn't delay it."""
         route = self.route
         longest = max(route.group_wait_ms, route.group_interval_ms)
         self.next_ms = min(self.next_ms, now_ms + longest)
         return self.next_ms <= now_ms
 
-    def ring(self, now_ms: int) -> list[Alert]:
-        """Start the next interval and return the alerts in order, ends in the past."""
+    def begin_flush(self, now_ms: int) -> list[Alert]:
+        """Start the next interval; return the alerts in order, future ends cleared."""
         self.flushed = True
         self.next_ms = now_ms + self.route.group_interval_ms
         alerts = [
@@ -69,7 +69,7 @@ class AggregationGroup:
         return alerts
 
     def forget_ended(self) -> list[str]:
-        """Drop what ended and everybody knows; return the fingerprints."""
+        """Drop resolved alerts that every receiver accepted; return fingerprints."""
         if self.waiting or self.refused:
             return []
         gone = []

@@ -1,4 +1,4 @@
-"""What goes out to a receiver, and what it accepted before."""
+"""Notifications to a receiver, and what it accepted before."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Kind = Literal["send", "note", "cancel"]
 
 
 class DeliveryKey(NamedTuple):
-    """One conversation: what one integration of a receiver hears about one group.
+    """What deliveries are counted by: one integration of a receiver, and one group.
 
     Attributes:
         receiver: Its name.
-        integration: Which of its ways of telling: ``webhook[0]``, ``slack[1]``.
-        group_key: Of the group.
+        integration: One of its integrations: ``webhook[0]``, ``slack[1]``.
+        group_key: Alertmanager's key of the group.
     """
 
     receiver: str
@@ -29,7 +29,7 @@ class DeliveryKey(NamedTuple):
 
 
 class NotificationLogEntry(NamedTuple):
-    """What a receiver has accepted last: fingerprints by state, and when."""
+    """What a receiver accepted last: fingerprints by state, and when."""
 
     firing: frozenset[str]
     resolved: frozenset[str]
@@ -37,18 +37,18 @@ class NotificationLogEntry(NamedTuple):
 
 
 class Notification(NamedTuple):
-    """A message that has to go out now.
+    """One message to one receiver about one group.
 
     Attributes:
-        key: To whom, about which group.
-        kind: ``send``: send it. ``note``: nothing to send, but from now on the
-            receiver counts as told. ``cancel``: what is still being delivered has
-            stopped being true or wanted and nothing takes its place.
-        status: What it says.
+        key: The receiver's integration and the group.
+        kind: ``send``: send it. ``note``: send nothing, but log it as accepted.
+            ``cancel``: stop the open delivery, which is out of date or no longer
+            wanted, and send nothing in its place.
+        status: ``firing`` or ``resolved``.
         alerts: In Alertmanager's order; only those that the integration wants.
-        group_labels: Of the group.
-        firing: All that fire, by fingerprint.
-        resolved: All that ended.
+        group_labels: Labels of the group.
+        firing: Fingerprints of all firing alerts of the group.
+        resolved: Fingerprints of all resolved ones.
     """
 
     key: DeliveryKey

@@ -1,4 +1,4 @@
-"""What on-call adds to a route: more receivers, silence while somebody is on it."""
+"""What on-call adds to a route: more receivers, no repeats once acknowledged."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class Policy(NamedTuple):
-    """What holds for the messages of one group, besides its route.
+    """What applies to the notifications of one group, besides its route.
 
     Attributes:
-        quiet: Somebody is on it: nothing is said again.
-        repeat_ms: Say it again this often, or None: as the route says.
-        repeat_to: To these receivers; None is all of the group.
-        receivers: Tell these as well.
+        quiet: The incident is acknowledged: nothing is repeated.
+        repeat_ms: Repeat this often (ms), or None: the route's repeat_interval.
+        repeat_to: Repeat to these receivers; None is all of the group.
+        receivers: Notify these as well.
     """
 
     quiet: bool = False
@@ -28,16 +28,16 @@ class Policy(NamedTuple):
     receivers: tuple[str, ...] = ()
 
     def repeat_before_ms(self, receiver: str, route: Node, now_ms: int) -> int:
-        """Return the moment before which what was said is said again."""
+        """Return the moment (ms): a notification accepted before it is repeated."""
         if self.quiet:
             return 0
-        often = route.repeat_interval_ms
+        interval = route.repeat_interval_ms
         if self.repeat_ms is not None and (
             self.repeat_to is None or receiver in self.repeat_to
         ):
-            # The group's timer rings in steps: the nearest ring, not the next one.
-            often = min(often, self.repeat_ms - route.group_interval_ms // 2)
-        return now_ms - often
+            # A group is flushed in steps: repeat at the nearest flush, not the next.
+            interval = min(interval, self.repeat_ms - route.group_interval_ms // 2)
+        return now_ms - interval
 
 
 ROUTE_ONLY = Policy()
@@ -46,35 +46,35 @@ ROUTE_ONLY = Policy()
 class GroupPolicy(Protocol):
     """What on-call decides about the groups of alerts; no method raises.
 
-    Both are called under routing's lock, so that no alert ends between what routing
-    knows of it and what on-call hears. On-call may ask routing there, see
-    `monitor.routing.routing` for the order of locks.
+    Both are called under routing's lock, so that routing and on-call see each alert
+    end at the same time. On-call may call routing there; `monitor.routing.routing`
+    gives the order of locks.
     """
 
     def policy_of(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
-        """Return what holds besides the route.
+        """Return what applies to a group besides its route.
 
         Args:
-            group: The labels of a group whose timer rang.
+            group: The labels of a group that is flushed.
             alerts: Its alerts, muted ones left out.
             now_ms: Now.
         """
         ...
 
     def ended(self, alerts: Sequence[Alert], now_ms: int) -> None:
-        """Take alerts of a group that rang and have ended, muted or not.
+        """Take the resolved alerts of a flushed group, muted or not.
 
-        Nobody else sends the end of one that timed out.
+        An alert that timed out is reported as resolved only here.
         """
 
 
 class RouteOnly:
-    """Nothing holds besides the route: a monitor without on-call."""
+    """No policy besides the route: a monitor without on-call."""
 
     def policy_of(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
-        """Return that nothing holds besides the route."""
+        """Return the policy that adds nothing to the route."""
         del group, alerts, now_ms
         return ROUTE_ONLY
 
     def ended(self, alerts: Sequence[Alert], now_ms: int) -> None:
-        """Need to know nothing of ends."""
+        """Ignore resolved alerts."""

@@ -1,4 +1,4 @@
-"""The alert that always fires: where it arrives, rules are known to be evaluated."""
+"""The alert that always fires: while it arrives, rules are being evaluated."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _LEAST_SECONDS = 60.0
 
 
 class WatchdogPolicy:
-    """Another policy, but Watchdog is not repeated while rules see nothing new.
+    """On-call's policy, except that Watchdog isn't repeated while rules hang.
 
-    A repeat says that the rules are alive, which is wrong while they hang. Other alerts
-    go on: a slow machine must not say that they have ended.
+    A repeat says that rules are evaluated, which is wrong while they hang. Other alerts
+    continue to fire: a slow machine must not report them as resolved.
 
     Args:
-        policy: Of every other alert: on-call.
-        ages: When the rule groups were evaluated.
-        ahead: For how long the store refuses new samples, as the clock was set back.
+        policy: Decides about every other alert: on-call.
+        ages: When the rule groups were last evaluated.
+        ahead: Seconds for which the store refuses samples after the clock was set back.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class WatchdogPolicy:
         self._ahead = ahead
 
     def policy_of(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
-        """Return the policy of a group; of Watchdog's own, whether rules are alive."""
+        """Return a group's policy; Watchdog's is quiet while rules aren't evaluated."""
         if all(("alertname", HEARTBEAT) in alert.labels for alert in alerts):
-            why = _blind(self._ages(), self._ahead())
-            if why:
-                _LOG.warning("no heartbeat: %s", why)
+            reason = _stalled(self._ages(), self._ahead())
+            if reason:
+                _LOG.warning("no heartbeat: %s", reason)
                 return Policy(quiet=True)
         return self._policy.policy_of(group, alerts, now_ms)
 
@@ -58,8 +58,8 @@ class WatchdogPolicy:
         self._policy.ended(alerts, now_ms)
 
 
-def _blind(ages: Sequence[Age], ahead: float) -> str:
-    """Return why nothing new could page now, or the empty string."""
+def _stalled(ages: Sequence[Age], ahead: float) -> str:
+    """Return why rules see no new samples, or the empty string."""
     if ahead:
         return f"the clock was set back, and samples are refused for {ahead:.0f} s"
     for age in ages:

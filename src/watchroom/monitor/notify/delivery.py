@@ -1,4 +1,4 @@
-"""One message on its way, how hard it is tried, and how many were not accepted."""
+"""One notification being delivered, its retries, and how many were not accepted."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class Pace(NamedTuple):
-    """How hard to try (seconds).
+    """When to retry, and for how long (all in seconds).
 
     Attributes:
-        first: The wait after the first failure; it doubles with each one.
+        first: The wait after the first failure; it doubles with each failure.
         longest: The longest wait.
         give_up: After this long the delivery is recorded as failed. The group's next
             interval makes a new one while its alerts last.
-        overdue: A page that nobody has accepted for so long counts as failing, and
-            again each time that this has passed.
+        overdue: A page not accepted for this long counts as failed, and once more
+            each time that this has passed again.
         timeout: One attempt, and each secret that has to be read for it.
-        at_once: How many attempts may be under way by one integration.
+        at_once: How many attempts one integration may have under way.
         ledger_timeout: After this long a page goes out without its record.
     """
 
@@ -38,7 +38,7 @@ class Pace(NamedTuple):
 
 
 class Delivery:
-    """One message on its way: a task of the loop until it has ended."""
+    """One notification being delivered: a task of the event loop until it ends."""
 
     def __init__(
         self, number: int | None, notification: Notification, body: str, created_ms: int
@@ -51,15 +51,15 @@ class Delivery:
         self.next_ms = created_ms
         self.waiting_ms = created_ms  # since when it has not been counted as failing
         self.stopped = asyncio.Event()
-        self.called_back = False  # stopped, with nothing in its place
-        self.unsure = False  # an attempt without an answer may have been taken
+        self.cancelled = False  # stopped, and not replaced
+        self.unsure = False  # an attempt without a response may have arrived
         self.last: tuple[Attempt, str, int, bool] | None = None
 
 
 class Tally:
-    """What Alertmanager counts of each integration: messages, and those that failed.
+    """Notifications of each integration, and how many failed, as Alertmanager counts.
 
-    A message that is still being tried counts as failed once a minute.
+    A notification that is still being tried counts as failed once a minute.
     """
 
     def __init__(self) -> None:
@@ -67,14 +67,14 @@ class Tally:
         self._failed: collections.Counter[tuple[str, str]] = collections.Counter()
 
     def count(self, key: DeliveryKey, *, accepted: bool) -> None:
-        """Count a message that was accepted or was not, in time."""
+        """Count a notification that was accepted, or was not accepted in time."""
         self._ended[key[:2]] += 1
         self._failed[key[:2]] += not accepted
 
     def overdue(
         self, deliveries: Iterable[Delivery], now_ms: int, after_ms: int
     ) -> int | None:
-        """Count what waits too long, tried or not; return when to look again."""
+        """Count overdue deliveries, tried or not; return when to call again (ms)."""
         first = None
         for delivery in deliveries:
             if now_ms - delivery.waiting_ms >= after_ms:

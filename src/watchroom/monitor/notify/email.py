@@ -1,4 +1,4 @@
-"""Mail: a message over SMTP, in a thread, since the protocol talks back and forth."""
+"""Mail: a message over SMTP, sent in a thread because smtplib blocks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Mail:
 
     Args:
         config: The entry.
-        root: What ``ca_file`` is relative to.
+        root: The directory that ``ca_file`` is relative to.
 
     Raises:
         ConfigError: A template does not parse.
@@ -39,7 +39,7 @@ class Mail:
         self._config = config
         self._server = config.server(root)
         headers = {"Subject": texts.MAIL_SUBJECT} | config.headers
-        # Of its own, so that a server which trickles delays no other's mail.
+        # Each has its own threads: a slow server delays no other's mail.
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="mail")
         text = texts.MAIL_TEXT if config.text is None else config.text
         self._text = MessageTemplate(text, "email_configs.text")
@@ -91,7 +91,7 @@ class Mail:
             wire.timeout,
         )
         try:
-            # The thread keeps to the time itself, but for a name that does not resolve.
+            # The thread keeps to the time itself, except while it resolves a name.
             async with asyncio.timeout(wire.timeout * 3):
                 outcome = await job
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""One way of telling a receiver: what the notifier asks of each kind."""
+"""The interface of an integration: how the notifier reaches one receiver."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.dispatch.notification import Notification
 
 Links = tuple[tuple[str, str], ...]
-"""Text and address of what a message leads to beside its alerts' own links."""
+"""Text and URL of a message's links, besides its alerts' own links."""
 
 
 class Attempt(NamedTuple):
@@ -20,12 +20,12 @@ class Attempt(NamedTuple):
 
     Attributes:
         accepted: The receiver took it: 2xx, or the mail server's 250.
-        retry: Trying again may help: 429, 5xx, and whatever the network did.
-        http_status: The answer, if there was one and it was HTTP's.
+        retry: Trying again may help: 429, 5xx, or a network error.
+        http_status: The status of the HTTP response, if there was one.
         error: Why it was not accepted; never holds the URL's path or a token.
         latency_ms: How long it took.
-        retry_after: Seconds that the receiver asked to be left alone.
-        unsure: It may have been taken all the same: no answer came.
+        retry_after: Seconds that the receiver asked to wait.
+        unsure: No response came, so the receiver may have taken it.
     """
 
     accepted: bool
@@ -41,7 +41,7 @@ class Wire(NamedTuple):
     """What an integration sends with.
 
     Attributes:
-        session: For HTTP.
+        session: Sends HTTP requests.
         secret: Reads a secret's file, named as in the configuration.
         timeout: Seconds for one attempt.
     """
@@ -52,18 +52,18 @@ class Wire(NamedTuple):
 
 
 class SendResult(NamedTuple):
-    """Where an attempt went, without its secrets, and how that was."""
+    """The destination of an attempt, without its secrets, and the outcome."""
 
     destination: str
     attempt: Attempt
 
 
 class Integration(Protocol):
-    """One way of telling a receiver.
+    """One entry of a receiver's configuration that sends notifications.
 
     Attributes:
-        send_resolved: Whether it wants to hear of ends.
-        destination: Where it sends to, as far as no secret has to be read for that.
+        send_resolved: Whether it is notified of resolved alerts.
+        destination: Where it sends to, without what is read from secret files.
     """
 
     send_resolved: bool
@@ -72,7 +72,7 @@ class Integration(Protocol):
     def compose(
         self, notification: Notification, external_url: str, links: Links
     ) -> str:
-        """Return what to send, without secrets: the ledger keeps it till then."""
+        """Return the body to send, without secrets, as the ledger stores it."""
 
     async def send(self, body: str, wire: Wire) -> SendResult:
         """Try once; raises OSError only for a secret that cannot be read."""

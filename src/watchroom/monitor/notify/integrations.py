@@ -1,4 +1,4 @@
-"""Every way of telling that a configuration has."""
+"""The integrations of a configuration's receivers."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
 
 
 def integrations(config: Alertmanager, root: Path) -> dict[str, dict[str, Integration]]:
-    """Return receiver → name (``slack[0]``) → what tells it.
+    """Return receiver → name (``slack[0]``) → integration.
 
     Args:
         config: A `formats.alertmanager` configuration.
-        root: What its files are relative to.
+        root: The directory that its files are relative to.
 
     Raises:
         NotSupportedError: A template does not parse.
     """
-    found: dict[str, dict[str, Integration]] = {}
+    by_receiver: dict[str, dict[str, Integration]] = {}
     for i, receiver in enumerate(config.receivers):
-        found[receiver.name] = {}
+        by_receiver[receiver.name] = {}
         for name, entry in receiver.integrations().items():
             kind, _, place = name.partition("[")
             try:
-                found[receiver.name][name] = _one(entry, root)
+                by_receiver[receiver.name][name] = _one(entry, root)
             except ConfigError as error:
-                text = (error.field or "").partition(".")[2]  # behind its kind
+                text = (error.field or "").partition(".")[2]  # after its kind
                 raise NotSupportedError(
                     f"receiver {receiver.name}: {error.what}",
                     field=f"receivers[{i}].{kind}_configs[{place}.{text}",
                     hint="Alertmanager takes it, and fails at every message",
                 ) from None
-    return found
+    return by_receiver
 
 
 def _one(entry: Config, root: Path) -> Integration:

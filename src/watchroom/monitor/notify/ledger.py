@@ -1,4 +1,4 @@
-"""The delivery ledger: every page's intent before it is sent, its outcome after."""
+"""The delivery ledger: each delivery is recorded before it is sent, and after."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 KEPT = 10_000
 """Finished deliveries of a receiver that are kept; older ones are forgotten.
 
-Of each, or a heartbeat every minute would leave a page in the ledger for a week only.
+Of each receiver, or a heartbeat every minute would push out pages after a week.
 """
 
 MOST = 10 * KEPT
@@ -30,7 +30,7 @@ MOST = 10 * KEPT
 KEPT_ATTEMPTS = 100
 """Attempts of one delivery that are kept; `LedgerEntry.attempts` counts on."""
 
-_TOLD_KEPT_MS = 31 * 86_400_000
+_LOG_KEPT_MS = 31 * 86_400_000
 _NAMES = 20
 
 State = Literal["open", "sent", "failed", "superseded", "dropped"]
@@ -41,19 +41,19 @@ class LedgerEntry(NamedTuple):
 
     Attributes:
         id: Ascending.
-        key: To whom and about which group.
-        status: What the message says.
+        key: The receiver's integration and the group.
+        status: Of the notification.
         destination: ``scheme://host/…``, never the whole URL; empty until read.
         state: open (being tried), sent (accepted with 2xx), failed (refused for good),
-            superseded (newer content replaced it), dropped (its receiver is gone, or
-            it was over or answered before anybody accepted it).
+            superseded (newer content replaced it), dropped (its receiver was removed,
+            or it was resolved or acknowledged before it was accepted).
         alerts: How many alerts it carries.
         alertnames: Their names, at most 20, sorted.
-        created_ms: When the intent was committed.
+        created_ms: When it was recorded, before the first attempt.
         attempts: How often it was tried.
         next_attempt_ms: When it is tried next, while open.
-        http_status: The last answer, if there was one.
-        error: Why it is not sent, without secrets.
+        http_status: Of the last response, if there was one.
+        error: Why it was not accepted, without secrets.
         latency_ms: How long the last attempt took.
         finished_ms: When it left the state open.
     """
@@ -75,10 +75,10 @@ class LedgerEntry(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """A delivery that is not over: what the next process needs to go on with it.
+    """An open delivery: what the next process needs to continue it.
 
     Attributes:
-        next_ms: When to try; an intent without an outcome is due at once.
+        next_ms: When to try; a delivery never tried is due at once.
     """
 
     id: int
@@ -119,10 +119,10 @@ class Ledger:
 
     @property
     def refused(self) -> int:
-        """Changes, of whomever, for which state.db had no room."""
+        """Changes, of any part, for which state.db had no room."""
         return self._state.refused
 
-    def told(self) -> dict[DeliveryKey, NotificationLogEntry]:
+    def notification_log(self) -> dict[DeliveryKey, NotificationLogEntry]:
         """Return what every receiver accepted last."""
         rows = self._state.read(
             "SELECT receiver, integration, group_key, firing, resolved, at_ms"
@@ -135,8 +135,8 @@ class Ledger:
             for *key, firing, resolved, at_ms in rows
         }
 
-    def open(self) -> dict[DeliveryKey, NotificationLogEntry]:
-        """Return what is being delivered, for `Dispatcher` at start."""
+    def open_deliveries(self) -> dict[DeliveryKey, NotificationLogEntry]:
+        """Return the open deliveries, for `Dispatcher` at start."""
         return {
             pending.notification.key: NotificationLogEntry(
                 pending.notification.firing,
@@ -195,7 +195,7 @@ class Ledger:
         ]
 
     def by_receiver(self) -> list[dict[str, Any]]:
-        """Return when each receiver last took a message, and last did not, and why."""
+        """Return when each receiver last accepted and last refused, and why."""
         rows = self._state.read(
             "SELECT receiver, max(finished_ms) FILTER (WHERE state = 'sent'),"
             " max(coalesce(finished_ms, created_ms)) FILTER (WHERE error != '')"
@@ -229,7 +229,7 @@ class Ledger:
     def intend(
         self, notification: Notification, body: str, destination: str, now_ms: int
     ) -> Future[int]:
-        """Commit that this will be sent, in place of what was open; gives its id."""
+        """Record a delivery to be sent, in place of the open one; gives its id."""
         names = {dict(a.labels).get("alertname", "") for a in notification.alerts}
 
         def change(db: sqlite3.Connection) -> int:
@@ -275,9 +275,9 @@ class Ledger:
         destination: str,
         next_ms: int | None,
     ) -> Future[None]:
-        """Commit how attempt `number` went; without `next_ms` it was the last."""
+        """Record the outcome of attempt `number`; without `next_ms` it was the last."""
         state: State = "sent" if attempt.accepted else "failed"
-        over = next_ms is None
+        last = next_ms is None
 
         def change(db: sqlite3.Connection) -> None:
             db.execute(
@@ -298,8 +298,8 @@ class Ledger:
             db.execute(
                 "UPDATE delivery SET attempts = ? WHERE id = ?", (number, delivery)
             )
-            # One that was replaced while it was on the wire says why, or that it was
-            # accepted all the same.
+            # A delivery that was replaced while it was being sent keeps that reason,
+            # unless it was accepted.
             db.execute(
                 "UPDATE delivery SET http_status = ?, error = ?, latency_ms = ?, "
                 "destination = ?, next_attempt_ms = ? "
@@ -314,37 +314,37 @@ class Ledger:
                     attempt.accepted,
                 ),
             )
-            if over:
+            if last:
                 db.execute(
                     "UPDATE delivery SET state = ?, finished_ms = ?, body = '' "
                     "WHERE id = ? AND (state = 'open' OR ? = 'sent')",
                     (state, at_ms, delivery, state),
                 )
             if attempt.accepted:
-                _tell(db, notification, at_ms)
+                _log(db, notification, at_ms)
 
         return self._state.write(change)
 
     def note(self, notification: Notification, now_ms: int) -> Future[None]:
-        """Commit that nothing has to be sent for this; what was open is dropped.
+        """Record that nothing is sent for this; the open delivery is dropped.
 
-        A ``note`` counts as told, a ``cancel`` does not.
+        A ``note`` is logged as accepted, a ``cancel`` is not.
         """
         reason = "resolved or acknowledged before the receiver accepted it"
 
         def change(db: sqlite3.Connection) -> None:
             _close(db, notification.key, "dropped", reason, now_ms)
             if notification.kind == "note":
-                _tell(db, notification, now_ms)
+                _log(db, notification, now_ms)
 
         return self._state.write(change)
 
-    def tell(self, notification: Notification, now_ms: int) -> Future[None]:
-        """Commit that the receiver counts as told of this."""
-        return self._state.write(lambda db: _tell(db, notification, now_ms))
+    def log(self, notification: Notification, now_ms: int) -> Future[None]:
+        """Log a notification as accepted."""
+        return self._state.write(lambda db: _log(db, notification, now_ms))
 
     def drop(self, key: DeliveryKey, reason: str, now_ms: int) -> Future[None]:
-        """Commit that what is open for `key` will not be sent, and why."""
+        """Record that the open delivery of `key` will not be sent, and why."""
 
         def change(db: sqlite3.Connection) -> None:
             _close(db, key, "dropped", reason, now_ms)
@@ -363,7 +363,7 @@ def _close(
     )
 
 
-def _tell(db: sqlite3.Connection, notification: Notification, now_ms: int) -> None:
+def _log(db: sqlite3.Connection, notification: Notification, now_ms: int) -> None:
     row: tuple[Any, ...] = (
         *notification.key,
         _dumps(notification.firing),
@@ -384,6 +384,4 @@ def _prune(db: sqlite3.Connection, newest: int, now_ms: int) -> None:
         (newest - MOST, KEPT),
     )
     db.execute("DELETE FROM attempt WHERE delivery NOT IN (SELECT id FROM delivery)")
-    db.execute(
-        "DELETE FROM notification_log WHERE at_ms < ?", (now_ms - _TOLD_KEPT_MS,)
-    )
+    db.execute("DELETE FROM notification_log WHERE at_ms < ?", (now_ms - _LOG_KEPT_MS,))

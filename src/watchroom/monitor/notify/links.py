@@ -18,8 +18,8 @@ def outside_links(
     """Return text and address of the project's logs and errors around an incident.
 
     Args:
-        notification: What is told.
-        manifest: Of the build; it has the templates.
+        notification: What is sent.
+        manifest: The build's; it has the link templates.
         now: Epoch seconds.
     """
     if manifest is None or not notification.alerts:

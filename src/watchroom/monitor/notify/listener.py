@@ -1,4 +1,4 @@
-"""Who follows what is notified: on-call, which keeps incidents of it."""
+"""What the notifier needs of on-call, which keeps the incidents."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 class Listener(Protocol):
-    """What the notifier asks and says; no method raises."""
+    """What the notifier calls; no method raises."""
 
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
-        """Take news of alerts, once routing has them."""
+        """Take new, firing or resolved alerts, once routing has them."""
 
-    def dressed(self, notification: Notification) -> Notification:
-        """Return a message with links in its alerts' annotations."""
+    def with_links(self, notification: Notification) -> Notification:
+        """Return a notification with links in its alerts' annotations."""
         ...
 
     def links(self, notification: Notification) -> Links:
-        """Return text and address of what a dressed message leads to."""
+        """Return text and URL of a notification's links."""
         ...
 
     def delivered(
         self, notification: Notification, attempt: Attempt, attempts: int
     ) -> None:
-        """Take how a message ended: accepted by its receiver, or given up."""
+        """Take how a delivery ended: accepted by its receiver, or given up."""

@@ -1,4 +1,4 @@
-"""Templates of messages: what Alertmanager gives to the texts of its receivers."""
+"""Templates of messages, with the data and functions that Alertmanager gives them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SHARED = (
 
 
 def _join(_: object, separator: str, items: Any) -> str:
-    if not isinstance(items, list) or not all(isinstance(one, str) for one in items):
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise ExpandError("join takes a list of strings")
     return separator.join(items)
 
@@ -44,7 +44,7 @@ _FUNCTIONS: dict[str, Function] = {
 
 
 def data(notification: Notification, external_url: str) -> Struct:
-    """Return the dot of a message's templates."""
+    """Return the template data of a message."""
     alerts = [_alert(alert) for alert in notification.alerts]
     return Struct(
         Receiver=notification.key.receiver,
@@ -72,19 +72,19 @@ def _alert(alert: Alert) -> Struct:
 def _common(sets: list[KV]) -> KV:
     if not sets:
         return KV()
-    shared = set(sets[0].items()).intersection(*(one.items() for one in sets[1:]))
+    shared = set(sets[0].items()).intersection(*(pairs.items() for pairs in sets[1:]))
     return KV(sorted(shared))
 
 
 class MessageTemplate:
-    """One text of a receiver, read once and expanded for every message.
+    """A template text of a receiver: parsed once, expanded for every message.
 
     Args:
         text: The template.
-        name: What errors call it: ``slack_configs.title``.
+        name: Its name in errors: ``slack_configs.title``.
 
     Raises:
-        ConfigError: It is not of the supported subset.
+        ConfigError: It uses more than the supported subset.
     """
 
     __slots__ = ("_name", "_text", "_tree")
@@ -100,7 +100,7 @@ class MessageTemplate:
             ) from None
 
     def expand(self, dot: Struct, escape: Callable[[str], str] = str) -> str:
-        """Return the expanded text; one that fails says so, since it is a page.
+        """Return the expanded text; an error becomes text, since it may be a page.
 
         Args:
             dot: As `data` makes it.

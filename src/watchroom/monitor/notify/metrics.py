@@ -1,4 +1,4 @@
-"""The numbers of delivery: our own names, and those of Alertmanager."""
+"""Metrics of delivery, under our own names and Alertmanager's."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class Parts(Protocol):
-    """The parts of a running monitor that these numbers come from."""
+    """The parts of a running monitor that these metrics come from."""
 
     @property
     def dispatcher(self) -> Dispatcher:
-        """What receivers know."""
+        """Has the log of accepted notifications."""
 
     @property
     def notifier(self) -> Notifier:
-        """What was delivered."""
+        """Counts deliveries."""
 
     @property
     def silences(self) -> Silences:
@@ -37,12 +37,12 @@ class Parts(Protocol):
 
 
 def as_alertmanager(parts: Parts) -> str:
-    """Return the exposition that stands for Alertmanager's own."""
+    """Return the exposition that takes the place of Alertmanager's own."""
     return render([*notifications(parts), *_silences(parts)])
 
 
 def families(parts: Parts) -> list[Family]:
-    """Return what the monitor says of its deliveries beside Alertmanager's names."""
+    """Return every metric of deliveries, Alertmanager's names included."""
     return [
         *notifications(parts),
         *_silences(parts),

@@ -40,18 +40,18 @@ _T = TypeVar("_T")
 
 
 class Notifier:
-    """Turns what the dispatcher wants said into deliveries that somebody accepted.
+    """Delivers what the dispatcher decides: records, sends, retries.
 
     Args:
         config: A `formats.alertmanager` configuration.
         config_dir: What `url_file` and `credentials_file` are relative to.
-        dispatcher: Decides.
-        ledger: Remembers.
-        session: Sends; its lifetime is the caller's.
-        external_url: What payloads name as externalURL.
+        dispatcher: Decides which notifications are due.
+        ledger: Records deliveries.
+        session: Sends requests; the caller closes it.
+        external_url: externalURL in payloads.
         now: Seconds since the epoch.
-        pace: How hard to try.
-        links: What a message leads to beside its alerts' own links.
+        pace: Retries and time limits.
+        links: A message's links besides its alerts' own.
         oncall: Keeps incidents, and puts links to them into messages.
 
     Raises:
@@ -96,16 +96,16 @@ class Notifier:
         """Deliver until cancelled: a task of the event loop.
 
         Starts with what the last process left open. On cancellation nothing is marked:
-        what was on the wire is sent again by the next process.
+        what was being sent is sent again by the next process.
         """
         self._loop = asyncio.get_running_loop()
         try:
             await self._resume()
             while True:
                 self._wake.clear()
-                said = self._dispatcher.advance(self._now_ms())
-                # Together, so that their intents share a commit.
-                await asyncio.gather(*map(self._begin, said))
+                notifications = self._dispatcher.advance(self._now_ms())
+                # Together, so that their records share a commit.
+                await asyncio.gather(*map(self._begin, notifications))
                 await self._pause()
         finally:
             self._loop = None
@@ -122,7 +122,7 @@ class Notifier:
             if due_ms is not None:
                 seconds = min(max(due_ms / 1000 - self._now(), 0.0), seconds)
         with contextlib.suppress(TimeoutError):
-            # Not wait_for: Python 3.11's forgets an end that comes with other news.
+            # Not wait_for: Python 3.11's loses a cancellation that meets a wake-up.
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
 
@@ -133,7 +133,7 @@ class Notifier:
             )
             delivery.attempts = pending.attempts
             delivery.next_ms = pending.next_ms
-            delivery.waiting_ms = self._now_ms()  # nobody could have taken it before
+            delivery.waiting_ms = self._now_ms()  # nothing could accept it before
             key = pending.notification.key
             if self._sender.integration(key) is None:
                 reason = f"receiver {key.receiver!r} is no longer in alertmanager.yml"
@@ -147,38 +147,38 @@ class Notifier:
         """Hand alerts to the dispatcher and wake the loop: from any thread."""
         now_ms = self._now_ms()
         self._dispatcher.receive(alerts, now_ms)
-        self._news(alerts, now_ms)
+        self._inform_oncall(alerts, now_ms)
         self.wake()
 
     def take(self, alerts: Sequence[Alert]) -> int:
-        """Hand over alerts from outside; return how many found no room."""
+        """Hand over posted alerts; return how many the limit refused."""
         now_ms = self._now_ms()
         refused = self._dispatcher.take(alerts, now_ms)
-        self._news(alerts, now_ms)
+        self._inform_oncall(alerts, now_ms)
         self.wake()
         return refused
 
-    def _news(self, alerts: Sequence[Alert], now_ms: int) -> None:
+    def _inform_oncall(self, alerts: Sequence[Alert], now_ms: int) -> None:
         if self._oncall is not None:
             self._oncall.receive(alerts, now_ms)
 
-    def answered(self, fingerprints: Iterable[str]) -> None:
-        """Call back at once what somebody's answer has made needless (any thread)."""
-        self._dispatcher.answered(fingerprints, self._now_ms())
+    def cancel_repeats(self, fingerprints: Iterable[str]) -> None:
+        """Cancel repeats that an acknowledgement made needless: from any thread."""
+        self._dispatcher.flush_waiting(fingerprints, self._now_ms())
         self.wake()
 
     def wake(self) -> None:
-        """Have the dispatcher asked again: from any thread."""
+        """Ask the dispatcher again what is due: from any thread."""
         loop = self._loop
         if loop is not None:
             with contextlib.suppress(RuntimeError):  # it is closing
                 loop.call_soon_threadsafe(self._wake.set)
 
     async def reload(self, config: Alertmanager, config_dir: Path) -> None:
-        """Take a new configuration; pages under way to receivers that stay go on.
+        """Take a new configuration; deliveries to receivers that stay continue.
 
         Raises:
-            ConfigError: It does not hold; nothing has changed then.
+            ConfigError: It is invalid; nothing has changed then.
         """
         fresh = integrations(config, config_dir)
         dropped = self._dispatcher.reload(config, self._now_ms())
@@ -195,20 +195,20 @@ class Notifier:
         await self._written(self._ledger.drop(key, reason, self._now_ms()))
 
     async def _written(self, future: Future[_T]) -> _T | None:
-        """Wait for the ledger; a disk that refuses or hangs must not stop a page."""
+        """Wait for the ledger; a disk that fails or hangs must not stop a page."""
         try:
             async with asyncio.timeout(self._pace.ledger_timeout):
                 return await asyncio.wrap_future(future)
-        except Exception:  # noqa: BLE001 - whatever the disk says, the page goes out
+        except Exception:  # noqa: BLE001 - a failing disk must not stop a page
             self._counts["", "ledger_failed"] += 1
             return None
 
     async def _begin(self, notification: Notification) -> None:
-        """Commit the intent, then let a task deliver it in place of the one before."""
+        """Record the delivery, then let a task send it in place of the one before."""
         key, now_ms = notification.key, self._now_ms()
         before = self._deliveries.pop(key, None)
         if before is not None:
-            before.called_back = notification.kind == "cancel"
+            before.cancelled = notification.kind == "cancel"
             before.stopped.set()
             outcome = "superseded" if notification.kind == "send" else "dropped"
             self._counts[key.receiver, outcome] += 1
@@ -219,14 +219,14 @@ class Notifier:
         try:
             links = self._links(notification)
             if self._oncall is not None:
-                notification = self._oncall.dressed(notification)
+                notification = self._oncall.with_links(notification)
                 links += self._oncall.links(notification)
             text = integration.compose(notification, self._external_url, links)
-        except Exception:  # noqa: BLE001 - one text that fails must not end all delivery
+        except Exception:  # noqa: BLE001 - one bad text must not end all delivery
             _LOG.exception(
                 "the notification for %s could not be rendered", key.receiver
             )
-            text = ""  # refused at the first attempt, and in the ledger
+            text = ""  # fails at the first attempt, and in the ledger
         where = integration.destination
         intent = self._ledger.intend(notification, text, where, now_ms)
         number = await self._written(intent)
@@ -238,7 +238,7 @@ class Notifier:
         self._launch(delivery)
 
     def _intended_late(self, delivery: Delivery, intent: Future[int]) -> None:
-        """Take the number of an intent that came after its page left (any thread)."""
+        """Take a ledger id that came after its page was sent (any thread)."""
         loop = self._loop
         if intent.exception() is None and loop is not None:
             with contextlib.suppress(RuntimeError):  # it is closing
@@ -278,13 +278,13 @@ class Notifier:
                     break
                 delivery.attempts += 1
                 destination, attempt = await self._sender.attempt(key, delivery.body)
-            if await self._over(delivery, attempt, destination):
+            if await self._finish_attempt(delivery, attempt, destination):
                 return
-        if delivery.called_back and delivery.unsure:
-            # Who may know that it fires has to hear of the end.
-            now_ms, said = self._now_ms(), delivery.notification
-            self._dispatcher.settle(said, accepted=True, now_ms=now_ms)
-            await self._written(self._ledger.tell(said, now_ms))
+        if delivery.cancelled and delivery.unsure:
+            # The receiver may have taken it, so it has to be notified of the end.
+            now_ms, notification = self._now_ms(), delivery.notification
+            self._dispatcher.settle(notification, accepted=True, now_ms=now_ms)
+            await self._written(self._ledger.log(notification, now_ms))
 
     async def _sleep(self, delivery: Delivery) -> None:
         # Bounded, since the clock may have been set back meanwhile.
@@ -297,26 +297,28 @@ class Notifier:
     async def acknowledge(
         self, fingerprints: Iterable[str], skip: Collection[str]
     ) -> list[tuple[str, Attempt]]:
-        """Tell pagers with incidents of their own that somebody is on these alerts.
+        """Acknowledge these alerts at PagerDuty, which keeps incidents of its own.
 
         Args:
             fingerprints: Of the alerts.
-            skip: Conversations that need not be told.
+            skip: Names of deliveries that need no acknowledgement.
 
-        Returns the conversation, by name, and how the attempt went.
+        Returns the name of each delivery key, and how the attempt went.
         """
-        names, sent = [], []
-        for key in self._dispatcher.told_of(fingerprints):
+        names, attempts = [], []
+        for key in self._dispatcher.notified_keys(fingerprints):
             pager = self._sender.integration(key)
             name = f"{key.receiver}/{key.integration}/{key.group_key}"
             if isinstance(pager, PagerDuty) and name not in skip:
                 names.append(name)
                 body = pager.acknowledgement(key.group_key)
-                sent.append(self._sender.attempt(key, body))
-        told = await asyncio.gather(*sent)  # no pager waits for another
-        return [(name, one.attempt) for name, one in zip(names, told, strict=True)]
+                attempts.append(self._sender.attempt(key, body))
+        results = await asyncio.gather(*attempts)  # no service waits for another
+        return [
+            (name, result.attempt) for name, result in zip(names, results, strict=True)
+        ]
 
-    async def _over(
+    async def _finish_attempt(
         self, delivery: Delivery, attempt: Attempt, destination: str
     ) -> bool:
         """Record an attempt; return whether it was the last."""
@@ -328,7 +330,7 @@ class Notifier:
                 self._pace.first * 2.0 ** min(delivery.attempts - 1, 30),
                 self._pace.longest,
             )
-            wait *= 1 + random.random() / 5  # noqa: S311 - spreads, guards nothing
+            wait *= 1 + random.random() / 5  # noqa: S311 - spreads load, no secret
             delivery.next_ms = now_ms + round(max(wait, attempt.retry_after) * 1000)
         outcome = "sent" if attempt.accepted else "retried" if again else "failed"
         notification = delivery.notification
@@ -350,7 +352,7 @@ class Notifier:
         return True
 
     def _record(self, delivery: Delivery) -> Future[None] | None:
-        """Have the last attempt written, once the intent has a number."""
+        """Record the last attempt, once the delivery has its ledger id."""
         if delivery.number is None or delivery.last is None:
             return None
         attempt, destination, at_ms, again = delivery.last
@@ -365,7 +367,7 @@ class Notifier:
         )
 
     def notified(self) -> dict[tuple[str, str], tuple[int, int]]:
-        """Return ``(receiver, integration)`` → messages, and those not accepted."""
+        """Return ``(receiver, integration)`` → notifications, and failed ones."""
         return self._tally.of(self._sender.names())
 
     def stats(self) -> dict[tuple[str, str], float]:
@@ -375,6 +377,6 @@ class Notifier:
         number of deliveries now open, ``("", "ledger_failed")`` counts records that
         state.db refused or was late with (the page went out all the same).
         """
-        found: dict[tuple[str, str], float] = dict(self._counts)
-        found["", "queue"] = len(self._deliveries)
-        return found
+        counts: dict[tuple[str, str], float] = dict(self._counts)
+        counts["", "queue"] = len(self._deliveries)
+        return counts

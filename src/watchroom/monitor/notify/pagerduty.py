@@ -52,13 +52,13 @@ class PagerDuty:
     ) -> str:
         """Return the event's JSON, still without its routing key."""
         dot = data(notification, external_url)
-        said = {name: text.expand(dot) for name, text in self._texts.items()}
+        fields = {name: text.expand(dot) for name, text in self._texts.items()}
         shared = dot.fields["CommonAnnotations"]
         event = pagerduty.event(
-            **said,
+            **fields,
             action="trigger" if notification.status == "firing" else "resolve",
             key=pagerduty.dedup_key(notification.key.group_key),
-            source=said["client"],
+            source=fields["client"],
             details={name: text.expand(dot) for name, text in self._details.items()},
             links=(*links, *((text, shared.get(key, "")) for text, key in _LINKS)),
         )

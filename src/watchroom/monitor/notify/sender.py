@@ -1,4 +1,4 @@
-"""One attempt at one message: by which integration, with which secrets, how long."""
+"""One attempt to send one notification: its integration, secrets and time limit."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class Sender:
-    """Tries a message once, within a time, whatever its receiver or a disk does.
+    """Sends a notification once, within a time limit, whatever receiver or disk do.
 
     Args:
-        session: Sends; its lifetime is the caller's.
-        pace: How long one attempt may take, and how many may be under way.
+        session: Sends requests; the caller closes it.
+        pace: How long one attempt may take, and how many may run at once.
     """
 
     def __init__(self, session: aiohttp.ClientSession, pace: Pace) -> None:
@@ -44,24 +44,24 @@ class Sender:
         self._reads: dict[Path, asyncio.Task[str]] = {}
 
     def use(self, integrations: Integrations, config_dir: Path) -> None:
-        """Take every way of telling, and what the secrets' files are relative to."""
+        """Take the integrations, and the directory of secret files."""
         self._integrations, self._config_dir = integrations, config_dir
 
     def names(self) -> list[tuple[str, str]]:
-        """Return ``(receiver, integration)`` of every way of telling."""
-        found = self._integrations.items()
-        return [(receiver, name) for receiver, ways in found for name in ways]
+        """Return ``(receiver, integration)`` of every integration."""
+        integrations = self._integrations.items()
+        return [(receiver, name) for receiver, names in integrations for name in names]
 
     def integration(self, key: DeliveryKey) -> Integration | None:
-        """Return what leads to a conversation's receiver; None when it is gone."""
+        """Return the integration of a delivery; None when it was removed."""
         return self._integrations.get(key.receiver, {}).get(key.integration)
 
     def slot(self, key: DeliveryKey) -> asyncio.Semaphore:
-        """Return what an attempt of a delivery has to hold while it is under way."""
+        """Return the semaphore that an attempt of a delivery holds while it runs."""
         return self._slots[key[:2]]
 
     async def attempt(self, key: DeliveryKey, body: str) -> SendResult:
-        """Return where it went and how that went."""
+        """Return the destination and the outcome of one attempt."""
         integration = self.integration(key)
         if integration is None:
             return SendResult(
@@ -77,17 +77,17 @@ class Sender:
             what = getattr(error, "strerror", None) or type(error).__name__
             name = getattr(error, "filename", "a secret") or "a secret"
             return SendResult(where, Attempt(False, True, None, f"{name}: {what}", 0.0))
-        except Exception as error:  # noqa: BLE001 - a bug in one send loses no page
+        except Exception as error:  # noqa: BLE001 - a bug in one send must lose no page
             _LOG.exception("sending to %s failed inside the monitor", where)
             why = f"failed inside the monitor: {type(error).__name__}"
             return SendResult(where, Attempt(False, True, None, why, 0.0))
 
     async def _secret(self, name: str) -> str:
-        """Return a secret file's text; read at every send, so it can be renewed."""
+        """Return a secret file's text, read at every send so that it can be rotated."""
         path = self._config_dir / name
         reading = self._reads.get(path)
         if reading is None:
-            # One thread a file, however many wait for it: a mount that hangs keeps it.
+            # One thread per file, however many wait: a mount that hangs blocks it.
             reading = asyncio.create_task(asyncio.to_thread(path.read_text))
             self._reads[path] = reading
             reading.add_done_callback(lambda _: self._reads.pop(path))

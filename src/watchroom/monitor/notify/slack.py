@@ -46,10 +46,10 @@ class Slack:
     ) -> str:
         """Return the message's JSON."""
         dot = data(notification, external_url)
-        said = {
+        fields = {
             name: text.expand(dot, slack.escape) for name, text in self._texts.items()
         }
-        message = slack.payload(**said, channel=self._config.channel, links=links)
+        message = slack.payload(**fields, channel=self._config.channel, links=links)
         return json.dumps(message, ensure_ascii=False)
 
     async def send(self, body: str, wire: Wire) -> SendResult:

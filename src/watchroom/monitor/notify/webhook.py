@@ -41,12 +41,12 @@ def body(notification: Notification, external_url: str, max_alerts: int = 0) -> 
     """Return the JSON that Alertmanager would post, byte for byte.
 
     Args:
-        notification: What to say.
-        external_url: Where the alerts can be seen.
+        notification: What to send.
+        external_url: The monitor's URL, for the receiver.
         max_alerts: The most alerts to list; 0 is all. The rest are counted.
     """
     alerts = list(notification.alerts)
-    kept = alerts[:max_alerts] if max_alerts else alerts
+    listed = alerts[:max_alerts] if max_alerts else alerts
     message = payload(
         [
             WebhookAlert(
@@ -54,13 +54,13 @@ def body(notification: Notification, external_url: str, max_alerts: int = 0) -> 
                 *(alert.starts_at_ms, alert.ends_at_ms),
                 *(alert.generator_url, alert.fingerprint),
             )
-            for alert in kept
+            for alert in listed
         ],
         receiver=quote_meta(notification.key.receiver),
         group_labels=notification.group_labels,
         group_key=notification.key.group_key,
         external_url=external_url,
-        truncated=len(alerts) - len(kept),
+        truncated=len(alerts) - len(listed),
     )
     text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
     for unsafe, escaped in _UNSAFE.items():
@@ -121,7 +121,7 @@ def _retry_after(header: str | None, now: float) -> float:
         except ValueError:
             return 0.0
         seconds = moment.timestamp() - now
-    # NaN is a number to float(), and none to wait for.
+    # float() accepts NaN, which is no time to wait.
     return min(max(seconds, 0.0), LONGEST_WAIT) if math.isfinite(seconds) else 0.0
 
 
@@ -134,15 +134,15 @@ async def post(
     timeout_seconds: float = 10.0,
     quoted: Sequence[str] | None = None,
 ) -> Attempt:
-    """Post `text` once and say how it went; never raises for what the peer does.
+    """Post `text` once and return the outcome; never raises for what the peer does.
 
     Args:
-        session: Sends.
-        url: Where to.
+        session: Sends the request.
+        url: The receiver's URL.
         text: JSON.
         token: A bearer token.
-        timeout_seconds: For all of it.
-        quoted: Quote what the peer says to a refusal, without these secrets.
+        timeout_seconds: For the whole request.
+        quoted: Quote the body of an error response, without these secrets.
     """
     headers = {"Content-Type": "application/json", "User-Agent": "watchroom"}
     if token is not None:
@@ -162,10 +162,10 @@ async def post(
         ) as answer:
             status = answer.status
             wait = _retry_after(answer.headers.get("Retry-After"), time.time())
-            said = ""
+            quote = ""
             if quoted is not None and status >= 400:
                 raw = await answer.content.read(_MOST_QUOTED)
-                said = f": {scrubbed(raw.decode(errors='replace'), quoted)}"
+                quote = f": {scrubbed(raw.decode(errors='replace'), quoted)}"
     except (aiohttp.InvalidURL, ValueError):
         return Attempt(False, False, None, "the URL is not one", spent())
     except TimeoutError:
@@ -177,4 +177,4 @@ async def post(
     if 200 <= status < 300:
         return Attempt(True, False, status, "", spent())
     retry = status == _TOO_MANY or status >= 500
-    return Attempt(False, retry, status, f"answered {status}{said}", spent(), wait)
+    return Attempt(False, retry, status, f"answered {status}{quote}", spent(), wait)

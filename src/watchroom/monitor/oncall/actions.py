@@ -46,8 +46,8 @@ class Actions:
         incidents: The incidents.
         contacts: Who may act; with an empty list anybody who gives a name.
         silences: All of them.
-        answered: Takes the alerts whose repeats nobody needs any more:
-            `Notifier.answered`.
+        cancel_repeats: Takes the alerts whose repeats nobody needs any more:
+            `Notifier.cancel_repeats`.
         manual: The alerts of incidents that people opened.
         now_ms: Now.
     """
@@ -58,7 +58,7 @@ class Actions:
         *,
         contacts: Callable[[], Contacts],
         silences: Silences,
-        answered: Callable[[Iterable[str]], None],
+        cancel_repeats: Callable[[Iterable[str]], None],
         manual: ManualAlerts,
         now_ms: Callable[[], int],
     ) -> None:
@@ -66,7 +66,7 @@ class Actions:
         self._contacts = contacts
         self._now_ms = now_ms
         self._silences = silences
-        self._answered = answered
+        self._cancel_repeats = cancel_repeats
         self._manual = manual
 
     def signature(self, name: str) -> str:
@@ -101,7 +101,7 @@ class Actions:
             acknowledged_ms=at,
             reason=reason,
         )
-        self._answered(done[0].fingerprints)
+        self._cancel_repeats(done[0].fingerprints)
         return self._after(done)
 
     def mitigate(self, number: int, who: str, text: str) -> Done:
@@ -111,7 +111,7 @@ class Actions:
             at, "person", "mitigated", _text(text, "a note of what was done"), who
         )
         done = self._incidents.act(number, event, to="mitigated", mitigated_ms=at)
-        self._answered(done[0].fingerprints)
+        self._cancel_repeats(done[0].fingerprints)
         return self._after(done)
 
     def resolve(self, number: int, who: str, text: str) -> Done:

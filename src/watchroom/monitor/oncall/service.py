@@ -135,7 +135,7 @@ class OnCall:
         "a notification is sent without the links to its incident",
         lambda _, notification: notification,
     )
-    def dressed(self, notification: Notification) -> Notification:
+    def with_links(self, notification: Notification) -> Notification:
         """Return a message with the links to its incident in its alerts' annotations.
 
         ``incident_url`` in all of them; ``ack_url`` in those that fire, while nobody
