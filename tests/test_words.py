@@ -111,7 +111,6 @@ ALLOWED = {
     "papers:CHANGELOG.md": "not mended yet",
     "papers:README.md": "not mended yet",
     "papers:benchmarks/": "not mended yet",
-    "papers:docs/decisions/": "not mended yet",
     "papers:docs/settings.md": "not mended yet",
     "strings:src/watchroom/cli/": "not mended yet",
     "strings:src/watchroom/exporter/": "not mended yet",
