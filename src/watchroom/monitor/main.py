@@ -29,7 +29,7 @@ from watchroom.monitor.notify.ledger import Ledger
 from watchroom.monitor.notify.links import outside_links
 from watchroom.monitor.notify.metrics import as_alertmanager
 from watchroom.monitor.notify.notifier import Notifier
-from watchroom.monitor.oncall.acknowledgements import PassedOn
+from watchroom.monitor.oncall.acknowledgements import AckForwarder
 from watchroom.monitor.oncall.actions import Actions
 from watchroom.monitor.oncall.manual import ManualAlerts
 from watchroom.monitor.oncall.service import OnCall
@@ -211,7 +211,7 @@ class _Monitor:
             services.queries,
             every=lambda: services.config.evaluation_seconds,
             exprs=services.rules.loaded.exprs,
-            acknowledge=PassedOn(oncall.incidents, tell, oncall.now_ms).all,
+            acknowledge=AckForwarder(oncall.incidents, tell, oncall.now_ms).forward,
         )
 
     def _parts(

@@ -13,7 +13,7 @@ from watchroom.formats import alertmanager, contacts
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.dispatch.dispatcher import Dispatcher
 from watchroom.monitor.notify.ledger import Ledger
-from watchroom.monitor.oncall.acknowledgements import PassedOn
+from watchroom.monitor.oncall.acknowledgements import AckForwarder
 from watchroom.monitor.oncall.actions import Actions
 from watchroom.monitor.oncall.manual import ManualAlerts
 from watchroom.monitor.oncall.service import OnCall
@@ -100,7 +100,7 @@ class Night:
 
     def passed_on(self, tell):
         """Return what passes acknowledgements on to pagers, by `tell`."""
-        return PassedOn(self.oncall.incidents, tell, self.oncall.now_ms)
+        return AckForwarder(self.oncall.incidents, tell, self.oncall.now_ms)
 
     def renew(self):
         self.manual.renew({"environment": "staging"})
@@ -161,9 +161,9 @@ class Night:
     def recovers(self, *alerts):
         """Let alerts end with their series there."""
         said = self.says(*[a._replace(ends_at_ms=self.ms) for a in alerts])
-        for incident in self.oncall.incidents.unjudged():
+        for incident in self.oncall.incidents.unconfirmed():
             gone = dict.fromkeys(incident.alerts, False)
-            self.oncall.incidents.judge(incident.id, gone, self.ms)
+            self.oncall.incidents.confirm(incident.id, gone, self.ms)
         return said
 
     def only(self):

@@ -47,7 +47,7 @@ def test_going_back_is_a_deployment_too(night):
 def test_what_was_said_and_then_seen_is_one_mark(night):
     deploys = night.oncall.deploys
     deploys.observed(["v1"], night.ms)
-    made = deploys.said("v2", "CI", night.ms + MINUTE).result()
+    made = deploys.record("v2", "CI", night.ms + MINUTE).result()
     assert (made.id, made.seen_ms) == (1, None)
     deploys.observed(["v1", "v2"], night.ms + 2 * MINUTE)
     night.ms += 2 * MINUTE
@@ -64,10 +64,10 @@ def test_a_new_process_knows_what_ran_before(night):
 
 
 def test_an_incident_tells_what_went_live_before_and_during_it(night):
-    night.oncall.deploys.said("v2", "CI", night.ms - 2 * MINUTE).result()
+    night.oncall.deploys.record("v2", "CI", night.ms - 2 * MINUTE).result()
     night.says(night.alert())
     night.ms += MINUTE
-    night.oncall.deploys.said("v3", "Anna", night.ms).result()
+    night.oncall.deploys.record("v3", "Anna", night.ms).result()
     found = [(e.text, e.author) for e in night.timeline() if e.kind == "deploy"]
     assert found == [
         ("v2 deployed, 1 min 59 s before the first failure", "CI"),
@@ -79,6 +79,6 @@ def test_marks_are_bounded(night, monkeypatch):
     monkeypatch.setattr("watchroom.monitor.oncall.records.KEPT_DEPLOYS", 3)  # not 1,000
     deploys = Deploys(night.oncall.records, lambda _: None)
     for n in range(6):
-        deploys.said(f"v{n}", "CI", night.ms + n).result()
+        deploys.record(f"v{n}", "CI", night.ms + n).result()
     found = night.oncall.records.deploys(0, 2**53, 10)
     assert [one.version for one in found] == ["v5", "v4", "v3"]

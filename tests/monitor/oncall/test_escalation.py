@@ -262,7 +262,7 @@ def test_a_pager_that_does_not_answer_delays_no_other_incident(night):
 
     async def story():
         async with asyncio.timeout(10):
-            await night.passed_on(tell).all()
+            await night.passed_on(tell).forward()
 
     asyncio.run(story())
 
@@ -286,7 +286,7 @@ def test_an_answer_is_passed_on_while_nothing_can_be_asked(night):
                 Busy(),
                 every=lambda: 0.0,
                 exprs=dict,
-                acknowledge=night.passed_on(tell).all,
+                acknowledge=night.passed_on(tell).forward,
             )
         )
         async with asyncio.timeout(30):

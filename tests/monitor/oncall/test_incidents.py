@@ -128,14 +128,14 @@ def test_a_vanished_series_ends_no_incident(night):
     night.ms += MINUTE
     night.says(alert._replace(ends_at_ms=night.ms))
     (name,) = night.only().alerts
-    night.oncall.incidents.judge(1, {name: True}, night.ms)
+    night.oncall.incidents.confirm(1, {name: True}, night.ms)
     assert night.only().state == "firing"
     assert "recovery can't be confirmed" in night.timeline()[-1].text
-    night.oncall.incidents.judge(1, {name: True}, night.ms + 1)
+    night.oncall.incidents.confirm(1, {name: True}, night.ms + 1)
     assert len(night.timeline()) == 3, "said once"
     night.restart()
-    assert [one.id for one in night.oncall.incidents.unjudged()] == [1]
-    night.oncall.incidents.judge(1, {name: False}, night.ms + 2)
+    assert [one.id for one in night.oncall.incidents.unconfirmed()] == [1]
+    night.oncall.incidents.confirm(1, {name: False}, night.ms + 2)
     assert night.oncall.incidents.open() == []
 
 
@@ -143,7 +143,9 @@ def test_somebody_may_close_what_only_lost_its_series(night):
     alert = night.alert()
     night.says(alert)
     night.says(alert._replace(ends_at_ms=night.ms))
-    night.oncall.incidents.judge(1, dict.fromkeys(night.only().alerts, True), night.ms)
+    night.oncall.incidents.confirm(
+        1, dict.fromkeys(night.only().alerts, True), night.ms
+    )
     night.actions.resolve(1, "Anna", "the database was moved on purpose")
     assert night.oncall.incidents.open() == []
 
@@ -212,8 +214,10 @@ def test_what_ends_while_its_page_is_put_together_stays_ended(night):
         dict(a.annotations) for p in pages for a in night.oncall.with_links(p).alerts
     ]
     assert all("incident_url" in one for one in texts), "the first page leads there"
-    for one in night.oncall.incidents.unjudged():
-        night.oncall.incidents.judge(one.id, dict.fromkeys(one.alerts, False), night.ms)
+    for one in night.oncall.incidents.unconfirmed():
+        night.oncall.incidents.confirm(
+            one.id, dict.fromkeys(one.alerts, False), night.ms
+        )
     assert night.oncall.incidents.open() == []
     assert "firing again" not in str(night.timeline(1) + night.timeline(2))
 
@@ -229,9 +233,11 @@ def posted(night, name="BackupFailed"):
 
 def judged(night):
     """Look as the monitor does, with nothing to be found of alerts from outside."""
-    night.oncall.incidents.end_unheard(night.ms)
-    for one in night.oncall.incidents.unjudged():
-        night.oncall.incidents.judge(one.id, dict.fromkeys(one.alerts, False), night.ms)
+    night.oncall.incidents.end_unreported(night.ms)
+    for one in night.oncall.incidents.unconfirmed():
+        night.oncall.incidents.confirm(
+            one.id, dict.fromkeys(one.alerts, False), night.ms
+        )
 
 
 def test_the_incident_of_an_alert_that_timed_out_resolves_and_opens_again(night):

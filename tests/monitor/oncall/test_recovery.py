@@ -45,7 +45,7 @@ class Looking:
     def look(self):
         async def story():
             queries = Queries(self.store, Engine())
-            await self.night.oncall.look(queries, lambda: self.exprs)
+            await self.night.oncall.check_recovery(queries, lambda: self.exprs)
             queries.close()
 
         asyncio.run(story())

@@ -132,7 +132,7 @@ class OnCallAPI:
         )
         await on_disk(written)
         body = self._shown(incident)
-        body["ack_url"] = self._oncall.answer_url(incident)
+        body["ack_url"] = self._oncall.ack_url(incident)
         return success_of(body, request)
 
     async def act(self, request: web.Request) -> web.Response:
@@ -166,7 +166,7 @@ class OnCallAPI:
             )
         if len(by) > _LONGEST_VERSION or not by.isprintable():
             raise BadDataError('invalid parameter "by": it is too long')
-        saved = self._oncall.deploys.said(
+        saved = self._oncall.deploys.record(
             version, by or "somebody", self._oncall.now_ms()
         )
         return success_of(deploy_shown(await on_disk(saved)), request)

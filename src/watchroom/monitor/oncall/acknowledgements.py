@@ -1,4 +1,4 @@
-"""Acknowledgements passed on to pagers that keep incidents of their own."""
+"""Acknowledgements forwarded to PagerDuty, which keeps incidents of its own."""
 
 from __future__ import annotations
 
@@ -16,54 +16,54 @@ if TYPE_CHECKING:
     from watchroom.monitor.oncall.incident import Incident
     from watchroom.monitor.oncall.incidents import Incidents
 
-    Tell = Callable[
+    Acknowledge = Callable[
         [Iterable[str], Collection[str]], Awaitable[list[tuple[str, Attempt]]]
     ]
 
 _LONGEST_MS = 60_000
 
 
-class PassedOn:
-    """Tries until each pager has accepted it, or the incident is resolved.
+class AckForwarder:
+    """Retries until each PagerDuty service accepts, or the incident is resolved.
 
-    What was accepted is kept with the incident, so a new process goes on.
+    What was accepted is stored with the incident, so a new process continues.
 
     Args:
         incidents: The incidents.
-        tell: Tells pagers of an acknowledgement: `Notifier.acknowledge`.
+        acknowledge: Acknowledges alerts at PagerDuty: `Notifier.acknowledge`.
         now_ms: Now.
     """
 
     def __init__(
-        self, incidents: Incidents, tell: Tell, now_ms: Callable[[], int]
+        self, incidents: Incidents, acknowledge: Acknowledge, now_ms: Callable[[], int]
     ) -> None:
         self._incidents = incidents
-        self._tell = tell
+        self._acknowledge = acknowledge
         self._now_ms = now_ms
         self._failed: dict[tuple[int, str], int] = {}  # how often
         self._after: dict[tuple[int, str], int] = {}
 
-    async def all(self) -> None:
-        """Pass on what waits."""
+    async def forward(self) -> None:
+        """Forward acknowledgements that were not accepted yet."""
         acknowledged = [
-            one
-            for one in self._incidents.open()
-            if one.acknowledged_ms is not None and one.state != "firing"
+            incident
+            for incident in self._incidents.open()
+            if incident.acknowledged_ms is not None and incident.state != "firing"
         ]
-        numbers = {one.id for one in acknowledged}
+        numbers = {incident.id for incident in acknowledged}
         self._failed = {k: n for k, n in self._failed.items() if k[0] in numbers}
         self._after = {k: at for k, at in self._after.items() if k[0] in numbers}
-        # At once: a pager that does not answer delays no other incident.
-        await asyncio.gather(*(self._pass(incident) for incident in acknowledged))
+        # Together: a service that hangs delays no other incident.
+        await asyncio.gather(*(self._forward(incident) for incident in acknowledged))
 
-    async def _pass(self, incident: Incident) -> None:
+    async def _forward(self, incident: Incident) -> None:
         now = self._now_ms()
         later = [
             name
             for (number, name), at in self._after.items()
             if number == incident.id and 0 < at - now <= _LONGEST_MS
         ]
-        for name, attempt in await self._tell(
+        for name, attempt in await self._acknowledge(
             incident.fingerprints, [*incident.informed_pagers, *later]
         ):
             self._settle(incident, name, attempt)
@@ -79,9 +79,9 @@ class PassedOn:
                 text = f"{receiver} refused the acknowledgement: {attempt.error}"
             event = Event(now, "notifier", kind, text)
 
-            def step(found: Incident) -> tuple[Incident, Event]:
+            def step(known: Incident) -> tuple[Incident, Event]:
                 return replace(
-                    found, informed_pagers=[*found.informed_pagers, name]
+                    known, informed_pagers=[*known.informed_pagers, name]
                 ), event
 
             self._incidents.update(incident.fingerprints, step)

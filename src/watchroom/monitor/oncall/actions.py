@@ -1,4 +1,4 @@
-"""What people do to incidents: each act checked, signed, written down, passed on."""
+"""What people do to incidents: each action is checked, signed and recorded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LONGEST_SILENCE = 31 * 86400
 
 
 class BadActError(WatchroomError):
-    """An act lacks what it needs, or an unknown person wants it: HTTP 400."""
+    """An action lacks a value, or its author is unknown: HTTP 400."""
 
 
 class Actions:
@@ -40,14 +40,13 @@ class Actions:
     Every method returns the changed incident and a future that is done when
     that is on disk. They raise KeyError when there is no such incident, `BadActError`
     when a name or a text is missing or unknown, and `RefusedStepError` when the
-    incident stands where the act makes no sense.
+    action doesn't fit the incident's state.
 
     Args:
         incidents: The incidents.
-        contacts: Who may act; with an empty list anybody who gives a name.
-        silences: All of them.
-        cancel_repeats: Takes the alerts whose repeats nobody needs any more:
-            `Notifier.cancel_repeats`.
+        contacts: Who may act; if the list is empty, anyone who gives a name.
+        silences: All silences.
+        cancel_repeats: Cancels repeats for these alerts: `Notifier.cancel_repeats`.
         manual: The alerts of incidents that people opened.
         now_ms: Now.
     """
@@ -73,7 +72,7 @@ class Actions:
         """Return who acts, as contacts.yml spells the name.
 
         Raises:
-            BadActError: Nobody of that name is there.
+            BadActError: The name is missing, or not in contacts.yml.
         """
         name = " ".join(name.split())
         known = self._contacts()
@@ -85,7 +84,7 @@ class Actions:
             return name
         contact = known.named(name)
         if contact is None:
-            names = ", ".join(one.name for one in known.contacts)
+            names = ", ".join(contact.name for contact in known.contacts)
             raise BadActError(f"{name!r} isn't in contacts.yml; it has {names}")
         return contact.name
 
@@ -105,7 +104,7 @@ class Actions:
         return self._after(done)
 
     def mitigate(self, number: int, who: str, text: str) -> Done:
-        """Say that users are no longer affected, though it is not resolved."""
+        """Record that users are no longer affected, though it is not resolved."""
         who, at = self.signature(who), self._now_ms()
         event = Event(
             at, "person", "mitigated", _text(text, "a note of what was done"), who
@@ -133,7 +132,7 @@ class Actions:
         return self._incidents.act(number, event, to="reviewed", reviewed_ms=at)
 
     def note(self, number: int, who: str, text: str) -> Done:
-        """Write something down."""
+        """Add a note to the timeline."""
         who = self.signature(who)
         event = Event(
             self._now_ms(), "person", "note", _text(text, "the text of the note"), who
@@ -162,17 +161,17 @@ class Actions:
             self._silences.put(Silence("", matchers, at, until, at, who, reason), at)
         except SilenceError as error:
             raise RefusedStepError(str(error)) from error
-        what = ", ".join(f'{one.name}="{one.value}"' for one in matchers)
-        text = f"for {span(seconds)}, {what}: {reason}"
+        matched = ", ".join(f'{matcher.name}="{matcher.value}"' for matcher in matchers)
+        text = f"for {span(seconds)}, {matched}: {reason}"
         return self._incidents.act(number, Event(at, "person", "silenced", text, who))
 
     def end_silence(self, name: str, who: str) -> None:
-        """End a silence; open incidents that it was about hear who did.
+        """End a silence; the open incidents that it matched record who did.
 
         Waits for the disk.
 
         Raises:
-            BadActError: Nobody of that name is there.
+            BadActError: The name is missing, or not in contacts.yml.
             SilenceError: No silence has that id.
         """
         who, at = self.signature(who), self._now_ms()
@@ -184,7 +183,7 @@ class Actions:
             )
 
     def prioritise(self, number: int, who: str, priority: str) -> Done:
-        """Change its priority; the alerts' own no longer counts."""
+        """Change its priority; the alerts' own priority no longer counts."""
         who = self.signature(who)
         if priority not in PRIORITIES:
             raise BadActError(
@@ -208,15 +207,15 @@ class Actions:
         return self._after(self._incidents.create(title, priority, who, self._now_ms()))
 
     def _after(self, done: Done) -> Done:
-        """Let those hear of an act who follow it; outside of every lock."""
+        """Update the manual incident's alert after an action, outside every lock."""
         self._manual.changed(done[0])
         return done
 
 
 def _text(text: str, what: str) -> str:
-    found = text.strip()
-    if not found:
+    stripped = text.strip()
+    if not stripped:
         raise BadActError(f"{what} is missing")
-    if len(found) > _LONGEST_TEXT:
+    if len(stripped) > _LONGEST_TEXT:
         raise BadActError(f"{what} can have at most {_LONGEST_TEXT} characters")
-    return found
+    return stripped

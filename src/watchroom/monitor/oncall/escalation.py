@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 class Escalation:
-    """Answers for each group of alerts, and writes down whom it calls.
+    """Decides whom each group of alerts pages, and records it in the incident.
 
-    Asked by routing whenever a group's timer rings, so that repeats, retries and ends
-    to whoever was called go the way of every other message, and a new process goes on
-    from what the last one wrote.
+    The dispatcher asks it at every flush of a group, so repeats, retries and ends to
+    a paged contact are delivered like any other notification, and a new process
+    continues from what the last one recorded.
 
     Args:
         incidents: The incidents.
-        contacts: Who comes after whom.
+        contacts: The order of contacts, and when to escalate.
     """
 
     def __init__(self, incidents: Incidents, contacts: Callable[[], Contacts]) -> None:
@@ -39,7 +39,7 @@ class Escalation:
     def policy_of(
         self, fingerprints: Iterable[str], now_ms: int, *, firing: bool
     ) -> Policy:
-        """Return what holds for the group of these alerts."""
+        """Return the policy for the group of these alerts."""
         contacts, names = self._contacts(), list(fingerprints)
 
         def step(incident: Incident) -> tuple[Incident, *tuple[Event, ...]] | None:
@@ -50,16 +50,16 @@ class Escalation:
         incident = self._incidents.update(names, step)
         if incident is None:
             return ROUTE_ONLY
-        if not _pages(incident, names):  # a warning beside a page calls nobody
+        if not _pages(incident, names):  # a warning beside a page pages nobody
             return Policy(quiet=incident.state in {"acknowledged", "mitigated"})
         receivers = tuple(incident.added_receivers)
         if incident.state in {"acknowledged", "mitigated"}:
             return Policy(quiet=True, receivers=receivers)
-        if not _waits(incident):
+        if not _unacknowledged(incident):
             return Policy(receivers=receivers)
         return Policy(
             repeat_ms=contacts.repeat_ms,
-            # Whoever only reads along (a chat) hears it as often as its route says.
+            # Other receivers (a chat) get it at their route's repeat_interval.
             repeat_to=frozenset(receivers) if receivers else None,
             receivers=receivers,
         )
@@ -68,34 +68,34 @@ class Escalation:
 def _step(
     incident: Incident, contacts: Contacts, now_ms: int
 ) -> tuple[Incident, *tuple[Event, ...]] | None:
-    """Return an incident after whom it is time to call, if that changes it."""
+    """Return the incident after the next page is due, if that changes it."""
     if (incident.acknowledged_ms or 0) > now_ms:  # the clock was set back
         return (replace(incident, acknowledged_ms=now_ms),)
-    if _forgotten(incident, contacts, now_ms):
-        return _ask_again(incident, contacts, now_ms)
-    if not _waits(incident):
+    if _ack_timed_out(incident, contacts, now_ms):
+        return _page_again(incident, contacts, now_ms)
+    if not _unacknowledged(incident):
         return None
     if incident.unacknowledged_ms > now_ms:  # the clock was set back
         incident = replace(incident, unacknowledged_ms=now_ms)
-        return _call(incident, contacts, now_ms) or (incident,)
-    return _call(incident, contacts, now_ms)
+        return _page_next(incident, contacts, now_ms) or (incident,)
+    return _page_next(incident, contacts, now_ms)
 
 
-def _waits(incident: Incident) -> bool:
+def _unacknowledged(incident: Incident) -> bool:
     return incident.state == "firing" and incident.priority == "P1"
 
 
 def _pages(incident: Incident, fingerprints: Iterable[str]) -> bool:
-    """Return whether these alerts of an incident are what people are called for."""
+    """Return whether these alerts of an incident are what pages people."""
     if incident.priority_by or incident.priority != "P1":
         return True
     alerts = [incident.alerts[n] for n in fingerprints if n in incident.alerts]
-    # What a person opened is no alert of its own.
-    return not alerts or any(priority_of(one.labels) == "P1" for one in alerts)
+    # A manually opened incident has no alerts.
+    return not alerts or any(priority_of(alert.labels) == "P1" for alert in alerts)
 
 
-def _forgotten(incident: Incident, contacts: Contacts, now_ms: int) -> bool:
-    """Return whether a P1 was acknowledged too long ago for one that still fires."""
+def _ack_timed_out(incident: Incident, contacts: Contacts, now_ms: int) -> bool:
+    """Return whether a P1 still fires `ack_timeout` after it was acknowledged."""
     at_ms, most = incident.acknowledged_ms, contacts.ack_timeout_ms
     return (
         incident.state == "acknowledged"
@@ -105,22 +105,22 @@ def _forgotten(incident: Incident, contacts: Contacts, now_ms: int) -> bool:
     )
 
 
-def _ask_again(
+def _page_again(
     incident: Incident, contacts: Contacts, now_ms: int
 ) -> tuple[Incident, *tuple[Event, ...]]:
     """Page the person who acknowledged again; after a while the next contact."""
     waited = span((now_ms - (incident.acknowledged_ms or now_ms)) / 1000)
     text = f"still firing {waited} after {incident.acknowledged_by} acknowledged it"
     event = Event(now_ms, "monitor", "paged_again", text)
-    asked = transitions.timed_out(incident, now_ms)
-    called = _call(asked, contacts, now_ms)
-    return (asked, event) if called is None else (called[0], event, called[1])
+    timed_out = transitions.timed_out(incident, now_ms)
+    paged = _page_next(timed_out, contacts, now_ms)
+    return (timed_out, event) if paged is None else (paged[0], event, paged[1])
 
 
-def _call(
+def _page_next(
     incident: Incident, contacts: Contacts, now_ms: int
 ) -> tuple[Incident, Event] | None:
-    """Call the first contact at once, and the second after a while."""
+    """Page the first contact at once, and the second after `escalate_after`."""
     order = contacts.order(incident.first_contact)
     if order and not incident.added_receivers:
         first = order[0]
@@ -133,14 +133,15 @@ def _call(
     if len(order) < 2 or escalated or waited < contacts.escalate_ms:
         return None
     following = order[1]
-    more = [one for one in following.receivers if one not in incident.added_receivers]
+    added = incident.added_receivers
+    more = [name for name in following.receivers if name not in added]
     text = (
         f"not acknowledged for {span(waited / 1000)}: {following.name} paged "
         f"via {', '.join(following.receivers)}"
     )
     changed = replace(
         incident,
-        added_receivers=[*incident.added_receivers, *more],
+        added_receivers=[*added, *more],
         escalated_ms=now_ms,
         escalated_to=following.name,
     )

@@ -1,4 +1,4 @@
-"""Which alerts are one fault: by what they say they may follow from, and when."""
+"""Which alerts are one fault: by the causes that they name, and by time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _DEPLOYMENT = ("project", "environment", "env")
 
 
 class FaultAlert(NamedTuple):
-    """What of an alert tells to which fault it belongs.
+    """What decides to which fault an alert belongs.
 
     Attributes:
-        vital: Its vital; empty for a rule that has none.
-        causes: The vitals it may follow from, and theirs.
+        vital: Its vital; empty for a rule without a vital.
+        causes: The vitals it may be a symptom of, and their causes.
         priority: P1, P2 or P3.
-        began_ms: When its condition began to hold, as far as that is known.
+        began_ms: When its expression became true, as far as that is known.
         deployment: The labels by which two deployments differ.
     """
 
@@ -32,12 +32,12 @@ class FaultAlert(NamedTuple):
     deployment: tuple[str, ...]
 
 
-def part(firing: Firing, active_at_ms: int | None = None) -> FaultAlert:
-    """Return what tells to which fault an alert belongs.
+def fault_alert(firing: Firing, active_at_ms: int | None = None) -> FaultAlert:
+    """Return what decides to which fault an alert belongs.
 
     Args:
         firing: The alert.
-        active_at_ms: Since when its expression has held, if known.
+        active_at_ms: Since when its expression has been true, if known.
     """
     labels = firing.labels
     return FaultAlert(
@@ -54,20 +54,20 @@ def joins(new: FaultAlert, incident: Incident, now_ms: int, *, muted: bool) -> b
 
     Args:
         new: The alert.
-        incident: Open.
+        incident: An open incident.
         now_ms: Now.
-        muted: Its page is inhibited: then it is part of a fault, however late it began.
+        muted: The alert is inhibited: part of a fault however late it began.
     """
-    there = [
-        part(old)
+    alerts = [
+        fault_alert(old)
         for old in incident.alerts.values()
         if old.ended_ms is None or now_ms - old.ended_ms < _NEAR_MS
     ]
-    # Since when it goes on, not since when the last of its alerts does: a rule may take
-    # long to fire, and a fault would grow by ten minutes with each.
-    since = min((old.began_ms for old in there), default=0)
+    # From the fault's first alert, not its last: rules may fire late, and each would
+    # extend the fault by ten minutes.
+    since = min((old.began_ms for old in alerts), default=0)
     near = muted or abs(new.began_ms - since) <= _NEAR_MS
-    return any(_related(new, old, near=near) for old in there)
+    return any(_related(new, old, near=near) for old in alerts)
 
 
 def _related(new: FaultAlert, old: FaultAlert, *, near: bool) -> bool:
@@ -80,21 +80,21 @@ def _related(new: FaultAlert, old: FaultAlert, *, near: bool) -> bool:
     return near and (follows or shared)
 
 
-def outlived(new: FaultAlert, incident: Incident) -> bool:
-    """Return whether nothing of an incident fires but what follows from an alert."""
-    return all(new.vital in part(one).causes for one in incident.firing)
+def only_symptoms_fire(new: FaultAlert, incident: Incident) -> bool:
+    """Return whether all firing alerts of an incident are symptoms of an alert."""
+    return all(new.vital in fault_alert(firing).causes for firing in incident.firing)
 
 
-def heads(new: FaultAlert, incident: Incident) -> bool:
-    """Return whether an alert says better than the ones before what is broken.
+def explains(new: FaultAlert, incident: Incident) -> bool:
+    """Return whether an alert explains the fault better than the earlier ones.
 
     It is more urgent than they are, or the cause of the most urgent of them.
     """
     if new.priority != incident.priority or incident.priority_by:
         return new.priority < incident.priority
     worst = [
-        one
-        for one in map(part, incident.alerts.values())
-        if one.priority == incident.priority
+        alert
+        for alert in map(fault_alert, incident.alerts.values())
+        if alert.priority == incident.priority
     ]
-    return any(new.vital in one.causes for one in worst)
+    return any(new.vital in alert.causes for alert in worst)

@@ -1,4 +1,4 @@
-"""What an incident is, and which steps lead from one of its states to another."""
+"""What an incident is, and which state can follow which."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class RefusedStepError(WatchroomError):
 
 
 class Firing(msgspec.Struct, **_FROZEN):
-    """An alert as an incident holds it.
+    """An alert of an incident.
 
     Attributes:
         labels: With the external labels.
-        annotations: As of the last time it was heard of.
+        annotations: As last reported.
         began_ms: When it began to fire.
-        ended_ms: When its rule stopped giving it.
-        series_missing: It ended because its series are missing, which proves nothing;
-            None until that was looked up.
+        ended_ms: When it stopped firing.
+        series_missing: It ended only because its series are missing, so recovery isn't
+            confirmed; None until that was checked.
     """
 
     labels: dict[str, str]
@@ -55,7 +55,7 @@ class Firing(msgspec.Struct, **_FROZEN):
 
 
 class Outage(msgspec.Struct, **_FROZEN):
-    """A time that an incident was open and resolved, before it fired again.
+    """An outage that was resolved before its incident fired again.
 
     Attributes:
         first_failure_ms: When its first alert began, at the earliest.
@@ -73,32 +73,32 @@ class Incident(msgspec.Struct, **_FROZEN):
 
     Attributes:
         id: Counts from 1.
-        group: The labels by which its alerts are grouped; empty for one made by hand.
-        title: In one line.
+        group: The labels that name its alerts' group; empty if opened by hand.
+        title: One line.
         priority: P1, P2 or P3.
-        state: Where it stands.
+        state: Its state.
         opened_ms: When it was opened.
-        first_failure_ms: When the first alert of the outage that is open, or was the
-            last, began, at the earliest.
+        first_failure_ms: When the first alert of the current or last outage began, at
+            the earliest.
         unacknowledged_ms: Since when it has waited for an acknowledgement.
         alerts: By fingerprint.
         priority_by: Who changed the priority; empty while it is the alerts' own.
-        acknowledged_by, acknowledged_ms, reason: The acknowledgement in force.
-        mitigated_ms, resolved_ms, reviewed_ms: When it came to these states.
-        escalated_ms, escalated_to: When the next was told, and who that is.
-        first_contact: Who is paged first instead of the first of contacts.yml: the
-            person who acknowledged it too long ago.
-        title_from_page: Whether an alert that was sent has given it its title.
+        acknowledged_by, acknowledged_ms, reason: The current acknowledgement.
+        mitigated_ms, resolved_ms, reviewed_ms: When it reached these states.
+        escalated_ms, escalated_to: When the next contact was paged, and who that is.
+        first_contact: Who is paged first, instead of the first in contacts.yml: the
+            person whose acknowledgement timed out.
+        title_from_page: Whether its title is that of an alert that was sent.
         added_receivers: Receivers that contacts.yml added to those of the routes.
-        informed_pagers: Pagers that took the acknowledgement.
-        times: How often it fired; more than one is flapping.
-        events: Entries of its timeline.
-        events_dropped: Entries that were over the bound.
+        informed_pagers: PagerDuty services that accepted the acknowledgement.
+        times: How often it fired; more than once is flapping.
+        events: Number of entries in its timeline.
+        events_dropped: Number of entries over the limit.
         opened_by: Who opened it by hand.
         reopened_ms: When it was last reopened.
-        own_alerts: Fingerprints of the alerts by which one opened by hand notifies
-            people, the last one as it is now.
-        earlier_outages: The outages before that one, oldest first.
+        own_alerts: Fingerprints of the alerts by which a manually opened incident
+            notifies people; the last is the current one.
+        earlier_outages: The outages before the current one, oldest first.
     """
 
     id: int
@@ -133,12 +133,12 @@ class Incident(msgspec.Struct, **_FROZEN):
 
     @property
     def fingerprints(self) -> list[str]:
-        """Of its alerts, and of those by which it notifies people itself."""
+        """Fingerprints of its alerts, and of those by which it notifies people."""
         return [*self.alerts, *self.own_alerts]
 
     @property
     def page_names(self) -> list[str]:
-        """Names of the alerts by which it notifies people itself."""
+        """Names of the alerts by which a manually opened incident notifies people."""
         return [page_name(self.id)] if self.own_alerts else []
 
     @property
@@ -147,7 +147,7 @@ class Incident(msgspec.Struct, **_FROZEN):
         return min(
             [
                 self.first_failure_ms,
-                *(one.first_failure_ms for one in self.earlier_outages),
+                *(outage.first_failure_ms for outage in self.earlier_outages),
             ]
         )
 
@@ -158,14 +158,14 @@ class Incident(msgspec.Struct, **_FROZEN):
 
     @property
     def open(self) -> bool:
-        """Whether it is not over."""
+        """Whether it is not resolved."""
         return self.state in OPEN
 
     @property
     def firing(self) -> list[Firing]:
-        """Its alerts that fire, the longest first."""
-        found = [alert for alert in self.alerts.values() if alert.ended_ms is None]
-        return sorted(found, key=lambda alert: alert.began_ms)
+        """Its firing alerts, the longest first."""
+        alerts = [alert for alert in self.alerts.values() if alert.ended_ms is None]
+        return sorted(alerts, key=lambda alert: alert.began_ms)
 
     @property
     def unseen(self) -> list[Firing]:
@@ -174,7 +174,7 @@ class Incident(msgspec.Struct, **_FROZEN):
 
     @property
     def names(self) -> list[str]:
-        """The names of its alerts, in the order in which they came."""
+        """The names of its alerts, in order of arrival."""
         return list(dict.fromkeys(alert.name for alert in self.alerts.values()))
 
 
@@ -189,13 +189,13 @@ class Event(NamedTuple):
 
 
 def concerns(labels: Mapping[str, str]) -> bool:
-    """Return whether an alert opens incidents: not the one that an incident sends."""
+    """Return whether an alert opens incidents; a manual incident's own does not."""
     return opens_incident(labels) and not is_page_of_incident(labels)
 
 
 def worst(alerts: dict[str, Firing]) -> str:
     """Return the most urgent priority among alerts."""
-    return min((priority_of(one.labels) for one in alerts.values()), default="P3")
+    return min((priority_of(firing.labels) for firing in alerts.values()), default="P3")
 
 
 def check(incident: Incident, to: str) -> None:
@@ -213,7 +213,7 @@ def check(incident: Incident, to: str) -> None:
             f"incident {incident.id} is {incident.state}, and can't become {to}"
         )
     if to == "resolved" and incident.firing:
-        names = ", ".join(dict.fromkeys(one.name for one in incident.firing))
+        names = ", ".join(dict.fromkeys(firing.name for firing in incident.firing))
         raise RefusedStepError(
             f"still firing: {names}. Incident {incident.id} resolves automatically "
             "when that stops; until then, mark it mitigated or silence it"

@@ -1,4 +1,4 @@
-"""The open incidents: opened by alerts, moved by people, written before they count."""
+"""The open incidents: opened by alerts, changed by people, kept in state.db."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 REOPEN_MS = 30 * 60_000
-"""A group that fires again within this time of its end continues its incident."""
+"""A group that fires again within this time of its end reopens its incident."""
 
-UNHEARD_MS = 5 * 60_000
-"""What the process before heard of is over when nobody says so again for this long."""
+UNREPORTED_MS = 5 * 60_000
+"""Alerts of the previous process end when they aren't reported for this long."""
 
 MOST_OPEN = 500
-"""Open incidents at once; alerts beyond page all the same, and are counted."""
+"""Open incidents at once; further alerts still page, and are counted."""
 
 MOST_EVENTS = 500
-"""Entries of a timeline that machines may fill; that it is over stands in it anyhow."""
+"""Entries of a timeline that machines may add; its end is always recorded."""
 
 MOST_NOTES = 1000
-"""Entries of a timeline in all; steps that people take are never refused for it."""
+"""Entries of a timeline in all; a person's change of state is never refused."""
 
 _MOST_ALERTS = 200
 _TEXT = 4000
@@ -52,12 +52,11 @@ _DEPLOY_MS = 3_600_000
 
 
 class Incidents:
-    """Every open incident and those that ended lately, in memory and on disk.
+    """Every open incident and those resolved lately, in memory and on disk.
 
-    What is written goes through the one writer of state.db in the order in which it
-    was asked for: an incident is on disk before the intent of the page that names it.
-    Methods may be called from any thread. Those by which people act give a future that
-    is done when the act is on disk.
+    Changes go through the writer of state.db in order: an incident is on disk before
+    the delivery of the page that names it. Methods may be called from any thread.
+    Those for people's actions return a future that is done when the action is on disk.
 
     Args:
         records: state.db.
@@ -81,13 +80,15 @@ class Incidents:
         self._now_ms = now_ms
         self._lock = threading.RLock()
         self._last = records.last_incident()
-        self._live = {one.id: one for one in records.live(now_ms() - REOPEN_MS)}
+        live = records.live(now_ms() - REOPEN_MS)
+        self._live = {incident.id: incident for incident in live}
         self._started_ms = now_ms()
-        self._unheard = {  # alerts from outside may be among them: nobody keeps those
-            name for one in self._live.values() for name in one.alerts if one.open
+        # Posted alerts may be among them, which no rule reports again.
+        self._unreported = {
+            name for known in live for name in known.alerts if known.open
         }
-        # What fires and found no room in its incident; rules say it anew after a start.
-        self._beyond: dict[str, int] = {}
+        # Fingerprint → incident of alerts over its limit; rules report them at a start.
+        self._unstored: dict[str, int] = {}
         self._counts = dict.fromkeys(
             (
                 *("opened", "reopened", "not_opened", "forgotten"),
@@ -99,63 +100,64 @@ class Incidents:
     # What alerts do.
 
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
-        """Take news of alerts, after routing has taken them."""
-        news = []
+        """Take new, firing or resolved alerts, after routing has taken them."""
+        new = []
         for alert in alerts:
-            self._unheard.discard(alert.fingerprint)
+            self._unreported.discard(alert.fingerprint)
             if not concerns(dict(alert.labels)):
                 continue
             if alert.resolved(now_ms):
-                self._ends(alert, now_ms)
-            elif not self._goes_on(alert):
-                news.append(alert)
-        if not news:
+                self._end_alert(alert, now_ms)
+            elif not self._still_fires(alert):
+                new.append(alert)
+        if not new:
             return
-        places = self._places([alert.labels for alert in news], now_ms)
-        for alert, place in zip(news, places, strict=True):
-            if not place.muted or self._held(alert, place.group, now_ms):
-                self.fires(alert, place.group, now_ms, muted=place.muted)
+        places = self._places([alert.labels for alert in new], now_ms)
+        for alert, place in zip(new, places, strict=True):
+            if not place.muted or self._belongs(alert, place.group, now_ms):
+                self.add_firing(alert, place.group, now_ms, muted=place.muted)
 
-    def _goes_on(self, alert: Alert) -> bool:
-        """Return whether an alert is known to fire; take what it says now.
+    def _still_fires(self, alert: Alert) -> bool:
+        """Return whether an alert is known to fire; update its annotations.
 
-        That is written with the next change only: rules say it anew all the time.
+        They are written with the next change only: rules report them all the time.
         """
         with self._lock:
-            found = self._of(alert.fingerprint)
-            if found is None or not found.open:
-                return self._without_room(alert.fingerprint) is not None
-            if found.alerts[alert.fingerprint].ended_ms is not None:
+            incident = self._by_fingerprint(alert.fingerprint)
+            if incident is None or not incident.open:
+                return self._over_limit(alert.fingerprint) is not None
+            if incident.alerts[alert.fingerprint].ended_ms is not None:
                 return False
-            self._live[found.id] = transitions.heard(found, alert)
+            self._live[incident.id] = transitions.updated(incident, alert)
             return True
 
-    def _held(self, alert: Alert, group: Labels, now_ms: int) -> bool:
-        """Return whether an alert that pages nobody is part of an open incident."""
+    def _belongs(self, alert: Alert, group: Labels, now_ms: int) -> bool:
+        """Return whether a muted alert is part of an open incident."""
         with self._lock:
-            return self._home(alert, dict(group), now_ms, muted=True) is not None
+            home = self._incident_for(alert, dict(group), now_ms, muted=True)
+            return home is not None
 
-    def fires(
+    def add_firing(
         self, alert: Alert, group: Labels, now_ms: int, *, muted: bool = False
     ) -> Incident | None:
         """Put a firing alert into the incident it belongs to, or open one.
 
-        That is the one of its group, or one whose fault it is a part of.
+        It belongs to the incident of its group, or to one about the same fault.
 
         Args:
-            alert: What fires.
+            alert: The firing alert.
             group: The labels that name its group.
             now_ms: Now.
             muted: It notifies nobody.
 
-        Returns None when there are too many open ones.
+        Returns None when too many incidents are open.
         """
         with self._lock:
-            known = self._of(alert.fingerprint)
-            if known is not None and self._goes_on(alert):
+            known = self._by_fingerprint(alert.fingerprint)
+            if known is not None and self._still_fires(alert):
                 return known
             if known is None or not known.open:
-                home = self._home(alert, dict(group), now_ms, muted=muted)
+                home = self._incident_for(alert, dict(group), now_ms, muted=muted)
                 known = home or self._in_group(dict(group)) or known
             if known is None or not _continues(known, now_ms):
                 return self._open(alert, group, now_ms)
@@ -168,49 +170,49 @@ class Incidents:
                 )
             else:
                 self._counts["events_dropped"] += 1
-                self._beyond[alert.fingerprint] = known.id
+                self._unstored[alert.fingerprint] = known.id
                 return known
             return self._saved(changed, event)
 
-    def told(self, alert: Alert, group: Labels) -> None:
-        """Name an incident after the first of its most urgent alerts to be told of.
+    def retitle(self, alert: Alert, group: Labels) -> None:
+        """Name an incident after the first of its most urgent alerts to be notified.
 
-        Which of those that begin together that is, routing finds out later.
+        Of alerts that begin together, routing decides later which is first.
         """
         with self._lock:
-            found = self._of(alert.fingerprint)
-            if found is None or not found.open or found.title_from_page:
+            incident = self._by_fingerprint(alert.fingerprint)
+            if incident is None or not incident.open or incident.title_from_page:
                 return
-            if priority_of(dict(alert.labels)) == found.priority:
-                self._live[found.id] = transitions.titled(found, alert, group)
+            if priority_of(dict(alert.labels)) == incident.priority:
+                self._live[incident.id] = transitions.titled(incident, alert, group)
 
-    def _without_room(self, fingerprint: str) -> Incident | None:
-        """Return the open incident that an alert is part of and has no room in."""
-        found = self._live.get(self._beyond.get(fingerprint, 0))
-        return found if found is not None and found.open else None
+    def _over_limit(self, fingerprint: str) -> Incident | None:
+        """Return the open incident of an alert that its limit of alerts excludes."""
+        incident = self._live.get(self._unstored.get(fingerprint, 0))
+        return incident if incident is not None and incident.open else None
 
-    def _full(self, incident: Incident) -> bool:
-        """Return whether alerts of an incident fire that it does not hold."""
-        return incident.id in self._beyond.values()
+    def _has_unstored(self, incident: Incident) -> bool:
+        """Return whether alerts over an incident's limit are firing."""
+        return incident.id in self._unstored.values()
 
-    def _home(
+    def _incident_for(
         self, alert: Alert, group: dict[str, str], now_ms: int, *, muted: bool
     ) -> Incident | None:
-        """Return the open incident that an alert belongs to: its group's, or a fault's.
+        """Return the open incident of an alert: its group's, or one of its fault.
 
-        Of several the most urgent, then the oldest.
+        Of several, the most urgent, then the oldest.
         """
-        found = self._in_group(group)
-        if found is not None and found.open:
-            return found
-        new = fault.part(transitions.firing_of(alert), alert.active_at_ms)
+        incident = self._in_group(group)
+        if incident is not None and incident.open:
+            return incident
+        new = fault.fault_alert(transitions.firing_of(alert), alert.active_at_ms)
         return next(
-            (one for one in self.open() if fault.joins(new, one, now_ms, muted=muted)),
+            (old for old in self.open() if fault.joins(new, old, now_ms, muted=muted)),
             None,
         )
 
     def _open(self, alert: Alert, group: Labels, now_ms: int) -> Incident | None:
-        if self._crowded():
+        if self._too_many_open():
             self._counts["not_opened"] += 1
             return None
         self._last += 1
@@ -219,129 +221,133 @@ class Incidents:
         first = incident.first_failure_ms
         before = self._deploys(first - _DEPLOY_MS, now_ms)[:3]
         fired = timeline.fired(transitions.firing_of(alert), "started firing")
-        events = [timeline.deployed(one, first) for one in reversed(before)]
+        events = [timeline.deployed(deploy, first) for deploy in reversed(before)]
         return self._saved(incident, *events, fired)
 
-    def _crowded(self) -> bool:
-        return sum(one.open for one in self._live.values()) >= MOST_OPEN
+    def _too_many_open(self) -> bool:
+        return sum(incident.open for incident in self._live.values()) >= MOST_OPEN
 
-    def _ends(self, alert: Alert, now_ms: int) -> None:
-        """Note that a rule stopped giving an alert; why it did is judged later."""
+    def _end_alert(self, alert: Alert, now_ms: int) -> None:
+        """Record that an alert ended; whether it recovered is checked later."""
         with self._lock:
-            beyond = self._without_room(alert.fingerprint)
-            self._beyond.pop(alert.fingerprint, None)
+            beyond = self._over_limit(alert.fingerprint)
+            self._unstored.pop(alert.fingerprint, None)
             if beyond is not None:
-                self._resolves(beyond, {}, now_ms)
-            found = self._of(alert.fingerprint)
-            if found is None or not found.open:
+                self._confirm(beyond, {}, now_ms)
+            incident = self._by_fingerprint(alert.fingerprint)
+            if incident is None or not incident.open:
                 return
-            firing = found.alerts[alert.fingerprint]
+            firing = incident.alerts[alert.fingerprint]
             if firing.ended_ms is not None:
                 return
             ended = replace(
                 firing, ended_ms=alert.ends_at_ms or now_ms, series_missing=None
             )
-            alerts = {**found.alerts, alert.fingerprint: ended}
-            self._saved(replace(found, alerts=alerts))
+            alerts = {**incident.alerts, alert.fingerprint: ended}
+            self._saved(replace(incident, alerts=alerts))
 
-    def end_unheard(self, now_ms: int) -> None:
-        """End what fired for the process before, if nobody spoke of it since."""
-        if not self._unheard or now_ms - self._started_ms < UNHEARD_MS:
+    def end_unreported(self, now_ms: int) -> None:
+        """End alerts of the previous process that were not reported since."""
+        if not self._unreported or now_ms - self._started_ms < UNREPORTED_MS:
             return
         with self._lock:
-            names, self._unheard = self._unheard, set()
-            for one in self.open():
-                changed = transitions.unheard(one, names, now_ms)
-                if changed != one:
+            names, self._unreported = self._unreported, set()
+            for incident in self.open():
+                changed = transitions.with_ended(incident, names, now_ms)
+                if changed != incident:
                     self._saved(changed)
 
-    def unjudged(self) -> list[Incident]:
-        """Return open incidents with an ended alert that may only be unseen."""
+    def unconfirmed(self) -> list[Incident]:
+        """Return open incidents with an ended alert whose recovery isn't confirmed."""
         with self._lock:
             return [
-                one
-                for one in self._live.values()
-                if one.open
+                incident
+                for incident in self._live.values()
+                if incident.open
                 and any(
                     firing.ended_ms is not None and firing.series_missing is not False
-                    for firing in one.alerts.values()
+                    for firing in incident.alerts.values()
                 )
             ]
 
-    def judge(self, number: int, gone: Mapping[str, bool], now_ms: int) -> None:
-        """Take what was found out about ended alerts: fingerprint → series missing."""
+    def confirm(self, number: int, missing: Mapping[str, bool], now_ms: int) -> None:
+        """Take the check of ended alerts: fingerprint → whether series are missing."""
         with self._lock:
-            found = self._live.get(number)
-            if found is None or not found.open:
+            incident = self._live.get(number)
+            if incident is None or not incident.open:
                 return
-            self._resolves(found, gone, now_ms)
+            self._confirm(incident, missing, now_ms)
 
-    def _resolves(self, found: Incident, gone: Mapping[str, bool], now_ms: int) -> None:
-        """Take what was found out; resolved once none of its alerts is firing."""
-        more = self._full(found)
-        changed, events = transitions.judged(found, gone, now_ms, more=more)
+    def _confirm(
+        self, incident: Incident, missing: Mapping[str, bool], now_ms: int
+    ) -> None:
+        """Take the check; resolve the incident once all its alerts have recovered."""
+        more = self._has_unstored(incident)
+        changed, events = transitions.confirmed(incident, missing, now_ms, more=more)
         if events:
             self._saved(changed, *events)
 
     def add(self, fingerprints: Collection[str], event: Event) -> None:
-        """Add an entry to the incidents of these alerts, open or just over."""
+        """Add an entry to the incidents of these alerts, open or lately resolved."""
         with self._lock:
-            found = (self._of(name) for name in fingerprints)
-            for number in sorted({one.id for one in found if one is not None}):
+            incidents = map(self._by_fingerprint, fingerprints)
+            for number in sorted(
+                {known.id for known in incidents if known is not None}
+            ):
                 self._saved(self._live[number], event)
 
     def add_matching(self, matchers: Sequence[Matcher], event: Event) -> None:
         """Add an entry to every open incident with an alert that these match."""
         with self._lock:
-            for one in self.open():
-                labels = [labels_of(firing.labels) for firing in one.alerts.values()]
-                if any(matches_all(matchers, each) for each in labels):
-                    self._saved(one, event)
+            for incident in self.open():
+                alerts = incident.alerts.values()
+                if any(matches_all(matchers, labels_of(a.labels)) for a in alerts):
+                    self._saved(incident, event)
 
     def add_to_open(self, event: Callable[[Incident], Event]) -> None:
         """Add an entry to every open incident."""
         with self._lock:
-            for one in self.open():
-                self._saved(one, event(one))
+            for incident in self.open():
+                self._saved(incident, event(incident))
 
     def update(
         self,
         fingerprints: Iterable[str],
         step: Callable[[Incident], tuple[Incident, *tuple[Event, ...]] | None],
     ) -> Incident | None:
-        """Return the incident of these alerts, after `step` if that gives a next."""
+        """Return the incident of these alerts, as changed by `step` if it is."""
         with self._lock:
-            found = self.holding(fingerprints)
-            following = None if found is None else step(found)
-            return found if following is None else self._saved(*following)
+            incident = self.holding(fingerprints)
+            following = None if incident is None else step(incident)
+            return incident if following is None else self._saved(*following)
 
     # What people do.
 
     def act(
         self, number: int, event: Event, *, to: str = "", **changes: Any
     ) -> tuple[Incident, Future[int]]:
-        """Change an incident and say so in its timeline.
+        """Change an incident and record that in its timeline.
 
         Raises:
             KeyError: No incident has that number.
-            RefusedStepError: It is not in a state that leads to `to`, or it is a mere
+            RefusedStepError: Its state can't change to `to`, or the action is only an
                 entry and the timeline is full.
         """
-        known = self.get(number)  # before the lock: routing waits for that
+        known = self.get(number)  # may read the disk, so outside the lock
         with self._lock:
-            found = self._live.get(number) or known
-            if found is None:
+            incident = self._live.get(number) or known
+            if incident is None:
                 raise KeyError(number)
-            if to == "resolved" and self._full(found):
+            if to == "resolved" and self._has_unstored(incident):
                 raise RefusedStepError(f"alerts of incident {number} are still firing")
             if to:
-                check(found, to)
-            elif found.events >= MOST_NOTES:
+                check(incident, to)
+            elif incident.events >= MOST_NOTES:
                 raise RefusedStepError(
                     f"the timeline of incident {number} is full ({MOST_NOTES} entries)"
                 )
             state = {"state": to} if to else {}
-            return self._write(replace(found, **state, **changes), [event])
+            return self._write(replace(incident, **state, **changes), [event])
 
     def create(
         self, title: str, priority: str, by: str, now_ms: int
@@ -349,100 +355,102 @@ class Incidents:
         """Open an incident by hand.
 
         Raises:
-            RefusedStepError: There are too many open ones.
+            RefusedStepError: Too many incidents are open.
         """
         with self._lock:
-            if self._crowded():
+            if self._too_many_open():
                 raise RefusedStepError(f"{MOST_OPEN} incidents are already open")
             self._last += 1
             self._counts["opened"] += 1
             incident = transitions.by_hand(self._last, title, priority, by, now_ms)
             return self._write(incident, [Event(now_ms, "person", "opened", title, by)])
 
-    def pages_by(self, number: int, fingerprint: str) -> None:
-        """Note by which alert an incident opened by hand notifies people from now."""
+    def set_own_alert(self, number: int, fingerprint: str) -> None:
+        """Set the alert by which a manually opened incident notifies from now on."""
         with self._lock:
-            found = self._live.get(number)
-            if found is not None:
-                kept = [one for one in found.own_alerts if one != fingerprint]
-                self._saved(replace(found, own_alerts=[*kept, fingerprint]))
+            incident = self._live.get(number)
+            if incident is not None:
+                others = [name for name in incident.own_alerts if name != fingerprint]
+                self._saved(replace(incident, own_alerts=[*others, fingerprint]))
 
     # Questions.
 
     def by_hand(self) -> list[Incident]:
-        """Return those that people opened: the open and the lately ended ones."""
+        """Return manually opened incidents: open or lately resolved."""
         with self._lock:
-            return [one for one in self._live.values() if one.opened_by]
+            return [incident for incident in self._live.values() if incident.opened_by]
 
     def get(self, number: int) -> Incident | None:
         """Return one incident; may read the disk."""
         with self._lock:
-            found = self._live.get(number)
-        return found or self._records.incident(number)
+            incident = self._live.get(number)
+        return incident or self._records.incident(number)
 
     def holding(self, fingerprints: Iterable[str]) -> Incident | None:
-        """Return the open or lately ended incident of any of these alerts."""
+        """Return the open or lately resolved incident of any of these alerts."""
         with self._lock:
             for name in fingerprints:
-                found = self._of(name) or self._without_room(name)
-                if found is not None:
-                    return found
+                incident = self._by_fingerprint(name) or self._over_limit(name)
+                if incident is not None:
+                    return incident
         return None
 
     def open(self) -> list[Incident]:
-        """Return the open incidents: most urgent first, then the oldest."""
+        """Return the open incidents: the most urgent first, then the oldest."""
         with self._lock:
-            found = [one for one in self._live.values() if one.open]
+            incidents = [known for known in self._live.values() if known.open]
         return sorted(
-            found, key=lambda one: (one.priority, one.state != "firing", one.id)
+            incidents,
+            key=lambda known: (known.priority, known.state != "firing", known.id),
         )
 
     def stats(self) -> dict[str, float]:
         """Return counts since the start, and how many are open."""
         with self._lock:
-            found: dict[str, float] = {
+            counts: dict[str, float] = {
                 f"{name}_total": count for name, count in self._counts.items()
             }
-            found["open"] = sum(one.open for one in self._live.values())
-        return found
+            counts["open"] = sum(incident.open for incident in self._live.values())
+        return counts
 
     # Inside, under the lock.
 
-    def _of(self, fingerprint: str) -> Incident | None:
-        """Return the live incident that holds an alert: an open one, else the last."""
-        found = [
-            one
-            for one in self._live.values()
-            if fingerprint in one.alerts or fingerprint in one.own_alerts
-        ]
-        return max(found, key=lambda one: (one.open, one.id), default=None)
+    def _by_fingerprint(self, fingerprint: str) -> Incident | None:
+        """Return an alert's incident in memory: an open one, else the last."""
+        return _open_or_last(
+            incident
+            for incident in self._live.values()
+            if fingerprint in incident.alerts or fingerprint in incident.own_alerts
+        )
 
     def _in_group(self, group: dict[str, str]) -> Incident | None:
-        found = [one for one in self._live.values() if one.alerts]
-        found = [one for one in found if one.group == group or _holds(one, group)]
-        return max(found, key=lambda one: (one.open, one.id), default=None)
+        return _open_or_last(
+            incident
+            for incident in self._live.values()
+            if incident.alerts and (incident.group == group or _holds(incident, group))
+        )
 
     def _saved(self, incident: Incident, *events: Event) -> Incident:
-        """Keep an incident and have it written; a full timeline drops and counts."""
-        kept: list[Event] = []
+        """Store an incident; entries over the timeline's limit are dropped, counted."""
+        entries: list[Event] = []
         for event in events:
             most = MOST_NOTES if event.kind == "resolved" else MOST_EVENTS
-            if incident.events + len(kept) < most:
-                kept.append(event)
-        lost = len(events) - len(kept)
+            if incident.events + len(entries) < most:
+                entries.append(event)
+        lost = len(events) - len(entries)
         if lost:
             self._counts["events_dropped"] += lost
             incident = replace(incident, events_dropped=incident.events_dropped + lost)
-        return self._write(incident, kept)[0]
+        return self._write(incident, entries)[0]
 
     def _write(
         self, incident: Incident, events: Sequence[Event]
     ) -> tuple[Incident, Future[int]]:
-        kept = [event._replace(text=event.text[:_TEXT]) for event in events]
-        incident = replace(incident, events=incident.events + len(kept))
-        self._expire()  # first: the next act on an old one goes on from this
+        entries = [event._replace(text=event.text[:_TEXT]) for event in events]
+        incident = replace(incident, events=incident.events + len(entries))
+        self._expire()  # first, or it may drop this incident
         self._live[incident.id] = incident
-        written = self._records.save(incident, kept)
+        written = self._records.save(incident, entries)
         written.add_done_callback(self._done)
         return incident, written
 
@@ -456,13 +464,14 @@ class Incidents:
             _LOG.error("an incident could not be saved: %s", error)
 
     def _expire(self) -> None:
-        """Leave to the disk what ended too long ago to go on."""
+        """Drop from memory incidents that ended too long ago to be reopened."""
         before = self._now_ms() - REOPEN_MS
-        for one in list(self._live.values()):
-            if not one.open and (one.resolved_ms or one.opened_ms) < before:
-                del self._live[one.id]
-                kept = self._beyond.items()
-                self._beyond = {name: at for name, at in kept if at != one.id}
+        for incident in list(self._live.values()):
+            ended_ms = incident.resolved_ms or incident.opened_ms
+            if not incident.open and ended_ms < before:
+                del self._live[incident.id]
+                unstored = self._unstored.items()
+                self._unstored = {k: n for k, n in unstored if n != incident.id}
 
 
 def _holds(incident: Incident, group: dict[str, str]) -> bool:
@@ -470,12 +479,16 @@ def _holds(incident: Incident, group: dict[str, str]) -> bool:
     return (
         incident.open
         and bool(group)
-        and any(group.items() <= one.labels.items() for one in incident.alerts.values())
+        and any(group.items() <= a.labels.items() for a in incident.alerts.values())
     )
 
 
+def _open_or_last(incidents: Iterable[Incident]) -> Incident | None:
+    return max(incidents, key=lambda known: (known.open, known.id), default=None)
+
+
 def _continues(known: Incident, now_ms: int) -> bool:
-    """Return whether a group that fires now is still the same trouble."""
+    """Return whether a group that fires now continues a known incident."""
     if known.open:
         return True
     return known.state == "resolved" and now_ms - (known.resolved_ms or 0) < REOPEN_MS

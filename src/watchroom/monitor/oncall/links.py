@@ -1,8 +1,8 @@
-"""The link in a page that lets its reader answer: signed, for one incident, for a time.
+"""Signed links in notifications, by which their reader acknowledges an incident.
 
-The signature is an HMAC over incident, opening and expiry with a key made from the
-monitor's token, so a link proves that this monitor sent it and shows nothing of the
-token. Whoever has the link may answer that incident and nothing else.
+The signature is an HMAC over incident, opening time and expiry with a key made from
+the monitor's token, so a link proves that this monitor sent it and reveals nothing of
+the token. Anyone with the link may acknowledge that incident and nothing else.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _PURPOSE = b"watchroom: acknowledge by link, 2"
 
 
 class AnswerLink(NamedTuple):
-    """A link whose signature holds.
+    """A link with a valid signature.
 
     Attributes:
         incident: Its number.
-        opened_ms: When it was opened: numbers begin again with a new state.db.
+        opened_ms: When it was opened: a new state.db numbers from 1 again.
         expired: Whether it has expired.
     """
 
@@ -35,7 +35,7 @@ class AnswerLink(NamedTuple):
 
 
 class Signer:
-    """Makes and reads the names of links.
+    """Makes and verifies links.
 
     Args:
         token: The monitor's token; a new one ends all links.
@@ -46,19 +46,19 @@ class Signer:
 
     def name(self, incident: int, opened_ms: int, now: float) -> str:
         """Return the last part of the link's path: incident, expiry, signature."""
-        said = f"{incident}-{opened_ms}-{int(now) + LASTS_SECONDS}"
-        return f"{said}-{self._seal(said)}"
+        payload = f"{incident}-{opened_ms}-{int(now) + LASTS_SECONDS}"
+        return f"{payload}-{self._seal(payload)}"
 
     def read(self, name: str, now: float) -> AnswerLink | None:
-        """Return what a link's last part stands for; None if we did not make it."""
+        """Return what a link's last part names; None if its signature is wrong."""
         match = _NAME.fullmatch(name)
         if match is None:
             return None
-        said = name.removesuffix(f"-{match[4]}")
-        if not hmac.compare_digest(match[4], self._seal(said)):
+        payload = name.removesuffix(f"-{match[4]}")
+        if not hmac.compare_digest(match[4], self._seal(payload)):
             return None
         return AnswerLink(int(match[1]), int(match[2]), expired=int(match[3]) < now)
 
-    def _seal(self, said: str) -> str:
-        digest = hmac.new(self._key, said.encode(), hashlib.sha256).digest()
+    def _seal(self, payload: str) -> str:
+        digest = hmac.new(self._key, payload.encode(), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")

@@ -1,7 +1,7 @@
 """Incidents opened by hand notify people as an alert of their priority does.
 
-Each open one is an alert of its own: routing, the ledger, repeats, escalation and the
-links by which it is acknowledged are those of every other. It ends with the incident.
+Each open one has an alert of its own, so routing, the ledger, repeats, escalation and
+the links to acknowledge it work as for every other. It resolves with the incident.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _SEVERITY = {"P1": "critical", "P2": "warning", "P3": "warning"}
 
 
 def page_of(incident: Incident, external: Mapping[str, str], now_ms: int) -> Alert:
-    """Return the alert of an incident opened by hand, ended if that is.
+    """Return the alert of an incident opened by hand, resolved if that is.
 
     Args:
-        incident: It.
+        incident: Opened by hand.
         external: The external labels, by which routes tell environments apart.
         now_ms: Now.
     """
@@ -66,32 +66,32 @@ class ManualAlerts:
         self._submit = submit
         self._now_ms = now_ms
         self._external: Mapping[str, str] = {}
-        self._said: dict[int, Alert] = {}
+        self._submitted: dict[int, Alert] = {}
         self._lock = threading.Lock()
 
     def changed(self, incident: Incident) -> None:
-        """Let routing know of an incident after an act; only of one opened by hand."""
+        """Submit an incident's alert after an action, if it was opened by hand."""
         if not incident.opened_by:
             return
-        with self._lock:  # of two acts at once the later one counts
-            self._say(self._incidents.get(incident.id) or incident)
+        with self._lock:  # of two actions at once, the later counts
+            self._submit_alert(self._incidents.get(incident.id) or incident)
 
     def renew(self, external: Mapping[str, str]) -> None:
-        """Tell routing of all: at the start, and when external labels may differ."""
+        """Submit all: at the start, and when external labels may have changed."""
         with self._lock:
             self._external = dict(external)
             for incident in self._incidents.by_hand():
-                self._say(incident)
+                self._submit_alert(incident)
 
-    def _say(self, incident: Incident) -> None:
+    def _submit_alert(self, incident: Incident) -> None:
         now = self._now_ms()
         alert = page_of(incident, self._external, now)
-        before = self._said.pop(incident.id, None)
-        said = []
+        before = self._submitted.pop(incident.id, None)
+        alerts = []
         if before is not None and before.fingerprint != alert.fingerprint:
-            said.append(before._replace(ends_at_ms=now, updated_at_ms=now))
+            alerts.append(before._replace(ends_at_ms=now, updated_at_ms=now))
         if incident.open:
-            self._said[incident.id] = alert
+            self._submitted[incident.id] = alert
             if alert.fingerprint not in incident.own_alerts[-1:]:
-                self._incidents.pages_by(incident.id, alert.fingerprint)
-        self._submit([*said, alert])
+                self._incidents.set_own_alert(incident.id, alert.fingerprint)
+        self._submit([*alerts, alert])

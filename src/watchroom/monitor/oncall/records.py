@@ -29,8 +29,8 @@ class Deploy(NamedTuple):
     """A release that went live.
 
     Attributes:
-        author: Who said so; empty when only processes were seen to run it.
-        seen_ms: When processes were first seen to run it, if they were.
+        author: Who reported it; empty when it was only seen on processes.
+        seen_ms: When processes first reported it, if they did.
     """
 
     id: int
@@ -41,7 +41,7 @@ class Deploy(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A message about an incident, as the ledger has it."""
+    """A notification about an incident, from the ledger."""
 
     receiver: str
     status: str
@@ -53,7 +53,7 @@ class Sent(NamedTuple):
 
 
 class Records:
-    """Reads in the caller's thread; writes give a future that is done on disk."""
+    """Reads in the caller's thread; writes return a future, done once on disk."""
 
     def __init__(self, state: StateDB) -> None:
         self._state = state
@@ -63,7 +63,7 @@ class Records:
         return int(self._state.read("SELECT max(id) FROM incident")[0][0] or 0)
 
     def live(self, since_ms: int) -> list[Incident]:
-        """Return what is open, and what was opened or resolved after `since_ms`."""
+        """Return open incidents, and those opened or resolved after `since_ms`."""
         rows = self._state.read(
             "SELECT body FROM incident WHERE state NOT IN ('resolved', 'reviewed') "
             "OR opened_ms >= ? "
@@ -95,7 +95,7 @@ class Records:
         return [Event(*row) for row in rows]
 
     def recent_events(self, since_ms: int, limit: int) -> list[tuple[int, Event]]:
-        """Return (incident, what people did to it) after `since_ms`, newest first."""
+        """Return (incident, a person's entry) after `since_ms`, newest first."""
         rows = self._state.read(
             "SELECT incident, at_ms, source, kind, text, author FROM incident_event "
             "WHERE at_ms >= ? AND source = 'person' ORDER BY at_ms DESC LIMIT ?",
@@ -106,7 +106,7 @@ class Records:
     def sent(
         self, fingerprints: Collection[str], start_ms: int, end_ms: int
     ) -> list[Sent]:
-        """Return the messages about any of these alerts, newest first."""
+        """Return the notifications about any of these alerts, newest first."""
         wanted = json.dumps(sorted(fingerprints))
         rows = self._state.read(
             "SELECT receiver, status, state, created_ms, finished_ms, attempts, error "
@@ -120,9 +120,9 @@ class Records:
         return [Sent(*row) for row in rows]
 
     def save(self, incident: Incident, events: Sequence[Event]) -> Future[int]:
-        """Commit an incident and what was added to its timeline.
+        """Write an incident and its new timeline entries.
 
-        Gives the number of old incidents that were forgotten for it.
+        The future gives how many old incidents were deleted to make room.
         """
         body = msgspec.json.encode(incident).decode()
 
@@ -145,7 +145,7 @@ class Records:
         return self._state.write(change)
 
     def deploys(self, start_ms: int, end_ms: int, limit: int) -> list[Deploy]:
-        """Return the deployments of a time, newest first."""
+        """Return the deployments in a time range, newest first."""
         rows = self._state.read(
             "SELECT id, at_ms, version, author, seen_ms FROM deploy "
             "WHERE at_ms >= ? AND at_ms <= ? ORDER BY at_ms DESC, id DESC LIMIT ?",
@@ -159,7 +159,7 @@ class Records:
         return dict(rows)
 
     def save_deploy(self, deploy: Deploy) -> Future[Deploy]:
-        """Commit a deployment; one with id 0 gets the next."""
+        """Write a deployment; id 0 becomes the next id."""
 
         def change(db: sqlite3.Connection) -> Deploy:
             number = deploy.id
@@ -174,7 +174,7 @@ class Records:
         return self._state.write(change)
 
     def save_releases(self, seen: dict[str, int]) -> Future[None]:
-        """Commit the releases last seen running."""
+        """Write the releases last seen running."""
 
         def change(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM release_seen")

@@ -27,47 +27,47 @@ _LONGEST_MS = 6 * 3_600_000
 
 
 class Recovery(NamedTuple):
-    """What a look found out.
+    """The result of a check.
 
     Attributes:
-        gone: Incident → fingerprint of an ended alert → whether its series are missing.
-        failed: Alerts about which nothing could be found out.
+        missing: Incident → fingerprint of an ended alert → whether series are missing.
+        failed: How many alerts could not be checked.
     """
 
-    gone: dict[int, dict[str, bool]]
+    missing: dict[int, dict[str, bool]]
     failed: int
 
 
-def judge(
+def check_recovery(
     queryable: Queryable,
     incidents: Iterable[Incident],
     exprs: Mapping[str, Sequence[str]],
     at_ms: int,
     seconds: float,
 ) -> Recovery:
-    """Look at the ended alerts of incidents, as many as the time allows.
+    """Check the ended alerts of incidents, as many as the time allows.
 
-    What cannot be found out of one alert keeps its own incident open and no other.
+    An alert that can't be checked keeps its own incident open and no other.
 
     Args:
-        queryable: A snapshot.
-        incidents: In the order of their turns.
+        queryable: A snapshot of the store.
+        incidents: In the order to check them.
         exprs: Alert name → the expressions of its rules.
         at_ms: Now.
-        seconds: How long to go on.
+        seconds: Time limit.
     """
-    look, until = Judge(queryable, at_ms), time.monotonic() + seconds
+    lookup, until = SeriesLookup(queryable, at_ms), time.monotonic() + seconds
     judged: dict[int, dict[str, bool]] = {}
     failed = 0
     for incident in incidents:
         if time.monotonic() > until:
             break
-        gone = judged[incident.id] = {}
+        missing = judged[incident.id] = {}
         for name, firing in incident.alerts.items():
             if firing.ended_ms is None or firing.series_missing is False:
                 continue
             try:
-                gone[name] = look.missing(exprs.get(firing.name, ()), firing)
+                missing[name] = lookup.missing(exprs.get(firing.name, ()), firing)
             except Exception as error:  # noqa: BLE001 - tried again, and counted
                 failed += 1
                 if not isinstance(error, WatchroomError):  # too many series, mostly
@@ -75,8 +75,8 @@ def judge(
     return Recovery(judged, failed)
 
 
-class Judge:
-    """One look at series; what several alerts ask of the same ones is read once.
+class SeriesLookup:
+    """Looks up series at one time; what several alerts share is read once.
 
     Args:
         queryable: A snapshot.
@@ -90,14 +90,14 @@ class Judge:
         self._alive = cache(self._read_alive)
 
     def missing(self, exprs: Iterable[str], firing: Firing) -> bool:
-        """Return whether series that an ended alert looked at are there no more.
+        """Return whether series that an ended alert depended on are missing now.
 
-        Series of other jobs than the alert's prove nothing about it.
+        Series of other jobs than the alert's don't count.
 
         Args:
-            exprs: The expressions of the rules of its name; none: the rule was removed,
-                which is a person's decision and no missing data.
-            firing: The alert, ended.
+            exprs: The expressions of the rules of its name; if empty, the rule was
+                removed, which doesn't count as missing data.
+            firing: The ended alert.
         """
         for expr in exprs:
             try:
@@ -106,15 +106,15 @@ class Judge:
                 continue
             for selector in selectors(tree):
                 matchers = _of_job(selector.matchers, firing.labels)
-                if not self._alive(matchers) and self._was_there(matchers, firing):
+                if not self._alive(matchers) and self._had_values(matchers, firing):
                     return True
         return False
 
-    def _was_there(self, matchers: Matchers, firing: Firing) -> bool:
+    def _had_values(self, matchers: Matchers, firing: Firing) -> bool:
         """Return whether there was a value while it fired.
 
-        Asked backwards and a little at a time: a rule may look at more series than
-        can be read over hours, and the last minutes answer mostly.
+        Read backwards in short steps: a rule may use more series than can be read
+        over hours, and the last minutes mostly decide.
         """
         ended = firing.ended_ms or self._at_ms
         start = max(firing.began_ms, ended - _LONGEST_MS) - LOOKBACK_MS
@@ -143,15 +143,15 @@ class Judge:
             if group.state is None:
                 return True
             for row in group.state[:, :upto]:
-                said = np.flatnonzero((row == VALUE) | (row == STALE_CELL))
-                if len(said) and row[said[-1]] == VALUE:
+                cells = np.flatnonzero((row == VALUE) | (row == STALE_CELL))
+                if len(cells) and row[cells[-1]] == VALUE:
                     return True
         return False
 
 
 def _of_job(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> Matchers:
     job = labels.get("job")
-    found = tuple(matchers)
-    if not job or any(one.name == "job" for one in found):
-        return found
-    return (*found, Matcher("job", "=", job))
+    given = tuple(matchers)
+    if not job or any(matcher.name == "job" for matcher in given):
+        return given
+    return (*given, Matcher("job", "=", job))

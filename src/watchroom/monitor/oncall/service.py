@@ -1,7 +1,7 @@
-"""On-call as one part: what dispatching, delivery, the pages and the API see of it.
+"""On-call as one object: what dispatch, delivery, the console and the API use.
 
-What people do (`Actions`, `ManualAlerts`, `PassedOn`) is built on top of delivery, and
-is no part of this.
+What people do (`Actions`, `ManualAlerts`, `AckForwarder`) is built on top of delivery,
+and isn't part of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from watchroom.monitor.oncall.incident import Event, concerns
 from watchroom.monitor.oncall.incidents import Incidents
 from watchroom.monitor.oncall.links import Signer
 from watchroom.monitor.oncall.records import Records
-from watchroom.monitor.oncall.recovery import Recovery, judge
+from watchroom.monitor.oncall.recovery import Recovery, check_recovery
 from watchroom.monitor.survived import survived
 from watchroom.promql.model import Vector
 
@@ -43,19 +43,19 @@ if TYPE_CHECKING:
     from watchroom.promql.model import Labels, Queryable
 
 _LOG = logging.getLogger(__name__)
-_LOOK_SECONDS = 10.0
+_CHECK_SECONDS = 10.0
 
 
 class OnCall:
-    """Incidents, who is called, links, deployments.
+    """Incidents, escalation, links, deployments.
 
-    It is the policy of the dispatcher's groups and the listener of the notifier.
+    It is the dispatcher's group policy and the notifier's listener.
 
     Args:
         state: state.db.
-        token: The monitor's; links are signed with a key made from it.
-        url: Where people reach this monitor.
-        places: Asks routing about alerts: `Routing.places`.
+        token: The monitor's token; links are signed with a key made from it.
+        url: The monitor's public URL.
+        places: Returns each alert's group: `Routing.places`.
         contacts: Who is on call.
         now: Seconds since the epoch.
     """
@@ -97,38 +97,38 @@ class OnCall:
         """Return the address of an incident's page."""
         return f"{self.url}/incidents/{incident.id}"
 
-    def answer_url(self, incident: Incident) -> str:
-        """Return a signed link by which its reader can answer."""
+    def ack_url(self, incident: Incident) -> str:
+        """Return a signed link by which its reader can acknowledge."""
         name = self.signer.name(incident.id, incident.opened_ms, self._now())
         return f"{self.url}/answer/{name}"
 
-    # What dispatching and delivery ask.
+    # What dispatch and delivery call.
 
     @survived("an incident could not be updated")
     def receive(self, alerts: Sequence[Alert], now_ms: int) -> None:
-        """Take news of alerts, once routing has them."""
+        """Take new, firing or resolved alerts, once routing has them."""
         self.incidents.receive(alerts, now_ms)
 
     def ended(self, alerts: Sequence[Alert], now_ms: int) -> None:
-        """Take the ends of alerts whose group rang, muted or not."""
+        """Take the resolved alerts of a flushed group, muted or not."""
         self.receive(alerts, now_ms)
 
     @survived(
         "escalation failed; the route applies as it is", lambda *_, **__: ROUTE_ONLY
     )
     def policy_of(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
-        """Return what holds for the messages of a group, besides its route.
+        """Return what applies to a group's notifications, besides its route.
 
-        What fires among its alerts is in an incident from here on. Not only once the
-        message is dressed: an alert that ended meanwhile would be put back into its
-        incident, which then stayed open for good.
+        Its firing alerts are put into an incident here. If that were done once the
+        notification gets its links, an alert that ended meanwhile would be put back
+        into its incident, which would then never resolve.
         """
         firing = [alert for alert in alerts if alert.ends_at_ms is None]
         names = [alert.fingerprint for alert in alerts]
         for alert in firing:
             if concerns(dict(alert.labels)):
-                self.incidents.fires(alert, group, now_ms)
-                self.incidents.told(alert, group)
+                self.incidents.add_firing(alert, group, now_ms)
+                self.incidents.retitle(alert, group)
         return self.escalation.policy_of(names, now_ms, firing=bool(firing))
 
     @survived(
@@ -136,9 +136,9 @@ class OnCall:
         lambda _, notification: notification,
     )
     def with_links(self, notification: Notification) -> Notification:
-        """Return a message with the links to its incident in its alerts' annotations.
+        """Return a notification with links to its incident in the alerts' annotations.
 
-        ``incident_url`` in all of them; ``ack_url`` in those that fire, while nobody
+        ``incident_url`` in all of them; ``ack_url`` in firing ones, until someone
         has acknowledged.
         """
         incident = self.incidents.holding(
@@ -148,7 +148,7 @@ class OnCall:
             return notification
         links = {"incident_url": self.incident_url(incident)}
         if incident.state == "firing":
-            links["ack_url"] = self.answer_url(incident)
+            links["ack_url"] = self.ack_url(incident)
         return notification._replace(
             alerts=tuple(
                 _with(alert, links)
@@ -160,7 +160,7 @@ class OnCall:
 
     @staticmethod
     def links(notification: Notification) -> Links:
-        """Return text and address of what a dressed message leads to."""
+        """Return text and URL of a notification's links."""
         shared = dict(notification.alerts[0].annotations) if notification.alerts else {}
         names = (("Acknowledge", "ack_url"), ("Incident", "incident_url"))
         return tuple((text, shared[name]) for text, name in names if name in shared)
@@ -169,7 +169,7 @@ class OnCall:
     def delivered(
         self, notification: Notification, attempt: Attempt, attempts: int
     ) -> None:
-        """Take how a message ended: accepted by its receiver, or given up."""
+        """Take how a delivery ended: accepted by its receiver, or given up."""
         tries = f" at attempt {attempts}" if attempts > 1 else ""
         if attempt.accepted:
             took = f"{attempt.latency_ms:.0f} ms"
@@ -197,7 +197,7 @@ class OnCall:
             "looks_failed_total": float(self.looks_failed),
         }
 
-    # What is looked at while time passes.
+    # What is done at intervals.
 
     async def watch(
         self,
@@ -207,20 +207,20 @@ class OnCall:
         exprs: Callable[[], Mapping[str, Sequence[str]]],
         acknowledge: Callable[[], Awaitable[None]],
     ) -> None:
-        """Judge ended alerts, look for releases, pass on answers, until cancelled.
+        """Check ended alerts and releases, forward acknowledgements, until cancelled.
 
         Args:
-            queries: Answers.
-            every: Seconds between two looks.
+            queries: Runs queries.
+            every: Seconds between two checks.
             exprs: Alert name → the expressions of its rules: `LoadedGroups.exprs`.
-            acknowledge: Tells pagers of acknowledgements: `PassedOn.all`.
+            acknowledge: Forwards acknowledgements: `AckForwarder.forward`.
         """
         while True:
             await asyncio.sleep(max(0.5, every()))
-            # Each by itself: what cannot be asked now holds up nothing else.
+            # Each by itself: one that fails delays no other.
             for step in (
                 partial(self.releases, queries),
-                partial(self.look, queries, exprs),
+                partial(self.check_recovery, queries, exprs),
                 acknowledge,
             ):
                 try:
@@ -231,36 +231,37 @@ class OnCall:
                     self.looks_failed += 1
                     _LOG.exception("incident upkeep failed")
 
-    async def look(
+    async def check_recovery(
         self, queries: Queries, exprs: Callable[[], Mapping[str, Sequence[str]]]
     ) -> None:
-        """Look once at the alerts that ended."""
+        """Check once whether ended alerts have recovered."""
         at_ms = self.now_ms()
-        self.incidents.end_unheard(at_ms)
-        waiting = self.incidents.unjudged()
+        self.incidents.end_unreported(at_ms)
+        waiting = self.incidents.unconfirmed()
         if waiting:
-            random.shuffle(waiting)  # what there is no time for has its turn later
+            random.shuffle(waiting)  # so that each has its turn when time is short
             rules = exprs()
 
             def work(_: Engine, queryable: Queryable) -> Recovery:
-                return judge(queryable, waiting, rules, at_ms, _LOOK_SECONDS / 2)
+                seconds = _CHECK_SECONDS / 2
+                return check_recovery(queryable, waiting, rules, at_ms, seconds)
 
-            found = await queries.run(work, _LOOK_SECONDS)
-            for number, gone in found.gone.items():
-                self.incidents.judge(number, gone, at_ms)
-            self.looks_failed += found.failed
+            recovery = await queries.run(work, _CHECK_SECONDS)
+            for number, missing in recovery.missing.items():
+                self.incidents.confirm(number, missing, at_ms)
+            self.looks_failed += recovery.failed
         self.looks += 1
 
     async def releases(self, queries: Queries) -> None:
-        """Look once at which releases run."""
+        """Check once which releases run."""
         at_ms = self.now_ms()
 
         def work(engine: Engine, queryable: Queryable) -> list[str]:
-            found = engine.instant(queryable, EXPR, at_ms)
-            samples = found.samples if isinstance(found, Vector) else []
+            value = engine.instant(queryable, EXPR, at_ms)
+            samples = value.samples if isinstance(value, Vector) else []
             return [dict(labels).get("release", "") for labels, _ in samples]
 
-        self.deploys.observed(await queries.run(work, _LOOK_SECONDS), at_ms)
+        self.deploys.observed(await queries.run(work, _CHECK_SECONDS), at_ms)
 
     def _deployed(self, deploy: Deploy) -> None:
         self.incidents.add_to_open(

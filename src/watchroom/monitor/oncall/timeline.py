@@ -28,9 +28,9 @@ def where(firing: Firing) -> str:
 
 
 def who(firing: Firing) -> str:
-    """Return an alert as people tell it from others."""
-    found = where(firing)
-    return f"{firing.name} ({found})" if found else firing.name
+    """Return an alert's name, with the labels that tell it from others."""
+    labels = where(firing)
+    return f"{firing.name} ({labels})" if labels else firing.name
 
 
 def summary(firing: Firing) -> str:
@@ -39,14 +39,14 @@ def summary(firing: Firing) -> str:
 
 
 def fired(firing: Firing, verb: str) -> Event:
-    """Return the entry of an alert that fires."""
-    said = summary(firing)
-    text = f"{who(firing)} {verb}{f': {said}' if said else ''}"
+    """Return the entry of a firing alert."""
+    line = summary(firing)
+    text = f"{who(firing)} {verb}{f': {line}' if line else ''}"
     return Event(firing.began_ms, "alert", "firing", text)
 
 
 def ended(firing: Firing, *, missing: bool, now_ms: int) -> Event:
-    """Return the entry of an alert that its rule gives no more."""
+    """Return the entry of an alert that stopped firing."""
     if missing:
         why = "stopped because its data stopped arriving: recovery can't be confirmed"
         return Event(now_ms, "alert", "no_data", f"{who(firing)} {why}")
@@ -59,7 +59,7 @@ def ended(firing: Firing, *, missing: bool, now_ms: int) -> Event:
 
 
 def gap(at_ms: int, first_ms: int) -> str:
-    """Return how an instant lies to the first failure."""
+    """Return how long before or after the first failure an instant is."""
     seconds = (first_ms - at_ms) / 1000
     if seconds >= 1:
         return f"{span(seconds)} before the first failure"
@@ -76,26 +76,25 @@ def unsilenced(silence: Silence, who: str, now_ms: int) -> Event:
 
 
 def _matchers(silence: Silence) -> str:
-    said = ", ".join(f'{one.name}{one.op}"{one.value}"' for one in silence.matchers)
-    return said[:_LONGEST]
+    return ", ".join(f'{m.name}{m.op}"{m.value}"' for m in silence.matchers)[:_LONGEST]
 
 
 def silenced(silence: Silence, now_ms: int) -> Event:
     """Return the entry of a silence that was made, changed or ended."""
     why = " ".join(silence.comment.split())
-    said = f", {_matchers(silence)}{f': {why}' if why else ''}"
+    what = f", {_matchers(silence)}{f': {why}' if why else ''}"
     if silence.state(now_ms) == "expired" or silence.ends_ms <= now_ms:
         by = silence.created_by[:80] or "an unnamed client"
-        text = f"the silence created by {by} has ended{said}"
+        text = f"the silence created by {by} has ended{what}"
         return Event(now_ms, "person", "unsilenced", text)
     left = span((silence.ends_ms - max(now_ms, silence.starts_ms)) / 1000)
     later = silence.starts_ms - now_ms
     begins = f", starting in {span(later / 1000)}" if later >= 1000 else ""
-    text = f"for {left}{begins}{said}"
+    text = f"for {left}{begins}{what}"
     return Event(now_ms, "person", "silenced", text, silence.created_by[:80])
 
 
 def deployed(deploy: Deploy, first_ms: int) -> Event:
-    """Return the entry of a deployment, with how it hangs together with a failure."""
+    """Return the entry of a deployment, with its time relative to a failure."""
     text = f"{deploy.version} deployed, {gap(deploy.at_ms, first_ms)}"
     return Event(deploy.at_ms, "deploy", "deploy", text, deploy.author)

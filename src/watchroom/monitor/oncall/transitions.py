@@ -1,4 +1,4 @@
-"""What alerts make of an incident: the next one from the one before, pure."""
+"""How alerts change an incident: the next version from the one before, pure."""
 
 from __future__ import annotations
 
@@ -59,17 +59,17 @@ def by_hand(number: int, title: str, priority: str, by: str, now_ms: int) -> Inc
 
 
 def firing_of(alert: Alert) -> Firing:
-    """Return an alert as an incident holds it."""
+    """Return an alert as an incident stores it."""
     return Firing(dict(alert.labels), dict(alert.annotations), alert.starts_at_ms)
 
 
 def _first_failure_ms(alert: Alert) -> int:
-    """Return since when what an alert is about has failed: pending or firing."""
+    """Return when an alert's failure began: when it became pending or firing."""
     return min(alert.active_at_ms or alert.starts_at_ms, alert.starts_at_ms)
 
 
 def titled(known: Incident, alert: Alert, group: Labels) -> Incident:
-    """Return an incident that has the title of an alert that is told of."""
+    """Return an incident with the title of an alert that is sent."""
     firing = firing_of(alert)
     title = timeline.summary(firing) or firing.name
     return replace(known, title=title, group=dict(group), title_from_page=True)
@@ -80,9 +80,8 @@ def joined(
 ) -> tuple[Incident, Event]:
     """Return an open incident with one more alert, or one of its own firing again.
 
-    What somebody answered stays answered, unless it becomes a P1 only now, was thought
-    to be mitigated, was over but for what follows from it or for nobody having looked,
-    or is paged for something else.
+    An acknowledgement remains, unless the incident becomes a P1 only now, was marked
+    mitigated, had no firing alerts left except symptoms, or is paged for another vital.
     """
     before = alert.fingerprint in known.alerts
     firing = firing_of(alert)
@@ -93,64 +92,64 @@ def joined(
         priority=known.priority if known.priority_by else worst(alerts),
         times=known.times + before,
     )
-    if not before and fault.heads(fault.part(firing), known):
+    if not before and fault.explains(fault.fault_alert(firing), known):
         changed = titled(changed, alert, group)
-        # Another may be paged before it.
+        # Another alert may be paged before it.
         changed = replace(changed, title_from_page=changed.priority == known.priority)
     other = not any(
-        one.labels.get(VITAL) == firing.labels.get(VITAL)
-        for one in known.alerts.values()
+        held.labels.get(VITAL) == firing.labels.get(VITAL)
+        for held in known.alerts.values()
     )
     anew = (
         changed.priority == "P1" != known.priority
         or not known.firing
-        or (before and fault.outlived(fault.part(firing), known))
+        or (before and fault.only_symptoms_fire(fault.fault_alert(firing), known))
         or (other and priority_of(firing.labels) == "P1")
     )
     answered = known.state == "acknowledged" and anew
     if not muted and (known.state == "mitigated" or answered):
-        changed = _unanswered(changed, now_ms)
+        changed = _unacknowledged(changed, now_ms)
     return changed, timeline.fired(
         firing, "is firing again" if before else "is also firing"
     )
 
 
 def reopened(known: Incident, alert: Alert, now_ms: int) -> tuple[Incident, Event]:
-    """Return a resolved incident whose group fires again: nobody has answered that.
+    """Return a resolved incident whose group fires again, not acknowledged.
 
-    It is another outage of the same incident: the one before keeps its own times.
+    It is another outage of the same incident: the earlier one keeps its own times.
     """
     firing = firing_of(alert)
     alerts = {**known.alerts, alert.fingerprint: firing}
     ended_ms = known.resolved_ms or known.detected_ms
-    over = Outage(known.first_failure_ms, known.detected_ms, ended_ms)
+    outage = Outage(known.first_failure_ms, known.detected_ms, ended_ms)
     changed = replace(
         known,
         alerts=alerts,
         title=timeline.summary(firing) or firing.name,
         first_failure_ms=max(_first_failure_ms(alert), ended_ms),
         reopened_ms=now_ms,
-        earlier_outages=[*known.earlier_outages, over][-_MOST_OUTAGES:],
+        earlier_outages=[*known.earlier_outages, outage][-_MOST_OUTAGES:],
         priority=worst(alerts),
         priority_by="",
         times=known.times + 1,
     )
     event = timeline.fired(firing, "is firing again, incident reopened")
     if known.acknowledged_ms is None and known.mitigated_ms is None:
-        # Nobody has answered yet: what flaps waits on, and is passed on in its time.
+        # Never acknowledged: `escalate_after` still counts from the first page.
         return replace(changed, state="firing", reason="", resolved_ms=None), event
-    return _unanswered(changed, now_ms), event
+    return _unacknowledged(changed, now_ms), event
 
 
 def timed_out(known: Incident, now_ms: int) -> Incident:
-    """Return an acknowledged incident that waits for an answer again."""
-    return replace(_unanswered(known, now_ms), first_contact=known.acknowledged_by)
+    """Return an acknowledged incident as unacknowledged: `ack_timeout` has passed."""
+    return replace(_unacknowledged(known, now_ms), first_contact=known.acknowledged_by)
 
 
-def heard(known: Incident, alert: Alert) -> Incident:
-    """Return an incident in which an alert that goes on says what it says now.
+def updated(known: Incident, alert: Alert) -> Incident:
+    """Return an incident with the current annotations of a firing alert.
 
-    Its title is the summary of an alert: it goes on with the one that it came from.
+    If the title is the summary of that alert, it changes too.
     """
     name, annotations = alert.fingerprint, dict(alert.annotations)
     before = known.alerts[name]
@@ -158,24 +157,24 @@ def heard(known: Incident, alert: Alert) -> Incident:
         return known
     firing = replace(before, annotations=annotations)
     changed = replace(known, alerts={**known.alerts, name: firing})
-    said = timeline.summary(firing)
-    if said and known.title == timeline.summary(before):
-        return replace(changed, title=said)
+    title = timeline.summary(firing)
+    if title and known.title == timeline.summary(before):
+        return replace(changed, title=title)
     return changed
 
 
-def unheard(known: Incident, names: Collection[str], now_ms: int) -> Incident:
-    """Return an incident in which alerts of these fingerprints have ended."""
-    over = {
+def with_ended(known: Incident, names: Collection[str], now_ms: int) -> Incident:
+    """Return an incident in which the alerts of these fingerprints have ended."""
+    ended = {
         name: replace(firing, ended_ms=now_ms)
         for name, firing in known.alerts.items()
         if name in names and firing.ended_ms is None
     }
-    return replace(known, alerts={**known.alerts, **over})
+    return replace(known, alerts={**known.alerts, **ended})
 
 
-def _unanswered(known: Incident, now_ms: int) -> Incident:
-    """Return an incident that waits for an answer as on its first day."""
+def _unacknowledged(known: Incident, now_ms: int) -> Incident:
+    """Return an incident as it was before anyone acknowledged it."""
     return replace(
         known,
         state="firing",
@@ -193,18 +192,18 @@ def _unanswered(known: Incident, now_ms: int) -> Incident:
     )
 
 
-def judged(
+def confirmed(
     known: Incident, gone: Mapping[str, bool], now_ms: int, *, more: bool = False
 ) -> tuple[Incident, list[Event]]:
-    """Return an incident after a look at its ended alerts: fingerprint → no series.
+    """Return an incident after a check of its ended alerts.
 
-    It is resolved when all have ended with their series there.
+    It is resolved when all have ended and no series are missing.
 
     Args:
         known: The incident.
-        gone: What was found out.
+        gone: Fingerprint → whether the alert's series are missing.
         now_ms: Now.
-        more: Alerts of it fire that it has no room for.
+        more: Alerts over its limit are firing.
     """
     alerts, events = dict(known.alerts), []
     for name, missing in gone.items():
@@ -218,8 +217,8 @@ def judged(
         events.append(timeline.ended(firing, missing=missing, now_ms=now_ms))
         alerts[name] = replace(firing, series_missing=missing)
     changed = replace(known, alerts=alerts)
-    over = all(one.series_missing is False for one in alerts.values())
-    if alerts and over and not more:
+    recovered = all(alert.series_missing is False for alert in alerts.values())
+    if alerts and recovered and not more:
         changed = replace(changed, state="resolved", resolved_ms=now_ms)
         events.append(
             Event(now_ms, "monitor", "resolved", "all its alerts stopped firing")
