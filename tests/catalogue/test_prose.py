@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from watchroom.catalogue import standard
-from watchroom.catalogue.model import Vital
+from watchroom.catalogue.model import Chart, Vital
 from watchroom.catalogue.prose import Prose
 
 ROOT = Path(standard.__file__).parent
@@ -15,6 +15,15 @@ PAGES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.md"))
 
 TEXT = """\
 # Slow
+
+## Summary
+
+{{ $labels.route }}
+waits
+
+## Description
+
+Too long.
 
 ## Meaning
 
@@ -47,29 +56,71 @@ as it is wrapped.
 ## Mitigation
 
 Restart.
+
+# Charts
+
+## Waiting, p95
+
+How long
+they wait.
 """
 
 
+SECTIONS = {
+    *("Summary", "Description", "Meaning", "Impact", "Diagnosis", "Mitigation"),
+    *("Why", "Remedy"),
+}
+
+
+def vitals(module):
+    return [value for value in vars(module).values() if isinstance(value, Vital)]
+
+
 def names(module):
-    for vital in vars(module).values():
-        if isinstance(vital, Vital):
-            yield from (alert.name for alert in vital.alerts)
-            if vital.blind:
-                yield vital.blind.name
+    for vital in vitals(module):
+        yield from (alert.name for alert in vital.alerts)
+        if vital.blind:
+            yield vital.blind.name
+
+
+def charts(module):
+    """Those of the module's vitals, unless a module of charts beside has them."""
+    if not hasattr(module, "charts"):
+        for vital in vitals(module):
+            yield from (chart.title for chart in vital.charts)
+    for value in vars(module).values():
+        if isinstance(value, tuple):
+            yield from (item.title for item in value if isinstance(item, Chart))
+
+
+def sections(page):
+    """Return the second-level headings of charts, and those of alerts by name."""
+    _, *pages = re.split(r"(?m)^# (\w+(?:, \w+)*)$", (ROOT / page).read_text())
+    found = {}
+    for heading, text in zip(pages[::2], pages[1::2], strict=True):
+        for name in heading.split(", "):
+            found.setdefault(name, set()).update(re.findall(r"(?m)^## (.*)$", text))
+    return found.pop("Charts", set()), found
+
+
+def module_of(page):
+    return importlib.import_module(
+        ".".join((standard.__name__, *page.with_suffix("").parts))
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_a_page_is_of_the_vitals_of_its_module_and_of_no_others(page):
-    module = ".".join(page.with_suffix("").parts)
-    defined = set(names(importlib.import_module(f"{standard.__name__}.{module}")))
-    headings = re.findall(r"(?m)^# (\w+(?:, \w+)*)$", (ROOT / page).read_text())
-    assert {name for line in headings for name in line.split(", ")} == defined
+def test_a_page_has_the_vitals_and_charts_of_its_module_and_no_others(page):
+    module = module_of(page)
+    titles, alerts = sections(page)
+    assert set(alerts) == set(names(module))
+    assert titles == set(charts(module))
 
 
-def test_every_section_of_a_page_is_one_that_is_read():
-    known = {"Meaning", "Impact", "Diagnosis", "Mitigation", "Why", "Remedy"}
-    for page in PAGES:
-        assert set(re.findall(r"(?m)^## (.*)$", (ROOT / page).read_text())) <= known
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_section_of_a_page_is_one_that_is_read(page):
+    _, alerts = sections(page)
+    assert set().union(*alerts.values()) <= SECTIONS
 
 
 def test_paragraphs_and_items_become_one_line_and_code_stays():
@@ -84,6 +135,23 @@ def test_a_section_that_several_alerts_share_follows_their_own():
     book = Prose(TEXT).runbook("Slow")
     assert book.diagnosis == f"Its own.\n\n{shared}"
     assert book.mitigation == "Restart."
+
+
+def test_an_alert_has_its_name_texts_and_runbook():
+    prose = Prose(TEXT)
+    assert prose.alert("Slow") == {
+        "name": "Slow",
+        "summary": "{{ $labels.route }} waits",
+        "description": "Too long.",
+        "runbook": prose.runbook("Slow"),
+    }
+
+
+def test_a_chart_has_its_title_and_how_to_read_it():
+    assert Prose(TEXT).chart("Waiting, p95") == {
+        "title": "Waiting, p95",
+        "description": "How long they wait.",
+    }
 
 
 def test_an_alert_without_a_section_fails_when_it_is_loaded():

@@ -9,13 +9,17 @@ answers, TargetDown says so and this one does not fire.
 from __future__ import annotations
 
 from dataclasses import replace
+from string import Template
 from typing import TYPE_CHECKING
 
-from watchroom.catalogue.model import Alert, Blind, Drill, Runbook
+from watchroom.catalogue.model import Alert, Blind, Drill
+from watchroom.catalogue.prose import beside
 from watchroom.errors import ConfigError
 
 if TYPE_CHECKING:
     from watchroom.catalogue.model import Vital
+
+TEXTS = beside(__name__)
 
 # Marks these alerts for whoever shows them: of such a vital nothing is known.
 LABEL = "blind"
@@ -53,18 +57,28 @@ def sibling(vital: Vital) -> Alert | None:
             hint="say in Blind(seen=(…)) which series are enough, without a job",
         )
     answers = f'{_ANSWERS}{{version="drill"}} 1+0x$steps'
+    words = TEXTS.alert("Unobserved")
+    known = {
+        "title": vital.title,
+        "vital": vital.name,
+        "metrics": "|".join(vital.metrics),
+        "series": series.replace(_EVERY_JOB, "$real"),
+        "why": blind.why.strip(),
+        "remedy": blind.remedy.strip(),
+    }
+
+    def filled(template: str) -> str:
+        return Template(template).safe_substitute(known)
+
     return Alert(
         name=blind.name,
         expr=f"group by (job) ({_ANSWERS}) unless on (job) {present}",
         for_=blind.for_,
         severity=blind.severity,
         priority=blind.priority,
-        summary=f"{vital.title} of {{{{ $labels.job }}}}: no data",
-        description=(
-            "The exporter works, but the metrics of this vital have been missing for "
-            f"$for_words, so {vital.name} can't fire."
-        ),
-        runbook=_runbook(vital, series),
+        summary=filled(words["summary"]),
+        description=filled(words["description"]),
+        runbook=words["runbook"].map(filled),
         drill=Drill(fault=(answers,), recovery=(answers, *seen)),
         labels={LABEL: "true"},
     )
@@ -88,42 +102,9 @@ def of_gauges(vital: Vital, gauges: frozenset[str]) -> Vital:
         return vital
     return replace(
         vital,
-        blind=Blind(
+        blind=replace(
+            Blind(**TEXTS.unseen("GaugeUnobserved")),
             name=f"{vital.name}Unobserved",
             seen=seen,
-            why=(
-                "The exporter asks the project's gauges in a child process. The "
-                "function of this one raises, takes longer than it may, or its "
-                "vitals.py does not import:\n\n"
-                "```promql\nsum by (gauge) (watchroom_gauge_errors_total)\n```"
-            ),
-            remedy=(
-                "- The exporter's log has the error; call the function in a shell.\n"
-                "- It takes too long: ask less, or less often."
-            ),
         ),
-    )
-
-
-def _runbook(vital: Vital, series: str) -> Runbook:
-    blind = vital.blind
-    assert blind is not None  # noqa: S101 - asked before
-    pattern = "|".join(vital.metrics)
-    query = series.replace(_EVERY_JOB, "$real")
-    return Runbook(
-        meaning=(
-            "For $for_words the exporter has answered without the metrics of the "
-            f"vital “{vital.title}”. Without them the rule {vital.name} can't fire, "
-            "whatever happens."
-        ),
-        impact=(
-            "Users notice nothing yet. But the next fault of this kind goes "
-            "unnoticed, and the tile can't be trusted."
-        ),
-        diagnosis=f"{blind.why.strip()}\n\nWhat there is of the "
-        f"metric:\n\n```promql\ncount({query})\n```\n\nWhat the exporter "
-        "serves, and its own errors:\n\n```sh\ncurl -s $exporter/metrics | "
-        f"grep -E '^({pattern})' | head\ncurl -s $exporter/metrics | grep "
-        "_errors_total | grep -v ' 0$'\n```\n",
-        mitigation=blind.remedy.strip(),
     )

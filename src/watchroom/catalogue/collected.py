@@ -20,9 +20,6 @@ CHILD_RESTARTS = Metric(
     "Restarts of a process that asks for the exporter, by group.",
     ("group",),
 )
-EXPORTER_ERRORS = Metric(
-    "watchroom_exporter_errors_total", "counter", "Failures, by part.", ("part",)
-)
 GAUGE_ERRORS = Metric(
     "watchroom_gauge_errors_total", "counter", "Failures, by gauge.", ("gauge",)
 )
@@ -178,31 +175,6 @@ BEAT = (
     *(BEAT_OVERDUE, BEAT_LAST_RUN, BEAT_LAST_PUBLISHED),
     *(BEAT_ENTRIES, BEAT_UNWATCHED),
 )
-COLLECTED = (
-    EXPORTER_INFO,
-    EXPORTER_ERRORS,
-    GAUGE_ERRORS,
-    EXPORTER_ERRORS,
-    CHILD_RESTARTS,
-    MEMORY_USED,
-    MEMORY_LIMIT,
-    MACHINE_MEMORY,
-    MACHINE_AVAILABLE,
-    CPU_USED,
-    CPU_LIMIT,
-    PROCESS_MEMORY,
-    PROCESS_MEMORY_MAX,
-    PROCESS_CPU,
-    DISK_AVAILABLE,
-    DISK_SIZE,
-    DISK_READ_ONLY,
-    DISK_ERROR,
-    DB_UP,
-    DB_CONNECTIONS,
-    DB_CONNECTIONS_LIMIT,
-    *CELERY,
-    *BEAT,
-    HEALTH_STATUS,
-    HEALTH_DURATION,
-    HEALTH_LIVEZ,
+COLLECTED = tuple(
+    value for value in tuple(globals().values()) if isinstance(value, Metric)
 )

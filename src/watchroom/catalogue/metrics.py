@@ -131,6 +131,11 @@ SERIES_DROPPED = Metric(
     "New series that found no room and are kept in their process' memory, unexported.",
     ("metric",),
 )
+LOG_DROPPED = Metric(
+    "watchroom_log_records_dropped_total",
+    "counter",
+    "Log records that stdout did not take: closed, full, or not read from.",
+)
 RELEASE_INFO = Metric(
     "watchroom_release_info",
     "gauge",
@@ -143,37 +148,14 @@ SENTRY_PROCESSES = Metric(
     "Live processes whose errors watchroom.sentry() sends, by role.",
     ("role",),
 )
-LOG_DROPPED = Metric(
-    "watchroom_log_records_dropped_total",
-    "counter",
-    "Log records that stdout did not take: closed, full, or not read from.",
-)
 COUNTER_RESETS = Metric(
     "watchroom_counter_resets_total",
     "counter",
     "Times that totals had to start again: unreadable base file, changed kind.",
 )
 
-METRICS = (
-    HTTP_REQUESTS,
-    HTTP_DURATION,
-    HTTP_IN_FLIGHT,
-    DB_DURATION,
-    DB_ERRORS,
-    CACHE_GETS,
-    CACHE_ERRORS,
-    TASKS_FAILED,
-    TASKS_SUCCEEDED,
-    TASKS_RETRIED,
-    TASKS_IN_FLIGHT,
-    TASK_RUNTIME,
-    PROCESSES,
-    INSTRUMENT_ERRORS,
-    SERIES_DROPPED,
-    LOG_DROPPED,
-    RELEASE_INFO,
-    SENTRY_PROCESSES,
-    COUNTER_RESETS,
+METRICS = tuple(
+    value for value in tuple(globals().values()) if isinstance(value, Metric)
 )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from watchroom.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 Severity = Literal["critical", "warning", "info", "none"]
 Priority = Literal["P1", "P2", "P3", "none"]
@@ -65,6 +65,15 @@ class Runbook:
     impact: str
     diagnosis: str
     mitigation: str
+
+    def map(self, change: Callable[[str], str]) -> Runbook:
+        """Return the runbook with each part changed."""
+        return Runbook(
+            meaning=change(self.meaning),
+            impact=change(self.impact),
+            diagnosis=change(self.diagnosis),
+            mitigation=change(self.mitigation),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

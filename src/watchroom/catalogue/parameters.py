@@ -153,13 +153,3 @@ def duration_words(seconds: float) -> str:
             count = round(seconds / size)
             return f"{count} {name}" + ("" if count == 1 else "s")
     return f"{seconds:g} seconds"
-
-
-def counted(singular: str, plural: str = "") -> str:
-    """Return a template for a count with its noun: 1 run, 2 runs.
-
-    The value is rounded: an ``increase()`` is an estimate, what it counts is whole.
-    """
-    noun = f'{{{{ if eq (printf "%.0f" $value) "1" }}}}{singular}{{{{ else }}}}'
-    plural = plural or f"{singular}s"
-    return f'{{{{ $value | printf "%.0f" }}}} {noun}{plural}{{{{ end }}}}'

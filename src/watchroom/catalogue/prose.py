@@ -1,9 +1,10 @@
 """What people read of the standard vitals: the Markdown file beside each module.
 
 A first-level heading names one alert or several; the second-level headings below it are
-their sections: ``Meaning``, ``Impact``, ``Diagnosis`` and ``Mitigation`` of an alert's
-runbook, ``Why`` and ``Remedy`` of an alert that a vital is blind. A section that an
-alert gets from two places becomes one, in the order of the file.
+their sections: ``Summary`` and ``Description`` of an alert, ``Meaning``, ``Impact``,
+``Diagnosis`` and ``Mitigation`` of its runbook, ``Why`` and ``Remedy`` of an alert that
+a vital has no data. A section that an alert gets from two places becomes one, in the
+order of the file. Under ``# Charts`` the second-level headings are titles of charts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from watchroom.catalogue.model import Runbook
 
 # No comment in a block of shell looks like these.
 _NAMES = re.compile(r"(?m)^# ([A-Z]\w+(?:, [A-Z]\w+)*)$")
-_TITLE = re.compile(r"(?m)^## (Meaning|Impact|Diagnosis|Mitigation|Why|Remedy)$")
+_TITLE = re.compile(r"(?m)^## (.+)$")
 _FENCE = re.compile(r"(```.*?```)", re.DOTALL)
 _WRAP = re.compile(r"(?<=\S)\n *(?=[^\s-])")
 
@@ -29,11 +30,51 @@ class Unseen(TypedDict):
     remedy: str
 
 
+class Words(TypedDict):
+    """The fields of an `Alert` that people read."""
+
+    name: str
+    summary: str
+    description: str
+    runbook: Runbook
+
+
+class Caption(TypedDict):
+    """The fields of a `Chart` that people read."""
+
+    title: str
+    description: str
+
+
 class Prose:
-    """The texts of one module's alerts."""
+    """The texts of one module's alerts and charts."""
 
     def __init__(self, text: str) -> None:
         self._sections = _sections(text)
+
+    def alert(self, name: str) -> Words:
+        """Return the name, texts and runbook of an alert.
+
+        Raises:
+            KeyError: The file lacks the alert, or a section of it.
+        """
+        sections = self._sections[name]
+        return Words(
+            name=name,
+            summary=_flowing(sections["Summary"]),
+            description=_flowing(sections["Description"]),
+            runbook=self.runbook(name),
+        )
+
+    def chart(self, title: str) -> Caption:
+        """Return the title and description of a chart.
+
+        Raises:
+            KeyError: The file lacks the chart.
+        """
+        return Caption(
+            title=title, description=_flowing(self._sections["Charts"][title])
+        )
 
     def runbook(self, name: str) -> Runbook:
         """Return the runbook of an alert.

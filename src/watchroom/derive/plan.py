@@ -274,7 +274,6 @@ def _alert(
     if alert.top is not None:
         top = query(_with_marks(fill(alert.top.expr)), where)
         description += _top_text(top, alert.top.item, fill(alert.top.lead))
-    book = alert.runbook
     interval = parse_duration(site.inputs.interval)
 
     def page(text: str) -> str:
@@ -294,13 +293,7 @@ def _alert(
         },
         summary=fill(alert.summary),
         description=description,
-        runbook=replace(
-            book,
-            meaning=page(book.meaning),
-            impact=page(book.impact),
-            diagnosis=page(book.diagnosis),
-            mitigation=page(book.mitigation),
-        ),
+        runbook=alert.runbook.map(page),
         drill=_drill(alert.drill, fill, where),
         # Discovery, a scrape before the fault shows and one after, the evaluation, and
         # the delivery; guards count up to five events in the first faulty scrapes.

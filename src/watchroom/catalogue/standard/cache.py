@@ -26,11 +26,7 @@ _DRILL = 'alias="drill",role="web"'
 
 _HITS_CHARTS = (
     Chart(
-        title="Cache hit rate",
-        description=(
-            "The share of the keys asked for that were there, at the worst of "
-            "each step; CacheHitRateLow fires below $limit_words."
-        ),
+        **TEXTS.chart("Cache hit rate"),
         row="Cache",
         queries=(
             Query(
@@ -44,8 +40,7 @@ _HITS_CHARTS = (
         bad="below",
     ),
     Chart(
-        title="Cache reads",
-        description="Keys asked for a second, found and missed.",
+        **TEXTS.chart("Cache reads"),
         row="Cache",
         queries=(
             Query(
@@ -88,7 +83,7 @@ CACHE_HIT_RATE_LOW = Vital(
     ),
     alerts=(
         Alert(
-            name="CacheHitRateLow",
+            **TEXTS.alert("CacheHitRateLow"),
             expr=(
                 "job_alias:cache_hits:ratio_rate$window < $limit"
                 " and on (job, alias) job_alias:cache_misses:rate$window"
@@ -97,15 +92,6 @@ CACHE_HIT_RATE_LOW = Vital(
             for_="15m",
             severity="warning",
             priority="P3",
-            summary=(
-                "The cache {{ $labels.alias }} of {{ $labels.job }} answers only "
-                "{{ $value | humanizePercentage }} of its reads"
-            ),
-            description=(
-                "Fewer than $limit_words of the reads of the last $window_words were "
-                "hits; the rest is work done again."
-            ),
-            runbook=TEXTS.runbook("CacheHitRateLow"),
             drill=Drill(
                 labels={"alias": "drill"},
                 fault=(

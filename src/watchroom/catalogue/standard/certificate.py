@@ -67,21 +67,11 @@ CERTIFICATE_EXPIRING = Vital(
     ),
     alerts=(
         Alert(
-            name="CertificateExpiring",
+            **TEXTS.alert("CertificateExpiring"),
             expr=f"{_LEFT} < on (job, instance) {_WARN}",
             for_="15m",
             severity="warning",
             priority="P3",
-            summary=(
-                "The certificate of {{ $labels.instance }} ends in "
-                "{{ $value | humanizeDuration }}"
-            ),
-            description=(
-                "The certificate has less than $limit_words left, or less than a "
-                "third of its lifetime if that is shorter. It should have been "
-                "renewed by now."
-            ),
-            runbook=TEXTS.runbook("CertificateExpiring"),
             drill=Drill(
                 fault=(f"{_EXPIRY} 86400+0x$steps",),
                 recovery=(f"{_EXPIRY} 9999999999+0x$steps",),
@@ -93,20 +83,11 @@ CERTIFICATE_EXPIRING = Vital(
             ),
         ),
         Alert(
-            name="CertificateExpiringSoon",
+            **TEXTS.alert("CertificateExpiringSoon"),
             expr=f"{_LEFT} < on (job, instance) {_PAGE}",
             for_="15m",
             severity="critical",
             priority="P1",
-            summary=(
-                "The certificate of {{ $labels.instance }} ends in "
-                "{{ $value | humanizeDuration }}"
-            ),
-            description=(
-                "The certificate has less than $page_words left, or less than a "
-                "sixth of its lifetime if that is shorter. The renewal doesn't work."
-            ),
-            runbook=TEXTS.runbook("CertificateExpiringSoon"),
             drill=Drill(
                 fault=(f"{_EXPIRY} 86400+0x$steps",),
                 recovery=(f"{_EXPIRY} 9999999999+0x$steps",),
@@ -114,17 +95,11 @@ CERTIFICATE_EXPIRING = Vital(
             ),
         ),
         Alert(
-            name="CertificateUntrusted",
+            **TEXTS.alert("CertificateUntrusted"),
             expr=f"max {_BY} (probe_failed_due_to_certificate) == 1",
             for_="2m",
             severity="warning",
             priority="P2",
-            summary="The certificate of {{ $labels.instance }} is not trusted",
-            description=(
-                "For $for_words the certificate has not verified: expired, for another "
-                "name, or from an authority that this machine does not know."
-            ),
-            runbook=TEXTS.runbook("CertificateUntrusted"),
             drill=Drill(
                 fault=("probe_failed_due_to_certificate 1+0x$steps",),
                 recovery=("probe_failed_due_to_certificate 0+0x$steps",),
@@ -147,8 +122,7 @@ CERTIFICATE_EXPIRING = Vital(
     ),
     charts=(
         Chart(
-            title="Certificates, days left",
-            description="Until the first certificate of each site's chain ends.",
+            **TEXTS.chart("Certificates, days left"),
             row="Disks and certificates",
             queries=(
                 Query(

@@ -23,11 +23,7 @@ _DRILL = 'alias="drill",role="web"'
 
 _QUERIES_CHARTS = (
     Chart(
-        title="Query time, p95",
-        description=(
-            "95% of the queries of web processes and workers took no longer, at "
-            "the worst of each step; DatabaseQuerySlow is about $limit_words."
-        ),
+        **TEXTS.chart("Query time, p95"),
         row="Database",
         queries=(
             Query(
@@ -40,8 +36,7 @@ _QUERIES_CHARTS = (
         limit="$limit",
     ),
     Chart(
-        title="Queries",
-        description="Queries a second, by database and kind of process.",
+        **TEXTS.chart("Queries"),
         row="Database",
         queries=(
             Query(
@@ -53,8 +48,7 @@ _QUERIES_CHARTS = (
         unit="ops",
     ),
     Chart(
-        title="Query errors",
-        description="Queries that raised, a second.",
+        **TEXTS.chart("Query errors"),
         row="Database",
         queries=(
             Query(
@@ -99,7 +93,7 @@ DATABASE_QUERY_SLOW = Vital(
     ),
     alerts=(
         Alert(
-            name="DatabaseQuerySlow",
+            **TEXTS.alert("DatabaseQuerySlow"),
             expr=(
                 "job_alias:db_queries_slow:ratio_rate$window > $share"
                 " and on (job, alias) job_alias:db_queries_slow:rate$window"
@@ -108,16 +102,6 @@ DATABASE_QUERY_SLOW = Vital(
             for_="10m",
             severity="warning",
             priority="P2",
-            summary=(
-                "{{ $value | humanizePercentage }} of the queries to the database "
-                "{{ $labels.alias }} take longer than $limit_words"
-            ),
-            description=(
-                "More than $share_words of the queries that web processes and workers "
-                "of {{ $labels.job }} sent to the database {{ $labels.alias }} in the "
-                "last $window_words took longer than $limit_words."
-            ),
-            runbook=TEXTS.runbook("DatabaseQuerySlow"),
             drill=Drill(
                 labels={"alias": "drill"},
                 fault=(

@@ -36,21 +36,11 @@ CONNECTIONS_HIGH = Vital(
     ),
     alerts=(
         Alert(
-            name="DatabaseConnectionsHigh",
+            **TEXTS.alert("DatabaseConnectionsHigh"),
             expr=f"{_USED} > $limit",
             for_="5m",
             severity="warning",
             priority="P2",
-            summary=(
-                "{{ $value | humanizePercentage }} of the connections of the database "
-                "{{ $labels.alias }} are taken"
-            ),
-            description=(
-                "More than $limit_words of the connections that the server, the "
-                "database or the role allows have been taken for $for_words. At 100% "
-                "new ones are refused."
-            ),
-            runbook=TEXTS.runbook("DatabaseConnectionsHigh"),
             drill=Drill(
                 labels={"alias": "drill"},
                 fault=(
@@ -80,11 +70,7 @@ CONNECTIONS_HIGH = Vital(
     blind=Blind(**TEXTS.unseen("DatabaseConnectionsUnobserved")),
     charts=(
         Chart(
-            title="Connections in use",
-            description=(
-                "Sessions against the limit that they will reach first: the server's, "
-                "the database's or the role's."
-            ),
+            **TEXTS.chart("Connections in use"),
             row="Database",
             queries=(
                 Query(
@@ -112,17 +98,11 @@ DATABASE_DOWN = Vital(
     needs="asked_database",
     alerts=(
         Alert(
-            name="DatabaseDown",
+            **TEXTS.alert("DatabaseDown"),
             expr="min by (job, alias) (db_up) == 0",
             for_="1m",
             severity="critical",
             priority="P1",
-            summary="The database {{ $labels.alias }} of {{ $labels.job }} is down",
-            description=(
-                "The database {{ $labels.alias }} has refused every new connection, or "
-                "never answered one, for $for_words."
-            ),
-            runbook=TEXTS.runbook("DatabaseDown"),
             drill=Drill(
                 labels={"alias": "drill"},
                 fault=('db_up{alias="drill"} 0+0x$steps',),

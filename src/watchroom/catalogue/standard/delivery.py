@@ -28,8 +28,7 @@ NOTIFICATION_FAILING = Vital(
     limit=0,
     charts=(
         Chart(
-            title="Notifications",
-            description="Notifications sent, and those not accepted.",
+            **TEXTS.chart("Notifications"),
             row="Monitoring",
             queries=(
                 Query(
@@ -49,7 +48,7 @@ NOTIFICATION_FAILING = Vital(
     ),
     alerts=(
         Alert(
-            name="NotificationFailing",
+            **TEXTS.alert("NotificationFailing"),
             # Alertmanager counts by integration; the embedded monitor also says whose.
             expr=(
                 "sum by (job, integration, receiver_name)"
@@ -60,17 +59,6 @@ NOTIFICATION_FAILING = Vital(
             for_="0s",
             severity="critical",
             priority="P1",
-            summary=(
-                "Pages by {{ $labels.integration }}"
-                "{{ with $labels.receiver_name }} to {{ . }}{{ end }} are not accepted"
-            ),
-            description=(
-                "In the last $window_words notifications sent this way were refused, "
-                "or not accepted within a minute. People who rely on this receiver "
-                "may not know what is broken. This alert notifies the other "
-                "receivers."
-            ),
-            runbook=TEXTS.runbook("NotificationFailing"),
             drill=Drill(
                 labels={"integration": "webhook", "receiver_name": "drilled"},
                 fault=(f"{_DRILL} 0+$rise",),

@@ -44,20 +44,11 @@ DISK_SPACE_LOW = Vital(
     ),
     alerts=(
         Alert(
-            name="DiskSpaceLow",
+            **TEXTS.alert("DiskSpaceLow"),
             expr=f"{_FREE} < $limit",
             for_="5m",
             severity="warning",
             priority="P2",
-            summary=(
-                "{{ $value | humanizePercentage }} of {{ $labels.mountpoint }} on "
-                "{{ $labels.instance }} is free"
-            ),
-            description=(
-                "Less than $limit_words of the file system {{ $labels.mountpoint }} "
-                "({{ $labels.device }}) has been free for $for_words."
-            ),
-            runbook=TEXTS.runbook("DiskSpaceLow"),
             drill=Drill(
                 labels={"mountpoint": "/drill", "device": "/dev/drill"},
                 # Full to the last byte: the case that the textbook rule misses.
@@ -81,21 +72,13 @@ DISK_SPACE_LOW = Vital(
             ),
         ),
         Alert(
-            name="DiskNotAnswering",
+            **TEXTS.alert("DiskNotAnswering"),
             expr=(
                 "max by (job, instance, mountpoint) (node_filesystem_device_error) == 1"
             ),
             for_="2m",
             severity="warning",
             priority="P2",
-            summary=(
-                "{{ $labels.mountpoint }} on {{ $labels.instance }} doesn't respond"
-            ),
-            description=(
-                "For $for_words, reading the free space of the file system {{ "
-                "$labels.mountpoint }} has failed or hung."
-            ),
-            runbook=TEXTS.runbook("DiskNotAnswering"),
             drill=Drill(
                 labels={"mountpoint": "/drill"},
                 fault=(f"node_filesystem_device_error{_DRILL} 1+0x$steps",),
@@ -114,10 +97,7 @@ DISK_SPACE_LOW = Vital(
     blind=Blind(**TEXTS.unseen("DiskUnobserved")),
     charts=(
         Chart(
-            title="Disk space free",
-            description=(
-                "The share left for the app; DiskSpaceLow fires below $limit_words."
-            ),
+            **TEXTS.chart("Disk space free"),
             row="Disks and certificates",
             queries=(
                 Query(

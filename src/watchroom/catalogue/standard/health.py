@@ -59,33 +59,19 @@ HEALTH_CHECK_FAILING = Vital(
     needs="health",
     alerts=(
         Alert(
-            name="HealthCheckFailing",
+            **TEXTS.alert("HealthCheckFailing"),
             expr=_failing("hard"),
             for_="1m",
             severity="critical",
             priority="P1",
-            summary="The app's health check {{ $labels.check }} fails",
-            description=(
-                "The app on {{ $labels.instance }} has said for $for_words that its "
-                "hard check {{ $labels.check }} fails, in all its processes or in "
-                "some: there /readyz answers 503."
-            ),
-            runbook=TEXTS.runbook("HealthCheckFailing"),
             drill=_drill("hard"),
         ),
         Alert(
-            name="SoftHealthCheckFailing",
+            **TEXTS.alert("SoftHealthCheckFailing"),
             expr=_failing("soft"),
             for_="5m",
             severity="warning",
             priority="P2",
-            summary="The app's health check {{ $labels.check }} fails, and it goes on",
-            description=(
-                "The app on {{ $labels.instance }} has said for $for_words that its "
-                "soft check {{ $labels.check }} fails, in all its processes or in "
-                "some: it works, worse than it should."
-            ),
-            runbook=TEXTS.runbook("SoftHealthCheckFailing"),
             drill=_drill("soft"),
         ),
     ),
@@ -105,11 +91,7 @@ HEALTH_CHECK_FAILING = Vital(
     ),
     charts=(
         Chart(
-            title="Health checks, how long they take",
-            description=(
-                "The checks behind /health/, as the app tells them; a line at its "
-                "time-out hangs."
-            ),
+            **TEXTS.chart("Health checks, how long they take"),
             row="Health",
             queries=(
                 Query(

@@ -49,20 +49,11 @@ MEMORY_HIGH = Vital(
     ),
     alerts=(
         Alert(
-            name="MemoryHigh",
+            **TEXTS.alert("MemoryHigh"),
             expr=f"{_RATIO} > $limit",
             for_="5m",
             severity="warning",
             priority="P2",
-            summary=(
-                "{{ $labels.name }} on {{ $labels.instance }} uses "
-                "{{ $value | humanizePercentage }} of its memory"
-            ),
-            description=(
-                "More than $limit_words of the memory that {{ $labels.name }} may use "
-                "has been taken for $for_words. At 100% the kernel kills a process."
-            ),
-            runbook=TEXTS.runbook("MemoryHigh"),
             drill=Drill(
                 labels={"name": "drill"},
                 fault=(
@@ -104,11 +95,7 @@ MEMORY_HIGH = Vital(
     blind=Blind(**TEXTS.unseen("MemoryUnobserved")),
     charts=(
         Chart(
-            title="Memory against the limit",
-            description=(
-                "The working set of the app's containers or services, and the limit "
-                "where there is one; what is taken of the machine's memory where not."
-            ),
+            **TEXTS.chart("Memory against the limit"),
             row="Memory and CPU",
             queries=(
                 Query(
@@ -133,11 +120,7 @@ MEMORY_HIGH = Vital(
             unit="bytes",
         ),
         Chart(
-            title="Memory by kind of process",
-            description=(
-                "Resident memory of all processes of a role together, and of its "
-                "largest one; pages shared since a fork count for each."
-            ),
+            **TEXTS.chart("Memory by kind of process"),
             row="Memory and CPU",
             queries=(
                 Query(
@@ -155,8 +138,7 @@ MEMORY_HIGH = Vital(
             unit="bytes",
         ),
         Chart(
-            title="CPU by kind of process",
-            description="Cores in use; where a limit is set, the limit.",
+            **TEXTS.chart("CPU by kind of process"),
             row="Memory and CPU",
             queries=(
                 Query(

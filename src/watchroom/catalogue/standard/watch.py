@@ -23,8 +23,7 @@ _WEB = 'watchroom_processes{role="web"}'
 
 _PROCESSES_CHARTS = (
     Chart(
-        title="Processes",
-        description="Live processes of the app by what they do.",
+        **TEXTS.chart("Processes"),
         row="Monitoring",
         queries=(
             Query(
@@ -39,10 +38,7 @@ _PROCESSES_CHARTS = (
 
 _SITES_CHARTS = (
     Chart(
-        title="Public sites, time to answer",
-        description=(
-            "How long a visitor waits for the public URLs, probed at each scrape."
-        ),
+        **TEXTS.chart("Public sites, time to answer"),
         row="Monitoring",
         queries=(
             Query(
@@ -57,8 +53,7 @@ _SITES_CHARTS = (
 
 _TARGETS_CHARTS = (
     Chart(
-        title="Scrape duration",
-        description="Duration of scrapes; near the scrape interval, samples are lost.",
+        **TEXTS.chart("Scrape duration"),
         row="Monitoring",
         queries=(
             Query(
@@ -80,7 +75,7 @@ APP_DOWN = Vital(
     limit=1,
     alerts=(
         Alert(
-            name="AppDown",
+            **TEXTS.alert("AppDown"),
             # Processes may live and serve nothing. A host of workers, beat or cron
             # alone is not down while another serves: one that serves the web was seen
             # to today, or has answered requests, whenever the monitor was started.
@@ -94,14 +89,6 @@ APP_DOWN = Vital(
             for_="1m",
             severity="critical",
             priority="P1",
-            summary=(
-                "No web process of {{ $labels.job }} serves on {{ $labels.instance }}"
-            ),
-            description=(
-                "For $for_words the exporter has found no web process, or /livez has "
-                "not answered. The app server is down, hangs or was never started."
-            ),
-            runbook=TEXTS.runbook("AppDown"),
             drill=Drill(
                 fault=('watchroom_processes{role="web"} 0+0x$steps',),
                 recovery=('watchroom_processes{role="web"} 2+0x$steps',),
@@ -132,17 +119,11 @@ SITE_DOWN = Vital(
     needs="sites",
     alerts=(
         Alert(
-            name="SiteDown",
+            **TEXTS.alert("SiteDown"),
             expr="min by (job, instance) (probe_success) == 0",
             for_="1m",
             severity="critical",
             priority="P1",
-            summary="{{ $labels.instance }} can't be reached",
-            description=(
-                "Every probe of {{ $labels.instance }} has failed for $for_words: "
-                "refused, timed out, or answered with an error."
-            ),
-            runbook=TEXTS.runbook("SiteDown"),
             drill=Drill(
                 fault=("probe_success 0+0x$steps",),
                 recovery=("probe_success 1+0x$steps",),
@@ -170,19 +151,13 @@ TARGET_DOWN = Vital(
     limit=0,
     alerts=(
         Alert(
-            name="TargetDown",
+            **TEXTS.alert("TargetDown"),
             # Drills stand for the app here, so that the rule that pages is the one
             # that is proven.
             expr=f'up{{job=~"app|{DRILL_JOB}.+"}} == 0',
             for_="1m",
             severity="critical",
             priority="P1",
-            summary="{{ $labels.job }} on {{ $labels.instance }} cannot be read",
-            description=(
-                "The app's exporter has not answered for $for_words, so no other "
-                "alert of the app can fire."
-            ),
-            runbook=TEXTS.runbook("TargetDown"),
             drill=Drill(
                 fault=("down",),
                 calm=('watchroom_processes{role="web"} 1+0x$steps',),
@@ -223,17 +198,11 @@ APP_ABSENT = Vital(
     group="watch",
     alerts=(
         Alert(
-            name="AppAbsent",
+            **TEXTS.alert("AppAbsent"),
             expr='absent(up{job="app"})',
             for_="3m",
             severity="critical",
             priority="P1",
-            summary="The monitor has no targets for the job {{ $labels.job }}",
-            description=(
-                "No target of the job {{ $labels.job }} has been configured or "
-                "discovered for $for_words: no alert of the app can fire."
-            ),
-            runbook=TEXTS.runbook("AppAbsent"),
             drill=Drill.none(
                 "no drill target can show that the app's own targets are missing; "
                 "proven by the rule's unit test",
@@ -250,17 +219,11 @@ WATCHDOG = Vital(
     group="watch",
     alerts=(
         Alert(
-            name="Watchdog",
+            **TEXTS.alert("Watchdog"),
             expr="vector(1)",
             for_="0s",
             severity="none",
             priority="none",
-            summary="Monitoring works",
-            description=(
-                "This alert always fires. If a receiver stops getting it, the "
-                "monitor, its rules or its notifications have stopped working."
-            ),
-            runbook=TEXTS.runbook("Watchdog"),
             drill=Drill.none("it always fires: its arrival is the proof"),
         ),
     ),

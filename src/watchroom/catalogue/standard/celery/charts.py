@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from watchroom.catalogue.model import Chart, Query
+from watchroom.catalogue.prose import beside
+
+TEXTS = beside(__name__)
 
 ROW = "Celery"
 
 TASKS = (
     Chart(
-        title="Tasks by outcome",
-        description="Runs a second that succeeded, failed and are tried again.",
+        **TEXTS.chart("Tasks by outcome"),
         row=ROW,
         queries=tuple(
             Query(
@@ -21,8 +23,7 @@ TASKS = (
         unit="ops",
     ),
     Chart(
-        title="Failures by task",
-        description="At each moment the five tasks with the most failures a second.",
+        **TEXTS.chart("Failures by task"),
         row=ROW,
         queries=(
             Query(
@@ -34,8 +35,7 @@ TASKS = (
         unit="ops",
     ),
     Chart(
-        title="Slowest tasks, p95",
-        description="At each moment the five tasks with the highest 95th percentile.",
+        **TEXTS.chart("Slowest tasks, p95"),
         row=ROW,
         queries=(
             Query(
@@ -51,11 +51,7 @@ TASKS = (
 
 LENGTH = (
     Chart(
-        title="Celery queue length",
-        description=(
-            "Messages that wait for a worker, at the most of each step; "
-            "CeleryBacklogHigh fires above $limit_words."
-        ),
+        **TEXTS.chart("Celery queue length"),
         row=ROW,
         queries=(
             Query(
@@ -70,11 +66,7 @@ LENGTH = (
 
 OLDEST = (
     Chart(
-        title="Oldest waiting task",
-        description=(
-            "How long the first message of each queue has waited; CeleryQueueStuck "
-            "fires above $limit_words."
-        ),
+        **TEXTS.chart("Oldest waiting task"),
         row=ROW,
         queries=(
             Query(
@@ -90,8 +82,7 @@ OLDEST = (
 
 WORKERS = (
     Chart(
-        title="Task workers",
-        description="Live worker processes that count; none is CeleryWorkersDown.",
+        **TEXTS.chart("Task workers"),
         row=ROW,
         queries=(
             Query(
@@ -106,11 +97,7 @@ WORKERS = (
 
 SCHEDULE = (
     Chart(
-        title="Scheduled tasks, overdue",
-        description=(
-            "How long ago an entry of the schedule should have run and has not; "
-            "ScheduledTaskOverdue fires above $limit_words."
-        ),
+        **TEXTS.chart("Scheduled tasks, overdue"),
         row=ROW,
         queries=(
             Query(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Top, Vital
-from watchroom.catalogue.parameters import counted
 from watchroom.catalogue.prose import beside
 from watchroom.catalogue.standard import below
 from watchroom.catalogue.standard.celery import charts
@@ -24,26 +23,18 @@ CELERY_BACKLOG_HIGH = Vital(
     needs="broker",
     alerts=(
         Alert(
-            name="CeleryBacklogHigh",
+            **TEXTS.alert("CeleryBacklogHigh"),
             # max, not sum: every host's exporter sees the same queue.
             expr=f"max by (job, queue_name) ({_LENGTH}) > $limit",
             for_="5m",
             severity="warning",
             priority="P2",
-            summary=(
-                f"{counted('task')} waiting in the queue {{{{ $labels.queue_name }}}}"
-            ),
-            description=(
-                "More than $limit_words messages have waited in the queue "
-                "{{ $labels.queue_name }} for $for_words."
-            ),
             top=Top(
                 "topk(3, sum by (name) (rate(celery_task_runtime_seconds_sum"
                 '{job="$labels.job"}[$window])) > 0)',
                 '{{ .Labels.name }} ({{ .Value | printf "%.1f" }} workers)',
                 "Busy with: ",
             ),
-            runbook=TEXTS.runbook("CeleryBacklogHigh"),
             drill=Drill(
                 labels={"queue_name": "drill"},
                 fault=(f"{_LENGTH}{_QUEUE} $above+0x$steps",),
@@ -75,20 +66,11 @@ CELERY_QUEUE_STUCK = Vital(
     needs="broker",
     alerts=(
         Alert(
-            name="CeleryQueueStuck",
+            **TEXTS.alert("CeleryQueueStuck"),
             expr=f"max by (job, queue_name) ({_OLDEST}) > $limit",
             for_="1m",
             severity="warning",
             priority="P2",
-            summary=(
-                "A task has waited {{ $value | humanizeDuration }} in the queue "
-                "{{ $labels.queue_name }}"
-            ),
-            description=(
-                "The oldest message of the queue {{ $labels.queue_name }} has waited "
-                "longer than $limit_words, however few there are."
-            ),
-            runbook=TEXTS.runbook("CeleryQueueStuck"),
             drill=Drill(
                 labels={"queue_name": "drill"},
                 fault=(f"{_OLDEST}{_QUEUE} $above+0x$steps",),

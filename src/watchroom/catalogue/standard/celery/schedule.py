@@ -23,21 +23,12 @@ SCHEDULED_TASK_OVERDUE = Vital(
     needs="beat",
     alerts=(
         Alert(
-            name="ScheduledTaskOverdue",
+            **TEXTS.alert("ScheduledTaskOverdue"),
             # min: where beat and workers note their runs, one host knows best.
             expr=f"min by (job, entry) ({_OVERDUE}) > $limit",
             for_="1m",
             severity="warning",
             priority="P2",
-            summary=(
-                "The scheduled task {{ $labels.entry }} is "
-                "{{ $value | humanizeDuration }} late"
-            ),
-            description=(
-                "The entry {{ $labels.entry }} of the schedule should have run and no "
-                "worker has begun it."
-            ),
-            runbook=TEXTS.runbook("ScheduledTaskOverdue"),
             drill=Drill(
                 labels={"entry": "drill"},
                 fault=(f"{_OVERDUE}{_ENTRY} $above+0x$steps",),

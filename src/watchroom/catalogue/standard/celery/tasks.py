@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from watchroom.catalogue.model import Alert, Blind, Drill, Panel, Top, Vital
-from watchroom.catalogue.parameters import counted
 from watchroom.catalogue.prose import beside
 from watchroom.catalogue.standard import below
 from watchroom.catalogue.standard.celery import charts
@@ -24,7 +23,7 @@ CELERY_TASK_FAILED = Vital(
     needs="celery",
     alerts=(
         Alert(
-            name="CeleryTaskFailed",
+            **TEXTS.alert("CeleryTaskFailed"),
             # Over with the task, if its series ends.
             expr=(
                 f"sum by (job, name) (increase({_FAILED}[$window])) > $limit"
@@ -33,13 +32,6 @@ CELERY_TASK_FAILED = Vital(
             for_="0s",
             severity="warning",
             priority="P2",
-            summary="The task {{ $labels.name }} failed",
-            description=(
-                f"{counted('run')} of the Celery task "
-                "{{ $labels.name }} failed in the last $window_words: it raised, went "
-                "over its time limit, or its process was killed."
-            ),
-            runbook=TEXTS.runbook("CeleryTaskFailed"),
             drill=Drill(
                 labels={"name": "drill"},
                 fault=(f"{_DRILL_TASK} 0+$rise",),
@@ -72,7 +64,7 @@ CELERY_WORKERS_DOWN = Vital(
     needs="broker",
     alerts=(
         Alert(
-            name="CeleryWorkersDown",
+            **TEXTS.alert("CeleryWorkersDown"),
             # Only where there is a broker to work for.
             expr=(
                 f"sum by (job) ({_WORKERS}) == 0"
@@ -81,18 +73,12 @@ CELERY_WORKERS_DOWN = Vital(
             for_="2m",
             severity="critical",
             priority="P1",
-            summary="No Celery worker of {{ $labels.job }} runs",
-            description=(
-                "Queues are configured and no process on any host has run tasks for "
-                "$for_words."
-            ),
             top=Top(
                 "topk(3, max by (queue_name)"
                 ' (celery_queue_length{job="$labels.job"}) > 0)',
                 '{{ .Labels.queue_name }} ({{ .Value | printf "%.0f" }})',
                 "Waiting: ",
             ),
-            runbook=TEXTS.runbook("CeleryWorkersDown"),
             drill=Drill(
                 fault=(f"{_WORKERS} 0+0x$steps", "celery_broker_up 1+0x$steps"),
                 recovery=(f"{_WORKERS} 2+0x$steps",),
@@ -123,17 +109,11 @@ CELERY_BROKER_DOWN = Vital(
     needs="broker",
     alerts=(
         Alert(
-            name="CeleryBrokerDown",
+            **TEXTS.alert("CeleryBrokerDown"),
             expr="min by (job, instance) (celery_broker_up) == 0",
             for_="1m",
             severity="critical",
             priority="P1",
-            summary="The Celery broker can't be reached from {{ $labels.instance }}",
-            description=(
-                "The exporter on {{ $labels.instance }} has not reached the broker "
-                "for $for_words. Queue lengths are unknown meanwhile."
-            ),
-            runbook=TEXTS.runbook("CeleryBrokerDown"),
             drill=Drill(
                 fault=("celery_broker_up 0+0x$steps",),
                 recovery=("celery_broker_up 1+0x$steps",),

@@ -60,8 +60,6 @@ class _Tier(NamedTuple):
         watched: How long ago the job must have been watched already.
         severity: Who hears of it.
         priority: How urgent it is.
-        pace: How fast the budget is spent, compared with what the objective allows.
-        spent: What follows if it goes on.
     """
 
     name: str
@@ -72,8 +70,6 @@ class _Tier(NamedTuple):
     watched: str
     severity: Severity
     priority: Priority
-    pace: str
-    spent: str
 
 
 _TIERS = (
@@ -86,8 +82,6 @@ _TIERS = (
         "$windows2",
         "critical",
         "P1",
-        "more than 14.4 times as fast as",
-        "In two days nothing would be left of a month's budget.",
     ),
     _Tier(
         "ErrorBudgetBurnSustained",
@@ -98,8 +92,6 @@ _TIERS = (
         "$windows12",
         "critical",
         "P1",
-        "more than 6 times as fast as",
-        "In five days nothing would be left of a month's budget.",
     ),
     _Tier(
         "ErrorBudgetBurnSlow",
@@ -110,8 +102,6 @@ _TIERS = (
         "$windows12",
         "warning",
         "P3",
-        "faster than",
-        "The month's budget will not last the month.",
     ),
 )
 
@@ -137,22 +127,12 @@ def _expr(tier: _Tier) -> str:
 
 def _alert(tier: _Tier) -> Alert:
     return Alert(
-        name=tier.name,
+        **TEXTS.alert(tier.name),
         expr=_expr(tier),
         # The windows tell noise from a fault; a drill then proves the rule as it is.
         for_="1m",
         severity=tier.severity,
         priority=tier.priority,
-        summary=(
-            "{{ $value | humanizePercentage }} of requests to {{ $labels.job }} failed "
-            f"within {tier.long}_words"
-        ),
-        description=(
-            f"Failures spend the error budget {tier.pace} the objective allows, over "
-            f"{tier.long}_words and still over the last "
-            f"{tier.short}_words. {tier.spent}"
-        ),
-        runbook=TEXTS.runbook(tier.name),
         drill=Drill(
             fault=(_drilled("200", "0+0x$steps"), _drilled("500", "0+50x$steps")),
             recovery=(_drilled("200", "1000000000000+5x$steps"),),
@@ -213,11 +193,7 @@ ERROR_BUDGET_BURN = Vital(
     panel=_panel(_FAST.long, _FAST.factor),
     charts=(
         Chart(
-            title="Error budget, burn rate",
-            description=(
-                "1 uses the budget of the objective up in exactly 30 days; above 14.4 "
-                "over $windows12_words ErrorBudgetBurn fires."
-            ),
+            **TEXTS.chart("Error budget, burn rate"),
             row="Request rate and 5xx",
             queries=tuple(
                 Query(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from watchroom.catalogue.model import Chart, Query
+from watchroom.catalogue.prose import beside
+
+TEXTS = beside(__name__)
 
 _FAILED = 'status=~"5..|lost"'
 
@@ -20,11 +23,7 @@ _LATENCY = "http_request_duration_seconds"
 
 FAILURES = (
     Chart(
-        title="Requests and 5xx",
-        description=(
-            "Requests a second, and those of them that failed with 5xx or were "
-            "lost with their process, each at its highest within each step."
-        ),
+        **TEXTS.chart("Requests and 5xx"),
         row="Request rate and 5xx",
         queries=(
             Query(
@@ -41,11 +40,7 @@ FAILURES = (
         unit="reqps",
     ),
     Chart(
-        title="Failed requests",
-        description=(
-            "The share of requests that failed, at its worst within each step; "
-            "HighErrorRate fires above $limit_words."
-        ),
+        **TEXTS.chart("Failed requests"),
         row="Request rate and 5xx",
         queries=(
             Query(
@@ -58,8 +53,7 @@ FAILURES = (
         limit="$limit",
     ),
     Chart(
-        title="Requests by status",
-        description='Responses by status; "lost": the process died first.',
+        **TEXTS.chart("Requests by status"),
         row="Request rate and 5xx",
         queries=(
             Query(
@@ -71,8 +65,7 @@ FAILURES = (
         stacked=True,
     ),
     Chart(
-        title="Failures by route",
-        description="At each moment the five routes with the most failures a second.",
+        **TEXTS.chart("Failures by route"),
         row="Request rate and 5xx",
         queries=(
             Query(
@@ -89,11 +82,7 @@ FAILURES = (
 
 DURATIONS = (
     Chart(
-        title="Response time: p50, p95, p99",
-        description=(
-            "Half, 95% and 99% of the requests took no longer, at the worst of "
-            "each step; HighLatency is about a p95 above $limit_words."
-        ),
+        **TEXTS.chart("Response time: p50, p95, p99"),
         row="Latency",
         queries=tuple(
             Query(
@@ -107,11 +96,7 @@ DURATIONS = (
         limit="$limit",
     ),
     Chart(
-        title="Slow requests",
-        description=(
-            "The share that took longer than $limit_words, counted, not "
-            "estimated; HighLatency fires above $share_words."
-        ),
+        **TEXTS.chart("Slow requests"),
         row="Latency",
         queries=(
             Query(
@@ -124,8 +109,7 @@ DURATIONS = (
         limit="$share",
     ),
     Chart(
-        title="Slowest routes, p95",
-        description="At each moment the five routes with the highest 95th percentile.",
+        **TEXTS.chart("Slowest routes, p95"),
         row="Latency",
         queries=(
             Query(
@@ -139,8 +123,7 @@ DURATIONS = (
         unit="s",
     ),
     Chart(
-        title="Requests in flight",
-        description=("Requests being answered; at the number of workers, others wait."),
+        **TEXTS.chart("Requests in flight"),
         row="Latency",
         queries=(
             Query(

@@ -43,7 +43,7 @@ HTTP_OUTAGE = Vital(
     ),
     alerts=(
         Alert(
-            name="HttpOutage",
+            **TEXTS.alert("HttpOutage"),
             # A rate times its seconds is a whole number but for the last bit.
             expr=(
                 f"{_SHARE} >= $limit"
@@ -52,15 +52,6 @@ HTTP_OUTAGE = Vital(
             for_="15s",
             severity="critical",
             priority="P1",
-            summary=(
-                "Outage: {{ $value | humanizePercentage }} of requests to "
-                "{{ $labels.job }} fail"
-            ),
-            description=(
-                "Within $window_words, at least $limit_words of the requests, and "
-                "$min_failures or more, failed with 5xx or were lost with their "
-                "process."
-            ),
             top=Top(
                 f"topk(3, sum by (method, route) (increase({_REQUESTS}"
                 f'{{job="$labels.job",{_FAILED}}}[$window])) > 0)',
@@ -68,7 +59,6 @@ HTTP_OUTAGE = Vital(
                 '{{ .Labels.route }} ({{ .Value | printf "%.0f" }})',
                 "Most failures: ",
             ),
-            runbook=TEXTS.runbook("HttpOutage"),
             drill=Drill(
                 fault=(_drilled("200", "0+0x$steps"), _drilled("500", "0+20x$steps")),
                 recovery=(_drilled("200", "10000000+5x$steps"),),

@@ -54,7 +54,7 @@ HIGH_ERROR_RATE = Vital(
     ),
     alerts=(
         Alert(
-            name="HighErrorRate",
+            **TEXTS.alert("HighErrorRate"),
             expr=(
                 "job:http_request_errors:ratio_rate$window > $limit"
                 " and on (job) job:http_request_errors:rate$window"
@@ -63,21 +63,12 @@ HIGH_ERROR_RATE = Vital(
             for_="5m",
             severity="critical",
             priority="P1",
-            summary=(
-                "{{ $value | humanizePercentage }} of requests to {{ $labels.job }} "
-                "fail"
-            ),
-            description=(
-                "More than $limit_words of the requests of the last $window_words "
-                "failed with 5xx or were lost with their process."
-            ),
             top=Top(
                 "topk(3, sum by (method, route) (increase(http_requests_total"
                 f'{{job="$labels.job",{_FAILED}}}[$window])) > 0)',
                 _OFFENDER,
                 "Most failures: ",
             ),
-            runbook=TEXTS.runbook("HighErrorRate"),
             drill=Drill(
                 fault=(
                     (
@@ -161,7 +152,7 @@ HIGH_LATENCY = Vital(
     ),
     alerts=(
         Alert(
-            name="HighLatency",
+            **TEXTS.alert("HighLatency"),
             expr=(
                 "job:http_requests_slow:ratio_rate$window > $share"
                 " and on (job) job:http_requests_slow:rate$window"
@@ -170,14 +161,6 @@ HIGH_LATENCY = Vital(
             for_="10m",
             severity="warning",
             priority="P2",
-            summary=(
-                "{{ $value | humanizePercentage }} of requests to {{ $labels.job }} "
-                "take longer than $limit_words"
-            ),
-            description=(
-                "The p95 of the last $window_words is above $limit_words: more than "
-                "$share_words of the requests took longer."
-            ),
             top=Top(
                 f"topk(3, sum by (method, route) (increase({_LATENCY}_count"
                 '{job="$labels.job"}[$window]))'
@@ -186,7 +169,6 @@ HIGH_LATENCY = Vital(
                 _OFFENDER,
                 "Most slow requests: ",
             ),
-            runbook=TEXTS.runbook("HighLatency"),
             drill=Drill(
                 fault=(
                     (
