@@ -93,7 +93,6 @@ ALLOWED = {
     "docstrings:src/watchroom/monitor/api/": "not mended yet",
     "docstrings:src/watchroom/monitor/clock.py": "not mended yet",
     "docstrings:src/watchroom/monitor/config.py": "not mended yet",
-    "docstrings:src/watchroom/monitor/console/": "not mended yet",
     "docstrings:src/watchroom/monitor/main.py": "not mended yet",
     "docstrings:src/watchroom/monitor/reload.py": "not mended yet",
     "docstrings:src/watchroom/monitor/routing/": "not mended yet",

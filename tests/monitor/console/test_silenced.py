@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from watchroom.monitor.alert import Alert
-from watchroom.monitor.console.silenced import by_alert, in_force, lines, over_incident
+from watchroom.monitor.console.silenced import active, by_alert, lines, over_incident
 from watchroom.monitor.dispatch.views import AlertStatusView
 from watchroom.monitor.oncall import transitions
 from watchroom.monitor.routing.silences import Silence, Silences
@@ -47,7 +47,7 @@ def test_a_list_names_what_each_one_keeps_from_receivers_now():
     assert (one.id, one.state, one.mutes) == (first, "active", ["A"])
     assert (one.matchers, one.by, one.why) == (['alertname="A"'], "Sue", "the export")
     assert (two.id, two.state, two.mutes) == (later, "pending", [])
-    assert [each.id for each in in_force(found, NOW)] == [first]
+    assert [each.id for each in active(found, NOW)] == [first]
 
 
 def test_an_incident_is_silenced_by_what_matches_its_alerts_ended_or_not():

@@ -12,9 +12,9 @@ from watchroom.monitor.console.values import (
     clock,
     counted,
     digits,
+    limit_words,
+    quantity,
     reach_url,
-    say,
-    say_limit,
     span,
 )
 
@@ -45,7 +45,7 @@ from watchroom.monitor.console.values import (
     ],
 )
 def test_values_have_three_digits_and_a_unit_people_say(value, unit, said):
-    assert str(say(value, unit)) == said
+    assert str(quantity(value, unit)) == said
 
 
 def test_a_number_can_be_tapped_and_nothing_else_becomes_a_link():
@@ -83,7 +83,7 @@ def test_digits_are_never_an_exponent():
     ],
 )
 def test_limits_are_words(limit, unit, above, said):
-    assert say_limit(limit, unit, above_is_bad=above) == said
+    assert limit_words(limit, unit, above_is_bad=above) == said
 
 
 def test_spans_have_at_most_two_units():

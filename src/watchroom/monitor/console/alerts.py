@@ -1,4 +1,4 @@
-"""The alerts page: every rule that can fire, what was posted, and who is not told."""
+"""The alerts page: every rule that can fire, posted alerts, and muted ones."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _OWN = frozenset({"alertname", "severity", "priority", "vital"})
 _MOST_SHOWN = 20
 
 
-class One(NamedTuple):
-    """One alert of a rule: a label set for which its expression holds."""
+class AlertLine(NamedTuple):
+    """One alert of a rule: a label set for which its expression is true."""
 
     state: str
     css: str
@@ -63,7 +63,7 @@ class RuleLine(NamedTuple):
     error: str
     panel: str
     runbook: str
-    alerts: Sequence[One]
+    alerts: Sequence[AlertLine]
     more: int
 
 
@@ -81,12 +81,12 @@ class AlertsPage:
     async def alerts(self, request: web.Request) -> web.Response:
         """List the rules, worst first."""
         services = self._services
-        told = services.dispatcher.alerts(round(services.now() * 1000))
+        views = services.dispatcher.alerts(round(services.now() * 1000))
         every = [
             rule for group in services.rules.loaded.views() for rule in group.rules
         ]
-        # Copies that only drills can fire say nothing of the app, and who is muted
-        # stands at the alert that is.
+        # Not the copies that only drills can fire, nor the inhibitor: a muted alert
+        # is marked itself.
         rules = [
             rule
             for rule in every
@@ -95,9 +95,9 @@ class AlertsPage:
             and rule.name != INHIBITOR
         ]
         books = runbooks.names(services.config.root)
-        beside = posted(told, {rule.name for rule in every})
+        beside = posted(views, {rule.name for rule in every})
         external = services.config.external_labels
-        shown = [*beside, *lines(rules, muted_of(told), books, external)]
+        shown = [*beside, *lines(rules, muted_of(views), books, external)]
         counts = {
             state: sum(line.state == state for line in shown)
             for state in ("firing", "pending", "inactive")
@@ -117,12 +117,12 @@ def muted_of(views: Iterable[AlertStatusView]) -> dict[Labels, str]:
 
 
 def posted(views: Sequence[AlertStatusView], rules: Collection[str]) -> list[RuleLine]:
-    """Return what fires and isn't a rule's: a client posted it to /api/v2.
+    """Return firing alerts that no rule sent: a client posted them to /api/v2.
 
     Incidents opened by hand have a page of their own.
 
     Args:
-        views: What routing knows to fire.
+        views: The firing alerts that routing has.
         rules: The names of all rules.
     """
     named: dict[str, list[AlertStatusView]] = {}
@@ -153,7 +153,7 @@ def _posted(
         panel="",
         runbook="",
         alerts=[
-            One(
+            AlertLine(
                 state="firing",
                 css=css,
                 symbol=symbol,
@@ -170,7 +170,7 @@ def _posted(
 
 
 def _priority(labels: Mapping[str, str]) -> str:
-    """Return the priority to show: of what opens no incident it means nothing."""
+    """Return the priority to show: empty if the alert opens no incident."""
     return priority_of(labels) if opens_incident(labels) else ""
 
 
@@ -184,14 +184,14 @@ def lines(
 
     Args:
         rules: With their alerts, which lack the external labels.
-        muted: Why nobody is notified of an alert, by its labels as routing knows them.
-        books: Names of the runbooks there are.
+        muted: Why an alert notifies nobody, by its labels as routing has them.
+        books: Names of the existing runbooks.
         external: The external labels, which routing adds.
     """
-    found = [_line(rule, muted, books, external) for rule in rules]
+    shown = [_line(rule, muted, books, external) for rule in rules]
     return sorted(
-        found,
-        key=lambda one: (_ORDER[one.state], _RANK.get(one.priority, 3), one.name),
+        shown,
+        key=lambda line: (_ORDER[line.state], _RANK.get(line.priority, 3), line.name),
     )
 
 
@@ -202,7 +202,7 @@ def _line(
     external: Mapping[str, str],
 ) -> RuleLine:
     labels, annotations = dict(rule.labels), dict(rule.annotations)
-    # Watchdog fires always and tells nobody of trouble; drills are no trouble either.
+    # Watchdog always fires and drills are tests: neither is a problem.
     real = [alert for alert in rule.alerts if is_real(dict(alert.labels))]
     state = "inactive"
     if rule.health == "err":
@@ -210,9 +210,9 @@ def _line(
     elif real:
         state = "firing" if any(a.state == "firing" for a in real) else "pending"
     symbol, css = _SIGNS[state]
-    if real and not any(opens_incident(dict(one.labels)) for one in real):
+    if real and not any(opens_incident(dict(alert.labels)) for alert in real):
         symbol, css = _CALM
-    alerts = sorted(rule.alerts, key=lambda one: (one.state, one.active_at_ms))
+    alerts = sorted(rule.alerts, key=lambda alert: (alert.state, alert.active_at_ms))
     panel = annotations.get("__panelId__", "")
     return RuleLine(
         name=rule.name,
@@ -229,18 +229,18 @@ def _line(
         error=rule.last_error,
         panel=panel if panel.isdigit() else "",
         runbook=rule.name if rule.name in books else "",
-        alerts=[_one(alert, muted, external) for alert in alerts[:_MOST_SHOWN]],
+        alerts=[_alert_line(alert, muted, external) for alert in alerts[:_MOST_SHOWN]],
         more=max(0, len(alerts) - _MOST_SHOWN),
     )
 
 
-def _one(
+def _alert_line(
     alert: AlertView, muted: Mapping[Labels, str], external: Mapping[str, str]
-) -> One:
+) -> AlertLine:
     wrong = opens_incident(dict(alert.labels))
     symbol, css = _SIGNS[alert.state] if wrong else _CALM
     known = routed(dict(alert.labels), external)
-    return One(
+    return AlertLine(
         state=alert.state,
         css=css,
         symbol=symbol,

@@ -46,7 +46,7 @@ _RECEIVER_WORDS = {
 
 
 class ChecklistLine(NamedTuple):
-    """One thing that is proven, or not."""
+    """One item and its last result."""
 
     name: str
     state: str
@@ -116,7 +116,7 @@ def lines(
 
     Args:
         proofs: The last result of each thing.
-        manifest: What was built; what it does not name is not shown.
+        manifest: Of the build; alerts and receivers not in it are not shown.
         now: Epoch seconds.
         heartbeat: Whether an external heartbeat is set up.
     """
@@ -125,7 +125,7 @@ def lines(
     beside = [_item(item, known, now) for item in BESIDE]
     if not heartbeat:
         beside = [
-            _unheard(line) if line.name == _HEARTBEAT else line for line in beside
+            _not_set_up(line) if line.name == _HEARTBEAT else line for line in beside
         ]
     both = [*launch, *beside]
     states = {line.state for line in both}
@@ -146,7 +146,7 @@ class DrillRun(NamedTuple):
     Attributes:
         ago: Seconds since then.
         text: ``16 of 16 arrived``.
-        bad: Whether one did not arrive, or it is too long ago.
+        bad: Whether a page did not arrive, or the run is too old.
     """
 
     ago: float
@@ -164,8 +164,8 @@ def last_run(proofs: Sequence[Proof], now: float) -> DrillRun | None:
     return None
 
 
-def _unheard(line: ChecklistLine) -> ChecklistLine:
-    """Return the heartbeat's line while none is set up, whenever that was checked."""
+def _not_set_up(line: ChecklistLine) -> ChecklistLine:
+    """Return the heartbeat's line while no heartbeat is set up."""
     if line.state == "failed":
         return line
     symbol, css, _ = _SIGNS["old"]
@@ -201,12 +201,12 @@ def _named(
     now: float,
     words: Mapping[str, str],
 ) -> list[ChecklistLine]:
-    found = []
+    named = []
     for name in names:
         proof = known.get((kind, name))
         state = _state(proof, _DRILL_DAYS, now)
         symbol, css, usual = _SIGNS[state]
-        found.append(
+        named.append(
             ChecklistLine(
                 name,
                 state,
@@ -219,7 +219,7 @@ def _named(
                 proof.seconds if proof else None,
             )
         )
-    return found
+    return named
 
 
 def _state(proof: Proof | None, days: int, now: float) -> str:

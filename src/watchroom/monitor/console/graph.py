@@ -1,4 +1,4 @@
-"""What an expression says now: the address that alerts name as their generatorURL.
+"""The current result of an expression: the page of alerts' generatorURL.
 
 Prometheus' own path and parameters, so that links made by alerts, by templates'
 ``graphLink`` and by Prometheus itself lead somewhere.
@@ -46,7 +46,7 @@ class GraphPage:
         app.router.add_get("/graph", self.graph)
 
     async def graph(self, request: web.Request) -> web.Response:
-        """Answer with an expression's samples of now, and the rules that ask it."""
+        """Answer with an expression's current samples, and the rules that use it."""
         services = self._services
         expr = request.query.get("g0.expr", "").strip()
         at_ms = round(services.now() * 1000)
@@ -83,9 +83,9 @@ class GraphPage:
         )
 
 
-def rows_of(found: Value) -> list[GraphRow]:
+def rows_of(result: Value) -> list[GraphRow]:
     """Return a result as rows, the largest value first."""
-    match found:
+    match result:
         case Vector(samples):
             ranked = sorted(samples, key=lambda sample: (-sample[1], sample[0]))
             return [GraphRow(labels, digits(value)) for labels, value in ranked]
@@ -94,5 +94,5 @@ def rows_of(found: Value) -> list[GraphRow]:
         case String(text):
             return [GraphRow((), text)]
     return [
-        GraphRow(labels, f"{len(times)} samples") for labels, times, _ in found.series
+        GraphRow(labels, f"{len(times)} samples") for labels, times, _ in result.series
     ]

@@ -66,7 +66,7 @@ class Logins:
         raise self._let_in(request, cookie, page or "./")
 
     async def confirm(self, request: web.Request) -> web.Response:
-        """Show a button; a preview that looked at the link changes nothing."""
+        """Show a button, so that a chat's link preview doesn't use up the link."""
         offered = self._services.access.sessions.is_offered(request.match_info["code"])
         return self._renderer.page(
             request, "link.html", offered=offered, status=200 if offered else 410
@@ -81,15 +81,15 @@ class Logins:
         raise self._let_in(request, cookie, self._services.access.root_of(request))
 
     async def logout(self, request: web.Request) -> web.Response:
-        """End the session, not only here: its cookie is worth nothing any more."""
+        """End the session on the server too, so that its cookie is invalid."""
         sessions = self._services.access.sessions
         await asyncio.to_thread(sessions.end, cookie_of(request))
-        answer = web.HTTPSeeOther("login")
-        answer.del_cookie(COOKIE, path=self._cookie_path(request))
-        raise answer
+        response = web.HTTPSeeOther("login")
+        response.del_cookie(COOKIE, path=self._cookie_path(request))
+        raise response
 
     async def offer(self, request: web.Request) -> web.Response:
-        """Make a one-time link; only the token itself may."""
+        """Make a one-time link; requires the token, not a session."""
         if not self._services.access.bearer(request):
             raise web.HTTPUnauthorized(
                 text="this needs the token: Authorization: Bearer …\n",
@@ -102,8 +102,8 @@ class Logins:
         )
 
     def _let_in(self, request: web.Request, cookie: str, then: str) -> web.HTTPSeeOther:
-        answer = web.HTTPSeeOther(then)
-        answer.set_cookie(
+        response = web.HTTPSeeOther(then)
+        response.set_cookie(
             COOKIE,
             cookie,
             path=self._cookie_path(request),
@@ -113,18 +113,18 @@ class Logins:
             secure=request.secure
             or request.headers.get("X-Forwarded-Proto", "") == "https",
         )
-        return answer
+        return response
 
     def _cookie_path(self, request: web.Request) -> str:
-        """Return whose cookie it is: under a prefix the host has other apps too."""
+        """Return the cookie's path: below a prefix the host serves other apps too."""
         access, config = self._services.access, self._services.config
         origin = urlsplit(request.headers.get("Origin", "")).netloc
         hosts = {host_of(request.headers.get("Host", "")), host_of(origin)}
         public = config.monitor_host in hosts and bool(config.monitor_host)
-        kept = access.path_of(request) != request.path
-        return f"{access.prefix}/" if access.prefix and (public or kept) else "/"
+        prefixed = access.path_of(request) != request.path
+        return f"{access.prefix}/" if access.prefix and (public or prefixed) else "/"
 
 
 def _page(text: str) -> str:
-    """Return a path of ours from the root to go to after the login, or ""."""
+    """Return the console path to go to after the login, or ""."""
     return text if _PAGE.fullmatch(text) and ".." not in text else ""

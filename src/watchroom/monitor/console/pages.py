@@ -33,7 +33,7 @@ _ASSETS = {
 
 
 class Console:
-    """Renders; what to render comes from `Boards`."""
+    """Renders the pages; their data comes from `Boards`."""
 
     def __init__(self, services: Services, renderer: Renderer) -> None:
         self._services = services
@@ -59,7 +59,7 @@ class Console:
         return await self._board_page(request, "now.html")
 
     async def board(self, request: web.Request) -> web.Response:
-        """Answer with what changes on it."""
+        """Answer with the part that changes."""
         return await self._board_page(request, "board.html")
 
     async def _board_page(self, request: web.Request, template: str) -> web.Response:
@@ -80,17 +80,17 @@ class Console:
     async def index(self, request: web.Request) -> web.Response:
         """List the runbooks."""
         root = self._services.config.root
-        found = await asyncio.to_thread(lambda: sorted(runbooks.names(root)))
-        return self._renderer.page(request, "runbooks.html", names=found)
+        names = await asyncio.to_thread(lambda: sorted(runbooks.names(root)))
+        return self._renderer.page(request, "runbooks.html", names=names)
 
     async def runbook(self, request: web.Request) -> web.Response:
         """Answer with one runbook."""
         name = request.match_info["name"].removesuffix(".md")
         root = self._services.config.root
-        found = await asyncio.to_thread(runbooks.read, root, name)
-        if found is None:
+        book = await asyncio.to_thread(runbooks.read, root, name)
+        if book is None:
             raise web.HTTPNotFound(text="there is no such runbook\n")
-        return self._renderer.page(request, "runbook.html", runbook=found)
+        return self._renderer.page(request, "runbook.html", runbook=book)
 
     async def asset(self, request: web.Request) -> web.Response:
         """Answer with a stylesheet or script of the package."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def coded(text: str) -> Markup:
-    """Return a text with what stands between backticks as code, the rest escaped."""
+    """Return a text with the parts between backticks as code, the rest escaped."""
     parts = text.split("`")
     if len(parts) % 2 == 0:  # one of them has no partner
         return escape(text)
@@ -69,7 +69,7 @@ class Renderer:
     def error(
         self, request: web.Request, status: int, why: str, *, anonymous: bool
     ) -> web.Response:
-        """Return the page of an error; anonymous visitors see none of our names."""
+        """Return the page of an error; without a login it names no project."""
         why = why.strip()
         why = "" if why[:3].isdigit() else why  # aiohttp's own words: 404: Not Found
         return self.page(

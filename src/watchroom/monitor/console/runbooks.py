@@ -56,8 +56,8 @@ def section(root: Path, name: str, title: str) -> Markup | None:
         text = (root / "runbooks" / f"{name}.md").read_text()[:_LARGEST]
     except (OSError, UnicodeDecodeError):
         return None
-    _, found, rest = text.partition(f"\n## {title}\n")
-    return render(rest.partition("\n## ")[0]) if found else None
+    _, heading, rest = text.partition(f"\n## {title}\n")
+    return render(rest.partition("\n## ")[0]) if heading else None
 
 
 def render(text: str) -> Markup:

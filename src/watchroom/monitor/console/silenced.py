@@ -21,10 +21,10 @@ class SilenceLine(NamedTuple):
         id: Of the silence.
         state: active, pending or expired.
         matchers: Each as Alertmanager writes it.
-        starts_ms, ends_ms: First moment, and the first after it.
-        by: Who made it.
-        why: In one line.
-        mutes: Names of the alerts that it keeps from receivers now.
+        starts_ms, ends_ms: Its start, and its end (not included).
+        by: Who created it.
+        why: The comment, on one line.
+        mutes: Names of the alerts that it mutes now.
     """
 
     id: str
@@ -43,8 +43,8 @@ def lines(
     """Return silences as pages show them.
 
     Args:
-        silences: In the order in which they are to be shown.
-        views: What fires, and what silences it.
+        silences: In the order to show.
+        views: Firing alerts, and which silences mute them.
         now_ms: Now.
     """
     muted: dict[str, list[str]] = {}
@@ -54,22 +54,24 @@ def lines(
             muted.setdefault(number, []).append(name)
     return [
         SilenceLine(
-            id=one.id,
-            state=one.state(now_ms),
-            matchers=[f'{m.name}{m.op}"{m.value}"' for m in one.matchers],
-            starts_ms=one.starts_ms,
-            ends_ms=one.ends_ms,
-            by=one.created_by or "an unnamed client",
-            why=" ".join(one.comment.split()),
-            mutes=sorted(set(muted.get(one.id, []))),
+            id=silence.id,
+            state=silence.state(now_ms),
+            matchers=[f'{m.name}{m.op}"{m.value}"' for m in silence.matchers],
+            starts_ms=silence.starts_ms,
+            ends_ms=silence.ends_ms,
+            by=silence.created_by or "an unnamed client",
+            why=" ".join(silence.comment.split()),
+            mutes=sorted(set(muted.get(silence.id, []))),
         )
-        for one in silences
+        for silence in silences
     ]
 
 
-def in_force(silences: Silences, now_ms: int) -> list[Silence]:
-    """Return the silences that keep alerts from receivers now, the first end first."""
-    return [one for one in silences.all(now_ms) if one.state(now_ms) == "active"]
+def active(silences: Silences, now_ms: int) -> list[Silence]:
+    """Return the active silences, the first to end first."""
+    return [
+        silence for silence in silences.all(now_ms) if silence.state(now_ms) == "active"
+    ]
 
 
 def over_incident(
@@ -81,29 +83,31 @@ def over_incident(
     """Return the active silences for any alert of an incident, fired or ended."""
     labels = [labels_of(alert.labels) for alert in incident.alerts.values()]
     pages = frozenset(incident.own_alerts)
-    labels += [one.alert.labels for one in views if one.alert.fingerprint in pages]
+    labels += [view.alert.labels for view in views if view.alert.fingerprint in pages]
     return [
-        one
-        for one in in_force(silences, now_ms)
-        if any(matches_all(one.matchers, each) for each in labels)
+        silence
+        for silence in active(silences, now_ms)
+        if any(matches_all(silence.matchers, each) for each in labels)
     ]
 
 
 def by_alert(
     views: Iterable[AlertStatusView], silences: Silences
 ) -> Mapping[str, Silence]:
-    """Return alert name → the last silence to end, where every alert of it has one.
+    """Return alert name → its last silence to end, if all its alerts are silenced.
 
-    One of two routes silenced is not the alert silenced: the other still pages.
+    If one label set isn't silenced, the alert isn't: that one still pages.
     """
-    found: dict[str, Silence] = {}
-    heard: set[str] = set()
+    last: dict[str, Silence] = {}
+    unsilenced: set[str] = set()
     for view in views:
         name = dict(view.alert.labels).get("alertname", "")
-        held = [one for number in view.silenced_by if (one := silences.get(number))]
-        if not held:
-            heard.add(name)
-        for one in held:
-            if name not in found or one.ends_ms > found[name].ends_ms:
-                found[name] = one
-    return {name: one for name, one in found.items() if name not in heard}
+        active_ = [
+            silence for number in view.silenced_by if (silence := silences.get(number))
+        ]
+        if not active_:
+            unsilenced.add(name)
+        for silence in active_:
+            if name not in last or silence.ends_ms > last[name].ends_ms:
+                last[name] = silence
+    return {name: silence for name, silence in last.items() if name not in unsilenced}

@@ -41,14 +41,14 @@ class SilencesPage:
         self, request: web.Request, problem: str = "", status: int = 200
     ) -> web.Response:
         services, now = self._services, self._services.oncall.now_ms()
-        found = lines(services.silences.all(now), services.dispatcher.alerts(now), now)
-        ended = [one for one in found if one.state == "expired"]
+        shown = lines(services.silences.all(now), services.dispatcher.alerts(now), now)
+        ended = [line for line in shown if line.state == "expired"]
         return self._renderer.page(
             request,
             "silences.html",
             status=status,
-            active=[one for one in found if one.state == "active"],
-            pending=[one for one in found if one.state == "pending"],
+            active=[line for line in shown if line.state == "active"],
+            pending=[line for line in shown if line.state == "pending"],
             ended=ended[:_SHOWN_ENDED],
             now_ms=now,
             problem=problem,

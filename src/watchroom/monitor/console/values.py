@@ -1,4 +1,4 @@
-"""Numbers and times as people say them: 340 ms, 58 % of 512 MiB, 3 d 4 h."""
+"""Numbers and times in words: 340 ms, 58 % of 512 MiB, 3 d 4 h."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from watchroom.units import ago, counted, span
 
 __all__ = [
-    "Said",
+    "Quantity",
     "ago",
     "clock",
     "counted",
@@ -19,9 +19,9 @@ __all__ = [
     "is_count",
     "is_yes_or_no",
     "iso",
+    "limit_words",
+    "quantity",
     "reach_url",
-    "say",
-    "say_limit",
     "span",
 ]
 
@@ -72,7 +72,7 @@ _BOOLS = {"bool", "bool_yes_no", "bool_on_off"}
 _COUNTS = {"short", "none", ""}
 
 
-class Said(NamedTuple):
+class Quantity(NamedTuple):
     """A value in words: the number, and the unit that follows it."""
 
     number: str
@@ -101,38 +101,38 @@ def digits(value: float) -> str:
     return f"−{text}" if value < 0 and text != "0" else text
 
 
-def say(value: float, unit: str, *, whole: bool = False) -> Said:
-    """Return `value`, measured in Grafana's `unit`, as people say it.
+def quantity(value: float, unit: str, *, whole: bool = False) -> Quantity:
+    """Return `value`, measured in Grafana's `unit`, scaled for people.
 
     Args:
         value: The value.
         unit: Grafana's name of its unit.
-        whole: It counts things. ``increase()`` extrapolates, so 1.07 is one; what is
-            above zero is at least one.
+        whole: It is a count. ``increase()`` extrapolates, so 1.07 is shown as 1;
+            anything above zero is at least 1.
     """
     if whole and unit in _COUNTS and math.isfinite(value):
         value = float(math.copysign(max(1, round(abs(value))), value)) if value else 0.0
     if unit in {"percentunit", "percent"}:
-        return Said(digits(value * 100 if unit == "percentunit" else value), "%")
+        return Quantity(digits(value * 100 if unit == "percentunit" else value), "%")
     if unit in _BOOLS:
-        return Said("yes" if value else "no", "")
+        return Quantity("yes" if value else "no", "")
     if unit not in _UNITS:
         word = "days" if unit == "d" else unit.removeprefix("suffix:").strip()
-        return Said(digits(value), word)
+        return Quantity(digits(value), word)
     scale, factor, after = _UNITS[unit]
     base = value * factor
     if base == 0 and scale == "s":
-        return Said("0", "ms")
+        return Quantity("0", "ms")
     for size, name, start in _SCALES[scale]:
         # 999.6 ms would print as "1 000 ms": it belongs to the next unit.
         if abs(base) * 1.0005 >= start and (base or start == 0 or size == 1.0):
             parts = [part for part in (name, after) if part]
             joined = "".join(parts) if after.startswith("/") else " ".join(parts)
-            return Said(digits(base / size), joined)
-    return Said(digits(base), after)
+            return Quantity(digits(base / size), joined)
+    return Quantity(digits(base), after)
 
 
-def say_limit(limit: float | None, unit: str, *, above_is_bad: bool) -> str:
+def limit_words(limit: float | None, unit: str, *, above_is_bad: bool) -> str:
     """Return the limit in words."""
     if limit is None:
         return "no limit"
@@ -141,8 +141,8 @@ def say_limit(limit: float | None, unit: str, *, above_is_bad: bool) -> str:
     if above_is_bad:
         if limit <= 0 or (unit in _COUNTS and limit < 1):
             return "none allowed"
-        return f"limit {say(limit, unit)}"
-    return f"at least {say(limit, unit)}"
+        return f"limit {quantity(limit, unit)}"
+    return f"at least {quantity(limit, unit)}"
 
 
 def is_count(unit: str) -> bool:
@@ -183,7 +183,7 @@ def reach_url(text: str) -> str:
 
 
 def scale_of(top: float, unit: str) -> tuple[float, str]:
-    """Return what to divide values of `unit` by, up to `top`, and the word after them.
+    """Return the divisor and the word for values of `unit` up to `top`.
 
     One scale for a whole chart, so that its numbers can be compared.
     """

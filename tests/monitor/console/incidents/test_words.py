@@ -142,10 +142,10 @@ def test_receivers_are_told_with_the_people_behind_them_and_since_the_last_outag
     again, _ = transitions.reopened(first, fires("x"), NOW - 9_000)
     sent = [Sent("ops", "firing", "sent", NOW - 8_000, NOW - 6_000, 1, "")]
     earlier = Sent("ops", "firing", "sent", FAILED + 6000, FAILED + 6000, 1, "")
-    (one,) = words.told(again, [*sent, earlier], contacts)
+    (one,) = words.receivers(again, [*sent, earlier], contacts)
     assert (one.people, one.words) == (
         "Anna, Ben",
         "delivered 3 s after the incident opened; not acknowledged",
     )
-    (one,) = words.told(again, [earlier], contacts)
+    (one,) = words.receivers(again, [earlier], contacts)
     assert one.words == "delivered before it fired again; not acknowledged"

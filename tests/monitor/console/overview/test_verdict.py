@@ -10,7 +10,7 @@ from watchroom.monitor.console.overview.readings import Transition
 from watchroom.monitor.console.overview.spark import spark
 from watchroom.monitor.console.overview.tiles import Tile
 from watchroom.monitor.console.overview.verdict import Note, verdict
-from watchroom.monitor.console.values import Said
+from watchroom.monitor.console.values import Quantity
 from watchroom.monitor.dispatch.dispatcher import DeliveryKey
 from watchroom.monitor.notify.ledger import LedgerEntry
 from watchroom.monitor.oncall import transitions
@@ -52,7 +52,7 @@ def entry(state, receiver="ops", name="A", ago_s=10, **changes):
 
 
 def tiled(state):
-    said = Said("1", "")
+    said = Quantity("1", "")
     line = spark([], None)
     return Tile(
         1, "Hits", "", state, "●", "ok", state, said, False, "", "", line, "", ""

@@ -1,4 +1,4 @@
-"""What happened in the time of a chart: alerts, and the watch's own events."""
+"""Events in the time range of a chart: alerts, deployments, the monitor's own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHOWN = [
 
 
 class Mark(NamedTuple):
-    """One moment, or a stretch, in a chart.
+    """A moment or a span of time in a chart.
 
     Attributes:
         kind: ``alert``, ``drill``, ``deploy`` or ``watch``.
@@ -43,11 +43,11 @@ def read_marks(
     """Return when alerts fired, oldest first; the newest when there are too many."""
     seconds = (span.end_ms - span.start_ms) // 1000
     history = read_history(queryable, span.end_ms, gap_ms, seconds=seconds, only=_SHOWN)
-    found = []
+    marks = []
     for change in history:
         if change.state != "firing":
             continue
-        found.append(
+        marks.append(
             Mark(
                 "drill" if is_drill(change.pairs) else "alert",
                 change.at_ms / 1000,
@@ -56,23 +56,23 @@ def read_marks(
                 f"runbooks/{change.alert}" if change.alert in runbooks else "",
             )
         )
-    return found[:_MOST][::-1]
+    return marks[:_MOST][::-1]
 
 
 def own_marks(services: Services, span: TimeRange) -> list[Mark]:
-    """Return deployments and the watch's own events within the time."""
-    found = [Mark("watch", services.started, services.started, "monitor started", "")]
+    """Return deployments and the monitor's own events in the time range."""
+    marks = [Mark("watch", services.started, services.started, "monitor started", "")]
     reloads = services.reloads
     if reloads.good_at > services.started + 5:
-        found.append(
+        marks.append(
             Mark("watch", reloads.good_at, reloads.good_at, "config loaded", "")
         )
-    for one in services.oncall.deploys.between(span.start_ms, span.end_ms):
-        by = f" by {one.author}" if one.author else ""
-        at = one.at_ms / 1000
-        found.append(Mark("deploy", at, at, f"{one.version}{by}", ""))
+    for deploy in services.oncall.deploys.between(span.start_ms, span.end_ms):
+        by = f" by {deploy.author}" if deploy.author else ""
+        at = deploy.at_ms / 1000
+        marks.append(Mark("deploy", at, at, f"{deploy.version}{by}", ""))
     return [
         mark
-        for mark in found
+        for mark in marks
         if span.start_ms <= mark.at * 1000 <= span.end_ms + span.step_ms
     ]

@@ -57,7 +57,7 @@ class Now(NamedTuple):
 
 
 def draw(
-    engine: Engine, queryable: Queryable, asked: Sequence[PanelQuery], span: TimeRange
+    engine: Engine, queryable: Queryable, queries: Sequence[PanelQuery], span: TimeRange
 ) -> Drawing:
     """Return the lines of a panel's queries.
 
@@ -65,8 +65,8 @@ def draw(
         QueryError: One cannot be answered.
     """
     count = (span.end_ms - span.start_ms) // span.step_ms + 1
-    found: list[ChartLine] = []
-    for query in asked:
+    drawn: list[ChartLine] = []
+    for query in queries:
         matrix = engine.range(
             queryable, query.expr, span.start_ms, span.end_ms, span.step_ms
         )
@@ -76,32 +76,32 @@ def draw(
                 index = (at - span.start_ms) // span.step_ms
                 if math.isfinite(value) and 0 <= index < count:
                     cells[index] = float(f"{value:.6g}")
-            found.append(ChartLine(name_of(query, labels), cells))
-    # One query's lines come largest first: the worst route stands at the top. Those of
-    # several queries keep the order in which the panel names them.
-    largest = sorted(found, key=lambda line: (-_height(line), line.name))
-    if len(asked) == 1:
-        return Drawing(largest[:MOST_SERIES], len(found))
-    kept = {id(line) for line in largest[:MOST_SERIES]}
-    return Drawing([line for line in found if id(line) in kept], len(found))
+            drawn.append(ChartLine(name_of(query, labels), cells))
+    # Lines of one query are sorted, the largest first; those of several queries keep
+    # the panel's order.
+    largest = sorted(drawn, key=lambda line: (-_height(line), line.name))
+    if len(queries) == 1:
+        return Drawing(largest[:MOST_SERIES], len(drawn))
+    shown = {id(line) for line in largest[:MOST_SERIES]}
+    return Drawing([line for line in drawn if id(line) in shown], len(drawn))
 
 
 def now(
-    engine: Engine, queryable: Queryable, asked: Sequence[PanelQuery], at_ms: int
+    engine: Engine, queryable: Queryable, queries: Sequence[PanelQuery], at_ms: int
 ) -> Now:
-    """Return what a panel's queries say at one moment, the largest first.
+    """Return the samples of a panel's queries at one time, the largest first.
 
     Raises:
         QueryError: One cannot be answered.
     """
-    found: list[tuple[str, float]] = []
-    for query in asked:
+    named: list[tuple[str, float]] = []
+    for query in queries:
         match engine.instant(queryable, query.expr, at_ms):
             case Scalar(value):
-                found.append((name_of(query, ()), value))
+                named.append((name_of(query, ()), value))
             case Vector(samples):
-                found += [(name_of(query, labels), value) for labels, value in samples]
-    real = [(name, value) for name, value in found if math.isfinite(value)]
+                named += [(name_of(query, labels), value) for labels, value in samples]
+    real = [(name, value) for name, value in named if math.isfinite(value)]
     real.sort(key=lambda sample: -sample[1])
     return Now(real[:MOST_SERIES], len(real))
 
@@ -121,7 +121,7 @@ def name_of(query: PanelQuery, labels: Labels) -> str:
 
 
 def shown_limit(panel: Panel) -> Limit:
-    """Return a panel's limit as far as it shows one: a chart may draw none."""
+    """Return a panel's limit; without a value if its chart doesn't draw it."""
     limit = limit_of(panel)
     style = panel.fieldConfig.defaults.custom.get("thresholdsStyle", {})
     if panel.type == "timeseries" and style.get("mode", "off") == "off":

@@ -22,7 +22,7 @@ from watchroom.monitor.console.dashboards.ranges import (
     local,
     parse,
 )
-from watchroom.monitor.console.values import say, say_limit
+from watchroom.monitor.console.values import limit_words, quantity
 from watchroom.monitor.queries import QueriesBusyError, QueryTimeoutError
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class Dashboards:
     def __init__(self, services: Services, renderer: Renderer) -> None:
         self._services = services
         self._renderer = renderer
-        # One at a time: the other query thread is left to the first page and to rules'
-        # readers, however slow a month of raw samples is.
+        # One at a time, so that a slow chart leaves the other query thread to the
+        # overview and to rules.
         self._turn = asyncio.Semaphore(1)
         self._waiting = 0
         folder = files("watchroom.monitor.console") / "static"
@@ -87,20 +87,20 @@ class Dashboards:
         return self._renderer.page(
             request,
             "dashboards.html",
-            sheets=list(config.dashboards.values()),
+            dashboards=list(config.dashboards.values()),
             refused=config.refused_dashboards,
         )
 
-    def _sheet(self, request: web.Request) -> ImportedDashboard:
-        sheet = self._services.config.dashboards.get(request.match_info["uid"])
-        if sheet is None:
+    def _imported(self, request: web.Request) -> ImportedDashboard:
+        imported = self._services.config.dashboards.get(request.match_info["uid"])
+        if imported is None:
             raise web.HTTPNotFound(text="there is no such dashboard\n")
-        return sheet
+        return imported
 
     def _span(
         self,
         request: web.Request,
-        sheet: ImportedDashboard,
+        imported: ImportedDashboard,
         query: Any,
         most: int = POINTS,
     ) -> TimeRange:
@@ -110,79 +110,79 @@ class Dashboards:
             self._services.now(),
             scrape_seconds(self._services),
             min(most, int(points) if points.isdigit() and len(points) < 5 else most),
-            sheet.dashboard.time.get("from", "") or "now-1h",
+            imported.dashboard.time.get("from", "") or "now-1h",
         )
 
     async def dashboard(self, request: web.Request) -> web.Response:
         """Answer with a dashboard's frame; its script fetches the data of panels."""
-        return await self._page(request, self._sheet(request))
+        return await self._page(request, self._imported(request))
 
     async def values(self, request: web.Request) -> web.Response:
         """Answer with a dashboard as tables of values, for browsers without scripts."""
-        sheet = self._sheet(request)
+        imported = self._imported(request)
         tables: dict[int, table.PanelTable] = {}
-        found: Sequence[Mark] = ()
+        happened: Sequence[Mark] = ()
         with contextlib.suppress(RangeError):  # the page says which
-            tables = await self._tables(request, sheet)
+            tables = await self._tables(request, imported)
             with contextlib.suppress(WatchroomError):
-                found = await self._marks(request, sheet)
-        return await self._page(request, sheet, tables=tables, happened=found)
+                happened = await self._marks(request, imported)
+        return await self._page(request, imported, tables=tables, happened=happened)
 
     async def _tables(
-        self, request: web.Request, sheet: ImportedDashboard
+        self, request: web.Request, imported: ImportedDashboard
     ) -> dict[int, table.PanelTable]:
         """Return the values of every panel, as far as there is time for them."""
-        span = self._span(request, sheet, request.query, table.POINTS)
+        span = self._span(request, imported, request.query, table.POINTS)
         end = self._services.now() + _SECONDS
-        found = {}
-        for panel in sheet.dashboard.panels:
-            if panel.id in sheet.refused or not panel.targets:
+        tables = {}
+        for panel in imported.dashboard.panels:
+            if panel.id in imported.refused or not panel.targets:
                 continue
             if not 0 < end - self._services.now() <= _SECONDS:
                 late = "Not loaded: reading took too long. Choose a shorter time range."
-                found[panel.id] = table.PanelTable(said=late)
+                tables[panel.id] = table.PanelTable(note=late)
                 continue
             try:
-                found[panel.id] = await self._table(request, sheet, panel, span)
+                tables[panel.id] = await self._table(request, imported, panel, span)
             except WatchroomError as error:
-                found[panel.id] = table.PanelTable(said=_said(error))
-        return found
+                tables[panel.id] = table.PanelTable(note=_error_text(error))
+        return tables
 
     async def _table(
         self,
         request: web.Request,
-        sheet: ImportedDashboard,
+        imported: ImportedDashboard,
         panel: Panel,
         span: TimeRange,
     ) -> table.PanelTable:
-        asked = _asked(request, sheet, panel, span)
+        queries = _panel_queries(request, imported, panel, span)
         if panel.type in _NUMBERS:
-            return table.numbers(await self._data(panel, asked, span))
+            return table.numbers(await self._data(panel, queries, span))
         return await self._in_turn(
             lambda engine, queryable: table.table(
-                panel, charting.draw(engine, queryable, asked, span), span
+                panel, charting.draw(engine, queryable, queries, span), span
             )
         )
 
     async def _page(
         self,
         request: web.Request,
-        sheet: ImportedDashboard,
+        imported: ImportedDashboard,
         tables: Mapping[int, table.PanelTable] | None = None,
         happened: Sequence[Mark] = (),
     ) -> web.Response:
         query: MultiMapping[str] = request.query
         problem, status = "", 200
         try:
-            span = self._span(request, sheet, query)
+            span = self._span(request, imported, query)
         except RangeError as error:
             problem, status, query = str(error), 400, MultiDict()
-            span = self._span(request, sheet, query)
-        values = variables.chosen(sheet.dashboard, query)
+            span = self._span(request, imported, query)
+        values = variables.chosen(imported.dashboard, query)
 
         def work(engine: Engine, queryable: Queryable) -> list[variables.Choice]:
             del engine
-            return variables.choices(sheet.dashboard, values, queryable, span)
+            return variables.choices(imported.dashboard, values, queryable, span)
 
         choices: Sequence[variables.Choice] = ()
         try:
@@ -193,8 +193,8 @@ class Dashboards:
             request,
             "dashboard.html",
             status=status,
-            board=sheet.dashboard,
-            cells=[cell(panel, sheet) for panel in sheet.dashboard.panels],
+            board=imported.dashboard,
+            cells=[cell(panel, imported) for panel in imported.dashboard.panels],
             span=span,
             presets=PRESETS,
             starts=local(span.start_ms),
@@ -215,28 +215,29 @@ class Dashboards:
 
     async def panel(self, request: web.Request) -> web.Response:
         """Answer with the data of one panel."""
-        sheet, number = self._sheet(request), request.match_info["id"]
+        imported, number = self._imported(request), request.match_info["id"]
         panel = next(
-            (one for one in sheet.dashboard.panels if str(one.id) == number), None
+            (shown for shown in imported.dashboard.panels if str(shown.id) == number),
+            None,
         )
-        if panel is None or panel.id in sheet.refused or not panel.targets:
+        if panel is None or panel.id in imported.refused or not panel.targets:
             raise web.HTTPNotFound(text="there is no such panel\n")
         try:
-            span = self._span(request, sheet, request.query)
-            asked = _asked(request, sheet, panel, span)
-            return _json(await self._data(panel, asked, span))
+            span = self._span(request, imported, request.query)
+            queries = _panel_queries(request, imported, panel, span)
+            return _json(await self._data(panel, queries, span))
         except WatchroomError as error:
-            return _json({"error": _said(error)}, _status(error))
+            return _json({"error": _error_text(error)}, _status(error))
 
     async def _data(
-        self, panel: Panel, asked: Sequence[charting.PanelQuery], span: TimeRange
+        self, panel: Panel, queries: Sequence[charting.PanelQuery], span: TimeRange
     ) -> dict[str, object]:
         at_ms = round(self._services.now() * 1000) if span.live else span.end_ms
 
         def work(engine: Engine, queryable: Queryable) -> dict[str, object]:
             if panel.type in _NUMBERS:
-                return _numbers(panel, charting.now(engine, queryable, asked, at_ms))
-            drawing = charting.draw(engine, queryable, asked, span)
+                return _numbers(panel, charting.now(engine, queryable, queries, at_ms))
+            drawing = charting.draw(engine, queryable, queries, span)
             return charting.body(panel, drawing, span)
 
         return await self._in_turn(work)
@@ -252,38 +253,38 @@ class Dashboards:
             self._waiting -= 1
 
     async def marks(self, request: web.Request) -> web.Response:
-        """Answer with what happened in the time shown."""
+        """Answer with the events in the time range."""
         try:
-            found = await self._marks(request, self._sheet(request))
+            happened = await self._marks(request, self._imported(request))
         except WatchroomError as error:
-            return _json({"error": _said(error)}, _status(error))
-        return _json({"marks": [mark._asdict() for mark in found]})
+            return _json({"error": _error_text(error)}, _status(error))
+        return _json({"marks": [mark._asdict() for mark in happened]})
 
     async def _marks(
-        self, request: web.Request, sheet: ImportedDashboard
+        self, request: web.Request, imported: ImportedDashboard
     ) -> list[Mark]:
         services = self._services
         gap_ms = round(services.config.evaluation_seconds * 3000) + 1000
-        span = self._span(request, sheet, request.query)
+        span = self._span(request, imported, request.query)
         books = await asyncio.to_thread(runbooks.names, services.config.root)
 
         def work(engine: Engine, queryable: Queryable) -> list[Mark]:
             del engine
             return marks.read_marks(queryable, span, gap_ms, books)
 
-        found = await services.queries.run(work, _SECONDS)
-        return sorted([*found, *marks.own_marks(services, span)], key=lambda m: m.at)
+        fired = await services.queries.run(work, _SECONDS)
+        return sorted([*fired, *marks.own_marks(services, span)], key=lambda m: m.at)
 
 
-def _asked(
-    request: web.Request, sheet: ImportedDashboard, panel: Panel, span: TimeRange
+def _panel_queries(
+    request: web.Request, imported: ImportedDashboard, panel: Panel, span: TimeRange
 ) -> list[charting.PanelQuery]:
     """Return a panel's queries with the variables that the URL chooses."""
-    values = variables.chosen(sheet.dashboard, request.query)
+    values = variables.chosen(imported.dashboard, request.query)
     return [
         charting.PanelQuery(
             target.refId,
-            variables.filled(target.expr, sheet.dashboard, values, span),
+            variables.filled(target.expr, imported.dashboard, values, span),
             target.legendFormat,
         )
         for target in panel.targets
@@ -297,12 +298,12 @@ def scrape_seconds(services: Services) -> float:
     return max([services.config.evaluation_seconds, *intervals])
 
 
-def cell(panel: Panel, sheet: ImportedDashboard) -> Cell:
-    """Return what of a panel is known without its data."""
+def cell(panel: Panel, imported: ImportedDashboard) -> Cell:
+    """Return what is known of a panel without its data."""
     limit = charting.shown_limit(panel)
-    said = limit.most if panel.type in _NUMBERS else limit.value
+    limit_value = limit.most if panel.type in _NUMBERS else limit.value
     html: Any = ""
-    refused = sheet.refused.get(panel.id, "")
+    refused = imported.refused.get(panel.id, "")
     if panel.type == "text" and not refused:
         mode = panel.options.get("mode", "markdown")
         html = runbooks.render(str(panel.options.get("content", "")))
@@ -320,8 +321,10 @@ def cell(panel: Panel, sheet: ImportedDashboard) -> Cell:
         description=panel.description,
         width=next((w for w in (6, 8, 12) if panel.gridPos.w <= w), 24),
         limit=""
-        if said is None
-        else say_limit(said, panel.fieldConfig.defaults.unit, above_is_bad=limit.above),
+        if limit_value is None
+        else limit_words(
+            limit_value, panel.fieldConfig.defaults.unit, above_is_bad=limit.above
+        ),
         html=html,
         refused=refused,
         runbook=_runbook(panel),
@@ -330,9 +333,9 @@ def cell(panel: Panel, sheet: ImportedDashboard) -> Cell:
 
 def _runbook(panel: Panel) -> str:
     for link in panel.links:
-        found = link.url.partition("/runbooks/")[2]
-        if found.isalnum():
-            return found
+        name = link.url.partition("/runbooks/")[2]
+        if name.isalnum():
+            return name
     return ""
 
 
@@ -342,12 +345,12 @@ def _numbers(panel: Panel, now: charting.Now) -> dict[str, object]:
     limit = charting.shown_limit(panel)
     rows = []
     for name, value in now.samples:
-        said = say(value, unit, whole=limit.whole)
+        words = quantity(value, unit, whole=limit.whole)
         rows.append(
             {
                 "name": name,
-                "number": said.number,
-                "unit": said.unit,
+                "number": words.number,
+                "unit": words.unit,
                 "state": limit.state(value),
             }
         )
@@ -360,7 +363,7 @@ def _numbers(panel: Panel, now: charting.Now) -> dict[str, object]:
 
 def _preset_links(request: web.Request) -> dict[str, str]:
     """Return the query of each preset, with the variables that are chosen."""
-    kept = [
+    selected = [
         (name, value)
         for name, value in request.query.items()
         if name.startswith("var-")
@@ -368,14 +371,14 @@ def _preset_links(request: web.Request) -> dict[str, str]:
     return {
         name: str(
             request.rel_url.with_query(
-                MultiDict([("from", f"now-{name}"), ("to", "now"), *kept])
+                MultiDict([("from", f"now-{name}"), ("to", "now"), *selected])
             ).query_string
         )
         for name in PRESETS
     }
 
 
-def _said(error: WatchroomError) -> str:
+def _error_text(error: WatchroomError) -> str:
     if isinstance(error, QueryTimeoutError):
         return f"{error}; choose a shorter time range"
     return str(error)

@@ -1,4 +1,4 @@
-"""The time that charts show, as the URL says it: Grafana's ``from`` and ``to``."""
+"""The time range of charts, from the URL: Grafana's ``from`` and ``to``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 class RangeError(WatchroomError):
-    """The URL names no time."""
+    """The URL's time range is invalid."""
 
 
 class TimeRange(NamedTuple):
@@ -83,7 +83,7 @@ def parse(
         default: The start without one in the query.
 
     Raises:
-        RangeError: One of them is no time, or they are in the wrong order.
+        RangeError: A time is invalid, or they are in the wrong order.
     """
     from_text = query.get("from", "") or default
     to_text = query.get("to", "") or "now"
@@ -119,9 +119,9 @@ def _instant(text: str, now: float) -> float:
     if text.isascii() and text.isdigit() and len(text) <= 15:
         return int(text) / 1000
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
         # Without a zone it is this machine's; the page's script adds the reader's.
-        return (found if found.tzinfo else found.astimezone()).timestamp()
+        return (moment if moment.tzinfo else moment.astimezone()).timestamp()
     except (ValueError, OverflowError, OSError):
         raise RangeError(
             f"{text[:40]!r} isn't a valid time. Use now-6h, 2026-03-01T14:00 or "
@@ -130,6 +130,6 @@ def _instant(text: str, now: float) -> float:
 
 
 def local(at_ms: int) -> str:
-    """Return an instant as an input of the type datetime-local holds it."""
+    """Return an instant as the value of a datetime-local input."""
     moment = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone()
     return moment.strftime("%Y-%m-%dT%H:%M")

@@ -36,14 +36,14 @@ class PanelTable(NamedTuple):
         word: The unit of all of them.
         times_ms: Of the columns, the newest first.
         rows: In the chart's order.
-        said: What to say beside them, or in place of them.
+        note: Text beside the values, or in place of them.
         numbers: Of a panel of numbers, with their units.
     """
 
     word: str = ""
     times_ms: Sequence[int] = ()
     rows: Sequence[TableRow] = ()
-    said: str = ""
+    note: str = ""
     numbers: Sequence[str] = ()
 
 
@@ -51,19 +51,19 @@ def table(panel: Panel, drawing: Drawing, span: TimeRange) -> PanelTable:
     """Return the values of a chart, all in one unit so that they can be compared."""
     known = [v for line in drawing.lines for v in line.values if v is not None]
     if not known:
-        return PanelTable(said="No data in this time range.")
+        return PanelTable(note="No data in this time range.")
     limit = shown_limit(panel).value
     unit = panel.fieldConfig.defaults.unit
     divisor, word = scale_of(max(map(abs, known)) or limit or 0.0, unit)
 
-    def said(value: float | None) -> str:
+    def words(value: float | None) -> str:
         return "–" if value is None else digits(value / divisor)
 
     rows = [
         TableRow(
             line.name,
-            [said(value) for value in reversed(line.values)],
-            said(max((v for v in line.values if v is not None), default=None)),
+            [words(value) for value in reversed(line.values)],
+            words(max((v for v in line.values if v is not None), default=None)),
         )
         for line in drawing.lines
     ]
@@ -78,20 +78,20 @@ def numbers(body: dict[str, object]) -> PanelTable:
     rows = body["numbers"]
     if not isinstance(rows, list) or not rows:
         none = body["none"]
-        return PanelTable(said=f"No value: {none}." if none else "No data now.")
+        return PanelTable(note=f"No value: {none}." if none else "No data now.")
     many = len(rows) > 1
     return PanelTable(
         numbers=[
             " ".join(
                 part
                 for part in (
-                    one["number"],
-                    one["unit"],
-                    one["name"] if many else "",
-                    "▲ past its limit" if one["state"] == "over" else "",
+                    row["number"],
+                    row["unit"],
+                    row["name"] if many else "",
+                    "▲ past its limit" if row["state"] == "over" else "",
                 )
                 if part
             )
-            for one in rows
+            for row in rows
         ]
     )

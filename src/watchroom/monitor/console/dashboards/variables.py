@@ -27,7 +27,7 @@ _SPECIAL = re.compile(r"[\\^$.*+?()\[\]{}|]")
 
 
 class VariableError(WatchroomError):
-    """A query names a variable that there is not, or whose values cannot be had."""
+    """A query names an unknown variable, or one whose values can't be read."""
 
 
 class Choice(NamedTuple):
@@ -49,7 +49,7 @@ def chosen(
     dashboard: Dashboard, query: MultiMapping[str]
 ) -> dict[str, tuple[str, ...]]:
     """Return the values of every variable: the URL's ``var-name``, else the file's."""
-    found = {}
+    selected = {}
     for variable in dashboard.templating.entries:
         if variable.type == "datasource":
             continue
@@ -57,8 +57,8 @@ def chosen(
         values = tuple(value for value in given if value) or _first(variable)
         if "All" in values and variable.includeAll:
             values = (ALL,)
-        found[variable.name] = values[:_MOST_OPTIONS]
-    return found
+        selected[variable.name] = values[:_MOST_OPTIONS]
+    return selected
 
 
 def _first(variable: Variable) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ def _first(variable: Variable) -> tuple[str, ...]:
         return (str(variable.query or ""),)
     value = variable.current.get("value", "")
     values = value if isinstance(value, list) else [value]
-    known = tuple(str(one) for one in values if one not in {"", None})
+    known = tuple(str(value) for value in values if value not in {"", None})
     if known:
         return known
     listed = _listed(variable)
@@ -92,14 +92,14 @@ def choices(
     Raises:
         VariableError: The monitor does not support a query.
     """
-    found = []
+    shown = []
     for variable in dashboard.templating.entries:
         if variable.type in {"datasource", "constant"} or variable.hide == 2:
             continue
         options = _listed(variable)
         if variable.type == "query":
             options = _queried(variable, dashboard, values, queryable, span)
-        found.append(
+        shown.append(
             Choice(
                 variable.name,
                 variable.label or variable.name,
@@ -109,7 +109,7 @@ def choices(
                 variable.type == "textbox",
             )
         )
-    return found
+    return shown
 
 
 def _queried(
@@ -140,11 +140,11 @@ def _queried(
         matchers += node.matchers
     # The last hour of the range is enough to know the names, and cheap.
     start = max(span.start_ms, span.end_ms - 3_600_000)
-    found: set[str] = set()
+    names: set[str] = set()
     for group in queryable.select(matchers, start, span.end_ms + span.step_ms):
         for labels in group.labels:
-            found.add(dict(labels).get(label, ""))
-    return tuple(sorted(found - {""}))
+            names.add(dict(labels).get(label, ""))
+    return tuple(sorted(names - {""}))
 
 
 def filled(
@@ -156,12 +156,12 @@ def filled(
     """Return a query with its variables filled in, as Grafana does for Prometheus.
 
     Raises:
-        VariableError: It names one that there is not.
+        VariableError: It names an unknown variable.
     """
     known = {variable.name: variable for variable in dashboard.templating.entries}
     built_in = _built_in(span)
 
-    def one(match: re.Match[str]) -> str:
+    def replacement(match: re.Match[str]) -> str:
         name = match[1] or match[2] or match[4]
         form = match[3] or match[5] or ""
         if name in built_in:
@@ -170,7 +170,7 @@ def filled(
             raise VariableError(f"the query names ${name}, which isn't a variable here")
         return _inserted(known[name], values[name], form)
 
-    return _NAME.sub(one, expr)
+    return _NAME.sub(replacement, expr)
 
 
 def _built_in(span: TimeRange) -> dict[str, str]:

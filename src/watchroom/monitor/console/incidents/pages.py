@@ -1,4 +1,4 @@
-"""Pages of incidents, and the page that a link in a message leads to."""
+"""Pages of incidents, and the page behind the link in a notification."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class IncidentPages:
 
     def routes(self, app: web.Application) -> None:
         """Add the handlers to `app`."""
-        one = "/incidents/{number:[0-9]{1,9}}"
+        incident_path = "/incidents/{number:[0-9]{1,9}}"
         app.router.add_get("/incidents", self.folder)
         app.router.add_get("/incidents/", self.index)
         app.router.add_post("/incidents/", self.create)
-        app.router.add_get(one, self.incident)
-        app.router.add_post(f"{one}/{{act:[a-z]+}}", self.act)
+        app.router.add_get(incident_path, self.incident)
+        app.router.add_post(f"{incident_path}/{{act:[a-z]+}}", self.act)
         app.router.add_get("/answer/{name}", self.ask)
         app.router.add_post("/answer/{name}", self.answer)
 
@@ -74,14 +74,14 @@ class IncidentPages:
         open_ = self._oncall.incidents.open()
         records = self._oncall.records
         last = await asyncio.to_thread(records.incidents, _SHOWN)
-        past = [one for one in last if not one.open]
+        past = [incident for incident in last if not incident.open]
         return self._renderer.page(
             request,
             "incidents.html",
             status=status,
-            open=[(one, self._head(one, now)) for one in open_],
-            past=[(one, words.head(one, now)) for one in past],
-            waiting=sum(one.state == "firing" for one in open_),
+            open=[(incident, self._head(incident, now)) for incident in open_],
+            past=[(incident, words.head(incident, now)) for incident in past],
+            waiting=sum(incident.state == "firing" for incident in open_),
             now_ms=now,
             problem=problem,
             **self._people(request),
@@ -103,16 +103,16 @@ class IncidentPages:
 
     async def incident(self, request: web.Request) -> web.Response:
         """Answer with one incident."""
-        return await self._one(request)
+        return await self._incident_page(request)
 
-    async def _one(
+    async def _incident_page(
         self, request: web.Request, problem: str = "", status: int = 200, text: str = ""
     ) -> web.Response:
         number = int(request.match_info["number"])
-        found = await asyncio.to_thread(self._oncall.incidents.get, number)
-        if found is None:
+        incident = await asyncio.to_thread(self._oncall.incidents.get, number)
+        if incident is None:
             raise web.HTTPNotFound(text=f"there is no incident {number}\n")
-        context = await asyncio.to_thread(self._context, found)
+        context = await asyncio.to_thread(self._context, incident)
         return self._renderer.page(
             request,
             "incident.html",
@@ -136,7 +136,7 @@ class IncidentPages:
         return {
             "incident": incident,
             "head": self._head(incident, now, events),
-            "told": words.told(incident, sent, oncall.contacts),
+            "receivers": words.receivers(incident, sent, oncall.contacts),
             "entries": words.entries(events),
             "steps": steps(
                 incident,
@@ -172,14 +172,16 @@ class IncidentPages:
         except KeyError:
             raise web.HTTPNotFound(text=f"there is no incident {number}\n") from None
         except (BadActError, BadDataError, RefusedStepError) as error:
-            return await self._one(request, str(error), 400, form.get("text", ""))
+            return await self._incident_page(
+                request, str(error), 400, form.get("text", "")
+            )
         except StoreError as error:
-            return await self._one(request, f"not saved: {error}", 503)
+            return await self._incident_page(request, f"not saved: {error}", 503)
         # From /incidents/31/note to /incidents/31.
         raise signed(web.HTTPSeeOther(f"../{number}"), form.get("as", ""))
 
     async def ask(self, request: web.Request) -> web.Response:
-        """Show what a link in a message is about; looking at it changes nothing."""
+        """Show the incident of a notification's link; viewing it changes nothing."""
         return await self._answer_page(request)
 
     async def _answer_page(
@@ -188,18 +190,18 @@ class IncidentPages:
         link = self._oncall.signer.read(
             request.match_info["name"], self._services.now()
         )
-        found = None if link is None else await self._linked(link)
+        incident = None if link is None else await self._linked(link)
         now, head = self._oncall.now_ms(), None
-        if found is None:
+        if incident is None:
             status = 410 if link is not None else 404
         else:
             read = self._oncall.records.events
-            head = self._head(found, now, await asyncio.to_thread(read, found.id))
+            head = self._head(incident, now, await asyncio.to_thread(read, incident.id))
         return self._renderer.page(
             request,
             "answer.html",
             status=status,
-            incident=found,
+            incident=incident,
             head=head,
             problem=problem,
             expired=link is not None,
@@ -222,7 +224,7 @@ class IncidentPages:
             try:
                 done = await asyncio.to_thread(actions.acknowledge, number, who, reason)
             except (KeyError, RefusedStepError):
-                # Somebody was faster: the page says who, and asks for nothing more.
+                # Already acknowledged: the page shows by whom.
                 raise signed(web.HTTPSeeOther(name), who) from None
             await on_disk(done[1])
             if form.get("silence"):
@@ -237,11 +239,11 @@ class IncidentPages:
         raise signed(web.HTTPSeeOther(name), who)
 
     async def _linked(self, link: AnswerLink) -> Incident | None:
-        """Return the incident that a link is for, while it may be answered by it."""
+        """Return a link's incident, while the link is valid."""
         if link.expired:
             return None
-        found = await asyncio.to_thread(self._oncall.incidents.get, link.incident)
-        return found if found and found.opened_ms == link.opened_ms else None
+        incident = await asyncio.to_thread(self._oncall.incidents.get, link.incident)
+        return incident if incident and incident.opened_ms == link.opened_ms else None
 
     def _people(self, request: web.Request) -> dict[str, Any]:
         return {**present(self._oncall, request), "priorities": PRIORITIES}
@@ -253,14 +255,14 @@ async def form_of(request: web.Request) -> Any:
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
-def signed(answer: web.HTTPSeeOther, who: str) -> web.HTTPSeeOther:
-    """Let the browser remember who its owner is; it proves nothing and need not."""
+def signed(response: web.HTTPSeeOther, who: str) -> web.HTTPSeeOther:
+    """Let the browser remember its user's name, which proves nothing."""
     if who.strip():
-        answer.set_cookie(
+        response.set_cookie(
             WHO,
             quote(" ".join(who.split())[:80], safe=""),
             max_age=_WHO_SECONDS,
             httponly=True,
             samesite="Strict",
         )
-    return answer
+    return response

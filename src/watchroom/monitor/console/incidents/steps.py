@@ -59,8 +59,8 @@ class Steps(NamedTuple):
     Attributes:
         open_: Step 1: dashboard, logs, errors, runbooks.
         meaning: Step 2: what the priority means.
-        called: Step 3: who was or will be called, in order.
-        others: Step 3 and 6: everybody else of the contacts.
+        called: Step 3: who was or will be paged, in order.
+        others: Step 3 and 6: the other contacts.
         releases: Step 4.
         mitigations: Step 5.
         sentence: Step 6: what to tell customers, to be copied.
@@ -98,10 +98,10 @@ def steps(
     """Return the steps of an incident.
 
     Args:
-        incident: It.
+        incident: The incident.
         root: The directory of built files.
         manifest: Of these files; names the project and where logs and errors are.
-        contacts: Who answers.
+        contacts: Who is on call.
         releases: Deployments near it, newest first.
         dashboards: The dashboards that the monitor draws, by uid.
         now_ms: Now.
@@ -113,15 +113,15 @@ def steps(
         open_=_links(incident, manifest, books, dashboards, now_ms),
         meaning=MEANT.get(incident.priority, ""),
         called=called,
-        others=[one for one in contacts.contacts if one not in called],
+        others=[person for person in contacts.contacts if person not in called],
         releases=[
             Release(
-                one.version,
-                one.author or "an unnamed deployer",
-                one.at_ms,
-                timeline.gap(one.at_ms, incident.first_failure_ms),
+                deploy.version,
+                deploy.author or "an unnamed deployer",
+                deploy.at_ms,
+                timeline.gap(deploy.at_ms, incident.first_failure_ms),
             )
-            for one in releases
+            for deploy in releases
         ],
         mitigations=[
             Mitigation(name, html)
@@ -142,14 +142,14 @@ def _links(
 ) -> list[NextLink]:
     start, end = window(incident, now_ms)
     until = str(end) if incident.resolved_ms else "now"
-    found = [
+    shown = [
         NextLink(title, f"dashboards/{uid}?from={start}&to={until}")
         for uid, title in _TITLES.items()
         if uid in dashboards
     ]
-    found += _outside(incident, manifest, start, end)
-    found += [NextLink(f"Runbook {name}", f"runbooks/{name}") for name in books]
-    return found
+    shown += _outside(incident, manifest, start, end)
+    shown += [NextLink(f"Runbook {name}", f"runbooks/{name}") for name in books]
+    return shown
 
 
 _TITLES = {"watchroom-charts": "Dashboard", "watchroom-overview": "Overview"}
@@ -164,12 +164,12 @@ def _outside(
     alerts = incident.firing or list(incident.alerts.values())
     known = {"project": manifest.project, "environment": manifest.environment}
     known |= dict(alerts[0].labels) if alerts else {}
-    found = (("Logs", manifest.logs_url), ("Errors", manifest.sentry_url))
+    templates = (("Logs", manifest.logs_url), ("Errors", manifest.sentry_url))
     return [
         NextLink(
             name, links.fill(template, start_ms / 1000, end_ms / 1000, known), True
         )
-        for name, template in found
+        for name, template in templates
         if template.startswith(("https://", "http://"))
     ]
 
@@ -184,7 +184,7 @@ def _sentence(incident: Incident, manifest: Manifest | None) -> str:
 
 
 def _times(incident: Incident) -> list[tuple[str, str]]:
-    """Return what took how long since the first failure of the last outage."""
+    """Return the time to each state since the first failure of the last outage."""
     first = incident.first_failure_ms
     moments = (
         ("detected", incident.detected_ms),

@@ -1,7 +1,7 @@
-"""An incident in words: its sentence, its state and whose word that is, its receivers.
+"""An incident in words: its sentence, its state and who set it, its receivers.
 
-One place for both pages that have such a head: an incident's own, and the page that a
-link in a message leads to.
+Used by both pages that have such a header: the incident's own, and the page behind the
+link in a notification.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SIGNS = {
     "reviewed": ("●", "ok"),
 }
 _LONGEST_WHY = 300
-_EARLIER_MS = 1000  # a message may be dressed just before its incident is written
+_EARLIER_MS = 1000  # a notification may be made just before its incident is saved
 _EVENTS = {
     "firing": ("▲", "firing", "fire"),
     "ended": ("✓", "ended", "ok"),
@@ -72,9 +72,8 @@ class IncidentHeader(NamedTuple):
         css, symbol: Of its state.
         sentence: What is wrong, or was.
         state: Its state in a word or two, for lists.
-        notes: Who brought it to that state, when and why; since when it lasts; what
-            keeps it from receivers.
-        silenced: Whether a silence does.
+        notes: Who set that state, when and why; since when it lasts; what mutes it.
+        silenced: Whether a silence mutes it.
     """
 
     css: str
@@ -116,22 +115,22 @@ def head(
     """Return the sentence of an incident, and the line under it.
 
     Args:
-        incident: It.
+        incident: The incident.
         now_ms: Now.
-        events: Its timeline, oldest first: who brought it to its state.
+        events: Its timeline, oldest first: who set its state.
         silences: Those active for one of its alerts, or for its group.
     """
     symbol, css = _SIGNS[incident.state]
     unseen = incident.state == "firing" and incident.unseen and not incident.firing
     if unseen:
         symbol, css = "○", "warn"
-    held = [_silenced(one) for one in silences]
+    held = [_silenced(silence) for silence in silences]
     return IncidentHeader(
         css,
         symbol,
         _sentence(incident),
         "no data" if unseen else _STATES[incident.state],
-        [_standing(incident, events), *_lasting(incident, now_ms), *held],
+        [_state_note(incident, events), *_duration_notes(incident, now_ms), *held],
         silenced=bool(held),
     )
 
@@ -161,8 +160,8 @@ def _sentence(incident: Incident) -> str:
     return f"Resolved after {span(took / 1000)}. {about}"
 
 
-def _standing(incident: Incident, events: Sequence[Event]) -> HeaderNote:
-    """Return the state, with whose word it is, when and why, by the timeline."""
+def _state_note(incident: Incident, events: Sequence[Event]) -> HeaderNote:
+    """Return the state, and who set it, when and why, from the timeline."""
     state = incident.state
     if state == "firing":
         if incident.unseen and not incident.firing:
@@ -178,7 +177,7 @@ def _standing(incident: Incident, events: Sequence[Event]) -> HeaderNote:
         "resolved": incident.resolved_ms,
         "reviewed": incident.reviewed_ms,
     }[state]
-    step = next((one for one in reversed(events) if one.kind == state), None)
+    step = next((event for event in reversed(events) if event.kind == state), None)
     if step is None:
         return HeaderNote(f"{state} at", at_ms)
     if step.source == "monitor":
@@ -187,11 +186,11 @@ def _standing(incident: Incident, events: Sequence[Event]) -> HeaderNote:
 
 
 def _why(text: str) -> str:
-    said = " ".join(text.split())
-    return f": {said[:_LONGEST_WHY]}{'…' if len(said) > _LONGEST_WHY else ''}"
+    line = " ".join(text.split())
+    return f": {line[:_LONGEST_WHY]}{'…' if len(line) > _LONGEST_WHY else ''}"
 
 
-def _lasting(incident: Incident, now_ms: int) -> list[HeaderNote]:
+def _duration_notes(incident: Incident, now_ms: int) -> list[HeaderNote]:
     """Return since when it lasts, and the outages before this one."""
     since = (
         f"opened by {incident.opened_by} at"
@@ -206,8 +205,8 @@ def _lasting(incident: Incident, now_ms: int) -> list[HeaderNote]:
         last = incident.earlier_outages[-1]
         lasted = span((last.resolved_ms - last.first_failure_ms) / 1000)
         count = counted(len(incident.earlier_outages), "earlier outage")
-        said = f"{count}, the last resolved after {lasted} at"
-        notes.append(HeaderNote(said, last.resolved_ms))
+        text = f"{count}, the last resolved after {lasted} at"
+        notes.append(HeaderNote(text, last.resolved_ms))
     if incident.escalated_to and incident.state == "firing":
         notes.append(HeaderNote(f"escalated to {incident.escalated_to}", bad=True))
     if incident.times > 1:
@@ -225,40 +224,40 @@ def _silenced(silence: Silence) -> HeaderNote:
 
 def entries(events: Sequence[Event]) -> list[TimelineLine]:
     """Return a timeline, newest first."""
-    found = []
+    lines = []
     for event in reversed(events):
         symbol, tag, css = _EVENTS.get(event.kind, ("·", event.kind, ""))
-        found.append(
+        lines.append(
             TimelineLine(event.at_ms, symbol, tag, css, event.text, event.author)
         )
-    return found
+    return lines
 
 
-def told(
+def receivers(
     incident: Incident, sent: Sequence[Sent], contacts: Contacts
 ) -> list[ReceiverLine]:
     """Return who was notified that it fires, by the ledger, the first one first.
 
-    Of one that fired again what came since counts. A receiver that heard of no end in
-    between knows already, and is sent nothing new until a repeat is due.
+    If it fired again, only later messages count. A receiver that was sent no end in
+    between is sent nothing new until a repeat is due.
     """
     by_receiver: dict[str, list[Sent]] = {}
-    for one in sent:  # newest first
-        if one.status == "firing":
-            by_receiver.setdefault(one.receiver, []).append(one)
-    found = []
+    for message in sent:  # newest first
+        if message.status == "firing":
+            by_receiver.setdefault(message.receiver, []).append(message)
+    lines = []
     since = incident.detected_ms - _EARLIER_MS
     for receiver, every in by_receiver.items():
-        messages = [one for one in every if one.created_ms >= since] or every
+        messages = [each for each in every if each.created_ms >= since] or every
         people = contacts.behind().get(receiver, "")
-        found.append(_told(incident, receiver, people, messages))
-    return sorted(found, key=lambda one: (one.at_ms is None, one.at_ms or 0))
+        lines.append(_receiver(incident, receiver, people, messages))
+    return sorted(lines, key=lambda line: (line.at_ms is None, line.at_ms or 0))
 
 
-def _told(
+def _receiver(
     incident: Incident, receiver: str, people: str, messages: Sequence[Sent]
 ) -> ReceiverLine:
-    accepted = [one for one in messages if one.state == "sent"]
+    accepted = [message for message in messages if message.state == "sent"]
     if not accepted:
         last = messages[0]
         why = last.error or "no response yet"
@@ -276,10 +275,12 @@ def _told(
         words = f"delivered {took} after the incident opened"
     if len(accepted) > 1:
         words += f", {len(accepted)} times in all"
-    mine = incident.acknowledged_by and incident.acknowledged_by in people.split(", ")
-    if mine and incident.acknowledged_ms is not None:
+    acknowledged = (
+        incident.acknowledged_by and incident.acknowledged_by in people.split(", ")
+    )
+    if acknowledged and incident.acknowledged_ms is not None:
         gap = span(max(0, incident.acknowledged_ms - at) / 1000)
         words += f"; acknowledged {gap} later"
     elif people and incident.state == "firing":
         words += "; not acknowledged"
-    return ReceiverLine(receiver, people, "ok" if mine else "", "→", words, at)
+    return ReceiverLine(receiver, people, "ok" if acknowledged else "", "→", words, at)

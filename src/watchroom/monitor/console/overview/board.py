@@ -1,4 +1,4 @@
-"""What the page shows at one moment, made once however many look at it."""
+"""The overview's data at one time, made once for all who look at it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from watchroom.monitor.console.overview.spark import HEIGHT, WIDTH
 from watchroom.monitor.console.overview.tiles import Tile, tile
 from watchroom.monitor.console.overview.verdict import Verdict, verdict
 from watchroom.monitor.console.silenced import SilenceLine as Silenced
-from watchroom.monitor.console.silenced import by_alert, in_force, lines
+from watchroom.monitor.console.silenced import active, by_alert, lines
 from watchroom.monitor.notify import metrics
 from watchroom.urgency import opens_incident
 
@@ -47,7 +47,7 @@ _MOST_MARKS = 20
 
 
 class TargetLine(NamedTuple):
-    """One target in the list of what is watched."""
+    """One target of the list."""
 
     job: str
     instance: str
@@ -58,22 +58,22 @@ class TargetLine(NamedTuple):
 
 
 class Trust(NamedTuple):
-    """Whether this page can be believed.
+    """Whether this page can be trusted.
 
     Attributes:
-        evaluated_ago: Seconds since rules were last evaluated, those of the group that
-            stands still if one does; None before the first.
-        watching: Whether that is as it should be for every group.
+        evaluated_ago: Seconds since rules were last evaluated, those of a late group if
+            there is one; None before the first.
+        watching: Whether every group is evaluated on time.
         processes: The app's processes by role.
-        up, targets: Targets that answer, of how many.
+        up, targets: Targets that are up, of how many.
         reloaded_at: When the files were last read, or refused.
         problem: Why the last reload was refused, or "".
-        waiting: Deliveries that nobody has accepted yet.
-        refused: Conversations whose last message was refused for good.
-        warnings: What the stores had to survive.
+        waiting: Open deliveries.
+        refused: Delivery keys whose last delivery failed.
+        warnings: Problems of the stores.
         drilled: When every rule was last drilled, and how many arrived.
-        heartbeat: Whether somebody outside is to be told that the watch lives.
-        heard_ago: Seconds since somebody outside accepted that; None for never.
+        heartbeat: Whether an external heartbeat is set up.
+        heard_ago: Seconds since the heartbeat was last accepted; None for never.
     """
 
     evaluated_ago: float | None
@@ -126,7 +126,7 @@ class Boards:
         self._trends_of = ""
 
     async def current(self) -> Board:
-        """Return the board of now.
+        """Return the current board.
 
         Raises:
             QueryError: Its data could not be read in ten seconds.
@@ -150,12 +150,14 @@ class Boards:
             now - self._trends_at > self._trends.seconds / 240
             or self._trends_of != digest
         )
-        kept = self._trends
+        trends = self._trends
 
         def work(engine: Engine, queryable: Queryable) -> _Read:
             return _Read(
                 read_panels(engine, queryable, panels, at_ms),
-                read_trends(engine, queryable, panels, at_ms) if stale_trends else kept,
+                read_trends(engine, queryable, panels, at_ms)
+                if stale_trends
+                else trends,
                 read_processes(engine, queryable, at_ms),
                 read_history(queryable, at_ms, gap_ms),
             )
@@ -194,11 +196,11 @@ def _compose(
         for panel in panels
     ]
     tiles = [
-        one if one.runbook in stored.runbooks else one._replace(runbook="")
-        for one in tiles
+        drawn if drawn.runbook in stored.runbooks else drawn._replace(runbook="")
+        for drawn in tiles
     ]
     trust = _trust(services, read.processes, stored, now)
-    told = services.dispatcher.alerts(at_ms)
+    views = services.dispatcher.alerts(at_ms)
     return Board(
         at_ms=at_ms,
         verdict=verdict(
@@ -212,7 +214,7 @@ def _compose(
             runbooks=stored.runbooks,
             known=services.dispatcher.known(),
             incidents=services.oncall.incidents.open(),
-            silenced=by_alert(told, services.silences),
+            silenced=by_alert(views, services.silences),
             people=services.oncall.contacts.behind(),
             watching=trust.watching,
         ),
@@ -222,7 +224,7 @@ def _compose(
         deploys=_deploy_marks(services, at_ms, read.trends.seconds),
         targets=_targets(services, now),
         changes=_changes(services, read.history, stored, at_ms),
-        silences=lines(in_force(services.silences, at_ms), told, at_ms),
+        silences=lines(active(services.silences, at_ms), views, at_ms),
     )
 
 
@@ -249,14 +251,14 @@ def _deploy_marks(services: Services, at_ms: int, seconds: int) -> str:
     """Return the path of a line in every tile's trend for each deployment in it."""
     start = at_ms - seconds * 1000
     places = [
-        (one.at_ms - start) / (seconds * 1000) * WIDTH
-        for one in services.oncall.deploys.between(start, at_ms)
+        (deploy.at_ms - start) / (seconds * 1000) * WIDTH
+        for deploy in services.oncall.deploys.between(start, at_ms)
     ]
     return "".join(f"M{x:.1f} 0V{HEIGHT}" for x in places[:_MOST_MARKS])
 
 
 def _calm_since(services: Services, history: Sequence[Transition], now: float) -> int:
-    """Return when anything last fired, or the watch or its memory began, in ms."""
+    """Return when anything last fired, or the monitor or its history began (ms)."""
     ended = [
         change.at_ms + change.lasted_ms
         for change in history
@@ -329,7 +331,7 @@ def _trust(
         else None,
         watching=bool(ages) and not late,
         processes=processes,
-        up=sum(one.health == "up" for one in scrapers),
+        up=sum(scraper.health == "up" for scraper in scrapers),
         targets=len(scrapers),
         reloaded_at=services.reloads.at
         if services.reloads.problem

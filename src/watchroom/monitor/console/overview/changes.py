@@ -1,4 +1,4 @@
-"""What changed: alerts and deliveries in one list, with how they hang together."""
+"""What changed: alerts and deliveries in one list, and how they are related."""
 
 from __future__ import annotations
 
@@ -50,29 +50,29 @@ def changes(
     Args:
         history: Alerts' changes, newest first.
         entries: Deliveries, newest first.
-        marks: (epoch seconds, tag, text) of the watch's own events.
+        marks: (epoch seconds, tag, text) of the monitor's own events.
         more: What people did: deployments, acknowledgements.
         since_ms: Nothing older.
         limit: How many at most.
     """
-    found = [_alert(*one) for one in _together(history)]
-    found += [_delivery(entry, history) for entry in entries]
-    found += [
+    everything = [_alert(*seen) for seen in _together(history)]
+    everything += [_delivery(entry, history) for entry in entries]
+    everything += [
         Change(round(at * 1000), "·", tag, "", text, "") for at, tag, text in marks
     ]
-    found += more
-    recent = [change for change in found if change.at_ms >= since_ms]
+    everything += more
+    recent = [change for change in everything if change.at_ms >= since_ms]
     order = {"✓": 0, "▲": 1, "◆": 2}
     recent.sort(key=lambda change: (-change.at_ms, order.get(change.symbol, 3)))
     return recent[:limit]
 
 
 def _together(history: Sequence[Transition]) -> list[tuple[Transition, int]]:
-    """Return what to show and how often it came: pending again and again is one line.
+    """Return each change and how often it came: repeated pending is one line.
 
-    The newest stands for those before it, until the alert fires.
+    The newest represents those before it, until the alert fires.
     """
-    found: list[tuple[Transition, int]] = []
+    merged: list[tuple[Transition, int]] = []
     pending: dict[tuple[str, Labels], int] = {}
     for change in history:
         if on_purpose(change.pairs):
@@ -80,13 +80,13 @@ def _together(history: Sequence[Transition]) -> list[tuple[Transition, int]]:
         alert = change.alert, change.labels
         at = pending.get(alert)
         if change.state == "pending" and at is not None:
-            found[at] = found[at][0], found[at][1] + 1
+            merged[at] = merged[at][0], merged[at][1] + 1
             continue
         pending.pop(alert, None)
         if change.state == "pending":
-            pending[alert] = len(found)
-        found.append((change, 1))
-    return found
+            pending[alert] = len(merged)
+        merged.append((change, 1))
+    return merged
 
 
 def _alert(change: Transition, times: int) -> Change:
@@ -130,7 +130,7 @@ def _delivery(entry: LedgerEntry, history: Sequence[Transition]) -> Change:
 
 
 def _accepted(entry: LedgerEntry, history: Sequence[Transition]) -> str:
-    """Return how the delivery hangs together with the alert it is about."""
+    """Return how the delivery is related to its alert."""
     at = entry.finished_ms or entry.created_ms
     parts = ["delivered"]
     if entry.latency_ms is not None:

@@ -1,4 +1,4 @@
-"""What the first page shows from files and state.db, though the disk may hang."""
+"""What the overview shows from files and state.db, even if the disk hangs."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class OnDisk(NamedTuple):
 
     Attributes:
         entries: The ledger's last deliveries, newest first.
-        runbooks: Names of the pages there are.
+        runbooks: Names of the existing runbooks.
         drilled: When every rule was last drilled.
         acts: (incident, what a person did to it), newest first.
-        problem: Why this is what was read before; "" when it is of now.
+        problem: Why this is an earlier state; "" when it is current.
     """
 
     entries: Sequence[LedgerEntry] = ()

@@ -23,11 +23,11 @@ class VitalPanel(NamedTuple):
         expr: The value.
         presence: Counts the series it is made from; "" when not given.
         runbook: The name of its runbook page, or "".
-        applicable: False when the build knows that there is nothing to watch.
-        otherwise: What to say when there is nothing to judge: ``no limit``; or "".
+        applicable: False when the build knows that there is nothing to monitor.
+        otherwise: What to show when there is no limit to compare: ``no limit``.
         otherwise_expr: The value to show then.
         otherwise_unit: Grafana's name of its unit.
-        row: The title of the row it stands in, or "".
+        row: The title of its row, or "".
         whole: Whether it counts whole things, whatever ``increase()`` estimates.
     """
 
@@ -52,7 +52,7 @@ def panels_of(dashboard: grafana.Dashboard | None) -> list[VitalPanel]:
     """Return the dashboard's panels that have an expression, in its order."""
     if dashboard is None:
         return []
-    found, row = [], ""
+    panels, row = [], ""
     for panel in dashboard.panels:
         if panel.type == "row":
             row = panel.title
@@ -61,7 +61,7 @@ def panels_of(dashboard: grafana.Dashboard | None) -> list[VitalPanel]:
             continue
         defaults = panel.fieldConfig.defaults
         limit = limit_of(panel)
-        found.append(
+        panels.append(
             VitalPanel(
                 id=panel.id,
                 title=panel.title,
@@ -80,7 +80,7 @@ def panels_of(dashboard: grafana.Dashboard | None) -> list[VitalPanel]:
                 whole=limit.whole,
             )
         )
-    return found
+    return panels
 
 
 def _unit_of(query: str, overrides: Sequence[Mapping[str, Any]]) -> str:
@@ -97,8 +97,8 @@ def _unit_of(query: str, overrides: Sequence[Mapping[str, Any]]) -> str:
 
 def _runbook(links: Sequence[grafana.Link]) -> str:
     for link in links:
-        head, found, name = link.url.partition("runbooks/")
+        head, separator, name = link.url.partition("runbooks/")
         del head
-        if found:
+        if separator:
             return name.partition("#")[0].removesuffix(".md").strip("/")
     return ""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from watchroom.monitor.oncall.service import OnCall
 
 WHO = "watchroom_who"
-"""The cookie by which a browser remembers whose it is; it proves nothing."""
+"""The cookie by which a browser remembers its user's name; it proves nothing."""
 
 _NEAR_MS = 3_600_000
 _ACTS = {
@@ -37,7 +37,7 @@ _ACTS = {
 def present(oncall: OnCall, request: web.Request) -> dict[str, Any]:
     """Return what a form needs to ask for a name and an intention."""
     return {
-        "people": [one.name for one in oncall.contacts.contacts],
+        "people": [contact.name for contact in oncall.contacts.contacts],
         "me": unquote(request.cookies.get(WHO, "")),
         "promised": "looking into it",
     }
@@ -55,7 +55,7 @@ def done(
         acts: (incident, what a person did to it).
         history: Alerts' changes, newest first: what came after a deployment.
     """
-    return [_deploy(one, history) for one in deploys] + [
+    return [_deploy(deploy, history) for deploy in deploys] + [
         Change(
             event.at_ms,
             *_sign(event.kind),

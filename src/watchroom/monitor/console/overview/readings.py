@@ -1,4 +1,4 @@
-"""The numbers behind the page, read from one snapshot in a query thread."""
+"""The overview's values, read from one snapshot in a query thread."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ _ABSENCE_MS = 900_000
 
 
 class PanelReading(NamedTuple):
-    """What a panel's expressions say now.
+    """The current values of a panel's expressions.
 
     Attributes:
         value: The worst sample; None without any, NaN for 0/0.
         labels: That sample's labels.
         series: How many samples there were.
         present: Whether the series it is made from exist; None when unknown.
-        newest_ms: The newest sample under it, None without any.
+        newest_ms: The newest sample of its series, None without any.
         error: Why it could not be evaluated, or "".
-        otherwise: What to show where there is nothing to judge; None without it.
+        otherwise: What to show if there is nothing to compare; None without it.
     """
 
     value: float | None = None
@@ -93,13 +93,13 @@ def _read(
         samples = _samples(engine, queryable, panel.expr, at_ms)
         present = None
         if panel.presence:
-            found = _samples(engine, queryable, panel.presence, at_ms)
-            present = any(value > 0 for _, value in found)
+            counts = _samples(engine, queryable, panel.presence, at_ms)
+            present = any(value > 0 for _, value in counts)
         newest = newest_ms(queryable, panel.presence or panel.expr, at_ms)
         other = None
         if not samples and panel.otherwise_expr:
-            found = _samples(engine, queryable, panel.otherwise_expr, at_ms)
-            other = next((value for _, value in found), None)
+            others = _samples(engine, queryable, panel.otherwise_expr, at_ms)
+            other = next((value for _, value in others), None)
     except QueryError as error:
         return PanelReading(error=str(error))
     real = [(labels, value) for labels, value in samples if not math.isnan(value)]
@@ -155,8 +155,8 @@ def read_trends(
 ) -> Trends:
     """Return each panel's last hour, its worst series at each of sixty points.
 
-    A watch younger than that has a shorter past: five or fifteen minutes, so that a
-    first look shows more than a sliver.
+    A monitor that started lately has a shorter one: five or fifteen minutes, so that
+    the line isn't just a sliver.
     """
     window = _window(queryable, at_ms)
     step_ms = window * 1000 // TREND_POINTS
@@ -212,13 +212,13 @@ def read_processes(engine: Engine, queryable: Queryable, at_ms: int) -> list[Pro
     except QueryError:
         return []
     most = {dict(labels).get("role", ""): value for labels, value in lately}
-    found = []
+    processes = []
     for labels, value in now:
         role = dict(labels).get("role", "")
         top = int(max(value, most.get(role, 0)))
         if role in {"web", "worker"} and (top or role == "web"):
-            found.append(Processes(role, int(value), top))
-    return found
+            processes.append(Processes(role, int(value), top))
+    return processes
 
 
 def read_history(
@@ -239,7 +239,7 @@ def read_history(
         only: Which alerts.
     """
     start = at_ms - seconds * 1000
-    found: list[Transition] = []
+    history: list[Transition] = []
     firing = [
         *(Matcher("__name__", "=", "ALERTS"), Matcher("alertname", "!=", "")),
         *only,
@@ -252,8 +252,8 @@ def read_history(
                 real = state == VALUE
             real &= (group.timestamps > start) & (group.timestamps <= at_ms)
             ends = None if state is None else group.timestamps[state == STALE_CELL]
-            found += _runs(labels, group.timestamps[real], ends, at_ms, gap_ms)
-    return sorted(found, key=lambda change: change.at_ms, reverse=True)
+            history += _runs(labels, group.timestamps[real], ends, at_ms, gap_ms)
+    return sorted(history, key=lambda change: change.at_ms, reverse=True)
 
 
 def _runs(
@@ -271,15 +271,15 @@ def _runs(
     alert = plain.get("alertname", "")
     for hidden in ("__name__", "alertname"):
         plain.pop(hidden, None)
-    kept = tuple(sorted(plain.items()))
+    rest = tuple(sorted(plain.items()))
     stops = np.sort(ends) if ends is not None else times[:0]
     first = previous = int(times[0])
-    found: list[Transition] = []
+    changes: list[Transition] = []
 
     def close(until: int) -> None:
-        found.append(Transition(first, alert, state, kept, until - first))
+        changes.append(Transition(first, alert, state, rest, until - first))
         if state == "firing" and until < at_ms - gap_ms:
-            found.append(Transition(until, alert, "resolved", kept, until - first))
+            changes.append(Transition(until, alert, "resolved", rest, until - first))
 
     for at in times[1:].tolist():
         # A gap without a stale marker is our own absence, not the alert's end.
@@ -291,4 +291,4 @@ def _runs(
             first = at
         previous = at
     close(previous)
-    return found
+    return changes

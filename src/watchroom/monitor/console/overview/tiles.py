@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.console.overview.spark import Spark, spark
 from watchroom.monitor.console.values import (
-    Said,
+    Quantity,
     ago,
     is_count,
     is_yes_or_no,
-    say,
-    say_limit,
+    limit_words,
+    quantity,
     span,
 )
 
@@ -38,7 +38,7 @@ _SMALL_COUNT = 10
 
 
 class Tile(NamedTuple):
-    """One vital as the page shows it; all text, nothing left to decide."""
+    """One vital as the page shows it, all as text."""
 
     id: int
     title: str
@@ -47,7 +47,7 @@ class Tile(NamedTuple):
     symbol: str
     css: str
     words: str
-    value: Said
+    value: Quantity
     plain: bool
     detail: str
     limit: str
@@ -70,8 +70,8 @@ def tile(
     """Return the tile of `panel`.
 
     Args:
-        panel: What the dashboard file says.
-        reading: What its expressions say.
+        panel: From the dashboard file.
+        reading: The values of its expressions.
         alerts: The pending and firing alerts that name this panel.
         trend: Its last hour.
         now_ms: Now.
@@ -99,7 +99,7 @@ def tile(
         detail=_detail(reading),
         limit=panel.otherwise
         if reading.otherwise is not None
-        else say_limit(panel.limit, panel.unit, above_is_bad=panel.above_is_bad),
+        else limit_words(panel.limit, panel.unit, above_is_bad=panel.above_is_bad),
         spark=spark(trend, panel.limit if reading.otherwise is None else None),
         age=_age(reading, state, now_ms),
         runbook=_runbook(panel, alerts),
@@ -120,13 +120,13 @@ def state_of(
         since = [
             alert.active_at_ms
             for alert in alerts
-            if alert.state == state and not _of_blindness(alert)
+            if alert.state == state and not _is_no_data_alert(alert)
         ]
         if since:
             return state, f"{state} {span((now_ms - min(since)) / 1000)}"
     if not panel.applicable and not reading.present and _is_nothing(reading.value):
         return "not applicable", "not applicable"
-    blind = _blind(reading, now_ms, stale_ms)
+    blind = _no_data(reading, now_ms, stale_ms)
     if blind:
         return "blind", blind
     if reading.otherwise is not None:
@@ -140,13 +140,13 @@ def _is_nothing(value: float | None) -> bool:
     return value is None or math.isnan(value) or value == 0
 
 
-def _of_blindness(alert: AlertView) -> bool:
-    """Return whether it says that the vital's series are missing: blind, not bad."""
+def _is_no_data_alert(alert: AlertView) -> bool:
+    """Return whether the alert only reports that the vital's series are missing."""
     return dict(alert.labels).get("blind") == "true"
 
 
-def _blind(reading: PanelReading, now_ms: int, stale_ms: int) -> str:
-    """Return the words for a vital that nothing is known of, or ""."""
+def _no_data(reading: PanelReading, now_ms: int, stale_ms: int) -> str:
+    """Return the words for a vital without data, or ""."""
     unknown = reading.present is None and reading.value is None
     if reading.error or reading.present is False or unknown:
         return "no data"
@@ -174,19 +174,21 @@ def _against_limit(panel: VitalPanel, value: float) -> tuple[str, str]:
     return ("close", "close") if near else ("ok", "ok")
 
 
-def _value(panel: VitalPanel, reading: PanelReading, state: str) -> tuple[Said, bool]:
-    """Return what stands large in the tile, and whether it is words."""
+def _value(
+    panel: VitalPanel, reading: PanelReading, state: str
+) -> tuple[Quantity, bool]:
+    """Return the tile's large value, and whether it is words."""
     if state == "blind":
-        return Said("unknown", ""), True
+        return Quantity("unknown", ""), True
     if state == "not applicable" and reading.otherwise is None:
-        return Said("not configured", ""), True
+        return Quantity("not configured", ""), True
     if reading.otherwise is not None:
-        return say(reading.otherwise, panel.otherwise_unit), False
+        return quantity(reading.otherwise, panel.otherwise_unit), False
     if reading.value is None or math.isnan(reading.value):
-        return Said(
+        return Quantity(
             "no data" if state in {"firing", "pending"} else "no events", ""
         ), True
-    return say(reading.value, panel.unit, whole=panel.whole), False
+    return quantity(reading.value, panel.unit, whole=panel.whole), False
 
 
 def _detail(reading: PanelReading) -> str:

@@ -90,7 +90,7 @@ def verdict(
     silenced: Mapping[str, Silence] = MappingProxyType({}),
     people: Mapping[str, str] = MappingProxyType({}),
 ) -> Verdict:
-    """Return what to say first.
+    """Return the sentence and its notes.
 
     Args:
         alerts: Pending and firing.
@@ -100,36 +100,38 @@ def verdict(
         calm_since_ms: When anything last fired, or the monitor started.
         waits: Alert name → its ``for`` in seconds.
         fired: Alert name → when it last began to fire, where that is known.
-        runbooks: Names of the pages there are.
-        known: Alert name → receiver → since when it knows that this fires (ms).
+        runbooks: Names of the existing runbooks.
+        known: Alert name → receiver → when it accepted that this fires (ms).
         watching: Whether rules are evaluated on time.
         incidents: The open ones, the most urgent first.
-        silenced: Alert name → the silence that keeps it from every receiver.
+        silenced: Alert name → the silence that mutes it.
         people: Receiver → the contacts behind it.
     """
     firing, pending = _wrong(alerts)
     if not watching:
         return _unwatched()
-    incident = next((one for one in incidents if _lasts(one)), None)
+    incident = next(filter(_comes_first, incidents), None)
     if firing and (incident is None or _outranked(incident, firing)):
         name, began = _name(firing[0]), firing[0].active_at_ms
         since = max(began, fired.get(name, 0))
-        found = _firing(firing, now_ms, since)
-        incident = next((one for one in incidents if name in one.names), None)
+        headline = _firing(firing, now_ms, since)
+        incident = next((each for each in incidents if name in each.names), None)
     elif incident is not None:
         name = (*incident.names, "")[0]
         began, since = incident.first_failure_ms, incident.detected_ms
-        found = _lasting(incident, firing, now_ms)
+        headline = _open_incident(incident, firing, now_ms)
     else:
-        found = _at_rest(pending, tiles, now_ms, calm_since_ms, waits, runbooks)
-        return found._replace(notes=[*found.notes, *_others(incidents)])
+        headline = _nothing_firing(
+            pending, tiles, now_ms, calm_since_ms, waits, runbooks
+        )
+        return headline._replace(notes=[*headline.notes, *_others(incidents)])
     names = [name] if name else incident.page_names if incident else []
-    heard = [_silence(silenced[one]) for one in names if one in silenced]
-    if names and not heard:
-        heard = told(names, began, since, entries, known, people)
+    receivers = [_silence(silenced[each]) for each in names if each in silenced]
+    if names and not receivers:
+        receivers = notified(names, began, since, entries, known, people)
     others = _others(incidents, incident)
-    return found._replace(
-        notes=[*found.notes, *heard, *_answered(incident), *others],
+    return headline._replace(
+        notes=[*headline.notes, *receivers, *_acknowledgement(incident), *others],
         answer=incident if incident and incident.state == "firing" else None,
         can_silence=bool(incident and incident.group) and name not in silenced,
         runbook=name if name in runbooks else "",
@@ -140,7 +142,9 @@ def _wrong(
     alerts: Sequence[AlertView],
 ) -> tuple[list[AlertView], list[AlertView]]:
     """Return what is wrong and fires, and what is pending, the worst first."""
-    wrong = worst_first([one for one in alerts if opens_incident(dict(one.labels))])
+    wrong = worst_first(
+        [alert for alert in alerts if opens_incident(dict(alert.labels))]
+    )
     firing = [alert for alert in wrong if alert.state == "firing"]
     return firing, [alert for alert in wrong if alert.state == "pending"]
 
@@ -150,7 +154,7 @@ def _unwatched() -> Verdict:
     return Verdict("fire", "▲", "The monitor isn't evaluating its rules", [note])
 
 
-def _at_rest(
+def _nothing_firing(
     pending: Sequence[AlertView],
     tiles: Sequence[Tile],
     now_ms: int,
@@ -162,15 +166,15 @@ def _at_rest(
         return _pending(pending, now_ms, waits, runbooks)
     blind = [tile for tile in tiles if tile.state == "blind"]
     if blind:
-        return _blind(blind, tiles)
+        return _no_data(blind, tiles)
     return _calm(tiles, now_ms, calm_since_ms)
 
 
-def _lasts(incident: Incident) -> bool:
-    """Return whether an open incident comes before calm.
+def _comes_first(incident: Incident) -> bool:
+    """Return whether an open incident is shown first.
 
-    Not if its alerts have ended and nobody has looked at that yet, nor if it is
-    mitigated, or a person is on what data cannot confirm: these are notes.
+    Not if its alerts have ended and recovery is still being checked, nor if it is
+    mitigated, or acknowledged while its data is missing: these are notes.
     """
     if incident.opened_by and not incident.alerts:
         return incident.state != "mitigated"
@@ -178,9 +182,9 @@ def _lasts(incident: Incident) -> bool:
 
 
 def _outranked(incident: Incident, firing: Sequence[AlertView]) -> bool:
-    """Return whether what fires comes before an open incident: unless it is urgent.
+    """Return whether firing alerts come before an open incident.
 
-    That is one that nobody has acknowledged, of a higher priority than all that fires.
+    Not if nobody acknowledged it and its priority is higher than that of every alert.
     """
     if not firing:
         return False
@@ -195,20 +199,26 @@ def _others(
 ) -> list[Note]:
     """Return the other open incidents, the most urgent first."""
     shown = [
-        one
-        for one in incidents
-        if one is not shown_already
-        # Else its end is looked at.
-        and (one.firing or one.unseen or not one.alerts)
+        incident
+        for incident in incidents
+        if incident is not shown_already
+        # Else its recovery is being checked.
+        and (incident.firing or incident.unseen or not incident.alerts)
     ]
     notes = []
-    for one in shown[:_MOST_OTHERS]:
-        waits = one.state == "firing"
-        state = "not acknowledged" if waits else one.state
-        title = one.title if len(one.title) <= _LONGEST else f"{one.title[:_LONGEST]}…"
-        said = f"also open: incident {one.id}, {one.priority}, {state}: {title}"
-        bad = waits and one.priority == "P1"
-        notes.append(Note(said, incident=one.id, bad=bad))
+    for incident in shown[:_MOST_OTHERS]:
+        waits = incident.state == "firing"
+        state = "not acknowledged" if waits else incident.state
+        title = (
+            incident.title
+            if len(incident.title) <= _LONGEST
+            else f"{incident.title[:_LONGEST]}…"
+        )
+        text = (
+            f"also open: incident {incident.id}, {incident.priority}, {state}: {title}"
+        )
+        bad = waits and incident.priority == "P1"
+        notes.append(Note(text, incident=incident.id, bad=bad))
     more = len(shown) - _MOST_OTHERS
     if more > 0:
         notes.append(Note(f"{counted(more, 'more open incident')}", incidents=True))
@@ -223,7 +233,7 @@ def _name(alert: AlertView) -> str:
     return dict(alert.labels).get("alertname", "an alert")
 
 
-def _told_by(alert: AlertView) -> str:
+def _summary(alert: AlertView) -> str:
     summary = dict(alert.annotations).get("summary", "").strip()
     return f": {summary}" if summary else ""
 
@@ -235,7 +245,7 @@ def _description(annotations: Mapping[str, str]) -> str:
 def _firing(firing: Sequence[AlertView], now_ms: int, since: int) -> Verdict:
     worst = firing[0]
     name = _name(worst)
-    sentence = f"{name} is firing{_told_by(worst)}"
+    sentence = f"{name} is firing{_summary(worst)}"
     notes = [
         Note(
             f"{_priority(worst)} for {span((now_ms - since) / 1000)}, since",
@@ -253,8 +263,10 @@ def _firing_too(firing: Sequence[AlertView], words: str) -> Note:
     return Note(f"{len(firing)} {words}: {', '.join(others[:4])}")
 
 
-def _lasting(worst: Incident, firing: Sequence[AlertView], now_ms: int) -> Verdict:
-    """Return what is open though no rule of it fires: posted, by hand, or unseen."""
+def _open_incident(
+    worst: Incident, firing: Sequence[AlertView], now_ms: int
+) -> Verdict:
+    """Return an incident that no rule fires for: posted, manual, or without data."""
     since, names = worst.detected_ms, ", ".join(worst.names[:4])
     what = worst.title if worst.title in names else f"{names}: {worst.title}"
     sentence = f"Incident {worst.id} is open: {what if names else worst.title}"
@@ -267,12 +279,12 @@ def _lasting(worst: Incident, firing: Sequence[AlertView], now_ms: int) -> Verdi
         return Verdict("warn", "◆", sentence, [*notes, why])
     if worst.state == "acknowledged" and not worst.firing:
         return Verdict("warn", "◆", sentence, notes)
-    detail = _description(next((one.annotations for one in worst.firing), {}))
+    detail = _description(next((alert.annotations for alert in worst.firing), {}))
     return Verdict("fire", "▲", sentence, notes, detail)
 
 
-def _answered(incident: Incident | None) -> list[Note]:
-    """Return who has acknowledged it, and where to do so."""
+def _acknowledgement(incident: Incident | None) -> list[Note]:
+    """Return who acknowledged it, or where to do so."""
     if incident is None:
         return []
     page = Note(f"incident {incident.id}", incident=incident.id)
@@ -286,13 +298,13 @@ def _answered(incident: Incident | None) -> list[Note]:
 
 
 def _silence(silence: Silence) -> Note:
-    """Return that nobody is notified, and who said so."""
+    """Return that it is silenced, and by whom."""
     why = " ".join(silence.comment.split())[:160]
     by = silence.created_by or "an unnamed client"
     return Note(f"silenced by {by}{f': {why}' if why else ''}, until", silence.ends_ms)
 
 
-def told(
+def notified(
     names: Collection[str],
     began_ms: int,
     fired_ms: int,
@@ -300,16 +312,16 @@ def told(
     known: Mapping[str, Mapping[str, int]],
     people: Mapping[str, str],
 ) -> list[Note]:
-    """Return who was notified of an alert that fires, and whether that was delivered.
+    """Return who was notified of a firing alert, and whether that was delivered.
 
-    One that ended and came back before its end was sent is not new to `known`.
+    An alert that fired again before its end was sent keeps its entry in `known`.
 
     Args:
-        names: Of the alert, one or more.
+        names: Of the alerts.
         began_ms: When it began; nothing sent before is about it.
         fired_ms: When it began to fire.
         entries: The ledger's last deliveries, newest first.
-        known: Alert name → receiver → since when it knows (ms).
+        known: Alert name → receiver → when it accepted that (ms).
         people: Receiver → the contacts behind it.
     """
 
@@ -317,21 +329,25 @@ def told(
         return f"{people[receiver]} via {receiver}" if receiver in people else receiver
 
     wanted = frozenset(names)
-    said: dict[str, list[LedgerEntry]] = {}
+    by_receiver: dict[str, list[LedgerEntry]] = {}
     for entry in entries:  # newest first
         if (
             not wanted.isdisjoint(entry.alertnames)
             and entry.status == "firing"
             and (entry.finished_ms or entry.created_ms) >= began_ms
         ):
-            said.setdefault(entry.key.receiver, []).append(entry)
-    before = {one: at for name in names for one, at in known.get(name, {}).items()}
-    if not said and before:
-        return [Note(f"{who(one)} notified at", at) for one, at in before.items()]
-    if not said:
+            by_receiver.setdefault(entry.key.receiver, []).append(entry)
+    before = {
+        receiver: at for name in names for receiver, at in known.get(name, {}).items()
+    }
+    if not by_receiver and before:
+        return [
+            Note(f"{who(receiver)} notified at", at) for receiver, at in before.items()
+        ]
+    if not by_receiver:
         return [Note("nobody notified yet", bad=True)]
     notes = []
-    for receiver, messages in said.items():
+    for receiver, messages in by_receiver.items():
         entry = messages[0]
         if entry.state == "sent":
             notes.append(
@@ -349,7 +365,7 @@ def told(
 
 def _accepted(messages: Sequence[LedgerEntry], fired_ms: int) -> str:
     """Return how soon the first was delivered: repeats do not count."""
-    sent = [one for one in messages if one.state == "sent"]
+    sent = [message for message in messages if message.state == "sent"]
     took = max(0, (sent[-1].finished_ms or sent[-1].created_ms) - fired_ms) / 1000
     again = f", {len(sent)} times" if len(sent) > 1 else ""
     return f"delivered {f'{span(took)} later' if took >= 1 else 'at once'}{again}"
@@ -371,11 +387,11 @@ def _pending(
         notes.append(Note(f"also pending: {', '.join(others[:4])}"))
     if name in runbooks:
         notes.append(Note("runbook", runbook=name))
-    sentence = f"{name} is pending{_told_by(worst)}"
+    sentence = f"{name} is pending{_summary(worst)}"
     return Verdict("warn", "◆", sentence, notes, _description(dict(worst.annotations)))
 
 
-def _blind(blind: Sequence[Tile], tiles: Sequence[Tile]) -> Verdict:
+def _no_data(blind: Sequence[Tile], tiles: Sequence[Tile]) -> Verdict:
     names = ", ".join(tile.title for tile in blind[:4])
     if len(blind) == len(tiles):
         sentence = "No data for any vital"
