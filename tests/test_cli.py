@@ -66,8 +66,8 @@ def test_an_unknown_command_exits_with_2_and_names_the_nearest() -> None:
     ("name", "known", "hint"),
     [
         ("higherrorate", ["HighErrorRate", "AppDown"], "did you mean HighErrorRate?"),
-        ("x", ["HighErrorRate", "AppDown"], "there are AppDown, HighErrorRate"),
-        ("x", [], "there are none"),
+        ("x", ["HighErrorRate", "AppDown"], "available: AppDown, HighErrorRate"),
+        ("x", [], "available: (nothing)"),
     ],
 )
 def test_a_name_that_is_not_known_names_the_nearest(name, known, hint) -> None:

@@ -107,7 +107,7 @@ def check_middleware(
     if places[0] != 0:
         return [
             checks.Warning(
-                "What the middleware before watchroom's answers is not counted.",
+                "Responses of middleware placed before watchroom's are not counted.",
                 hint=f'Put "{MIDDLEWARE}" first into MIDDLEWARE.',
                 id="watchroom.W002",
             )

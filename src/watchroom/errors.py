@@ -116,4 +116,4 @@ def nearest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name.lower(), folded, 1)
     if near:
         return f"did you mean {folded[near[0]]}?"
-    return f"there are {', '.join(names) or 'none'}"
+    return f"available: {', '.join(names) or '(nothing)'}"

@@ -77,7 +77,7 @@ def test_check_is_quiet_when_fresh_and_names_what_a_setting_made_stale(shop):
 
 def test_options_are_remembered_until_told_otherwise(shop):
     said = shop.build("--interval", "2s", "--window", "30s", "--for", "4s")
-    assert "in production they would page too easily" in said
+    assert "for demos and tests only" in said
     shop.build()
     text = shop.texts()["rules/watchroom.yml"]
     assert "rate30s" in text

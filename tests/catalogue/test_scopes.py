@@ -159,7 +159,7 @@ def test_every_limit_is_a_bucket_edge_and_a_new_one_says_what_it_needs():
     overrides = {name: Override(*each) for name, each in settings.vitals.items()}
     made = {one.name: one for one in load.catalogue((), overrides)}
     said = {
-        name: "until then it is blind" in made[name].alerts[0].runbook.meaning
+        name: "Until you restart them" in made[name].alerts[0].runbook.meaning
         for name in ("HighLatency", "HighLatencyReports", "HighLatencyApi")
     }
     # Half a second is an edge anyway.
@@ -191,7 +191,7 @@ def test_people_say_route_task_queue_and_alias(name, word, label):
         ("HighLatency", Override(ignore={"queue": ("x",)}), "there is method, route"),
         ("CeleryTaskFailed", Override(ignore={"x": ("x",)}), "there is task"),
         ("HighErrorRate", Override(ignore={"route": ("*",)}), "its own drill"),
-        ("AppDown", Override(limits={"role": {"web": 2.0}}), "no limit to change"),
+        ("AppDown", Override(limits={"role": {"web": 2.0}}), "no parameter limit"),
         ("HighErrorRate", Override(limits={"route": {"a": 5.0}}), "'1%' or 0.01"),
         (
             "HighLatency",

@@ -44,7 +44,7 @@ TILES = {
     "CeleryTaskFailed": "Failed tasks",
     "CeleryBacklogHigh": "Waiting tasks",
     "CeleryWorkersDown": "Task workers",
-    "ScheduledTaskOverdue": "Latest scheduled task",
+    "ScheduledTaskOverdue": "Scheduled task delay",
 }
 MINE = {*TILES, "CeleryQueueStuck", "CeleryBrokerDown"}
 

@@ -147,7 +147,7 @@ def test_another_rule_than_the_built_one_is_named(ledger: Chain) -> None:
     )
     code, verdict = drill(ledger, ledger.monitor)
     assert code == 1
-    assert "another HighErrorRate than the built one" in verdict["reason"]
+    assert "the rule HighErrorRate loaded in" in verdict["reason"]
 
 
 def test_nothing_scraped_is_named(ledger: Chain) -> None:

@@ -202,7 +202,7 @@ def test_no_sites_makes_a_tile_that_does_not_apply():
     files = built(planned(has=("database",)))
     board = grafana.load(files["grafana/watchroom-overview.json"], "g")
     values = {p.title: p.fieldConfig.defaults.noValue for p in board.panels}
-    assert values["Public site answers"] == "not applicable"
+    assert values["Public site up"] == "not applicable"
     assert values["Cache hit rate"] == "not applicable"
     assert values["Failed requests"] == "idle"
     assert "job_name: site" not in files["prometheus.yml"]

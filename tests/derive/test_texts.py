@@ -34,10 +34,10 @@ def test_a_page_names_the_worst_routes():
     context = Context(LABELS, 0.034, {}, "http://x", answer)
     found = annotations("HighErrorRate")
     assert Template(found["summary"], "s").render(context) == (
-        "3.4% of requests to app fail"
+        "3.4% of requests to app are failing"
     )
     assert Template(found["description"], "d").render(context) == (
-        "More than 1% of the requests of the last 5 minutes failed with 5xx or were "
+        "More than 1% of requests in the last 5 minutes failed with 5xx or were "
         "lost with their process. Most failures: GET /invoices/<int:pk>/ (42), "
         "POST / (3)."
     )

@@ -68,7 +68,7 @@ BAD = {
     "a list for a text": (
         prometheus,
         "scrape_configs:\n  - job_name: [7]\n",
-        (2, "must be a text, not a list", ""),
+        (2, "must be a string, not a list", ""),
     ),
     "two jobs of one name": (
         prometheus,

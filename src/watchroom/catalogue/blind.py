@@ -43,7 +43,7 @@ def sibling(vital: Vital) -> Alert | None:
     presence = panel.presence.strip() if panel is not None else ""
     if not (presence.startswith(_COUNT) and presence.endswith(")")):
         raise ConfigError(
-            f"the vital {vital.name} cannot be seen to be blind",
+            f"missing data of the vital {vital.name} can't be detected",
             hint='give its panel a presence: "count(the_metric{$real})"',
         )
     series = presence.removeprefix(_COUNT)[:-1].replace("$real", _EVERY_JOB)

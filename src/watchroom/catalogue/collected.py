@@ -12,7 +12,10 @@ EXPORTER_INFO = Metric(
     "watchroom_exporter_info", "gauge", "Constantly 1.", ("version",)
 )
 EXPORTER_ERRORS = Metric(
-    "watchroom_exporter_errors_total", "counter", "Failures, by part.", ("part",)
+    "watchroom_exporter_errors_total",
+    "counter",
+    "Failures, by part of the exporter.",
+    ("part",),
 )
 CHILD_RESTARTS = Metric(
     "watchroom_exporter_child_restarts_total",
@@ -32,19 +35,19 @@ MEMORY_USED = Metric(
 MEMORY_LIMIT = Metric(
     "container_spec_memory_limit_bytes",
     "gauge",
-    "The memory limit that holds for it; absent without one.",
+    "Its effective memory limit; absent without one.",
     ("name",),
 )
 MACHINE_MEMORY = Metric(
     "node_memory_MemTotal_bytes",
     "gauge",
-    "The machine's memory; absent where a limit below it holds for the app.",
+    "The machine's memory; absent where the app has a lower limit.",
     ("name",),
 )
 MACHINE_AVAILABLE = Metric(
     "node_memory_MemAvailable_bytes",
     "gauge",
-    "What of it can be had without swapping, as the kernel estimates.",
+    "Memory available without swapping, as the kernel estimates it.",
     ("name",),
 )
 CPU_USED = Metric(
@@ -56,7 +59,7 @@ CPU_USED = Metric(
 CPU_LIMIT = Metric(
     "container_cpu_limit_cores",
     "gauge",
-    "The CPU limit that holds for it; absent without one.",
+    "Its effective CPU limit; absent without one.",
     ("name",),
 )
 PROCESS_MEMORY = Metric(
@@ -93,7 +96,7 @@ DISK_READ_ONLY = Metric(
 DISK_ERROR = Metric(
     "node_filesystem_device_error",
     "gauge",
-    "Whether it did not say how full it is: an error, or no answer in time.",
+    "Whether reading its free space failed or timed out.",
     _FILE_SYSTEM,
 )
 DB_UP = Metric(
@@ -117,7 +120,7 @@ BROKER_UP = Metric(
 QUEUE_LENGTH = Metric(
     "celery_queue_length",
     "gauge",
-    "Messages that wait in a configured queue, whether or not a worker lives.",
+    "Messages waiting in a configured queue, even when no worker is running.",
     ("queue_name",),
 )
 QUEUE_OLDEST = Metric(
@@ -129,13 +132,13 @@ QUEUE_OLDEST = Metric(
 BEAT_OVERDUE = Metric(
     "celery_beat_overdue_seconds",
     "gauge",
-    "How long ago an entry of the schedule should have run and has not; 0 on time.",
+    "How late a schedule entry is: since when it was due and has not run; 0 on time.",
     ("entry",),
 )
 BEAT_LAST_RUN = Metric(
     "celery_beat_last_run_timestamp_seconds",
     "gauge",
-    "When the latest run of an entry that a worker began was published.",
+    "When the latest run of an entry that a worker started was published.",
     ("entry",),
 )
 BEAT_LAST_PUBLISHED = Metric(
@@ -146,18 +149,18 @@ BEAT_LAST_PUBLISHED = Metric(
 )
 
 BEAT_ENTRIES = Metric(
-    "celery_beat_entries", "gauge", "Entries of the schedule that are watched."
+    "celery_beat_entries", "gauge", "Schedule entries that are monitored."
 )
 BEAT_UNWATCHED = Metric(
     "celery_beat_entries_unwatched",
     "gauge",
-    "Entries of the schedule that are not: too many, or a schedule that has an error.",
+    "Schedule entries that are not monitored: too many, or invalid.",
 )
 
 HEALTH_STATUS = Metric(
     "health_check_status",
     "gauge",
-    "Whether a health check of the app passes, as the app says.",
+    "Whether a health check of the app passes, as the app reports it.",
     ("check", "kind"),
 )
 HEALTH_DURATION = Metric(

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _RESTART = (
-    " This limit is a bucket edge of its own, which the app's processes have from "
-    "their next start: until then it is blind."
+    " This limit is a bucket edge of its own, which the app's processes create when "
+    "they next start. Until you restart them, this alert has no data."
 )
 _PRIORITY: dict[str, Priority] = {"critical": "P1", "info": "P3", "none": "none"}
 
@@ -99,7 +99,7 @@ def catalogue(
                 raise ConfigError(
                     f"there would be two vitals {vital.name}",
                     field=f"VITALS[{name!r}]['limits']",
-                    hint="their patterns differ in no letter or digit; join them",
+                    hint="their patterns have the same letters and digits; join them",
                 )
             # At the end, so that the standard tiles keep their positions.
             vitals[vital.name] = vital
@@ -232,9 +232,9 @@ def series_labels(own: Iterable[Metric] = ()) -> dict[str, frozenset[str]]:
 def _unchangeable(vital: Vital, key: str, field: str) -> ConfigError:
     changeable = [key for key in ("limit", "window") if _uses(vital, f"${key}")]
     return ConfigError(
-        f"the vital {vital.name} has no {key} to change",
+        f"the vital {vital.name} has no parameter {key}",
         field=field,
-        hint=f"what can be set: {', '.join([*changeable, 'for', 'severity'])}",
+        hint=f"it has: {', '.join([*changeable, 'for', 'severity'])}",
     )
 
 

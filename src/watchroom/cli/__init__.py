@@ -80,7 +80,7 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="watchroom")
 def watchroom() -> None:
-    """Production monitoring for Django: define once, generate the rest, prove it.
+    """Monitoring for Django in production: metrics, alerts, notifications, console.
 
     \b
     Examples:

@@ -101,9 +101,9 @@ def refusal(url: str, answer: HttpAnswer) -> str:
     """Return why a monitor says no, and what to do where it wants its token."""
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return (
-            f"{url} needs a token, and got none or a wrong one: run this command as "
-            "the monitor's user, or share the token with your group (watchroom run "
-            "--token.group), or set WATCHROOM_TOKEN_FILE"
+            f"{url} needs a token, and none or a wrong one was sent: run this command "
+            "as the monitor's user, or share the token with your group (watchroom "
+            "run --token.group), or set WATCHROOM_TOKEN_FILE"
         )
     try:
         found = json.loads(answer.body)

@@ -63,7 +63,7 @@ def _hearing(site: Site) -> Iterator[str]:
         )
     if not site.heartbeat:
         yield (
-            "HEARTBEAT is not set: nobody notices if the monitor dies. Add "
+            "HEARTBEAT is not set: if the monitor stops, nobody is notified. Add "
             "WATCHROOM['HEARTBEAT'] = 'heartbeat_url', the name of the secret file "
             "with the URL of an external heartbeat service"
         )
@@ -87,8 +87,9 @@ def _shape(planned: Plan) -> Iterator[str]:
         window = inputs.window or "each vital's own"
         hold = inputs.for_ or "each alert's own"
         yield (
-            f"built with window {window} and for {hold}: for demos and tests only; "
-            "in production they would page too easily. To reset: --window '' --for ''"
+            f"built with window {window} and for {hold}, for demos and tests only: in "
+            "production, such short times page for every brief error. To reset: "
+            "--window '' --for ''"
         )
     for vital in planned.vitals:
         if not vital.applicable:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from watchroom.derive.plan import Plan, PlannedAlert, PlannedVital
 
 _SEVERITY = {
-    "critical": "critical: pages at once",
+    "critical": "critical: pages immediately",
     "warning": "warning: notifies, not urgent",
     "info": "info: for the record",
     "none": "none: notifies nobody",
@@ -40,7 +40,7 @@ def _page(alerts: list[PlannedAlert], vital: PlannedVital) -> str:
         book.diagnosis.strip(),
         "## Mitigation",
         book.mitigation.strip(),
-        "## The rule",
+        "## Rule",
         *(f"```promql\n{alert.expr}\n```" for alert in alerts),
     ]
     if vital.records:
@@ -48,7 +48,7 @@ def _page(alerts: list[PlannedAlert], vital: PlannedVital) -> str:
             "Recording rules that it uses:",
             *(f"`{name}`\n\n```promql\n{expr}\n```" for name, expr in vital.records),
         ]
-    parts += ["## The proof", *dict.fromkeys(_proof(alert) for alert in alerts)]
+    parts += ["## Drill", *dict.fromkeys(_proof(alert) for alert in alerts)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -277,7 +277,7 @@ class _Handler(BaseHTTPRequestHandler):
         query = parse_qs(urlsplit(self.path).query, max_num_fields=20)
         values = query.get(name, [default] if default is not None else [])
         if len(values) != 1 or values[0] is None:
-            raise _Refusal(400, f"say ?{name}=…, once")
+            raise _Refusal(400, f"pass ?{name}=… exactly once")
         return values[0]
 
     def _body(self) -> Any:

@@ -33,7 +33,7 @@ _BOOLS |= {"false": False, "no": False, "off": False, "y": True, "n": False}
 _ZERO = ("", "0", "0s", False, 0, None, msgspec.NODEFAULT)
 _LETTERS = {"y", "Y", "n", "N"}
 _NUMBERS = {"int", "float"}
-_KINDS = {str: "a text", bool: "true or false", int: "a whole number"}
+_KINDS = {str: "a string", bool: "true or false", int: "a whole number"}
 _KINDS[float] = "a number"
 
 

@@ -46,8 +46,10 @@ def _unbounded(
     if "connect_timeout" in options or "service" in options:
         return
     yield django_checks.Warning(
-        f"The database {alias!r} has no connect_timeout: if its server accepts a "
-        "connection and never answers, every request waits for ever.",
+        (
+            f"The database {alias!r} has no connect_timeout: if its server accepts a "
+            "connection and never responds, every request waits forever."
+        ),
         hint='Add "OPTIONS": {"connect_timeout": 5}.',
         id="watchroom.W003",
     )

@@ -74,6 +74,6 @@ def logging(
 def _one_of(argument: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ConfigError(
-            f"{value!r} is none of {', '.join(known)}",
+            f"{value!r} isn't one of {', '.join(known)}",
             field=f"watchroom.logging({argument})",
         )

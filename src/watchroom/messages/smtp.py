@@ -154,7 +154,7 @@ def _private(talk: smtplib.SMTP, host: str) -> bool:
 def _outcome(error: OSError) -> Outcome:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, answer = next(iter(error.recipients.values()))
-        return Outcome(f"refused every address: {code} {_text(answer)}", code < 500)
+        return Outcome(f"refused every recipient: {code} {_text(answer)}", code < 500)
     if isinstance(error, smtplib.SMTPResponseException):
         # 5xx is permanent; below 400 is not an SMTP reply.
         why = f"answered {error.smtp_code} {_text(error.smtp_error)}"
@@ -162,7 +162,7 @@ def _outcome(error: OSError) -> Outcome:
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return Outcome(f"doesn't offer a required feature: {error}", False)
     if isinstance(error, smtplib.SMTPException):
-        return Outcome("connection closed in mid-talk", True)
+        return Outcome("connection closed before the message was accepted", True)
     return Outcome(reason(error), True)
 
 

@@ -57,7 +57,9 @@ class Child:
                 if loop.time() - began > _HEALTHY_AFTER:
                     pause = _FIRST_PAUSE
                 self.restarts += 1
-                _LOG.error("%s ended with %s; again in %.0f s", self._name, code, pause)
+                _LOG.error(
+                    "%s exited with %s; restarting in %.0f s", self._name, code, pause
+                )
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
         finally:

@@ -74,7 +74,7 @@ def difference(loaded: Sequence[Mapping[str, Any]], built: LoadedRule) -> str:
 def _differences(rule: Mapping[str, Any], built: LoadedRule) -> list[str]:
     found = []
     if canonical(rule["query"]) != canonical(built.expr):
-        found.append("another expression")
+        found.append("a different expression")
     hold = float(rule.get("duration", 0.0))
     if abs(hold - parse_duration(built.hold)) > 0.001:
         found.append(f"for {format_duration(hold)} instead of {built.hold}")
@@ -116,14 +116,14 @@ def routing(text: str, built: Alertmanager) -> str:
             for what, names in (
                 ("missing", ours.keys() - theirs.keys()),
                 ("not built", theirs.keys() - ours.keys()),
-                ("of other kinds", changed),
+                ("of different kinds", changed),
             )
             if names
         ]
         if _route(loaded["route"]) != _route(wanted["route"]):
-            found.append("other routes")
+            found.append("different routes")
         if _inhibitions(loaded) != _inhibitions(wanted):
-            found.append("other inhibitions")
+            found.append("different inhibitions")
     except (ConfigError, LookupError, TypeError, AttributeError):
         return "a configuration that can't be read"
     return ", ".join(found)

@@ -72,7 +72,7 @@ def test_a_silent_target_times_out_and_delays_no_other(target, files, monitor):
     until(lambda: monitor.value('up{job="job0"}') == 0, what="down")
     until(lambda: monitor.value('count_over_time(up{job="job1"}[5s])') >= 6)
     slow = next(t for t in monitor.targets() if t["scrapePool"] == "job0")
-    assert "no complete answer within 0.5 s" in slow["lastError"]
+    assert "no complete response within 0.5 s" in slow["lastError"]
 
 
 def test_nobody_listening_is_said_in_plain_words(files, monitor):

@@ -22,7 +22,7 @@ def test_it_is_where_the_option_systemd_or_xdg_says():
 
 def test_inside_the_built_files_is_refused(tmp_path):
     for inside in (tmp_path, tmp_path / "state"):
-        with pytest.raises(ConfigError, match="inside the built files"):
+        with pytest.raises(ConfigError, match="inside the directory of built files"):
             StorageDir(inside, tmp_path)
 
 

@@ -81,10 +81,10 @@ def test_only_the_token_makes_a_checklist_green(watch):
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"kind": "x"}, "kind is none of"),
-        ({"state": "green"}, "state is none of"),
+        ({"kind": "x"}, "kind must be one of"),
+        ({"state": "green"}, "state must be one of"),
         ({"name": ""}, "1 to 200"),
-        ({"at": time.time() + 9000}, "not a time until now"),
+        ({"at": time.time() + 9000}, "in the future"),
         ({"at": "now"}, "float"),
     ],
 )

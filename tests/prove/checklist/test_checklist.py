@@ -189,7 +189,7 @@ class TestRules:
         ("days", "changes", "said"),
         [
             (31, {}, "no drill of the last 30 days"),
-            (1, {"of": "another"}, "as they are now"),
+            (1, {"of": "another"}, "in their current form"),
             (1, {"state": "failed", "detail": "routed: no route"}, "routed: no route"),
         ],
     )
@@ -208,7 +208,7 @@ class TestRules:
         ("change", "said"),
         [
             (lambda rule: rule.update(name="Other"), "has not loaded 1"),
-            (lambda rule: rule.update(query="vector(1) > 2"), "another expression"),
+            (lambda rule: rule.update(query="vector(1) > 2"), "a different expression"),
             (lambda rule: rule.update(duration=3600.0), "for 1h instead of"),
             (lambda rule: rule["labels"].update(severity="info"), "severity info"),
             (lambda rule: rule["labels"].pop("priority"), "priority missing"),
@@ -225,10 +225,10 @@ class TestRules:
         ("old", "new", "said"),
         [
             ("name: chat", "name: chats", "missing: chat"),
-            ('severity="warning"', 'severity="warming"', "other routes"),
-            ("group_wait: 30s", "group_wait: 5m", "other routes"),
+            ('severity="warning"', 'severity="warming"', "different routes"),
+            ("group_wait: 30s", "group_wait: 5m", "different routes"),
             ("webhook_configs", "slack_configs", "of other kinds: "),
-            ("source_matchers", "other_matchers", "other inhibitions"),
+            ("source_matchers", "other_matchers", "different inhibitions"),
             ("route:", "roots:", "can't be read"),
         ],
     )

@@ -43,7 +43,7 @@ def _below(share: str, most: str) -> str:
 
 
 CERTIFICATE_EXPIRING = Vital(
-    title="Certificate, time left",
+    title="Certificate time left",
     metrics=(_EXPIRY, _SENT, _LIFETIME, "probe_failed_due_to_certificate"),
     group="certificate",
     # A site that cannot be reached for its certificate is one fault. Not the other
@@ -122,7 +122,7 @@ CERTIFICATE_EXPIRING = Vital(
     ),
     charts=(
         Chart(
-            **TEXTS.chart("Certificates, days left"),
+            **TEXTS.chart("Certificate days left"),
             row="Disks and certificates",
             queries=(
                 Query(

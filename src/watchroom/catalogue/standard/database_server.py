@@ -90,7 +90,7 @@ CONNECTIONS_HIGH = Vital(
 )
 
 DATABASE_DOWN = Vital(
-    title="Database answers",
+    title="Database up",
     metrics=("db_up",),
     group="database",
     symptom_of=below.HOST,

@@ -22,7 +22,7 @@ _PAGES = 'receiver_name!="drill"'
 _DRILL = f'{_FAILED}{{integration="webhook",receiver_name="drilled"}}'
 
 NOTIFICATION_FAILING = Vital(
-    title="Pages not accepted",
+    title="Undelivered pages",
     metrics=(_FAILED,),
     group="watch",
     limit=0,

@@ -22,7 +22,7 @@ _DRILL = '{mountpoint="/drill",device="/dev/drill",fstype="ext4"}'
 _OTHER = '{mountpoint="/ro",device="/dev/ro",fstype="squashfs"}'
 
 DISK_SPACE_LOW = Vital(
-    title="Disk space free",
+    title="Free disk space",
     metrics=(
         "node_filesystem_avail_bytes",
         "node_filesystem_size_bytes",
@@ -97,7 +97,7 @@ DISK_SPACE_LOW = Vital(
     blind=Blind(**TEXTS.unseen("DiskUnobserved")),
     charts=(
         Chart(
-            **TEXTS.chart("Disk space free"),
+            **TEXTS.chart("Free disk space"),
             row="Disks and certificates",
             queries=(
                 Query(

@@ -51,7 +51,7 @@ def _drill(kind: str) -> Drill:
 
 
 HEALTH_CHECK_FAILING = Vital(
-    title="Health checks that fail",
+    title="Failing health checks",
     metrics=(_STATUS,),
     group="health",
     symptom_of=(*below.TASKS, "AppDown"),
@@ -91,7 +91,7 @@ HEALTH_CHECK_FAILING = Vital(
     ),
     charts=(
         Chart(
-            **TEXTS.chart("Health checks, how long they take"),
+            **TEXTS.chart("Health check duration"),
             row="Health",
             queries=(
                 Query(

@@ -95,7 +95,7 @@ MEMORY_HIGH = Vital(
     blind=Blind(**TEXTS.unseen("MemoryUnobserved")),
     charts=(
         Chart(
-            **TEXTS.chart("Memory against the limit"),
+            **TEXTS.chart("Memory use and limit"),
             row="Memory and CPU",
             queries=(
                 Query(
@@ -120,7 +120,7 @@ MEMORY_HIGH = Vital(
             unit="bytes",
         ),
         Chart(
-            **TEXTS.chart("Memory by kind of process"),
+            **TEXTS.chart("Memory by process role"),
             row="Memory and CPU",
             queries=(
                 Query(
@@ -138,7 +138,7 @@ MEMORY_HIGH = Vital(
             unit="bytes",
         ),
         Chart(
-            **TEXTS.chart("CPU by kind of process"),
+            **TEXTS.chart("CPU by process role"),
             row="Memory and CPU",
             queries=(
                 Query(

@@ -38,7 +38,7 @@ _PROCESSES_CHARTS = (
 
 _SITES_CHARTS = (
     Chart(
-        **TEXTS.chart("Public sites, time to answer"),
+        **TEXTS.chart("Public site response time"),
         row="Monitoring",
         queries=(
             Query(
@@ -110,7 +110,7 @@ APP_DOWN = Vital(
 )
 
 SITE_DOWN = Vital(
-    title="Public site answers",
+    title="Public site up",
     charts=_SITES_CHARTS,
     metrics=("probe_success",),
     group="watch",
@@ -169,15 +169,18 @@ TARGET_DOWN = Vital(
             for_="3m",
             severity="warning",
             priority="P2",
-            summary="{{ $labels.job }} on {{ $labels.instance }} cannot be read",
+            summary="{{ $labels.job }} on {{ $labels.instance }} can't be scraped",
             description=(
-                "The target {{ $labels.instance }} of the job {{ $labels.job }} has "
-                "not answered for $for_words; alerts made from it cannot fire."
+                "Every scrape of the target {{ $labels.instance }} (job {{ "
+                "$labels.job }}) has failed for $for_words. Alerts based on its "
+                "metrics can't fire."
             ),
             runbook=TEXTS.runbook("TargetDown"),
             drill=Drill.none(
-                "its rule leaves drills out; the rule of the same name for the app "
-                "is drilled, and this one is proven by its unit test",
+                (
+                    "its rule excludes drills; the rule of the same name for the app "
+                    "is drilled, and this rule has a unit test"
+                ),
                 fault=('up{job="postgres",instance="db:9187"} 0+0x$steps',),
                 calm=('up{job="postgres",instance="db:9187"} 1+0x$steps',),
                 labels={"instance": "db:9187"},
@@ -204,8 +207,10 @@ APP_ABSENT = Vital(
             severity="critical",
             priority="P1",
             drill=Drill.none(
-                "no drill target can show that the app's own targets are missing; "
-                "proven by the rule's unit test",
+                (
+                    "a drill target can't simulate missing targets; the rule has a "
+                    "unit test"
+                ),
                 calm=('up{job="app",instance="localhost:9000"} 0+0x$steps',),
                 labels={"job": "app"},
             ),
@@ -224,7 +229,7 @@ WATCHDOG = Vital(
             for_="0s",
             severity="none",
             priority="none",
-            drill=Drill.none("it always fires: its arrival is the proof"),
+            drill=Drill.none("it always fires: each arrival proves that it works"),
         ),
     ),
 )

@@ -38,8 +38,8 @@ def ack(
 ) -> None:
     """Acknowledge an incident: repeat pages and escalation stop.
 
-    If a P1 still fires after `ack_timeout` of contacts.yml (default: 30 minutes), it
-    pages again.
+    If a P1 is still firing after `ack_timeout` (in contacts.yml; default: 30 minutes),
+    it pages again.
 
     INCIDENT is a number. Without it, the command takes the only incident that is not
     acknowledged; if there are several, it lists them. Without --reason it lists the

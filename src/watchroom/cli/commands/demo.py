@@ -23,7 +23,7 @@ def demo(options: tuple[str, ...]) -> None:
     Examples:
       watchroom demo
 
-    Exit codes: those of the demo; 2 there is no checkout.
+    Exit codes: those of the demo, or 2 if there is no checkout.
     """  # noqa: D301 - click's \b is a backspace
     place = Path(__file__).parents[4] / "examples" / "demo"
     if not place.is_dir():

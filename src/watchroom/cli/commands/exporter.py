@@ -44,8 +44,8 @@ def exporter(
 ) -> None:
     """Serve the app's metrics, probe its sites, and run drills.
 
-    It reads the project's settings and loads none of its other code, so it keeps
-    working while the app can't start. What can hang, such as a database query, runs in
+    The exporter loads the project's settings and none of its other code, so it works
+    even when the app can't start. Work that can hang, such as a database query, runs in
     a child process. With several hosts, run one exporter on each, with --local on all
     but one, so that shared servers are queried only once.
 

@@ -82,9 +82,9 @@ def run(
       watchroom run monitoring/ --project . --settings shop.settings
       WATCHROOM_TOKEN_FILE=token watchroom run monitoring/ --listen 0.0.0.0:9700
 
-    From this machine, viewing needs no login. Changing something (acknowledge, silence,
-    reload) needs the token: commands of the same user find it; a browser gets it from
-    the link that is printed on a terminal, or from `watchroom login`.
+    On this machine, viewing needs no login. Changes (acknowledge, silence, reload) need
+    the access token: commands run by the same user find it; in a browser, log in with
+    the link that is printed at the start, or with one from `watchroom login`.
 
     SIGHUP, POST /-/reload and `watchroom reload` reload the files. The monitor never
     imports the project's code, so a broken deploy doesn't stop the monitoring.

@@ -201,7 +201,7 @@ class Child:
                 return
             *lines, pending = (pending + data).split(b"\n")
             if len(pending) > _LONGEST_LINE:
-                raise FormatError("the process sent a line without end")
+                raise FormatError("the process sent an endless line")
             for line in lines:
                 asking = self._receive(_message(line), asking)
                 deadline = time.monotonic() + asking.limit if asking else None

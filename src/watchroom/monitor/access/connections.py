@@ -146,7 +146,7 @@ class ConnectionListener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                reason = f"no connection can be taken: {error.strerror}"
+                reason = f"can't accept connections: {error.strerror}"
                 self._count("no descriptor", reason)
                 self._displace()
                 self._pause(listening, protocol, _PAUSE_SECONDS)

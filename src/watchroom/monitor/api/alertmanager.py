@@ -84,7 +84,9 @@ class AlertmanagerAPI:
         if wrong:
             return refused(400, "; ".join(wrong[:10]))
         if without:
-            return refused(429, f"no room for {without} of these alerts")
+            return refused(
+                429, f"{without} of these alerts were refused: too many alerts"
+            )
         return web.Response()
 
     async def groups(self, request: web.Request) -> web.Response:

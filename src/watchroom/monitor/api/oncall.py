@@ -143,7 +143,7 @@ class OnCallAPI:
             act_of, self._services.actions, name, number, params
         )
         if done is None:
-            return failure(404, "not_found", f"{name!r} is nothing to do here")
+            return failure(404, "not_found", f"unknown action {name!r}")
         await on_disk(done[1])
         return await self._whole(done[0], request)
 

@@ -117,6 +117,6 @@ def whole(params: MultiMapping[str], name: str) -> int:
         return 0
     if not _WHOLE.fullmatch(text):
         raise BadDataError(
-            f'invalid parameter "{name}": {text!r} is not a whole number from 0 on'
+            f'invalid parameter "{name}": {text!r} is not a whole number of 0 or more'
         )
     return int(text)

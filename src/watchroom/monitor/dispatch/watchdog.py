@@ -49,7 +49,7 @@ class WatchdogPolicy:
         if all(("alertname", HEARTBEAT) in alert.labels for alert in alerts):
             reason = _stalled(self._ages(), self._ahead())
             if reason:
-                _LOG.warning("no heartbeat: %s", reason)
+                _LOG.warning("heartbeat withheld: %s", reason)
                 return Policy(quiet=True)
         return self._policy.policy_of(group, alerts, now_ms)
 

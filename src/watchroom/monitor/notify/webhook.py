@@ -167,7 +167,7 @@ async def post(
                 raw = await answer.content.read(_MOST_QUOTED)
                 quote = f": {scrubbed(raw.decode(errors='replace'), quoted)}"
     except (aiohttp.InvalidURL, ValueError):
-        return Attempt(False, False, None, "the URL is not one", spent())
+        return Attempt(False, False, None, "not a valid URL", spent())
     except TimeoutError:
         why = f"no answer within {timeout_seconds:g} s"
         return Attempt(False, True, None, why, spent(), unsure=True)

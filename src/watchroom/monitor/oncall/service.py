@@ -114,7 +114,8 @@ class OnCall:
         self.receive(alerts, now_ms)
 
     @survived(
-        "escalation failed; the route applies as it is", lambda *_, **__: ROUTE_ONLY
+        "escalation failed; the alert's normal route is used",
+        lambda *_, **__: ROUTE_ONLY,
     )
     def policy_of(self, group: Labels, alerts: Sequence[Alert], now_ms: int) -> Policy:
         """Return what applies to a group's notifications, besides its route.
@@ -132,7 +133,7 @@ class OnCall:
         return self.escalation.policy_of(names, now_ms, firing=bool(firing))
 
     @survived(
-        "a notification is sent without the links to its incident",
+        "sending a notification without links to its incident",
         lambda _, notification: notification,
     )
     def with_links(self, notification: Notification) -> Notification:

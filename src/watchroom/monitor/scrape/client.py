@@ -41,7 +41,7 @@ async def fetch(client: aiohttp.ClientSession, target: Target) -> str:
             return await _body(client, target)
     except TimeoutError as error:
         raise FormatError(
-            f"no complete answer within {target.timeout:g} s (the scrape timeout)"
+            f"no complete response within {target.timeout:g} s (the scrape timeout)"
         ) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         message = scrubbed(problem(error), masked.secrets_of(target.url))

@@ -105,7 +105,7 @@ class Discovery:
                 self.last_error = ""
                 self._report(source, groups)
             except TimeoutError:
-                self._failed(config.url, "no answer in time")
+                self._failed(config.url, "timed out")
             except WatchroomError as error:
                 self._failed(config.url, str(error))
             except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -160,7 +160,11 @@ class Discovery:
         message = scrubbed(message, masked.secrets_of(source))
         source = masked.url(source)
         if message != self.last_error:
-            _LOG.warning("discovery from %s failed, targets kept: %s", source, message)
+            _LOG.warning(
+                "discovery from %s failed; keeping the last targets: %s",
+                source,
+                message,
+            )
         self.last_error = message
 
 

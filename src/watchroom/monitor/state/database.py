@@ -68,8 +68,8 @@ def _set_aside(path: Path) -> str:
         if part.exists():
             part.rename(aside.with_name(aside.name + suffix))
     return (
-        f"{path.name} was corrupt: moved to {aside.name}; "
-        "pending alerts and undelivered pages from before are lost"
+        f"{path.name} was corrupt: moved to {aside.name}; pending alerts and "
+        "undelivered notifications from before are lost"
     )
 
 

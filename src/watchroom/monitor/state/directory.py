@@ -30,9 +30,9 @@ class StorageDir:
         root = files.resolve()
         if root == self.path.resolve() or root in self.path.resolve().parents:
             raise ConfigError(
-                "the state directory lies inside the built files",
+                "the state directory is inside the directory of built files",
                 file=self.path,
-                hint="those are generated and committed; give --storage.path elsewhere",
+                hint="those are generated and committed; choose another --storage.path",
             )
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -41,14 +41,14 @@ class StorageDir:
                 raise ConfigError(
                     f"the state directory is on a network file system ({kind})",
                     file=self.path,
-                    hint="give --storage.path on a local disk",
+                    hint="choose a --storage.path on a local disk",
                 )
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise ConfigError(
-                f"the state directory cannot be used: {error.strerror}",
+                f"the state directory can't be used: {error.strerror}",
                 file=self.path,
-                hint="give --storage.path that this user may write",
+                hint="choose a --storage.path that this user can write to",
             ) from error
         self._take()
 
@@ -59,9 +59,12 @@ class StorageDir:
             holder = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip()
             os.close(self._lock)
             raise ConfigError(
-                f"another monitor (process {holder or 'unknown'}) uses it",
+                (
+                    f"another monitor (process {holder or 'unknown'}) is using the "
+                    "state directory"
+                ),
                 file=self.path,
-                hint="stop that one, or give another --storage.path",
+                hint="stop that process, or choose another --storage.path",
             ) from error
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)

@@ -121,14 +121,16 @@ class Proofs:
 def _check(result: Proof, now: float) -> None:
     where = f"{result.kind[:20]} {result.name[:80]!r}"
     if result.kind not in KINDS:
-        raise ConfigError(f"{where}: kind is none of {', '.join(KINDS)}")
+        raise ConfigError(f"{where}: kind must be one of {', '.join(KINDS)}")
     if result.state not in STATES:
-        raise ConfigError(f"{where}: state is none of {', '.join(STATES)}")
+        raise ConfigError(f"{where}: state must be one of {', '.join(STATES)}")
     if not 0 < len(result.name) <= 200:
         raise ConfigError(f"{where}: a name has 1 to 200 characters")
     # A client whose clock runs ahead would look fresh for as long as that.
     if not 0 <= result.at <= now + 60:
-        raise ConfigError(f"{where}: `at` is not a time until now; are clocks right?")
+        raise ConfigError(
+            f"{where}: `at` is in the future, or not a time; check the clocks"
+        )
 
 
 def _row(result: Proof) -> tuple[Any, ...]:

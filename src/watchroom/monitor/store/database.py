@@ -139,14 +139,14 @@ class Database:
             stamp += 1
             aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}")
         if not self.path.exists():
-            return f"{self.path.name} is lost ({reason}): a new one is started"
+            return f"{self.path.name} is lost ({reason}): starting with an empty one"
         for suffix in ("", "-wal", "-shm"):
             part = self.path.with_name(self.path.name + suffix)
             if part.exists():
                 part.rename(aside.with_name(aside.name + suffix))
         return (
-            f"{self.path.name} is damaged ({reason}): moved to {aside.name}, "
-            "and a new one started; its samples are no longer available"
+            f"{self.path.name} is damaged ({reason}): moved to {aside.name}; starting "
+            "with an empty one, without the earlier samples"
         )
 
     def vanished(self) -> bool:

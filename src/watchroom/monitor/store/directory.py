@@ -28,8 +28,9 @@ class DirectoryLock:
             kind = network_filesystem(path)
             if kind:
                 raise StoreError(
-                    f"{path} is on a network file system ({kind}), where neither "
-                    "locks nor SQLite's log hold: choose a directory on a local disk"
+                    f"{path} is on a network file system ({kind}), where file locks "
+                    "and SQLite's WAL aren't reliable: choose a directory on a local "
+                    "disk"
                 )
             self._handle = os.open(
                 path / "samples.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
@@ -45,8 +46,8 @@ class DirectoryLock:
             holder = os.pread(self._handle, 32, 0).decode("ascii", "replace").strip()
             os.close(self._handle)
             raise StoreError(
-                f"{path} is held by process {holder or 'unknown'}: stop that one, "
-                "or choose another directory"
+                f"{path} is in use by process {holder or 'unknown'}: stop that "
+                "process, or choose another directory"
             ) from error
         self._note()
 

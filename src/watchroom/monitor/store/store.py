@@ -113,8 +113,9 @@ class Store:
         ahead = self.ahead
         if ahead:
             texts.append(
-                f"the newest sample is {span(ahead)} ahead of the clock, which was set "
-                "back or was wrong: until then new samples are refused"
+                f"the newest sample is {span(ahead)} ahead of the clock, which was "
+                "set back or was wrong: new samples are refused until the clock "
+                "catches up"
             )
         return texts
 
@@ -190,8 +191,8 @@ class Store:
 
     def _forget(self, after_ms: int) -> None:
         message = (
-            "the clock was set back: samples of the time that it had gone through "
-            "before are forgotten, so that new ones are taken"
+            "the clock was set back: samples with times ahead of it are deleted, so "
+            "that new samples are accepted"
         )
         with self._memory.lock:
             self._memory.note(message)

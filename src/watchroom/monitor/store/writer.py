@@ -121,7 +121,9 @@ class Writer:
             if is_damaged(error):
                 self._replace(error)
             elif not self.failing:
-                _LOG.warning("samples stay in memory, the disk refuses: %s", error)
+                _LOG.warning(
+                    "samples can't be written to disk and stay in memory: %s", error
+                )
             self.failing = str(error)
             done.set_exception(StoreError(f"samples.db cannot be written: {error}"))
         except Exception as error:  # noqa: BLE001 - the one guard of the thread

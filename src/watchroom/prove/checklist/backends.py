@@ -71,8 +71,10 @@ def _event(world: World) -> Finding:
     mark = fingerprint(dsn.url, secret=dsn.key)
     if not world.send:
         return _before(world, _ERRORS, mark) or unclear(
-            f"configured for {client.redacted(dsn.url)}; no check has sent a test "
-            "event there",
+            (
+                f"configured for {client.redacted(dsn.url)}; no test event has been "
+                "sent there"
+            ),
             "send one and wait for its acknowledgement: "
             + world.command("check", "--send"),
         )

@@ -92,7 +92,13 @@ def _one_site(site: str, health: client.Reply | None) -> tuple[Finding | None, s
             "",
         )
     if failing:
-        return red(f"{site}/health/: {named(failing)} not ok", "mend it"), ""
+        return red(
+            f"{site}/health/: failing checks: {named(failing)}",
+            (
+                "repair what the failing checks report; the runbook "
+                "SoftHealthCheckFailing has the commands"
+            ),
+        ), ""
     return None, f"{site}/health/ ok ({named(sorted(checks), 6)}), /livez, /readyz"
 
 
@@ -121,7 +127,10 @@ def _opened(url: str, answer: client.Reply, *, embedded: bool) -> Finding:
     """Return what a stranger's browser is shown at the address of a page."""
     if answer.status == 401:
         return unclear(
-            f"{url} is behind another login (401); what follows it couldn't be checked",
+            (
+                f"{url} is behind another login (401); the page behind it couldn't be "
+                "checked"
+            ),
             "open the link of an alert message on the phone of the person on call",
         )
     ours = "watchroom" in answer.body or not embedded

@@ -120,13 +120,16 @@ def rules(world: World) -> Finding:
         )
     if undrilled:
         return red(
-            f"{len(undrilled)} of {len(marks)} rules have no drill of the last "
-            f"{_DRILL_DAYS} days as they are now: {named(undrilled)}",
+            (
+                f"{len(undrilled)} of {len(marks)} rules haven't been drilled, in "
+                f"their current form, in the last {_DRILL_DAYS} days: "
+                f"{named(undrilled)}"
+            ),
             world.command("drill", "--all"),
         )
     return green(
         f"{len(marks)} of {len(marks)} drilled rules and their routes are loaded as "
-        f"built; every page arrived, the oldest drill {world.ago(min(ages))}"
+        f"built; every page arrived; oldest drill: {world.ago(min(ages))}"
     )
 
 
@@ -152,7 +155,7 @@ def _loaded(world: World) -> Finding | None:
     ]
     if other:
         return red(
-            f"{where} has loaded other rules than the built ones: {named(other, 2)}",
+            f"rules loaded in {where} differ from the built ones: {named(other, 2)}",
             f"{world.reloading}; or build again: {world.command('build')}",
         )
     every = [rule for rules in loaded.values() for rule in rules]
@@ -164,8 +167,10 @@ def _loaded(world: World) -> Finding | None:
         )
     if differs := routing(world.chain.routing_text(), world.built.config):
         return red(
-            f"{world.chain.alertmanager} has loaded another alertmanager.yml than "
-            f"the built one: {differs}",
+            (
+                f"the alertmanager.yml loaded in {world.chain.alertmanager} differs "
+                f"from the built one: {differs}"
+            ),
             world.reloading
             if world.chain.embedded
             else "load the built alertmanager.yml: SIGHUP, or POST /-/reload",
@@ -192,8 +197,10 @@ def processes(world: World) -> Finding:
     ]
     if split:
         return red(
-            f"some processes use another runtime directory than {seen['directory']}: "
-            f"{named(split, 2)}",
+            (
+                "some processes use a different runtime directory than "
+                f"{seen['directory']}: {named(split, 2)}"
+            ),
             "set the same WATCHROOM_RUNTIME_DIR for all of them, and turn off "
             "PrivateTmp",
         )

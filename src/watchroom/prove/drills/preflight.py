@@ -59,8 +59,10 @@ def _check_one(prometheus: str, rules: list[dict[str, Any]], built: LoadedRule) 
     if differs := difference(loaded, built):
         raise BrokenError(
             "scraped",
-            f"{prometheus} has loaded another {name} than the built one ({differs}): "
-            "reload, or build again",
+            (
+                f"the rule {name} loaded in {prometheus} differs from the built one "
+                f"({differs}): reload, or build again"
+            ),
         )
     sick = [rule for rule in loaded if rule.get("health") == "err"]
     if sick:
@@ -79,8 +81,10 @@ def check_routing(chain: Chain, config: Alertmanager) -> None:
     if differs := routing(chain.routing_text(), config):
         raise BrokenError(
             "routed",
-            f"{chain.alertmanager} has loaded another alertmanager.yml than the "
-            f"built one ({differs}): reload, or build again",
+            (
+                f"the alertmanager.yml loaded in {chain.alertmanager} differs from "
+                f"the built one ({differs}): reload, or build again"
+            ),
         )
 
 

@@ -116,7 +116,7 @@ def test_a_share_shown_without_digits_keeps_its_limit():
     board = grafana.load(built(planned())["grafana/watchroom-overview.json"], "g")
     limits = {panel.title: panel.limit for panel in panels_of(board)}
     assert (limits["Memory"], limits["Database connections"]) == (0.8, 0.8)
-    assert (limits["Disk space free"], limits["Failed tasks"]) == (0.1, 0)
+    assert (limits["Free disk space"], limits["Failed tasks"]) == (0.1, 0)
 
 
 def test_what_has_no_limit_shows_its_use_and_is_not_judged():

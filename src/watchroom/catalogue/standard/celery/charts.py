@@ -97,7 +97,7 @@ WORKERS = (
 
 SCHEDULE = (
     Chart(
-        **TEXTS.chart("Scheduled tasks, overdue"),
+        **TEXTS.chart("Overdue scheduled tasks"),
         row=ROW,
         queries=(
             Query(

@@ -13,7 +13,7 @@ _OVERDUE = "celery_beat_overdue_seconds"
 _ENTRY = '{entry="drill"}'
 
 SCHEDULED_TASK_OVERDUE = Vital(
-    title="Latest scheduled task",
+    title="Scheduled task delay",
     charts=charts.SCHEDULE,
     metrics=(_OVERDUE,),
     group="celery",

@@ -101,7 +101,7 @@ CELERY_WORKERS_DOWN = Vital(
 )
 
 CELERY_BROKER_DOWN = Vital(
-    title="Task broker",
+    title="Celery broker up",
     metrics=("celery_broker_up",),
     group="celery",
     symptom_of=below.HOST,

@@ -180,7 +180,7 @@ _FAST, _SUSTAINED, _SLOW = _TIERS
 _SOONER_VITALS = (*below.REQUESTS, "HttpOutage", "HighErrorRate")
 
 ERROR_BUDGET_BURN = Vital(
-    title="Error budget, burn rate",
+    title="Error budget burn rate",
     metrics=(_REQUESTS,),
     group="http",
     unit="share",
@@ -193,7 +193,7 @@ ERROR_BUDGET_BURN = Vital(
     panel=_panel(_FAST.long, _FAST.factor),
     charts=(
         Chart(
-            **TEXTS.chart("Error budget, burn rate"),
+            **TEXTS.chart("Error budget burn rate"),
             row="Request rate and 5xx",
             queries=tuple(
                 Query(
@@ -210,7 +210,7 @@ ERROR_BUDGET_BURN = Vital(
 
 ERROR_BUDGET_BURN_SUSTAINED = replace(
     ERROR_BUDGET_BURN,
-    title="Error budget, burn rate over hours",
+    title="Error budget burn rate over hours",
     ignores_with="ErrorBudgetBurn",
     symptom_of=(*_SOONER_VITALS, "ErrorBudgetBurn"),
     drains=_SUSTAINED.short,
@@ -223,7 +223,7 @@ ERROR_BUDGET_BURN_SUSTAINED = replace(
 
 ERROR_BUDGET_BURN_SLOW = replace(
     ERROR_BUDGET_BURN,
-    title="Error budget, burn rate over days",
+    title="Error budget burn rate over days",
     ignores_with="ErrorBudgetBurn",
     symptom_of=(*_SOONER_VITALS, "ErrorBudgetBurn", "ErrorBudgetBurnSustained"),
     drains=_SLOW.short,
