@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from watchroom.monitor.console.runbooks import names, read, render
+from watchroom.monitor.console.runbooks import distinct, names, read, render, section
 
 
 def test_html_in_markdown_is_escaped():
@@ -29,3 +29,23 @@ def test_pages_never_leave_their_folder(tmp_path):
     assert read(tmp_path, "High").title == "Too high"
     for name in ("../secret", "..%2fsecret", ".", "", "Missing"):
         assert read(tmp_path, name) is None
+
+
+def test_alerts_of_one_fault_show_each_step_once(tmp_path):
+    (tmp_path / "runbooks").mkdir()
+    for name, steps in {
+        "Burn": "- Roll it back.\n- Switch the feature off,\n  or fix it.",
+        "BurnSlow": "- Roll it back.\n- Switch the feature off,\n  or fix it.",
+        "Outage": "- Roll it back.\n- Put up a maintenance page.",
+        "Local": "Call Ann.",
+    }.items():
+        text = f"# {name}\n\n## Mitigation\n\n{steps}\n\n## Rule\n\n- Roll it back."
+        (tmp_path / "runbooks" / f"{name}.md").write_text(text)
+    names_ = ("Burn", "BurnSlow", "Outage", "Local", "Missing")
+    texts = {name: section(tmp_path, name, "Mitigation") for name in names_}
+    assert texts["Missing"] == ""
+    assert distinct(texts) == {
+        "Burn": "- Roll it back.\n- Switch the feature off,\n  or fix it.",
+        "Outage": "- Put up a maintenance page.",
+        "Local": "Call Ann.",
+    }

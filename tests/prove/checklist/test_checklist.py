@@ -188,7 +188,7 @@ class TestRules:
     @pytest.mark.parametrize(
         ("days", "changes", "said"),
         [
-            (31, {}, "no drill of the last 30 days"),
+            (31, {}, "haven't been drilled"),
             (1, {"of": "another"}, "in their current form"),
             (1, {"state": "failed", "detail": "routed: no route"}, "routed: no route"),
         ],
@@ -227,7 +227,7 @@ class TestRules:
             ("name: chat", "name: chats", "missing: chat"),
             ('severity="warning"', 'severity="warming"', "different routes"),
             ("group_wait: 30s", "group_wait: 5m", "different routes"),
-            ("webhook_configs", "slack_configs", "of other kinds: "),
+            ("webhook_configs", "slack_configs", "of different kinds: "),
             ("source_matchers", "other_matchers", "different inhibitions"),
             ("route:", "roots:", "can't be read"),
         ],

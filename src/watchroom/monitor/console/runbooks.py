@@ -9,9 +9,11 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_ITEM = re.compile(r"\n(?=- )")
 _LARGEST = 512 * 1024
 
 
@@ -48,16 +50,33 @@ def read(root: Path, name: str) -> Runbook | None:
     return Runbook(name, title, render(text))
 
 
-def section(root: Path, name: str, title: str) -> Markup | None:
-    """Return one section of a runbook, or None when it has none of that title."""
+def section(root: Path, name: str, title: str) -> str:
+    """Return the Markdown of one section of a runbook; "" without such a section."""
     if not _NAME.fullmatch(name):
-        return None
+        return ""
     try:
         text = (root / "runbooks" / f"{name}.md").read_text()[:_LARGEST]
     except (OSError, UnicodeDecodeError):
-        return None
-    _, heading, rest = text.partition(f"\n## {title}\n")
-    return render(rest.partition("\n## ")[0]) if heading else None
+        return ""
+    _, _, rest = text.partition(f"\n## {title}\n")
+    return rest.partition("\n## ")[0].strip()
+
+
+def distinct(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return Markdown texts without the list items that an earlier text has too.
+
+    Alerts of one fault share most steps: each is shown once. A text of which nothing is
+    left is not returned.
+    """
+    seen: set[str] = set()
+    left = {}
+    for name, text in texts.items():
+        items = [item.rstrip() for item in _ITEM.split(text)]
+        new = [item for item in items if item and item not in seen]
+        seen.update(new)
+        if new:
+            left[name] = "\n".join(new)
+    return left
 
 
 def render(text: str) -> Markup:

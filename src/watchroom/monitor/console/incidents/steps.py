@@ -123,14 +123,19 @@ def steps(
             )
             for deploy in releases
         ],
-        mitigations=[
-            Mitigation(name, html)
-            for name in books
-            if (html := runbooks.section(root, name, "Mitigation")) is not None
-        ],
+        mitigations=_mitigations(root, books),
         sentence=_sentence(incident, manifest),
         times=_times(incident),
     )
+
+
+def _mitigations(root: Path, books: Sequence[str]) -> list[Mitigation]:
+    """Return what the runbooks say to do, each step once."""
+    texts = {name: runbooks.section(root, name, "Mitigation") for name in books}
+    return [
+        Mitigation(name, runbooks.render(text))
+        for name, text in runbooks.distinct(texts).items()
+    ]
 
 
 def _links(
