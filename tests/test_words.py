@@ -106,10 +106,6 @@ ALLOWED = {
     "docstrings:src/watchroom/redact/": "not mended yet",
     "docstrings:src/watchroom/registry/": "not mended yet",
     "docstrings:src/watchroom/runtime/": "not mended yet",
-    "papers:CHANGELOG.md": "not mended yet",
-    "papers:README.md": "not mended yet",
-    "papers:benchmarks/": "not mended yet",
-    "papers:docs/settings.md": "not mended yet",
     "strings:src/watchroom/cli/": "not mended yet",
     "strings:src/watchroom/exporter/": "not mended yet",
 }
