@@ -1,8 +1,9 @@
-"""What both databases check of their files before they read them."""
+"""What both databases check of their files, and where their scripts are."""
 
 from __future__ import annotations
 
 import sqlite3
+from importlib import resources
 from typing import TYPE_CHECKING
 
 from watchroom.errors import StoreError
@@ -48,6 +49,11 @@ def check_format(path: Path, found: int, ours: int, oldest: int = 1) -> None:
             f"{path} has format {found}, this watchroom reads up to {ours}: "
             "run the newer version, or choose another state directory"
         )
+
+
+def sql(package: str, name: str) -> str:
+    """Return a script that lies beside the modules of a package."""
+    return resources.files(package).joinpath(name).read_text("utf-8")
 
 
 def is_damaged(error: sqlite3.Error) -> bool:

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from watchroom.errors import StoreError
-from watchroom.monitor.files import check_format, is_damaged, refuse_directory
+from watchroom.monitor.files import check_format, is_damaged, refuse_directory, sql
 from watchroom.monitor.store.codec import CorruptError
 
 if TYPE_CHECKING:
@@ -23,42 +23,6 @@ FORMAT = 1
 """The version of the tables, in ``user_version``."""
 
 PAGE_BYTES = 4096
-# Bodies have a table of their own: reading all of `block` at start touches no body.
-_SCHEMA = """
-CREATE TABLE target (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
-CREATE TABLE series (
-    id INTEGER PRIMARY KEY,
-    labels TEXT NOT NULL               -- JSON: name, value, name, value, …
-) STRICT;
-CREATE TABLE layout (                  -- the rows of blocks: which series, in order
-    id INTEGER PRIMARY KEY,
-    metric TEXT NOT NULL,
-    series BLOB NOT NULL
-) STRICT;
-CREATE TABLE times (                   -- the timestamp column that blocks share
-    id INTEGER PRIMARY KEY,
-    target INTEGER NOT NULL,
-    first_ms INTEGER NOT NULL,
-    last_ms INTEGER NOT NULL,
-    columns INTEGER NOT NULL,
-    body BLOB NOT NULL
-) STRICT;
-CREATE TABLE block (
-    id INTEGER PRIMARY KEY,
-    times INTEGER NOT NULL,
-    layout INTEGER NOT NULL,
-    bytes INTEGER NOT NULL
-) STRICT;
-CREATE TABLE body (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
-CREATE TABLE dead (                    -- merged or expired; a snapshot may still read
-    id INTEGER PRIMARY KEY             -- of times, whose blocks go with it
-) STRICT;
-CREATE TABLE journal (
-    id INTEGER PRIMARY KEY,
-    target INTEGER NOT NULL,
-    body BLOB NOT NULL
-) STRICT;
-"""
 _READERS = 4
 
 
@@ -121,8 +85,9 @@ class Database:
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA journal_size_limit = 4194304")
             if version == 0:
+                tables = sql(__package__, "schema.sql")
                 db.executescript(
-                    f"BEGIN IMMEDIATE; {_SCHEMA}PRAGMA user_version = {FORMAT}; COMMIT;"
+                    f"BEGIN IMMEDIATE; {tables}PRAGMA user_version = {FORMAT}; COMMIT;"
                 )
             else:  # reads the schema; a torn first page shows here
                 db.execute("SELECT count(*) FROM target").fetchone()
