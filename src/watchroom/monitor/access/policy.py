@@ -8,9 +8,8 @@ from urllib.parse import urlencode, urlsplit
 
 from aiohttp import HttpVersion11, web
 
-from watchroom.callers import LOCAL, PROXIED, Attempts, host_of
+from watchroom.callers import LOCAL, PROXIED, Attempts, host_of, sender
 from watchroom.errors import ConfigError
-from watchroom.monitor.access.senders import sender_of
 from watchroom.monitor.access.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -137,13 +136,13 @@ class Access:
         right = self._is_token(credentials)
         if right and self.attempts.quiet():
             return True
-        sender = sender_of(request)
+        who = sender_of(request)
         # Where it is unknown which user of this machine asks, all of them share one
         # name: whoever guesses must not be able to lock the others out.
-        if sender not in LOCAL and self.attempts.wait(sender):
+        if who not in LOCAL and self.attempts.wait(who):
             return False
         if not right:
-            self.attempts.wrong(sender)
+            self.attempts.wrong(who)
         return right
 
     def _is_token(self, candidate: str) -> bool:
@@ -154,9 +153,9 @@ class Access:
 
         After ten wrong ones within a minute nothing of this sender is looked at.
         """
-        sender = sender_of(request)
-        if self.attempts.wait(sender) or not self._is_token(candidate):
-            self.attempts.wrong(sender)
+        who = sender_of(request)
+        if self.attempts.wait(who) or not self._is_token(candidate):
+            self.attempts.wrong(who)
             self.refused += 1
             return None
         return self.sessions.begin()
@@ -248,29 +247,23 @@ class Access:
 
         @web.middleware
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return await self._guarded(request, handler, error_page)
+            problem = self.problem(request)
+            if problem is not None:
+                answer = self._refusal(request, *problem)
+            else:
+                try:
+                    answer = await handler(request)
+                except web.HTTPException as error:
+                    answer = error
+            anonymous = problem is not None
+            answer = self._as_page(request, answer, error_page, anonymous=anonymous)
+            for name, value in HEADERS.items():
+                answer.headers.setdefault(name, value)
+            if isinstance(answer, web.HTTPException):
+                raise answer
+            return answer
 
         return guarded
-
-    async def _guarded(
-        self, request: web.Request, handler: Handler, error_page: ErrorPage
-    ) -> web.StreamResponse:
-        problem = self.problem(request)
-        if problem is not None:
-            self.refused += 1
-            answer = self._refusal(request, *problem)
-        else:
-            try:
-                answer = await handler(request)
-            except web.HTTPException as error:
-                answer = error
-        anonymous = problem is not None
-        answer = self._as_page(request, answer, error_page, anonymous=anonymous)
-        for name, value in HEADERS.items():
-            answer.headers.setdefault(name, value)
-        if isinstance(answer, web.HTTPException):
-            raise answer
-        return answer
 
     @web.middleware
     async def forms(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -278,7 +271,6 @@ class Access:
         problem = await self._form_problem(request)
         if problem is None:
             return await handler(request)
-        self.refused += 1
         return self._refusal(request, *problem)
 
     def _as_page(
@@ -312,6 +304,7 @@ class Access:
     def _refusal(
         self, request: web.Request, status: int, why: str
     ) -> web.StreamResponse:
+        self.refused += 1
         path = self.path_of(request)
         browser = "text/html" in request.headers.get("Accept", "")
         if status == 401 and browser and not path.startswith(_MACHINES):
@@ -332,6 +325,15 @@ class Access:
             back = back.removeprefix(self.prefix)
         then = f"?{urlencode({'then': back[1:]})}" if back[1:] else ""
         return f"{self.root_of(request)}login{then}"
+
+
+def sender_of(request: web.Request) -> str:
+    """Return whose attempts these are; see `callers.sender`."""
+    transport = request.transport
+    peer = transport.get_extra_info("peername") if transport else None
+    local = transport.get_extra_info("sockname") if transport else None
+    forwarded = request.headers.get("X-Forwarded-For", "")
+    return sender(peer or (request.remote or "",), local or (), forwarded)
 
 
 def cookie_of(request: web.Request) -> str:

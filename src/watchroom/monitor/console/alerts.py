@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchroom.formats.symptoms import INHIBITOR
 from watchroom.monitor.alert import is_page_of_incident, routed
 from watchroom.monitor.console import runbooks
-from watchroom.monitor.console.values import digits, span
+from watchroom.monitor.console.values import digits
+from watchroom.units import span
 from watchroom.urgency import is_real, opens_incident, priority_of
 
 if TYPE_CHECKING:

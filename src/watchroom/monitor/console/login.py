@@ -10,8 +10,7 @@ from urllib.parse import urlencode, urlsplit
 from aiohttp import web
 
 from watchroom.callers import host_of
-from watchroom.monitor.access.policy import COOKIE, cookie_of
-from watchroom.monitor.access.senders import sender_of
+from watchroom.monitor.access.policy import COOKIE, cookie_of, sender_of
 from watchroom.monitor.access.sessions import LINK_SECONDS, SESSION_SECONDS
 
 if TYPE_CHECKING:

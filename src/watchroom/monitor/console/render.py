@@ -10,15 +10,8 @@ from markupsafe import Markup, escape
 
 from watchroom.monitor.access.policy import FORM_FIELD, cookie_of
 from watchroom.monitor.console.nav import PATHS, entries
-from watchroom.monitor.console.values import (
-    ago,
-    clock,
-    counted,
-    day,
-    iso,
-    reach_url,
-    span,
-)
+from watchroom.monitor.console.values import clock, day, iso, reach_url
+from watchroom.units import ago, counted, span
 
 if TYPE_CHECKING:
     from watchroom.monitor.services import Services

@@ -7,24 +7,6 @@ import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from watchroom.units import ago, counted, span
-
-__all__ = [
-    "Quantity",
-    "ago",
-    "clock",
-    "counted",
-    "day",
-    "digits",
-    "is_count",
-    "is_yes_or_no",
-    "iso",
-    "limit_words",
-    "quantity",
-    "reach_url",
-    "span",
-]
-
 _THIN = "\u202f"  # narrow no-break space, between thousands
 _SCALES = {
     "s": (
@@ -49,6 +31,7 @@ _SCALES = {
         (1e3, "kB", 1e3),
         (1.0, "B", 0.0),
     ),
+    "%": ((1.0, "%", 0.0),),
     "count": ((1e9, "bn", 1e9), (1e6, "M", 1e6), (1e3, "k", 1e4), (1.0, "", 0.0)),
 }
 # Grafana's unit: (our scale, factor to the scale's base, word after it)
@@ -61,6 +44,8 @@ _UNITS = {
     "decbytes": ("decbytes", 1.0, ""),
     "Bps": ("decbytes", 1.0, "/s"),
     "binBps": ("bytes", 1.0, "/s"),
+    "percent": ("%", 1.0, ""),
+    "percentunit": ("%", 100.0, ""),
     "reqps": ("count", 1.0, "requests/s"),
     "ops": ("count", 1.0, "/s"),
     "cps": ("count", 1.0, "/s"),
@@ -68,8 +53,10 @@ _UNITS = {
     "none": ("count", 1.0, ""),
     "": ("count", 1.0, ""),
 }
-_BOOLS = {"bool", "bool_yes_no", "bool_on_off"}
-_COUNTS = {"short", "none", ""}
+BOOLS = {"bool", "bool_yes_no", "bool_on_off"}
+"""Units of values that are yes or no."""
+COUNTS = {"short", "none", ""}
+"""Units of numbers of things."""
 
 
 class Quantity(NamedTuple):
@@ -110,49 +97,25 @@ def quantity(value: float, unit: str, *, whole: bool = False) -> Quantity:
         whole: It is a count. ``increase()`` extrapolates, so 1.07 is shown as 1;
             anything above zero is at least 1.
     """
-    if whole and unit in _COUNTS and math.isfinite(value):
+    if whole and unit in COUNTS and math.isfinite(value):
         value = float(math.copysign(max(1, round(abs(value))), value)) if value else 0.0
-    if unit in {"percentunit", "percent"}:
-        return Quantity(digits(value * 100 if unit == "percentunit" else value), "%")
-    if unit in _BOOLS:
+    if unit in BOOLS:
         return Quantity("yes" if value else "no", "")
-    if unit not in _UNITS:
-        word = "days" if unit == "d" else unit.removeprefix("suffix:").strip()
-        return Quantity(digits(value), word)
-    scale, factor, after = _UNITS[unit]
-    base = value * factor
-    if base == 0 and scale == "s":
-        return Quantity("0", "ms")
-    for size, name, start in _SCALES[scale]:
-        # 999.6 ms would print as "1 000 ms": it belongs to the next unit.
-        if abs(base) * 1.0005 >= start and (base or start == 0 or size == 1.0):
-            parts = [part for part in (name, after) if part]
-            joined = "".join(parts) if after.startswith("/") else " ".join(parts)
-            return Quantity(digits(base / size), joined)
-    return Quantity(digits(base), after)
+    divisor, word = scale_of(value, unit)
+    return Quantity(digits(value / divisor), word)
 
 
 def limit_words(limit: float | None, unit: str, *, above_is_bad: bool) -> str:
     """Return the limit in words."""
     if limit is None:
         return "no limit"
-    if unit in _BOOLS:
+    if unit in BOOLS:
         return "must be no" if above_is_bad else "must be yes"
     if above_is_bad:
-        if limit <= 0 or (unit in _COUNTS and limit < 1):
+        if limit <= 0 or (unit in COUNTS and limit < 1):
             return "none allowed"
         return f"limit {quantity(limit, unit)}"
     return f"at least {quantity(limit, unit)}"
-
-
-def is_count(unit: str) -> bool:
-    """Return whether values of `unit` are numbers of things."""
-    return unit in _COUNTS
-
-
-def is_yes_or_no(unit: str) -> bool:
-    """Return whether values of `unit` are yes or no."""
-    return unit in _BOOLS
 
 
 def clock(at_ms: int) -> str:
@@ -187,11 +150,7 @@ def scale_of(top: float, unit: str) -> tuple[float, str]:
 
     One scale for a whole chart, so that its numbers can be compared.
     """
-    if unit == "percentunit":
-        return 0.01, "%"
-    if unit == "percent":
-        return 1.0, "%"
-    if unit in _BOOLS:
+    if unit in BOOLS:
         return 1.0, ""
     if unit not in _UNITS:
         return 1.0, "days" if unit == "d" else unit.removeprefix("suffix:").strip()
@@ -199,6 +158,7 @@ def scale_of(top: float, unit: str) -> tuple[float, str]:
     base = abs(top) * factor
     size, name = _SCALES[scale][-1][:2]
     for each, word, start in _SCALES[scale]:
+        # 999.6 ms would print as "1 000 ms": it belongs to the next unit.
         if base and base * 1.0005 >= start:
             size, name = each, word
             break

@@ -1,4 +1,4 @@
-"""The tables of state.db (schema.sql), and the step that brings an older file to them."""
+"""The tables of state.db, and the step that brings an older file to them."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.monitor.console.values import span
+from watchroom.units import span
 from watchroom.urgency import is_drill, on_purpose
 
 if TYPE_CHECKING:

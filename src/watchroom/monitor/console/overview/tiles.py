@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.monitor.console.overview.spark import Spark, spark
 from watchroom.monitor.console.values import (
+    BOOLS,
+    COUNTS,
     Quantity,
-    ago,
-    is_count,
-    is_yes_or_no,
     limit_words,
     quantity,
-    span,
 )
+from watchroom.units import ago, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -161,13 +160,13 @@ def _against_limit(panel: VitalPanel, value: float) -> tuple[str, str]:
         return "ok", "ok"
     if value > limit if panel.above_is_bad else value < limit:
         # The alert also asks for a number of events, or for time; it decides.
-        if is_yes_or_no(panel.unit):
+        if panel.unit in BOOLS:
             return "close", "failing"
         return "close", "over the limit" if panel.above_is_bad else "under the limit"
     if (
         limit <= 0
-        or is_yes_or_no(panel.unit)
-        or (is_count(panel.unit) and limit < _SMALL_COUNT)
+        or panel.unit in BOOLS
+        or (panel.unit in COUNTS and limit < _SMALL_COUNT)
     ):
         return "ok", "ok"
     near = value >= _CLOSE * limit if panel.above_is_bad else value <= limit / _CLOSE

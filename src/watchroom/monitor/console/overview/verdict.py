@@ -6,7 +6,7 @@ from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.monitor.console.values import counted, span
+from watchroom.units import counted, span
 from watchroom.urgency import opens_incident, priority_of
 
 if TYPE_CHECKING:
