@@ -10,7 +10,7 @@ import numpy as np
 from watchroom.errors import QueryError
 from watchroom.promql import sums
 from watchroom.promql.frame import Frame, empty
-from watchroom.promql.model import METADATA, Labels, labels_of
+from watchroom.promql.model import Labels, chosen, labels_of
 from watchroom.promql.quantiles import quantile
 from watchroom.promql.relabel import is_label_name
 from watchroom.promql.value import format_general, format_plain
@@ -41,23 +41,10 @@ class Blocks(NamedTuple):
         return list(zip(self.starts.tolist(), ends, strict=True))
 
 
-def grouping(node: Aggregate, labels: Labels) -> Labels:
-    """Return the labels of the group that a series with `labels` falls in."""
-    if node.without:
-        return tuple(
-            pair
-            for pair in labels
-            if pair[0] not in METADATA and pair[0] not in node.labels
-        )
-    if not node.labels:
-        return ()
-    return tuple(pair for pair in labels if pair[0] in node.labels)
-
-
 def _blocks(node: Aggregate, frame: Frame) -> Blocks:
     groups: dict[Labels, list[int]] = defaultdict(list)
     for row, labels in enumerate(frame.labels):
-        groups[grouping(node, labels)].append(row)
+        groups[chosen(labels, node.labels, only=not node.without)].append(row)
     order = [row for rows in groups.values() for row in rows]
     sizes = np.array([len(rows) for rows in groups.values()], np.intp)
     ordered = frame if order == list(range(len(order))) else frame.take(np.array(order))
@@ -191,7 +178,7 @@ def _count_values(node: Aggregate, frame: Frame, context: Context) -> Frame:
         for value in np.unique(bits):
             text = format_plain(float(value.view(np.float64)))
             full = labels_of({**dict(labels), label: text})
-            group = grouping(node, full)
+            group = chosen(full, node.labels, only=not node.without)
             if group not in counts:
                 context.budget.spend(steps)
             counts[group][present[bits == value]] += 1

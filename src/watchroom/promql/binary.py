@@ -9,7 +9,7 @@ import numpy as np
 
 from watchroom.errors import QueryError
 from watchroom.promql.frame import Frame, empty
-from watchroom.promql.model import METADATA, Labels, drop_name, labels_of
+from watchroom.promql.model import Labels, chosen, drop_name, labels_of
 from watchroom.promql.syntax import ARITHMETIC, COMPARISON, Binary, Matching
 
 if TYPE_CHECKING:
@@ -71,17 +71,6 @@ def with_scalar(
     return context.finish(result)
 
 
-def signature(matching: Matching, labels: Labels) -> Labels:
-    """Return the labels by which a series finds its match."""
-    if matching.on:
-        return tuple(pair for pair in labels if pair[0] in matching.labels)
-    return tuple(
-        pair
-        for pair in labels
-        if pair[0] not in METADATA and pair[0] not in matching.labels
-    )
-
-
 class _Sides(NamedTuple):
     """Rows by signature, a number for each signature."""
 
@@ -95,7 +84,9 @@ def _sides(matching: Matching, left: Frame, right: Frame) -> _Sides:
     sides = [
         np.array(
             [
-                numbers.setdefault(signature(matching, labels), len(numbers))
+                numbers.setdefault(
+                    chosen(labels, matching.labels, only=matching.on), len(numbers)
+                )
                 for labels in frame.labels
             ],
             np.intp,

@@ -202,15 +202,7 @@ def _range(node: Node, context: Context) -> Matrix:
     result = evaluate(node, context)
     if isinstance(result, np.ndarray):
         result = one_row((), result)
-    frame = _drop_names(as_frame(result)).occupied()
-    context.budget.reserve(2 * frame.present.size)
-    times = context.steps.times()
-    return _sorted(
-        (labels, times[present], values[present])
-        for labels, values, present in zip(
-            frame.labels, frame.values, frame.present, strict=True
-        )
-    )
+    return _sorted(_points(as_frame(result), context.steps.times(), context))
 
 
 def _drop_names(frame: Frame) -> Frame:
@@ -247,7 +239,11 @@ def _range_matrix(node: RangeSelector, context: Context) -> list[Series]:
 
 
 def _subquery_matrix(node: Subquery, context: Context) -> list[Series]:
-    frame, times = subquery(node, context)
+    return _points(*subquery(node, context), context)
+
+
+def _points(frame: Frame, times: Times, context: Context) -> list[Series]:
+    """Return the series of a frame, whose steps lie at `times`."""
     frame = _drop_names(frame).occupied()
     context.budget.reserve(2 * frame.present.size)
     return [

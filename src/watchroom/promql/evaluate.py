@@ -128,10 +128,11 @@ def _call(node: Call, context: Context) -> Result:
     if name in RANGE_FUNCTIONS or name == "absent_over_time":
         return _range_call(node, context)
     if name in pointwise.MATHEMATICS:
-        return pointwise.mathematics(name, _frame(args[0], context), context)
+        frame = _frame(args[0], context)
+        values = pointwise.MATHEMATICS[name](frame.values)
+        return pointwise.replace_values(frame, values, context)
     if name in pointwise.DATES:
-        values = [evaluate(argument, context) for argument in args]
-        return pointwise.dates(name, values, context)
+        return pointwise.dates(name, _values(node, context), context)
     handler = _CALLS.get(name)
     if handler is None:
         raise UnsupportedError(f"{name}() is not supported")
@@ -275,36 +276,30 @@ def _values(node: Call, context: Context) -> list[Result]:
     return [evaluate(argument, context) for argument in node.args]
 
 
-def _histogram_quantile(node: Call, context: Context) -> Result:
-    share = _scalar(node.args[0], context)
-    context.notes.quantiles(share)
-    frame = _frame(node.args[1], context)
-    kernel = buckets.quantile_kernel
-    return context.finish(buckets.apply(kernel, frame, [share], context))
-
-
-def _histogram_fraction(node: Call, context: Context) -> Result:
-    limits = [_scalar(argument, context) for argument in node.args[:2]]
-    frame = _frame(node.args[2], context)
+def _histogram(node: Call, context: Context) -> Result:
+    *scalars, histogram = node.args
+    limits = [_scalar(argument, context) for argument in scalars]
     kernel = buckets.fraction_kernel
+    if node.name == "histogram_quantile":
+        context.notes.quantiles(limits[0])
+        kernel = buckets.quantile_kernel
+    frame = _frame(histogram, context)
     return context.finish(buckets.apply(kernel, frame, limits, context))
+
+
+def _clamp(node: Call, context: Context) -> Result:
+    return pointwise.clamp(node.name, _values(node, context), context)
 
 
 _CALLS: Mapping[str, Callable[[Call, Context], Result]] = {
     "absent": lambda node, context: _absent(
         node.args[0], _frame(node.args[0], context), context
     ),
-    "clamp": lambda node, context: pointwise.clamp(
-        node.name, _values(node, context), context
-    ),
-    "clamp_max": lambda node, context: pointwise.clamp(
-        node.name, _values(node, context), context
-    ),
-    "clamp_min": lambda node, context: pointwise.clamp(
-        node.name, _values(node, context), context
-    ),
-    "histogram_fraction": _histogram_fraction,
-    "histogram_quantile": _histogram_quantile,
+    "clamp": _clamp,
+    "clamp_max": _clamp,
+    "clamp_min": _clamp,
+    "histogram_fraction": _histogram,
+    "histogram_quantile": _histogram,
     "label_join": _labels,
     "label_replace": _labels,
     "pi": lambda node, context: np.full(context.steps.size, np.pi),  # noqa: ARG005 - one shape for all

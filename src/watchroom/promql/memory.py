@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from watchroom.promql.model import (
-    ABSENT,
     STALE_CELL,
     VALUE,
     Labels,
@@ -36,12 +35,10 @@ class MemoryQueryable:
 
     Args:
         series: What it holds; labels must not repeat.
-        union: Put all series into one group with absent cells, as a store does with
-            series that come and go, instead of one group per set of timestamps.
     """
 
-    def __init__(self, series: Iterable[Series], *, union: bool = False) -> None:
-        self._groups = _union(list(series)) if union else _by_timestamps(list(series))
+    def __init__(self, series: Iterable[Series]) -> None:
+        self._groups = _by_timestamps(series)
 
     def select(
         self,
@@ -84,7 +81,7 @@ def _states(values: Floats) -> States | None:
     return np.where(stale, STALE_CELL, VALUE).astype(np.uint8)
 
 
-def _by_timestamps(series: list[Series]) -> list[SeriesGroup]:
+def _by_timestamps(series: Iterable[Series]) -> list[SeriesGroup]:
     alike: dict[bytes, list[Series]] = {}
     for each in series:
         alike.setdefault(each.timestamps.tobytes(), []).append(each)
@@ -96,16 +93,3 @@ def _by_timestamps(series: list[Series]) -> list[SeriesGroup]:
             SeriesGroup(labels, members[0].timestamps, values, _states(values))
         )
     return groups
-
-
-def _union(series: list[Series]) -> list[SeriesGroup]:
-    if not series:
-        return []
-    times = np.unique(np.concatenate([each.timestamps for each in series]))
-    values = np.zeros((len(series), len(times)))
-    state = np.full(values.shape, ABSENT, np.uint8)
-    for row, each in enumerate(series):
-        columns = np.searchsorted(times, each.timestamps)
-        values[row, columns] = each.values
-        state[row, columns] = np.where(is_stale(each.values), STALE_CELL, VALUE)
-    return [SeriesGroup([each.labels for each in series], times, values, state)]

@@ -69,6 +69,13 @@ def drop_name(labels: Labels) -> Labels:
     return tuple(pair for pair in labels if pair[0] not in METADATA)
 
 
+def chosen(labels: Labels, names: tuple[str, ...], *, only: bool) -> Labels:
+    """Return the pairs that are named, or all others but the metric's (`METADATA`)."""
+    if only:
+        return tuple(pair for pair in labels if pair[0] in names)
+    return tuple(pair for pair in drop_name(labels) if pair[0] not in names)
+
+
 @functools.lru_cache(maxsize=1024)
 def compile_regexp(pattern: str) -> Any:
     """Return the RE2 program of an anchored `pattern`; its dot is any character.

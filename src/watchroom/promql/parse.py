@@ -44,15 +44,11 @@ _CARDINALITY: dict[str, Cardinality] = {
     "OneToMany": "one-to-many",
     "ManyToMany": "set",
 }
-# What Prometheus answers only about native histograms, or only with experimental
-# storage; over floats these would silently give nothing.
-_UNSUPPORTED = {
-    "histogram_avg": "native histograms",
-    "histogram_count": "native histograms",
-    "histogram_sum": "native histograms",
-    "histogram_stddev": "native histograms",
-    "histogram_stdvar": "native histograms",
-}
+# What Prometheus answers only about native histograms; over floats these would silently
+# give nothing.
+_UNSUPPORTED = frozenset(
+    f"histogram_{name}" for name in ("avg", "count", "sum", "stddev", "stdvar")
+)
 # What Prometheus refuses unless a feature flag is set; so do we, or a rule file that
 # loads here would not load there.
 EXPERIMENTAL = frozenset(
@@ -167,7 +163,7 @@ class _Reader:
         name = node.func.name
         _refuse_experimental(name)
         if name in _UNSUPPORTED:
-            raise UnsupportedError(f"{name}() is not supported: {_UNSUPPORTED[name]}")
+            raise UnsupportedError(f"{name}() is not supported: native histograms")
         return Call(name, tuple(self.read(argument) for argument in node.args))
 
     def aggregate(self, node: Any) -> Aggregate:

@@ -135,11 +135,6 @@ def replace_values(frame: Frame, values: Floats, context: Context) -> Frame:
     return context.finish(context.without_name(changed))
 
 
-def mathematics(name: str, frame: Frame, context: Context) -> Frame:
-    """Return a mathematical function of every sample."""
-    return replace_values(frame, MATHEMATICS[name](frame.values), context)
-
-
 def dates(name: str, args: Sequence[Result], context: Context) -> Frame:
     """Return a date function of every sample, or of the evaluation time."""
     if not args:

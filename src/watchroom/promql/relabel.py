@@ -24,22 +24,19 @@ def is_label_name(name: str) -> bool:
     return bool(name) and not any("\ud800" <= char <= "\udfff" for char in name)
 
 
-def expand(template: str, match: Any, names: dict[str, int], groups: int) -> str:
-    """Return `template` with $1, ${1} and ${name} as Go's Regexp.Expand has them.
+def expand(template: str, match: Any) -> str:
+    """Return `template` with $1, ${1} and ${name} of a match as Go's Expand has them.
 
-    Args:
-        template: What to write.
-        match: Of RE2's.
-        names: Its groups' numbers by name.
-        groups: How many there are.
+    A group that is not there, or took no part, is empty.
     """
+    program = match.re
 
     def replace(part: re.Match[str]) -> str:
         name = part[1] or part[2]
         if name is None:
             return "$"
-        index = int(name) if name.isdecimal() else names.get(name, -1)
-        if not 0 <= index <= groups:
+        index = int(name) if name.isdecimal() else program.groupindex.get(name, -1)
+        if not 0 <= index <= program.groups:
             return ""
         return match.group(index) or ""
 
@@ -76,16 +73,13 @@ def label_replace(frame: Frame, args: Sequence[str]) -> Frame:
         ) from error
     if not is_label_name(target):
         raise QueryError(f"invalid destination label name in label_replace(): {target}")
-    names, groups = dict(program.groupindex), program.groups
     known: dict[str, str | None] = {}
     values: list[str | None] = []
     for labels in frame.labels:
         value = dict(labels).get(source, "")
         if value not in known:
             match = program.fullmatch(value)
-            known[value] = (
-                None if match is None else expand(template, match, names, groups)
-            )
+            known[value] = None if match is None else expand(template, match)
         values.append(known[value])
     return _with_label(frame, target, values)
 

@@ -23,19 +23,11 @@ class Cells(NamedTuple):
     times: Floats
 
 
-def resolve(at: At, context: Context) -> int | None:
-    """Return the time (ms) that an ``@`` selects."""
-    if at == "start":
-        return context.query.start
-    if at == "end":
-        return context.query.end
-    return at
-
-
 def moments(at: At, offset_ms: int, context: Context) -> Times:
     """Return the instants a selector looks at: one per step, or one for all."""
-    fixed = resolve(at, context)
-    if fixed is not None:
+    ends = {"start": context.query.start, "end": context.query.end}
+    if at is not None:
+        fixed = ends[at] if isinstance(at, str) else at
         return np.array([fixed - offset_ms], np.int64)
     return context.steps.times() - offset_ms
 

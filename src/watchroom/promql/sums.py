@@ -25,26 +25,14 @@ class CompensatedSum(NamedTuple):
         )
 
 
-def add(
-    sums: CompensatedSum, terms: Floats, where: Mask | None = None
-) -> CompensatedSum:
+def add(sums: CompensatedSum, terms: Floats) -> CompensatedSum:
     """Return `sums` with `terms` added by Neumaier's variant of Kahan's method."""
     total, compensation = sums
     new = total + terms
     loss = np.where(
         np.abs(total) >= np.abs(terms), (total - new) + terms, (terms - new) + total
     )
-    new_compensation = np.where(np.isinf(new), 0.0, compensation + loss)
-    if where is None:
-        return CompensatedSum(new, new_compensation)
-    return CompensatedSum(
-        np.where(where, new, total), np.where(where, new_compensation, compensation)
-    )
-
-
-def zeros(shape: tuple[int, ...]) -> CompensatedSum:
-    """Return sums of nothing."""
-    return CompensatedSum(np.zeros(shape), np.zeros(shape))
+    return CompensatedSum(new, np.where(np.isinf(new), 0.0, compensation + loss))
 
 
 class RunningMean(NamedTuple):
@@ -56,13 +44,6 @@ class RunningMean(NamedTuple):
     sums: CompensatedSum
     mean: CompensatedSum
     carried: Mask
-
-    @classmethod
-    def of(cls, first: Floats) -> RunningMean:
-        """Return the mean of one term each."""
-        nothing = zeros(first.shape)
-        start = CompensatedSum(first, nothing.compensation)
-        return cls(start, nothing, np.zeros(first.shape, bool))
 
     def add(self, terms: Floats, count: Floats, where: Mask) -> RunningMean:
         """Return the mean with `terms` added, each the `count`-th of its mean."""
@@ -102,8 +83,9 @@ def _choose(
 
 def mean_in_order(values: Floats, present: Mask) -> Floats:
     """Return the means of the columns, row by row: for sums that overflow."""
-    mean = RunningMean.of(np.zeros(values.shape[1]))
     count = np.zeros(values.shape[1])
+    nothing = CompensatedSum(np.zeros_like(count), np.zeros_like(count))
+    mean = RunningMean(nothing, nothing, np.zeros(values.shape[1], bool))
     for row, valid in zip(values, present, strict=True):
         first = valid & (count == 0)
         count += valid

@@ -137,13 +137,25 @@ def children(node: Node) -> Sequence[Node]:
     return ()
 
 
-def walk(node: Node) -> Iterator[Node]:
-    """Yield `node` and all below it, parents first."""
-    waiting = [node]
+def looking_back(tree: Node) -> Iterator[tuple[Node, int]]:
+    """Yield `tree` and all below it, parents first, with how far back (ms) each looks.
+
+    Ranges and offsets add up; an offset into the future counts as none.
+    """
+    waiting = [(tree, 0)]
     while waiting:
-        current = waiting.pop()
-        yield current
-        waiting += reversed(children(current))
+        node, back = waiting.pop()
+        if isinstance(node, Selector | Subquery):
+            back += max(node.offset_ms, 0)
+        if isinstance(node, RangeSelector | Subquery):
+            back += node.range_ms
+        yield node, back
+        waiting += [(child, back) for child in reversed(children(node))]
+
+
+def walk(tree: Node) -> Iterator[Node]:
+    """Yield `tree` and all below it, parents first."""
+    return (node for node, _ in looking_back(tree))
 
 
 def selectors(tree: Node) -> Iterator[Selector]:

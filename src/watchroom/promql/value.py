@@ -7,24 +7,19 @@ import math
 import numpy as np
 
 
-def _special(value: float) -> str | None:
+def format_plain(value: float) -> str:
+    """Return `value` without an exponent, as ``count_values`` labels it."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    return None
-
-
-def format_plain(value: float) -> str:
-    """Return `value` without an exponent, as ``count_values`` labels it."""
-    special = _special(value)
-    if special is not None:
-        return special
     return np.format_float_positional(value, trim="-")
 
 
-def _exponential(value: float) -> str:
-    """Return finite `value` with an exponent of at least two digits: ``1e-07``."""
+def exponential(value: float) -> str:
+    """Return `value` with an exponent of at least two digits, as Go's ``%e``: 1e-07."""
+    if not math.isfinite(value):
+        return format_plain(value)
     mantissa, _, exponent = np.format_float_scientific(value, trim="-").partition("e")
     return f"{mantissa}e{int(exponent):+03d}"
 
@@ -42,6 +37,6 @@ def format_general(value: float) -> str:
 def _within(value: float, least: float, most: float) -> str:
     """Return `value` plainly from `least` to below `most`, else with an exponent."""
     size = abs(value)
-    if math.isfinite(value) and size != 0 and (size < least or size >= most):
-        return _exponential(value)
+    if size != 0 and (size < least or size >= most):
+        return exponential(value)
     return format_plain(value)

@@ -15,6 +15,7 @@ from tests.support.release import Release
 from tests.support.waiting import until
 
 from watchroom.errors import StoreError
+from watchroom.monitor import files
 from watchroom.monitor.oncall.incident import Firing, Incident, Outage
 from watchroom.monitor.oncall.records import Records
 from watchroom.monitor.state import schema
@@ -244,9 +245,9 @@ def test_an_incident_of_the_last_release_keeps_every_field_and_every_label(
 
 
 def test_a_step_that_fails_leaves_the_file_as_it_was(of_release, monkeypatch):
-    broken = schema._FROM_4 + "CREATE TABLE half (id); CREATE TABLE half (id);"
+    twice = "CREATE TABLE half (id); CREATE TABLE half (id);"
     with monkeypatch.context() as patched:
-        patched.setattr(schema, "_FROM_4", broken)
+        patched.setattr(schema, "sql", lambda *where: files.sql(*where) + twice)
         with pytest.raises(StoreError, match="half already exists"):
             StateDB(of_release)
     old = sqlite3.connect(of_release / "state.db")

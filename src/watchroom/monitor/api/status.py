@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 from collections import Counter
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from watchroom.monitor.api.answers import answered, success_of
 from watchroom.monitor.api.params import BadDataError, whole
 from watchroom.monitor.api.prometheus import matchers_of
 from watchroom.promql.model import matches_all
-from watchroom.promql.value import format_float
+from watchroom.promql.value import exponential
 from watchroom.units import format_duration
 
 if TYPE_CHECKING:
@@ -225,24 +224,11 @@ def _alert(view: AlertView) -> dict[str, Any]:
         "annotations": dict(view.annotations),
         "state": view.state,
         "activeAt": rfc3339(view.active_at_ms),
-        "value": _exponent(view.value),
+        "value": exponential(view.value),
     }
     if view.keep_firing_since_ms is not None:
         body["keepFiringSince"] = rfc3339(view.keep_firing_since_ms)
     return body
-
-
-def _exponent(value: float) -> str:
-    """Return `value` as Go's 'e' format writes it, which alerts use: 4.2e-02."""
-    if not math.isfinite(value):
-        return format_float(value)
-    mantissa, _, exponent = f"{value:.17e}".partition("e")
-    for digits in range(18):
-        text = f"{value:.{digits}e}"
-        if float(text) == value:
-            mantissa, _, exponent = text.partition("e")
-            break
-    return f"{mantissa}e{exponent}"
 
 
 def _target(scraper: Scraper) -> dict[str, Any]:

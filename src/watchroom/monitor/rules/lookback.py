@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watchroom.promql.parse import parse
-from watchroom.promql.syntax import Node, RangeSelector, Selector, Subquery, children
+from watchroom.promql.syntax import Selector, looking_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,20 +17,11 @@ def selectors(expr: str) -> list[tuple[str, float]]:
     Raises:
         QueryError: It does not parse.
     """
-    reads: list[tuple[str, float]] = []
-    waiting: list[tuple[Node, int]] = [(parse(expr), 0)]
-    while waiting:
-        node, back = waiting.pop()
-        if isinstance(node, Selector):
-            back += max(node.offset_ms, 0)
-            reads.append((node.metric, back / 1000))
-            continue
-        if isinstance(node, RangeSelector):
-            back += node.range_ms
-        elif isinstance(node, Subquery):
-            back += node.range_ms + max(node.offset_ms, 0)
-        waiting += [(child, back) for child in reversed(children(node))]
-    return reads
+    return [
+        (node.metric, back / 1000)
+        for node, back in looking_back(parse(expr))
+        if isinstance(node, Selector)
+    ]
 
 
 def lookbacks(expr: str, records: Mapping[str, str]) -> frozenset[float]:

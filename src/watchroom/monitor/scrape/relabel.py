@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from typing import TYPE_CHECKING, NamedTuple
-
-import re2
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.formats import yamlfile
 from watchroom.formats.relabel import check
+from watchroom.promql.model import compile_regexp
+from watchroom.promql.relabel import expand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from watchroom.formats.relabel import RelabelConfig
 
 _FILTERS = {"keep", "drop", "keepequal", "dropequal"}
-_REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
 
 
 class RelabelRule(NamedTuple):
@@ -26,7 +24,7 @@ class RelabelRule(NamedTuple):
     action: str
     source: tuple[str, ...]
     separator: str
-    regex: re2._Regexp
+    regex: Any
     target: str
     replacement: str
     modulus: int
@@ -38,20 +36,16 @@ def compile_rules(configs: Sequence[RelabelConfig]) -> tuple[RelabelRule, ...]:
     Raises:
         ConfigError: A step means nothing (`formats.relabel.check`).
     """
-    options = re2.Options()
-    options.dot_nl = True
-    options.log_errors = False
     rules = []
     for index, config in enumerate(configs):
         with yamlfile.within(f"relabel_configs[{index}]"):
             check(config)
-        regex = re2.compile(config.regex, options)
         rules.append(
             RelabelRule(
                 config.verb,
                 tuple(config.source_labels),
                 config.separator,
-                regex,
+                compile_regexp(config.regex),
                 config.target_label,
                 config.replacement,
                 config.modulus,
@@ -107,7 +101,7 @@ def _rename(labels: dict[str, str], rule: RelabelRule) -> None:
         match = rule.regex.fullmatch(name)
         if rule.action == "labelmap":
             if match is not None:
-                labels[_expand(rule.replacement, match)] = value
+                labels[expand(rule.replacement, match)] = value
         elif (match is not None) == (rule.action == "labeldrop"):
             del labels[name]
 
@@ -116,29 +110,11 @@ def _replace(labels: dict[str, str], rule: RelabelRule, joined: str) -> None:
     match = rule.regex.fullmatch(joined)
     if match is None:
         return
-    target = _expand(rule.target, match)
+    target = expand(rule.target, match)
     if not target:
         return
-    value = _expand(rule.replacement, match)
+    value = expand(rule.replacement, match)
     if value:
         labels[target] = value
     else:
         labels.pop(target, None)
-
-
-def _expand(template: str, match: re2._Match) -> str:
-    """Return `template` with ``$1``, ``${1}``, ``${name}`` as Go's Expand has them."""
-    if "$" not in template:
-        return template
-
-    def group(reference: re.Match[str]) -> str:
-        name = reference[1] or reference[2]
-        if name is None:
-            return "$"
-        try:
-            value = match.group(int(name) if name.isdigit() else name)
-        except (IndexError, KeyError):
-            return ""
-        return value or ""
-
-    return _REFERENCE.sub(group, template)

@@ -180,11 +180,7 @@ def _program(pattern: str) -> Any:
 
 def _re_replace_all(_: Context, pattern: str, replacement: str, text: str) -> str:
     """Replace as Go does: ``$1``, ``${1}``, ``$name``; an unknown group is empty."""
-    program = _program(pattern)
-    names, groups = dict(program.groupindex), program.groups
-    return str(
-        program.sub(lambda match: expand(replacement, match, names, groups), text)
-    )
+    return str(_program(pattern).sub(lambda match: expand(replacement, match), text))
 
 
 def _match(_: Context, pattern: str, text: str) -> bool:
