@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import promqltest
+from tests.support.one_group import OneGroup
 
 from watchroom.errors import QuerySyntaxError
 from watchroom.promql.engine import Engine
@@ -53,8 +54,8 @@ def _floats() -> list[object]:
 def test_block_is_answered_as_the_script_expects(name, block):
     reason = ALLOWED.get((name, block.line))
     failed = None
-    for union in (False, True):
-        memory = MemoryQueryable(promqltest.stored(block.loads).series, union=union)
+    for queryable in (MemoryQueryable, OneGroup):
+        memory = queryable(promqltest.stored(block.loads).series)
         try:
             promqltest.run(block, Engine(delayed_name_removal=True), memory)
         except Exception as error:

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from tests.support import remote_write, samples
 from tests.support.children import Children
+from tests.support.one_group import OneGroup
 from tests.support.ports import free_port
 
 from watchroom.errors import QueryError
@@ -172,8 +173,8 @@ class Judge:
         made = samples.make(7, self.base_ms, steady_counters=self.old)
         remote_write.write(self.url, made)
         self.memories = [
-            MemoryQueryable(samples.as_series(made), union=union)
-            for union in (False, True)
+            queryable(samples.as_series(made))
+            for queryable in (MemoryQueryable, OneGroup)
         ]
 
     def get(self, path, **parameters):

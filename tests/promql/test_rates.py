@@ -9,6 +9,7 @@ import random
 import numpy as np
 import pytest
 from tests.support import samples
+from tests.support.one_group import OneGroup
 
 from watchroom.promql.engine import Engine
 from watchroom.promql.memory import MemoryQueryable
@@ -89,13 +90,13 @@ def same(one, other):
     return math.isclose(one, other, rel_tol=1e-11, abs_tol=1e-12)
 
 
-@pytest.mark.parametrize("union", [False, True], ids=["apart", "one group"])
+@pytest.mark.parametrize("queryable", [MemoryQueryable, OneGroup])
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_every_window_is_what_its_samples_say(function, seed, union):
+def test_every_window_is_what_its_samples_say(function, seed, queryable):
     chance = random.Random(f"{seed}{function}")
     made = samples.make(seed, BASE)
-    memory = MemoryQueryable(samples.as_series(made), union=union)
+    memory = queryable(samples.as_series(made))
     length = chance.choice((40_000, 60_000, 300_000, 1_000_000))
     # On the samples' own grid too: edges are where windows go wrong.
     start = chance.choice((BASE + chance.randrange(SPAN), made[0][1][-30][0]))

@@ -5,18 +5,12 @@ engines judge one scenario.
 """
 
 import numpy as np
+from tests.support.one_group import OneGroup
 
 from watchroom.derive.rules import rules
 from watchroom.formats import series
 from watchroom.promql.engine import Engine
 from watchroom.promql.memory import MemoryQueryable, Series
-from watchroom.promql.model import (
-    ABSENT,
-    STALE_CELL,
-    VALUE,
-    SeriesGroup,
-    is_stale,
-)
 from watchroom.units import parse_duration
 
 # A whole hour, so that the steps of subqueries fall as they do after promtool's 0.
@@ -101,29 +95,11 @@ class Replay:
     def ask(self, expr, eval_time):
         """Return the samples of an expression at a time: values by labels."""
         at = _START_MS + round(parse_duration(eval_time) * 1000)
-        found = self._engine.instant(_OneGroup(self._series), expr, at)
+        found = self._engine.instant(OneGroup(self._series), expr, at)
         return {
             frozenset((k, v) for k, v in labels): value
             for labels, value in found.samples
         }
-
-
-class _OneGroup(MemoryQueryable):
-    """All series in one group, absent cells between: as a store has them."""
-
-    def __init__(self, series):
-        super().__init__([])
-        if series:
-            times = np.unique(np.concatenate([each.timestamps for each in series]))
-            values = np.zeros((len(series), len(times)))
-            state = np.full(values.shape, ABSENT, np.uint8)
-            for row, each in enumerate(series):
-                columns = np.searchsorted(times, each.timestamps)
-                values[row, columns] = each.values
-                stale = is_stale(each.values)
-                state[row, columns] = np.where(stale, STALE_CELL, VALUE)
-            labels = [each.labels for each in series]
-            self._groups = [SeriesGroup(labels, times, values, state)]
 
 
 def check(made, groups, cases):

@@ -7,21 +7,14 @@ import time
 
 import pytest
 
-<<<<<<< HEAD
 from watchroom.monitor.console.values import (
-    ago,
     clock,
-    counted,
     digits,
     limit_words,
     quantity,
     reach_url,
-    span,
 )
-=======
-from watchroom.monitor.console.values import clock, digits, reach_url, say, say_limit
 from watchroom.units import ago, counted, span
->>>>>>> 59ba3bf (Say values by one scale; drop a re-export and a module of one function)
 
 
 @pytest.mark.parametrize(

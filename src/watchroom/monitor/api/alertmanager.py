@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from watchroom.errors import QuerySyntaxError
+from watchroom.monitor.api.answers import API
 from watchroom.monitor.api.received import AlertIn, alert_of, filters, refused
 from watchroom.monitor.api.status import rfc3339
 from watchroom.promql.model import compile_regexp, matches_all
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from watchroom.monitor.dispatch.views import AlertStatusView
-    from watchroom.monitor.services import Services
     from watchroom.promql.model import Matcher
 
 # What Alertmanager's own reader of parameters takes for true; all else is false.
@@ -31,11 +31,8 @@ _TRUE = frozenset(
 _HEARD_OF_AGAIN_MS = 4 * 60_000
 
 
-class AlertmanagerAPI:
+class AlertmanagerAPI(API):
     """Handlers of the alerting half."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
 
     def routes(self, app: web.Application) -> None:
         """Add the handlers to `app`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import functools
 import json
 import logging
@@ -18,12 +19,24 @@ from watchroom.monitor.queries import QueriesBusyError, QueryTimeoutError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from watchroom.monitor.services import Services
     from watchroom.promql.budget import Budget
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _LOG = logging.getLogger(__name__)
 _COMPRESS_FROM = 4096
+
+
+class API:
+    """The handlers of one part of the API, and what they use."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    @abc.abstractmethod
+    def routes(self, app: web.Application) -> None:
+        """Add the handlers to `app`."""
 
 
 class ReservedBody:

@@ -7,7 +7,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from watchroom.errors import ConfigError, StoreError
-from watchroom.monitor.api.answers import failure, success_of
+from watchroom.monitor.api.answers import API, failure, success_of
 from watchroom.monitor.api.params import BadDataError, duration, read, time_ms
 from watchroom.monitor.oncall.actions import BadActError
 from watchroom.monitor.oncall.incident import RefusedStepError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from watchroom.monitor.oncall.incident import Incident
     from watchroom.monitor.oncall.records import Deploy
     from watchroom.monitor.oncall.service import OnCall
-    from watchroom.monitor.services import Services
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -78,11 +77,8 @@ def answered(handler: Handler) -> Handler:
     return wrapped
 
 
-class OnCallAPI:
+class OnCallAPI(API):
     """Handlers under /api/v1/watchroom."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
 
     @property
     def _oncall(self) -> OnCall:

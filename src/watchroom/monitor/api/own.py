@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from watchroom.formats.exposition import family, render
+from watchroom.monitor.api.answers import API
 from watchroom.monitor.notify import metrics
 
 if TYPE_CHECKING:
@@ -22,11 +23,8 @@ RELOAD: web.AppKey[Callable[[], Awaitable[str]]] = web.AppKey("reload")
 """Reads the files again; returns why the old configuration stays, or ""."""
 
 
-class OwnAPI:
+class OwnAPI(API):
     """Handlers under /-/, and /metrics."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
 
     def routes(self, app: web.Application) -> None:
         """Add the handlers to `app`."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from watchroom.errors import QuerySyntaxError
 from watchroom.monitor.api import encode
 from watchroom.monitor.api.answers import (
+    API,
     ReservedBody,
     answered,
     envelope,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from aiohttp import web
     from multidict import MultiMapping
 
-    from watchroom.monitor.services import Services
     from watchroom.promql.engine import Engine, Query
     from watchroom.promql.model import Labels, Queryable, Value
 
@@ -51,11 +51,8 @@ _STATS = (
 )
 
 
-class QueryAPI:
+class QueryAPI(API):
     """Handlers that read samples."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
 
     def routes(self, app: web.Application) -> None:
         """Add the handlers to `app`."""

@@ -8,21 +8,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from watchroom.errors import ConfigError
-from watchroom.monitor.api.answers import answered, failure, success, success_of
+from watchroom.monitor.api.answers import API, answered, failure, success, success_of
 from watchroom.monitor.api.params import BadDataError
 from watchroom.monitor.state.proofs import MOST_AT_ONCE, PostedProofs
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from watchroom.monitor.services import Services
 
-
-class ProofsAPI:
+class ProofsAPI(API):
     """Handlers of results."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
 
     def routes(self, app: web.Application) -> None:
         """Add the handlers to `app`."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 
 from watchroom.errors import QuerySyntaxError, StoreError
+from watchroom.monitor.api.answers import API
 from watchroom.monitor.api.received import epoch_ms, filters, refused
 from watchroom.monitor.api.status import rfc3339
 from watchroom.monitor.routing.silences import Silence, SilenceError
 from watchroom.promql.model import Matcher, compile_regexp, labels_of, matches_all
-
-if TYPE_CHECKING:
-    from watchroom.monitor.services import Services
 
 _MOST_MATCHERS = 64
 _LONGEST_TEXT = 16_384
@@ -41,11 +39,8 @@ class _SilenceIn(msgspec.Struct):
     id: str | None = None
 
 
-class SilencesAPI:
+class SilencesAPI(API):
     """Handlers of silences."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
 
     def routes(self, app: web.Application) -> None:
         """Add the handlers to `app`."""

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from watchroom.formats import masked
-from watchroom.monitor.api.answers import answered, success_of
+from watchroom.monitor.api.answers import API, answered, success_of
 from watchroom.monitor.api.params import BadDataError, whole
 from watchroom.monitor.api.prometheus import matchers_of
 from watchroom.promql.model import matches_all
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from watchroom.monitor.rules.views import AlertView, GroupView, RuleView
     from watchroom.monitor.scrape.loop import Scraper
-    from watchroom.monitor.services import Services
 
 _ZERO_TIME = "0001-01-01T00:00:00Z"
 
@@ -36,11 +35,8 @@ def rfc3339(at_ms: int | None) -> str:
     return text.rstrip("0").rstrip(".") + "Z" if "." in text else text + "Z"
 
 
-class StatusAPI:
+class StatusAPI(API):
     """Handlers that report what the monitor does."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
 
     def routes(self, app: web.Application) -> None:
         """Add the handlers to `app`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchroom.formats.symptoms import INHIBITOR
 from watchroom.monitor.alert import is_page_of_incident, routed
 from watchroom.monitor.console import runbooks
+from watchroom.monitor.console.render import Page
 from watchroom.monitor.console.values import digits
 from watchroom.units import span
 from watchroom.urgency import is_real, opens_incident, priority_of
@@ -16,10 +17,9 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from watchroom.monitor.console.render import Renderer
+    from watchroom.monitor.alert import Alert
     from watchroom.monitor.dispatch.views import AlertStatusView
     from watchroom.monitor.rules.views import AlertView, RuleView
-    from watchroom.monitor.services import Services
     from watchroom.promql.model import Labels
 
 _ORDER = {"firing": 0, "pending": 1, "error": 2, "inactive": 3}
@@ -37,7 +37,7 @@ _MOST_SHOWN = 20
 
 
 class AlertLine(NamedTuple):
-    """One alert of a rule: a label set for which its expression is true."""
+    """AlertLine alert of a rule: a label set for which its expression is true."""
 
     state: str
     css: str
@@ -59,21 +59,17 @@ class RuleLine(NamedTuple):
     css: str
     priority: str
     severity: str
-    waits: str
-    query: str
-    error: str
-    panel: str
-    runbook: str
     alerts: Sequence[AlertLine]
     more: int
+    waits: str = ""
+    query: str = ""
+    error: str = ""
+    panel: str = ""
+    runbook: str = ""
 
 
-class AlertsPage:
+class AlertsPage(Page):
     """Handler of /alerts."""
-
-    def __init__(self, services: Services, renderer: Renderer) -> None:
-        self._services = services
-        self._renderer = renderer
 
     def routes(self, app: web.Application) -> None:
         """Add the handler to `app`."""
@@ -148,23 +144,11 @@ def _posted(
         css=css,
         priority=_priority(labels),
         severity=labels.get("severity", ""),
-        waits="",
-        query="",
-        error="",
-        panel="",
-        runbook="",
         alerts=[
-            AlertLine(
-                state="firing",
-                css=css,
-                symbol=symbol,
-                labels=[pair for pair in view.alert.labels if pair[0] not in _OWN],
-                since_ms=view.alert.starts_at_ms,
-                value="",
-                summary=dict(view.alert.annotations).get("summary", "").strip(),
-                muted=muted.get(view.alert.labels, ""),
+            _alert_line(
+                "firing", alert, alert.starts_at_ms, muted.get(alert.labels, "")
             )
-            for view in views[:_MOST_SHOWN]
+            for alert in [view.alert for view in views[:_MOST_SHOWN]]
         ],
         more=max(0, len(views) - _MOST_SHOWN),
     )
@@ -230,24 +214,31 @@ def _line(
         error=rule.last_error,
         panel=panel if panel.isdigit() else "",
         runbook=rule.name if rule.name in books else "",
-        alerts=[_alert_line(alert, muted, external) for alert in alerts[:_MOST_SHOWN]],
+        alerts=[
+            _alert_line(
+                alert.state,
+                alert,
+                alert.active_at_ms,
+                muted.get(routed(dict(alert.labels), external), ""),
+                digits(alert.value),
+            )
+            for alert in alerts[:_MOST_SHOWN]
+        ],
         more=max(0, len(alerts) - _MOST_SHOWN),
     )
 
 
 def _alert_line(
-    alert: AlertView, muted: Mapping[Labels, str], external: Mapping[str, str]
+    state: str, alert: AlertView | Alert, since_ms: int, muted: str, value: str = ""
 ) -> AlertLine:
-    wrong = opens_incident(dict(alert.labels))
-    symbol, css = _SIGNS[alert.state] if wrong else _CALM
-    known = routed(dict(alert.labels), external)
+    symbol, css = _SIGNS[state] if opens_incident(dict(alert.labels)) else _CALM
     return AlertLine(
-        state=alert.state,
+        state=state,
         css=css,
         symbol=symbol,
         labels=[pair for pair in alert.labels if pair[0] not in _OWN],
-        since_ms=alert.active_at_ms,
-        value=digits(alert.value),
+        since_ms=since_ms,
+        value=value,
         summary=dict(alert.annotations).get("summary", "").strip(),
-        muted=muted.get(known, ""),
+        muted=muted,
     )

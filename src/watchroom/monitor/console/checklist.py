@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.formats.checklist import BESIDE, ITEMS, LAUNCH
 from watchroom.formats.manifest import drills_by_name
+from watchroom.monitor.console.render import Page
 from watchroom.monitor.notify import metrics
 
 if TYPE_CHECKING:
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 
     from watchroom.formats.checklist import Item
     from watchroom.formats.manifest import Manifest
-    from watchroom.monitor.console.render import Renderer
-    from watchroom.monitor.services import Services
     from watchroom.monitor.state.proofs import Proof
 
 _DAY = 86400.0
@@ -81,12 +81,8 @@ class Checked(NamedTuple):
     worst: str
 
 
-class Checklist:
+class Checklist(Page):
     """Handler of /checklist."""
-
-    def __init__(self, services: Services, renderer: Renderer) -> None:
-        self._services = services
-        self._renderer = renderer
 
     def routes(self, app: web.Application) -> None:
         """Add the handler to `app`."""
@@ -132,8 +128,16 @@ def lines(
     return Checked(
         launch,
         beside,
-        _named("drill", _drilled(manifest), known, now, _DRILL_WORDS),
-        _named("receiver", _receivers(manifest), known, now, _RECEIVER_WORDS),
+        [
+            _line(name, known.get(("drill", name)), _DRILL_DAYS, now, _DRILL_WORDS)
+            for name in (sorted(drills_by_name(manifest)) if manifest else ())
+        ],
+        [
+            _line(
+                name, known.get(("receiver", name)), _DRILL_DAYS, now, _RECEIVER_WORDS
+            )
+            for name in (manifest.receivers if manifest else ())
+        ],
         sum(line.state == "passed" for line in both),
         len(ITEMS),
         "fire" if "failed" in states else "ok" if states == {"passed"} else "warn",
@@ -177,49 +181,25 @@ def _not_set_up(line: ChecklistLine) -> ChecklistLine:
 def _item(
     item: Item, known: Mapping[tuple[str, str], Proof], now: float
 ) -> ChecklistLine:
-    proof = known.get(("item", item.id))
-    state = _state(proof, item.lasts_days, now)
-    symbol, css, words = _SIGNS[state]
-    more = proof.more if proof else "watchroom check"
-    return ChecklistLine(
-        item.title,
-        state,
-        symbol,
-        css,
-        words,
-        proof.detail if proof else "",
-        "watchroom check" if state == "old" else more,
-        proof.at if proof else None,
-        None,
-    )
+    line = _line(item.title, known.get(("item", item.id)), item.lasts_days, now)
+    more = "watchroom check" if line.state in {"old", "never"} else line.more
+    return line._replace(more=more, seconds=None)
 
 
-def _named(
-    kind: str,
-    names: Sequence[str],
-    known: Mapping[tuple[str, str], Proof],
+def _line(
+    name: str,
+    proof: Proof | None,
+    days: int,
     now: float,
-    words: Mapping[str, str],
-) -> list[ChecklistLine]:
-    named = []
-    for name in names:
-        proof = known.get((kind, name))
-        state = _state(proof, _DRILL_DAYS, now)
-        symbol, css, usual = _SIGNS[state]
-        named.append(
-            ChecklistLine(
-                name,
-                state,
-                symbol,
-                css,
-                words.get(state, usual),
-                proof.detail if proof else "",
-                proof.more if proof else "",
-                proof.at if proof else None,
-                proof.seconds if proof else None,
-            )
-        )
-    return named
+    words: Mapping[str, str] = MappingProxyType({}),
+) -> ChecklistLine:
+    state = _state(proof, days, now)
+    symbol, css, usual = _SIGNS[state]
+    said = words.get(state, usual)
+    if proof is None:
+        return ChecklistLine(name, state, symbol, css, said, "", "", None, None)
+    seen = (proof.detail, proof.more, proof.at, proof.seconds)
+    return ChecklistLine(name, state, symbol, css, said, *seen)
 
 
 def _state(proof: Proof | None, days: int, now: float) -> str:
@@ -228,11 +208,3 @@ def _state(proof: Proof | None, days: int, now: float) -> str:
     if proof.state == "passed" and now - proof.at > days * _DAY:
         return "old"
     return proof.state
-
-
-def _drilled(manifest: Manifest | None) -> list[str]:
-    return sorted(drills_by_name(manifest)) if manifest else []
-
-
-def _receivers(manifest: Manifest | None) -> list[str]:
-    return list(manifest.receivers) if manifest else []

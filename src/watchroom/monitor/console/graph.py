@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.errors import WatchroomError
+from watchroom.monitor.console.render import Page
 from watchroom.monitor.console.values import digits
 from watchroom.promql.model import Scalar, String, Vector
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from watchroom.monitor.console.render import Renderer
-    from watchroom.monitor.services import Services
     from watchroom.promql.engine import Engine
     from watchroom.promql.model import Queryable, Value
 
@@ -34,12 +33,8 @@ class GraphRow(NamedTuple):
     value: str
 
 
-class GraphPage:
+class GraphPage(Page):
     """Handler of /graph."""
-
-    def __init__(self, services: Services, renderer: Renderer) -> None:
-        self._services = services
-        self._renderer = renderer
 
     def routes(self, app: web.Application) -> None:
         """Add the handler to `app`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
@@ -12,10 +11,7 @@ from aiohttp import web
 from watchroom.callers import host_of
 from watchroom.monitor.access.policy import COOKIE, cookie_of, sender_of
 from watchroom.monitor.access.sessions import LINK_SECONDS, SESSION_SECONDS
-
-if TYPE_CHECKING:
-    from watchroom.monitor.console.render import Renderer
-    from watchroom.monitor.services import Services
+from watchroom.monitor.console.render import Page
 
 _WRONG_TOKEN_SECONDS = 0.5
 # A page of ours, from the root: no scheme, no host, no way up.
@@ -24,12 +20,8 @@ _PAGE = re.compile(
 )
 
 
-class Logins:
+class Logins(Page):
     """Handlers of /login, /logout and of one-time links."""
-
-    def __init__(self, services: Services, renderer: Renderer) -> None:
-        self._services = services
-        self._renderer = renderer
 
     def routes(self, app: web.Application) -> None:
         """Add the handlers to `app`."""

@@ -12,6 +12,7 @@ from watchroom.errors import QueryError, WatchroomError
 from watchroom.monitor.console import runbooks
 from watchroom.monitor.console.overview.board import Boards
 from watchroom.monitor.console.overview.people import present
+from watchroom.monitor.console.render import Page
 
 if TYPE_CHECKING:
     from watchroom.monitor.console.render import Renderer
@@ -32,12 +33,11 @@ _ASSETS = {
 }
 
 
-class Console:
+class Console(Page):
     """Renders the pages; their data comes from `Boards`."""
 
     def __init__(self, services: Services, renderer: Renderer) -> None:
-        self._services = services
-        self._renderer = renderer
+        super().__init__(services, renderer)
         self._boards = Boards(services)
         folder = files("watchroom.monitor.console") / "static"
         self._assets = {

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from watchroom.monitor.access.policy import FORM_FIELD, cookie_of
+from watchroom.monitor.api.answers import API
 from watchroom.monitor.console.nav import PATHS, entries
 from watchroom.monitor.console.values import clock, day, iso, reach_url
 from watchroom.units import ago, counted, span
@@ -96,3 +97,11 @@ class Renderer:
             content_type="text/html",
             headers={"Cache-Control": "no-store"},
         )
+
+
+class Page(API):
+    """The handlers of one page, and what they use."""
+
+    def __init__(self, services: Services, renderer: Renderer) -> None:
+        super().__init__(services)
+        self._renderer = renderer

@@ -9,8 +9,10 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from watchroom.formats.grafana import Link
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _ITEM = re.compile(r"\n(?=- )")
@@ -33,14 +35,20 @@ def names(root: Path) -> frozenset[str]:
     )
 
 
+def linked(links: Iterable[Link]) -> str:
+    """Return the name of the runbook that a panel's links lead to, or ""."""
+    for link in links:
+        _, found, name = link.url.partition("runbooks/")
+        name = name.partition("#")[0].removesuffix(".md").strip("/")
+        if found and _NAME.fullmatch(name):
+            return name
+    return ""
+
+
 def read(root: Path, name: str) -> Runbook | None:
     """Return the runbook called `name`, or None. The name never leaves the folder."""
-    if not _NAME.fullmatch(name):
-        return None
-    path = root / "runbooks" / f"{name}.md"
-    try:
-        text = path.read_text()[:_LARGEST]
-    except (OSError, UnicodeDecodeError):
+    text = _text(root, name)
+    if text is None:
         return None
     title = name
     for line in text.splitlines():
@@ -52,14 +60,17 @@ def read(root: Path, name: str) -> Runbook | None:
 
 def section(root: Path, name: str, title: str) -> str:
     """Return the Markdown of one section of a runbook; "" without such a section."""
-    if not _NAME.fullmatch(name):
-        return ""
-    try:
-        text = (root / "runbooks" / f"{name}.md").read_text()[:_LARGEST]
-    except (OSError, UnicodeDecodeError):
-        return ""
-    _, _, rest = text.partition(f"\n## {title}\n")
+    _, _, rest = (_text(root, name) or "").partition(f"\n## {title}\n")
     return rest.partition("\n## ")[0].strip()
+
+
+def _text(root: Path, name: str) -> str | None:
+    if not _NAME.fullmatch(name):
+        return None
+    try:
+        return (root / "runbooks" / f"{name}.md").read_text()[:_LARGEST]
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def distinct(texts: Mapping[str, str]) -> dict[str, str]:

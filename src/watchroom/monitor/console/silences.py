@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from watchroom.errors import StoreError
 from watchroom.monitor.console.incidents.pages import form_of, signed
 from watchroom.monitor.console.overview.people import present
+from watchroom.monitor.console.render import Page
 from watchroom.monitor.console.silenced import lines
 from watchroom.monitor.oncall.actions import BadActError
 from watchroom.monitor.routing.silences import SilenceError
 
-if TYPE_CHECKING:
-    from watchroom.monitor.console.render import Renderer
-    from watchroom.monitor.services import Services
-
 _SHOWN_ENDED = 20
 
 
-class SilencesPage:
+class SilencesPage(Page):
     """Handlers of /silences."""
-
-    def __init__(self, services: Services, renderer: Renderer) -> None:
-        self._services = services
-        self._renderer = renderer
 
     def routes(self, app: web.Application) -> None:
         """Add the handlers to `app`."""
         app.router.add_get("/silences", self.silences)
         app.router.add_post("/silences/{id:[0-9a-f-]{36}}/end", self.end)
 
-    async def silences(self, request: web.Request) -> web.Response:
-        """List active, scheduled and recently ended silences."""
-        return self._page(request)
-
-    def _page(
+    async def silences(
         self, request: web.Request, problem: str = "", status: int = 200
     ) -> web.Response:
+        """List active, scheduled and recently ended silences."""
         services, now = self._services, self._services.oncall.now_ms()
         shown = lines(services.silences.all(now), services.dispatcher.alerts(now), now)
         ended = [line for line in shown if line.state == "expired"]
@@ -62,11 +51,12 @@ class SilencesPage:
         try:
             await asyncio.to_thread(self._services.actions.end_silence, name, who)
         except BadActError as error:
-            return self._page(request, str(error), 400)
+            return await self.silences(request, str(error), 400)
         except SilenceError as error:
-            return self._page(request, str(error), 404 if error.missing else 400)
+            status = 404 if error.missing else 400
+            return await self.silences(request, str(error), status)
         except StoreError as error:
-            return self._page(request, f"not saved: {error}", 503)
+            return await self.silences(request, f"not saved: {error}", 503)
         self._services.notifier.wake()
         # From /silences/ID/end to /silences.
         raise signed(web.HTTPSeeOther("../../silences"), who)

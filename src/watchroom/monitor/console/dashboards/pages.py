@@ -22,6 +22,7 @@ from watchroom.monitor.console.dashboards.ranges import (
     local,
     parse,
 )
+from watchroom.monitor.console.render import Page
 from watchroom.monitor.console.values import limit_words, quantity
 from watchroom.monitor.queries import QueriesBusyError, QueryTimeoutError
 
@@ -60,12 +61,11 @@ class Cell(NamedTuple):
     runbook: str
 
 
-class Dashboards:
+class Dashboards(Page):
     """Handlers under /dashboards/."""
 
     def __init__(self, services: Services, renderer: Renderer) -> None:
-        self._services = services
-        self._renderer = renderer
+        super().__init__(services, renderer)
         # One at a time, so that a slow chart leaves the other query thread to the
         # overview and to rules.
         self._turn = asyncio.Semaphore(1)
@@ -113,10 +113,6 @@ class Dashboards:
             imported.dashboard.time.get("from", "") or "now-1h",
         )
 
-    async def dashboard(self, request: web.Request) -> web.Response:
-        """Answer with a dashboard's frame; its script fetches the data of panels."""
-        return await self._page(request, self._imported(request))
-
     async def values(self, request: web.Request) -> web.Response:
         """Answer with a dashboard as tables of values, for browsers without scripts."""
         imported = self._imported(request)
@@ -126,7 +122,7 @@ class Dashboards:
             tables = await self._tables(request, imported)
             with contextlib.suppress(WatchroomError):
                 happened = await self._marks(request, imported)
-        return await self._page(request, imported, tables=tables, happened=happened)
+        return await self.dashboard(request, tables, happened)
 
     async def _tables(
         self, request: web.Request, imported: ImportedDashboard
@@ -164,13 +160,14 @@ class Dashboards:
             )
         )
 
-    async def _page(
+    async def dashboard(
         self,
         request: web.Request,
-        imported: ImportedDashboard,
         tables: Mapping[int, table.PanelTable] | None = None,
         happened: Sequence[Mark] = (),
     ) -> web.Response:
+        """Answer with a dashboard's frame; its script fetches the data of panels."""
+        imported = self._imported(request)
         query: MultiMapping[str] = request.query
         problem, status = "", 200
         try:
@@ -327,16 +324,8 @@ def cell(panel: Panel, imported: ImportedDashboard) -> Cell:
         ),
         html=html,
         refused=refused,
-        runbook=_runbook(panel),
+        runbook=runbooks.linked(panel.links),
     )
-
-
-def _runbook(panel: Panel) -> str:
-    for link in panel.links:
-        name = link.url.partition("/runbooks/")[2]
-        if name.isalnum():
-            return name
-    return ""
 
 
 def _numbers(panel: Panel, now: charting.Now) -> dict[str, object]:

@@ -14,6 +14,7 @@ from watchroom.monitor.api.params import BadDataError
 from watchroom.monitor.console.incidents import words
 from watchroom.monitor.console.incidents.steps import steps, window
 from watchroom.monitor.console.overview.people import WHO, present
+from watchroom.monitor.console.render import Page
 from watchroom.monitor.console.silenced import over_incident
 from watchroom.monitor.oncall.actions import BadActError
 from watchroom.monitor.oncall.incident import RefusedStepError
@@ -23,12 +24,10 @@ from watchroom.urgency import PRIORITIES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watchroom.monitor.console.render import Renderer
     from watchroom.monitor.oncall.incident import Event, Incident
     from watchroom.monitor.oncall.links import AnswerLink
     from watchroom.monitor.oncall.records import Sent
     from watchroom.monitor.oncall.service import OnCall
-    from watchroom.monitor.services import Services
 
 _WHO_SECONDS = 180 * 86400
 _DEPLOYS_BEFORE_MS = 6 * 3_600_000
@@ -36,12 +35,8 @@ _SHOWN = 50
 _SILENCE_SECONDS = 3600.0
 
 
-class IncidentPages:
+class IncidentPages(Page):
     """Handlers of /incidents/ and of the signed /answer/."""
-
-    def __init__(self, services: Services, renderer: Renderer) -> None:
-        self._services = services
-        self._renderer = renderer
 
     @property
     def _oncall(self) -> OnCall:
@@ -63,13 +58,10 @@ class IncidentPages:
         del request
         raise web.HTTPSeeOther("incidents/")
 
-    async def index(self, request: web.Request) -> web.Response:
-        """List the open incidents, and the last ones."""
-        return await self._list(request)
-
-    async def _list(
+    async def index(
         self, request: web.Request, problem: str = "", status: int = 200
     ) -> web.Response:
+        """List the open incidents, and the last ones."""
         now = self._oncall.now_ms()
         open_ = self._oncall.incidents.open()
         records = self._oncall.records
@@ -96,18 +88,15 @@ class IncidentPages:
             )
             await on_disk(written)
         except (BadActError, RefusedStepError) as error:
-            return await self._list(request, str(error), 400)
+            return await self.index(request, str(error), 400)
         except StoreError as error:
-            return await self._list(request, f"not saved: {error}", 503)
+            return await self.index(request, f"not saved: {error}", 503)
         raise signed(web.HTTPSeeOther(str(incident.id)), form.get("as", ""))
 
-    async def incident(self, request: web.Request) -> web.Response:
-        """Answer with one incident."""
-        return await self._incident_page(request)
-
-    async def _incident_page(
+    async def incident(
         self, request: web.Request, problem: str = "", status: int = 200, text: str = ""
     ) -> web.Response:
+        """Answer with one incident."""
         number = int(request.match_info["number"])
         incident = await asyncio.to_thread(self._oncall.incidents.get, number)
         if incident is None:
@@ -172,21 +161,16 @@ class IncidentPages:
         except KeyError:
             raise web.HTTPNotFound(text=f"there is no incident {number}\n") from None
         except (BadActError, BadDataError, RefusedStepError) as error:
-            return await self._incident_page(
-                request, str(error), 400, form.get("text", "")
-            )
+            return await self.incident(request, str(error), 400, form.get("text", ""))
         except StoreError as error:
-            return await self._incident_page(request, f"not saved: {error}", 503)
+            return await self.incident(request, f"not saved: {error}", 503)
         # From /incidents/31/note to /incidents/31.
         raise signed(web.HTTPSeeOther(f"../{number}"), form.get("as", ""))
 
-    async def ask(self, request: web.Request) -> web.Response:
-        """Show the incident of a notification's link; viewing it changes nothing."""
-        return await self._answer_page(request)
-
-    async def _answer_page(
+    async def ask(
         self, request: web.Request, problem: str = "", status: int = 200
     ) -> web.Response:
+        """Show the incident of a notification's link; viewing it changes nothing."""
         link = self._oncall.signer.read(
             request.match_info["name"], self._services.now()
         )
@@ -215,7 +199,7 @@ class IncidentPages:
         link = self._oncall.signer.read(name, self._services.now())
         if link is None or await self._linked(link) is None:
             self._services.access.refused += 1
-            return await self._answer_page(request)
+            return await self.ask(request)
         form = await form_of(request)
         who, reason = form.get("as", ""), form.get("reason", "")
         try:
@@ -233,9 +217,9 @@ class IncidentPages:
                 )
                 await on_disk(done[1])
         except RefusedStepError as error:
-            return await self._answer_page(request, f"not silenced: {error}", 409)
+            return await self.ask(request, f"not silenced: {error}", 409)
         except (BadActError, WatchroomError) as error:
-            return await self._answer_page(request, str(error), 400)
+            return await self.ask(request, str(error), 400)
         raise signed(web.HTTPSeeOther(name), who)
 
     async def _linked(self, link: AnswerLink) -> Incident | None:

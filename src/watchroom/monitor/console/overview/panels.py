@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.formats.grafana import limit_of
+from watchroom.monitor.console import runbooks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +72,7 @@ def panels_of(dashboard: grafana.Dashboard | None) -> list[VitalPanel]:
                 above_is_bad=limit.above,
                 expr=exprs["A"],
                 presence=exprs.get("B", ""),
-                runbook=_runbook(panel.links),
+                runbook=runbooks.linked(panel.links),
                 applicable="not applicable" not in (defaults.noValue or ""),
                 otherwise=(defaults.noValue or "") if "C" in exprs else "",
                 otherwise_expr=exprs.get("C", ""),
@@ -92,13 +93,4 @@ def _unit_of(query: str, overrides: Sequence[Mapping[str, Any]]) -> str:
         for each in override.get("properties", ()):
             if each.get("id") == "unit":
                 return str(each.get("value", ""))
-    return ""
-
-
-def _runbook(links: Sequence[grafana.Link]) -> str:
-    for link in links:
-        head, separator, name = link.url.partition("runbooks/")
-        del head
-        if separator:
-            return name.partition("#")[0].removesuffix(".md").strip("/")
     return ""
