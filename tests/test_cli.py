@@ -15,9 +15,10 @@ from tests.support.peer import Peer
 from tests.support.plans import built, planned, put
 
 from watchroom.cli import COMMANDS, watchroom
-from watchroom.cli.ask import AskError, HttpAnswer, ask, exporter_token, refusal, url_of
+from watchroom.cli.ask import AskError, ask, exporter_token, refusal, url_of
 from watchroom.errors import ConfigError, MissingExtraError, nearest
 from watchroom.prove import client
+from watchroom.prove.client import Reply
 from watchroom.runtime import directory
 
 if TYPE_CHECKING:
@@ -123,15 +124,15 @@ def test_a_directory_that_is_not_there_is_named_with_its_remedy(
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (HttpAnswer(401, '{"error": "this needs the token"}'), "WATCHROOM_TOKEN"),
-        (HttpAnswer(400, '{"status": "error", "error": "no such"}'), "no such"),
-        (HttpAnswer(400, '{"code": 400, "message": "bad matcher"}'), "bad matcher"),
-        (HttpAnswer(422, '"why"'), "why"),
-        (HttpAnswer(500, "a.yml:3: bad\n"), "a.yml:3: bad"),
-        (HttpAnswer(502, ""), "http://x answered HTTP 502"),
+        (Reply(401, '{"error": "this needs the token"}', ""), "WATCHROOM_TOKEN"),
+        (Reply(400, '{"status": "error", "error": "no such"}', ""), "no such"),
+        (Reply(400, '{"code": 400, "message": "bad matcher"}', ""), "bad matcher"),
+        (Reply(422, '"why"', ""), "why"),
+        (Reply(500, "a.yml:3: bad\n", ""), "a.yml:3: bad"),
+        (Reply(502, "", ""), "http://x answered HTTP 502"),
     ],
 )
-def test_a_refusal_says_why_and_what_to_do(answer: HttpAnswer, said: str) -> None:
+def test_a_refusal_says_why_and_what_to_do(answer: Reply, said: str) -> None:
     assert said in refusal("http://x", answer)
 
 

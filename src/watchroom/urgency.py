@@ -29,6 +29,9 @@ DRILLS = f'job=~"{DRILL_JOB}.+"'
 NO_DRILLS = f'job!~"{DRILL_JOB}.+"'
 """The matcher that leaves drills out."""
 
+FOR_PEOPLE = f'severity!="none",{NO_DRILLS}'
+"""The matchers of alerts that are no drills and for people (`is_real`)."""
+
 HEARTBEAT = "Watchdog"
 """The alert that always fires: when it stops arriving, the monitor has died."""
 

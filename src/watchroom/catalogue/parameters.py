@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 ENGINE = frozenset({"value", "labels", "externalLabels"})
 # Of 5 minutes: 10 and 30 minutes, 1 and 6 hours, 3 days.
 _MULTIPLES = (2, 6, 12, 72, 864)
-REAL = NO_DRILLS
 RATE_INTERVAL = "$__rate_interval"
 _NAME = re.compile(r"\$(\w+)")
 _SECONDS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -71,9 +70,9 @@ def of(
         "window_seconds": number(window),
         "window_words": duration_words(window),
         "interval_seconds": number(interval),
-        "real": REAL,
-        "jobs": f'job=~"$job",{REAL}',
-        "targets": f'job=~"$job",{REAL},instance=~"$instance"',
+        "real": NO_DRILLS,
+        "jobs": f'job=~"$job",{NO_DRILLS}',
+        "targets": f'job=~"$job",{NO_DRILLS},instance=~"$instance"',
         "rate_interval": RATE_INTERVAL,
         **urls,
         **vital.parameters,

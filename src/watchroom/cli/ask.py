@@ -8,8 +8,7 @@ import shlex
 import sys
 import urllib.parse
 from http import HTTPStatus
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,24 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from watchroom.prove.client import Reply
+
 DEFAULT_URL = "http://127.0.0.1:9700"
 _TIMEOUT_SECONDS = 60.0
 
 
 class AskError(WatchroomError):
     """The monitor could not be asked, or said no."""
-
-
-class HttpAnswer(NamedTuple):
-    """A status and a body, whatever the status."""
-
-    status: int
-    body: str
-
-    @property
-    def ok(self) -> bool:
-        """Whether the status is 200."""
-        return self.status == HTTPStatus.OK
 
 
 def ask(
@@ -52,52 +41,42 @@ def ask(
     data: dict[str, str] | None = None,
     body: Any = None,
     method: str | None = None,
-) -> HttpAnswer:
+) -> Reply:
     """Return the answer of GET, of POST with `data`, or with `body` as JSON.
 
     Raises:
         AskError: Nobody answers there.
         ConfigError: `url` is not HTTP.
     """
-    # Here, because `--help` needs neither them nor TLS.
-    import http.client
-    import urllib.error
-    import urllib.request
-
-    from watchroom.messages.network import reason
+    # Here, because `--help` needs neither HTTP nor TLS.
+    from watchroom.prove import client
 
     base = url.rstrip("/")
     if urllib.parse.urlsplit(base).scheme not in {"http", "https"}:
         raise ConfigError(
             f"{url!r} is not an HTTP URL", field="--url", hint=f"write {DEFAULT_URL}"
         )
-    sent = None if data is None else urllib.parse.urlencode(data).encode()
-    kind = "application/x-www-form-urlencoded"
+    headers = client.bearer(token_for(base, name))
+    sent = None
     if body is not None:
-        sent, kind = json.dumps(body).encode(), "application/json"
-    request = urllib.request.Request(base + path, data=sent, method=method)  # noqa: S310 - checked above
-    if sent is not None:
-        request.add_header("Content-Type", kind)
-    token = token_for(base, name)
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
+        sent, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
+    elif data is not None:
+        sent = urllib.parse.urlencode(data).encode()
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as found:  # noqa: S310 - checked above
-            return HttpAnswer(found.status, found.read().decode())
-    except urllib.error.HTTPError as error:
-        with error:
-            return HttpAnswer(error.code, error.read().decode("utf-8", "replace"))
-    except (OSError, ValueError) as error:
-        why = reason(error) if isinstance(error, OSError) else error
+        return client.fetch(
+            base + path,
+            headers=headers,
+            data=sent,
+            method=method,
+            seconds=_TIMEOUT_SECONDS,
+        )
+    except client.PeerError as error:
         raise AskError(
-            f"can't reach {base}: {why}; is `watchroom run` running there? Use "
-            "--url for another address"
+            f"{error}; is `watchroom run` running there? Use --url for another address"
         ) from error
-    except http.client.HTTPException as error:
-        raise AskError(f"{base} does not speak HTTP: {type(error).__name__}") from error
 
 
-def refusal(url: str, answer: HttpAnswer) -> str:
+def refusal(url: str, answer: Reply) -> str:
     """Return why a monitor says no, and what to do where it wants its token."""
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return (
@@ -214,16 +193,14 @@ class Monitor:
         """Return what the API answers; exit with 1 when it refuses."""
         return self._data(ask(self._url, BASE + path, name=self._name, data=data))
 
-    def raw(
-        self, path: str, *, body: Any = None, method: str | None = None
-    ) -> HttpAnswer:
+    def raw(self, path: str, *, body: Any = None, method: str | None = None) -> Reply:
         """Return the answer of another part of the API, to a JSON body."""
         return ask(self._url, path, name=self._name, body=body, method=method)
 
-    def _data(self, answer: HttpAnswer) -> Any:
+    def _data(self, answer: Reply) -> Any:
         return self.json(answer)["data"]
 
-    def json(self, answer: HttpAnswer) -> Any:
+    def json(self, answer: Reply) -> Any:
         """Return the JSON of an answer; exit with 1 when it is a refusal."""
         if not answer.ok:
             self.refused(answer)
@@ -232,7 +209,7 @@ class Monitor:
         except ValueError as error:
             raise AskError(f"{self._url} did not answer with JSON") from error
 
-    def refused(self, answer: HttpAnswer) -> None:
+    def refused(self, answer: Reply) -> None:
         """Say why the monitor says no, and exit with 1."""
         fail(refusal(self._url, answer))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from watchroom.catalogue.model import ROWS
-from watchroom.catalogue.parameters import REAL
 from watchroom.derive.marks import marks
 from watchroom.formats.grafana import (
     Dashboard,
@@ -20,6 +19,7 @@ from watchroom.formats.grafana import (
     Thresholds,
     Variable,
 )
+from watchroom.urgency import NO_DRILLS
 
 if TYPE_CHECKING:
     from watchroom.derive.panels import PlannedChart
@@ -29,8 +29,8 @@ UID = "watchroom-charts"
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _HEIGHT, _COLUMNS = 8, 24
 _OF_TARGETS = {
-    "job": f"label_values(up{{{REAL}}}, job)",
-    "instance": f'label_values(up{{job=~"$job",{REAL}}}, instance)',
+    "job": f"label_values(up{{{NO_DRILLS}}}, job)",
+    "instance": f'label_values(up{{job=~"$job",{NO_DRILLS}}}, instance)',
 }
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watchroom.catalogue.parameters import REAL
 from watchroom.derive import selectors
 from watchroom.formats.grafana import Annotation, Annotations
+from watchroom.urgency import FOR_PEOPLE, NO_DRILLS
 
 if TYPE_CHECKING:
     from watchroom.derive.plan import Plan
 
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _ALERTS = "ALERTS"
-_FIRING = f'{_ALERTS}{{alertstate="firing",severity!="none",{REAL}}}'
-_RELEASE = f"watchroom_release_info{{{REAL}}}"
+_FIRING = f'{_ALERTS}{{alertstate="firing",{FOR_PEOPLE}}}'
+_RELEASE = f"watchroom_release_info{{{NO_DRILLS}}}"
 # Five minutes wide, so that Prometheus' largest answer of 11,000 points still has one
 # in a month; the first release ever and one that comes back at once are no deployment.
 _BEFORE = f"(last_over_time({_RELEASE}[10m] offset 5m))"

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import html
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SHORTEST_PART = 4
 """Shorter parts of an address are words (``v1``), and would tear up what was said."""
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of a URL: a webhook's path and query are secrets.
+
+    Raises:
+        ValueError: It does not parse.
+    """
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme or '?'}://{parts.hostname or '?'}{port}"
 
 
 def secrets_of(url: str) -> tuple[str, ...]:

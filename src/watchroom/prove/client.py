@@ -9,11 +9,13 @@ import urllib.error
 import urllib.request
 from concurrent.futures import Future
 from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from watchroom.errors import WatchroomError
 from watchroom.messages.network import reason
+from watchroom.messages.scrub import origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +55,11 @@ class Reply(NamedTuple):
     body: str
     url: str
 
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 200."""
+        return self.status == HTTPStatus.OK
+
     def json(self) -> Any:
         """Return its JSON, or None when it is none."""
         try:
@@ -78,6 +85,7 @@ def fetch(
     *,
     headers: Mapping[str, str] | None = None,
     data: bytes | None = None,
+    method: str | None = None,
     follow: bool = True,
     seconds: float = 0.0,
 ) -> Reply:
@@ -87,43 +95,43 @@ def fetch(
         url: Where.
         headers: To send along.
         data: To be posted.
+        method: Another than GET, or POST with data.
         follow: Whether a redirect leads on, or is the answer.
         seconds: To wait for a sign of life; for the whole answer thrice as long.
 
     Raises:
         PeerError: There is no answer.
     """
-    patience = seconds or _PATIENCE_SECONDS
+    seconds = seconds or _PATIENCE_SECONDS
     answer: Future[Reply] = Future()
 
     def work() -> None:
         try:
-            answer.set_result(_asked(url, headers, data, patience, follow=follow))
+            request = urllib.request.Request(  # noqa: S310 - the user's own servers
+                url, data=data, headers=dict(headers or {}), method=method
+            )
+            answer.set_result(_asked(request, seconds, follow=follow))
         except Exception as error:  # noqa: BLE001 - the asker gets it
             answer.set_exception(error)
 
     threading.Thread(target=work, daemon=True).start()
     try:
-        return answer.result(patience * _WHOLE_ANSWER)
+        return answer.result(seconds * _WHOLE_ANSWER)
     except TimeoutError:
         raise PeerError(
-            f"{redacted(url)} did not finish its answer within "
-            f"{patience * _WHOLE_ANSWER:g} s"
+            f"{origin(url)} did not finish its answer within "
+            f"{seconds * _WHOLE_ANSWER:g} s"
         ) from None
+    except (ValueError, http.client.InvalidURL):
+        # What they say quotes the address, which may be a secret.
+        raise PeerError("the URL is not valid") from None
 
 
-def _asked(
-    url: str,
-    headers: Mapping[str, str] | None,
-    data: bytes | None,
-    patience: float,
-    *,
-    follow: bool,
-) -> Reply:
+def _asked(request: urllib.request.Request, seconds: float, *, follow: bool) -> Reply:
+    url = request.full_url
+    where = origin(url)
     try:
-        where = redacted(url)
-        request = urllib.request.Request(url, data=data, headers=dict(headers or {}))  # noqa: S310 - the user's own servers
-        with _opener(follow=follow).open(request, timeout=patience) as answer:
+        with _opener(follow=follow).open(request, timeout=seconds) as answer:
             body = answer.read(_LARGEST_ANSWER).decode(errors="replace")
             return Reply(answer.status, body, answer.url)
     except urllib.error.HTTPError as error:
@@ -135,9 +143,8 @@ def _asked(
             f"can't reach {where}: {reason(error)}",
             refused=isinstance(inner, ConnectionRefusedError),
         ) from None
-    except (ValueError, http.client.InvalidURL):
-        # What they say quotes the address, which may be a secret.
-        raise PeerError("the URL is not valid") from None
+    except http.client.InvalidURL:
+        raise
     except http.client.HTTPException as error:
         raise PeerError(
             f"{where} does not speak HTTP: {type(error).__name__}"
@@ -171,16 +178,8 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def redacted(url: str) -> str:
-    """Return scheme and host of `url`: a webhook's path and query are secrets."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or '?'}" + (
-        f":{parts.port}" if parts.port else ""
-    )
-
-
 def _json(reply: Reply, *, needed: bool = True) -> Any:
-    where = redacted(reply.url)
+    where = origin(reply.url)
     if not 200 <= reply.status < 300:
         said = reply.body[:500].strip()
         message = f"{where} answered {reply.status}" + (f": {said}" if said else "")

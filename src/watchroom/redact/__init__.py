@@ -155,14 +155,6 @@ class Redactor:
             text = shapes.commands(text, self.hides, REDACTED)
         return errors.hide(text, REDACTED)
 
-    def suspects(self, text: str) -> bool:
-        """Return whether the method `text` may find anything here; quickly."""
-        return (
-            suspicion.shaped(suspicion.folded(text))
-            or any(value in text for value in self.values)
-            or any(map(self.secret, suspicion.names(text)))
-        )
-
     def suspects_any(self, texts: list[str]) -> bool:
         """Return whether any of these is suspect, remembering those that are not.
 

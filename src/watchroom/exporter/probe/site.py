@@ -24,6 +24,7 @@ from watchroom.exporter.probe.browse.cookies import Cookies
 from watchroom.exporter.probe.browse.dial import connect, within
 from watchroom.exporter.probe.certificates import earliest, last_chain
 from watchroom.formats.exposition import Family, Sample
+from watchroom.messages.network import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -223,7 +224,9 @@ class Probe:
         except TimeoutError:
             self._fail(self._too_late())
         except (OSError, ValueError) as error:
-            self._fail(str(error) or type(error).__name__)
+            # Without a number it is one of ours, or of the URL, with words of its own.
+            known = getattr(error, "errno", None) is None and str(error)
+            self._fail(known or reason(error))
         finally:
             self._drop()
 

@@ -6,14 +6,13 @@ import email.utils
 import json
 import math
 import time
-import urllib.parse
 from typing import TYPE_CHECKING
 
 import aiohttp
 
 from watchroom.formats.gotext import quote_meta
 from watchroom.messages.network import reason
-from watchroom.messages.scrub import scrubbed
+from watchroom.messages.scrub import origin, scrubbed
 from watchroom.messages.webhook import WebhookAlert, payload
 from watchroom.monitor.notify.integration import Attempt, Links, SendResult, Wire
 
@@ -100,13 +99,10 @@ class Webhook:
 def redacted(url: str) -> str:
     """Return ``scheme://host/…``: a webhook's path is its password."""
     try:
-        parts = urllib.parse.urlsplit(url)
-        host, port = parts.hostname or "", parts.port
+        shown = origin(url)
     except ValueError:
         return "a URL that does not parse"
-    if not parts.scheme or not host:
-        return "a URL without scheme or host"
-    return f"{parts.scheme}://{host}{f':{port}' if port else ''}/…"
+    return "a URL without scheme or host" if "?" in shown else f"{shown}/…"
 
 
 def _retry_after(header: str | None, now: float) -> float:

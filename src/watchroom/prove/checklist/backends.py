@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from watchroom.messages import links
+from watchroom.messages.scrub import origin
 from watchroom.prove import client
 from watchroom.prove.checklist.world import Finding, green, named, red, unclear
 from watchroom.prove.records import (
@@ -71,10 +72,7 @@ def _event(world: World) -> Finding:
     mark = fingerprint(dsn.url, secret=dsn.key)
     if not world.send:
         return _before(world, _ERRORS, mark) or unclear(
-            (
-                f"configured for {client.redacted(dsn.url)}; no test event has been "
-                "sent there"
-            ),
+            (f"configured for {origin(dsn.url)}; no test event has been sent there"),
             "send one and wait for its acknowledgement: "
             + world.command("check", "--send"),
         )
@@ -82,7 +80,7 @@ def _event(world: World) -> Finding:
 
 
 def _send(world: World, dsn: _Dsn) -> Finding:
-    host = client.redacted(dsn.url)
+    host = origin(dsn.url)
     event_id = secrets.token_hex(16)
     answer = client.fetch(
         dsn.url,
@@ -192,7 +190,7 @@ def logs(world: World) -> Finding:
     mark = fingerprint(template, world.sites[0])
     if not world.send:
         return _before(world, _LOGS, mark) or unclear(
-            f"configured for {client.redacted(template)}; not searched yet",
+            f"configured for {origin(template)}; not searched yet",
             "make a request and search for its log line: "
             + world.command("check", "--send"),
         )
@@ -206,7 +204,7 @@ def _request(world: World, template: str) -> Finding:
 
 
 def _look(world: World, template: str, marker: str) -> Finding:
-    where = client.redacted(template)
+    where = origin(template)
     other = f"watchroom-check-{secrets.token_hex(8)}"
     if other in _found(world, template, other):
         return unclear(

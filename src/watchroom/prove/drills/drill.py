@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchroom.errors import ConfigError, nearest
@@ -194,9 +195,8 @@ class DrillRun:
         self._fault = 0.0
         self._loud: list[Receiver] = []
         self._answers: list[reach.ReceiverAnswer] = []
-        copy = self._drill.accelerated if how.accelerated else None
+        self._copy = copy = self._drill.accelerated if how.accelerated else None
         hold = built.hold(self._drill)
-        self._copy = copy
         self._job = f"{DRILL_JOB}{'fast-' if copy else ''}{self._nonce}"
         self.alert = alert
         self.budget = (copy or self._drill).budget_seconds * how.patience
@@ -318,26 +318,21 @@ class DrillRun:
         self._on_stage(stage)
 
     def _why(self, name: str, seconds: float) -> str:
-        waited = format_duration(round(seconds))
-        hints = {
+        chain, waited = self._chain, format_duration(round(seconds))
+        return {
             "scraped": f"nothing was scraped within {waited}: check that "
-            f"{self._chain.prometheus} has the job 'drill' and can reach "
-            f"{self._chain.exporter}/drill/targets",
-            "pending": (
-                f"the rule did not match, although the fault was scraped for {waited}"
-            ),
-            "firing": (
-                f"still pending after {waited}: check that the loaded `for` is "
-                "the built one"
-            ),
-            "routed": f"{self._chain.alertmanager} did not receive the alert: check "
+            f"{chain.prometheus} has the job 'drill' and can reach "
+            f"{chain.exporter}/drill/targets",
+            "pending": "the rule did not match, although the fault was scraped for "
+            f"{waited}",
+            "firing": f"still pending after {waited}: check that the loaded `for` is "
+            "the built one",
+            "routed": f"{chain.alertmanager} did not receive the alert: check "
             "`alerting:` in prometheus.yml",
-            "delivered": f"the drill's route delivered nothing within {waited}: "
-            f"check that {self._chain.alertmanager} can reach "
-            f"{self._chain.exporter}/drill/receipt",
+            "delivered": f"the drill's route delivered nothing within {waited}: check "
+            f"that {chain.alertmanager} can reach {chain.exporter}/drill/receipt",
             "resolved": f"no resolved notification within {waited}",
-        }
-        return hints[name]
+        }[name]
 
     def _scraped(self, up: str) -> str | None:
         # A target is first seen a moment before it is first scraped.
@@ -396,11 +391,6 @@ class DrillRun:
             raise BrokenError(self._next_stage(), f"exporter: {error}{hint}") from None
 
     def _stop(self) -> None:
-        try:
-            client.post(
-                f"{self._chain.exporter}/drill/stop",
-                {"nonce": self._nonce},
-                token=self._chain.token,
-            )
-        except client.PeerError:
-            return  # it is down, or it knows no such drill: nothing is left running
+        # It may be down, or know no such drill: then nothing is left running.
+        with suppress(BrokenError):
+            self._post("stop", {"nonce": self._nonce})

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from watchroom.errors import ConfigError, nearest
 from watchroom.formats import contacts as contacts_file
 from watchroom.formats.reading import text_of
+from watchroom.messages.scrub import origin
 from watchroom.prove import client
 from watchroom.prove.chain import View
 from watchroom.prove.drills.drill import DrillRun, How
@@ -233,7 +234,7 @@ class WakeRun(DrillRun):
         if answer.status != 200 or not isinstance(body, dict):
             said = body.get("error") if isinstance(body, dict) else answer.body[:200]
             raise client.PeerError(
-                f"{client.redacted(url)} answered {answer.status}: {said}",
+                f"{origin(url)} answered {answer.status}: {said}",
                 answer.status,
             )
         data: dict[str, Any] = body["data"]

@@ -18,7 +18,7 @@ from watchroom.formats.receivers import (
     WebhookConfig,
 )
 from watchroom.messages import email, pagerduty, slack, smtp, webhook
-from watchroom.messages.scrub import scrubbed, secrets_of
+from watchroom.messages.scrub import origin, scrubbed, secrets_of
 from watchroom.prove import client
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _webhook(
         token=token,
         secrets=(*secrets_of(url), token),
     )
-    return client.redacted(url)
+    return origin(url)
 
 
 def _slack(config: SlackConfig, directory: Path, note: DrillNote, status: str) -> str:
@@ -160,7 +160,7 @@ def _slack(config: SlackConfig, directory: Path, note: DrillNote, status: str) -
         links=note.links,
     )
     _post(url, body, secrets=secrets_of(url))
-    return client.redacted(url)
+    return origin(url)
 
 
 def _pagerduty(
@@ -180,7 +180,7 @@ def _pagerduty(
         class_=note.name,
     )
     _post(config.url, {"routing_key": key, **event}, secrets=(key,))
-    return client.redacted(config.url)
+    return origin(config.url)
 
 
 def _mail(config: EmailConfig, directory: Path, note: DrillNote, status: str) -> str:
