@@ -20,9 +20,10 @@ from tests.support.waiting import until
 from tests.support.watched import Monitor
 
 from watchroom.catalogue import load
+from watchroom.conf.receivers import Receiver
 from watchroom.derive.files import files
 from watchroom.derive.plan import plan
-from watchroom.derive.site import Site, SiteReceiver
+from watchroom.derive.site import Site
 from watchroom.exporter.collect.supervisor import Child
 from watchroom.exporter.drills import Drills
 from watchroom.exporter.failures import Failures
@@ -149,7 +150,7 @@ def build(root: Path, address: str, url: str, hook: Hook) -> SimpleNamespace:
         sites=(url,),
         exporter=address,
         monitor_url="http://127.0.0.1:9700",
-        receivers=(SiteReceiver("ops", hook.url),),
+        receivers=(Receiver("ops", hook.url),),
         inputs=Inputs(interval="1s", window="10s", for_="2s"),
         has=frozenset({"sites", "https", "database", "asked_database", "postgresql"}),
     )

@@ -1,13 +1,14 @@
 """Plans without a project: the catalogue filled in for a made-up site."""
 
 from watchroom.catalogue import load
+from watchroom.conf.receivers import Receiver
 from watchroom.derive.files import files
 from watchroom.derive.plan import plan
-from watchroom.derive.site import Site, SiteReceiver
+from watchroom.derive.site import Site
 from watchroom.formats.manifest import Inputs
 
-OPS = SiteReceiver("ops", "http://127.0.0.1:5001/page")
-CHAT = SiteReceiver("chat", severities=("warning",), url="http://127.0.0.1:5002/chat")
+OPS = Receiver("ops", "http://127.0.0.1:5001/page")
+CHAT = Receiver("chat", severities=("warning",), url="http://127.0.0.1:5002/chat")
 
 
 def planned(

@@ -17,7 +17,6 @@ from watchroom.units import parse_duration
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from watchroom import conf
     from watchroom.cli.project import Project
     from watchroom.formats.manifest import Manifest
 
@@ -96,10 +95,10 @@ def planned(found: Project, inputs: Inputs) -> Plan:
         sites=settings.sites,
         exporter=settings.exporter,
         monitor_url=settings.monitor_url,
-        receivers=tuple(map(_told, settings.receivers.values())),
+        receivers=tuple(settings.receivers.values()),
         inputs=msgspec.structs.replace(inputs, settings=found.module),
         has=found.has,
-        heartbeat=tuple(map(_told, settings.heartbeat)),
+        heartbeat=settings.heartbeat,
         logs_url=settings.logs_url,
         sentry_url=settings.sentry_url,
     )
@@ -110,22 +109,3 @@ def planned(found: Project, inputs: Inputs) -> Plan:
     made = plan(vitals, site, known)
     proof.check(plan(vitals, sites.unselected(site), known) if inputs.select else made)
     return made
-
-
-def _told(one: conf.Receiver) -> sites.SiteReceiver:
-    return sites.SiteReceiver(
-        name=one.name,
-        url=one.url or "",
-        secret=one.secret or "",
-        severities=one.severity,
-        priorities=one.priority,
-        kind=one.kind,
-        environments=one.environments,
-        channel=one.channel,
-        to=one.to,
-        sender=one.sender,
-        smarthost=one.smarthost,
-        username=one.username,
-        tls=one.tls,
-        ca=one.ca or "",
-    )

@@ -16,11 +16,9 @@ from watchroom.errors import ConfigError
 from watchroom.runtime import directory
 
 if TYPE_CHECKING:
-    from watchroom.conf.health import Health as Health
-    from watchroom.conf.receivers import Receiver as Receiver
-    from watchroom.conf.values import SEVERITIES as SEVERITIES
-    from watchroom.conf.values import loopback as loopback
-    from watchroom.conf.vitals import Override as Override
+    from watchroom.conf.health import Health
+    from watchroom.conf.receivers import Receiver
+    from watchroom.conf.vitals import Override
 
 DEFAULT_MONITOR_URL = "http://127.0.0.1:9700"
 DEFAULT_EXPORTER = "127.0.0.1:9000"
@@ -201,22 +199,3 @@ def _sources() -> tuple[object, dict[str, str]]:
 def _forget(*, setting: str, **_: object) -> None:
     if setting == "WATCHROOM":
         settings.cache_clear()
-
-
-if not TYPE_CHECKING:
-    _HOMES = {
-        "Health": "health",
-        "Override": "vitals",
-        "Receiver": "receivers",
-        "SEVERITIES": "values",
-        "loopback": "values",
-    }
-
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        home = import_module(f"{__name__}.{_HOMES[name]}")
-        value = globals()[name] = getattr(home, name)
-        return value

@@ -35,12 +35,13 @@ class Receiver(NamedTuple):
 
     Attributes:
         name: Its key in RECEIVERS.
-        kind: One of `KINDS`.
-        url: The address in clear (loopback, or declared public), or None.
+        url: The address in clear (loopback, or declared public); empty without one.
         secret: The name under ``secrets/`` that holds the address, PagerDuty's routing
-            key or the mail server's password; None without one.
-        severity: Which severities reach it by themselves; empty: only when called.
-        priority: Which of their priorities do; empty is all, also of rules without one.
+            key or the mail server's password; empty without one.
+        severities: Which severities reach it by themselves; empty: only when called.
+        priorities: Which of their priorities do; empty is all, also of rules without
+            one.
+        kind: One of `KINDS`.
         environments: Those it is notified of; empty means all.
         channel: Slack's.
         to: Addresses of mail.
@@ -48,15 +49,15 @@ class Receiver(NamedTuple):
         smarthost: ``host:port`` of the mail server.
         username: For the mail server.
         tls: Whether the mail server has to offer TLS.
-        ca: A file of certificates to believe the mail server by, or None.
+        ca: A file of certificates to believe the mail server by; empty for none.
     """
 
     name: str
-    kind: str
-    url: str | None
-    secret: str | None
-    severity: tuple[str, ...]
-    priority: tuple[str, ...] = ()
+    url: str = ""
+    secret: str = ""
+    severities: tuple[str, ...] = ("critical", "warning")
+    priorities: tuple[str, ...] = ()
+    kind: str = "webhook"
     environments: tuple[str, ...] = ()
     channel: str = ""
     to: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ class Receiver(NamedTuple):
     smarthost: str = ""
     username: str = ""
     tls: bool = True
-    ca: str | None = None
+    ca: str = ""
 
 
 def receiver(name: str, value: object) -> Receiver:
@@ -85,28 +86,18 @@ def receiver(name: str, value: object) -> Receiver:
     check_keys(options, (*_COMMON, *_KEYS[kind]), field)
     # PagerDuty wakes people: only what is critical, only in production.
     pager = kind == "pagerduty"
-    severity = options.get("severity", SEVERITIES[:1] if pager else SEVERITIES)
-    severities = _texts(severity, f"{field}.severity", "a list of severities")
-    # Empty: notified only when contacts.yml escalates to it.
-    if any(word not in SEVERITIES for word in severities):
-        raise wrong(
-            f"{field}.severity", "isn't a list of severities", one_of(SEVERITIES)
-        )
-    priority = options.get("priority", ())
-    priorities = _texts(priority, f"{field}.priority", "a list of priorities")
-    if any(word not in PRIORITIES for word in priorities):
-        raise wrong(
-            f"{field}.priority", "isn't a list of priorities", one_of(PRIORITIES)
-        )
+    severities = _words(
+        options, field, "severity", SEVERITIES[:1] if pager else SEVERITIES, SEVERITIES
+    )
+    priorities = _words(options, field, "priority", (), PRIORITIES)
     where = options.get("environments", ("production",) if pager else ())
     configured = Receiver(
         name,
-        kind,
-        None,
-        None,
-        severities,
-        priorities,
-        _texts(where, f"{field}.environments", "a list of environments"),
+        # Empty: notified only when contacts.yml escalates to it.
+        severities=severities,
+        priorities=priorities,
+        kind=kind,
+        environments=_texts(where, f"{field}.environments", "a list of environments"),
     )
     if kind == "email":
         return _email(configured, options, field)
@@ -129,18 +120,16 @@ def heartbeat(value: object) -> Receiver:
     options = mapping(value, field)
     check_keys(options, ("url", "secret", "public"), field)
     url, secret = _address(options, field)
-    return Receiver("heartbeat", "webhook", url, secret, ())
+    return Receiver("heartbeat", url, secret, severities=())
 
 
-def _address(
-    options: dict[object, object], field: str
-) -> tuple[str | None, str | None]:
-    """Return the URL or the name of the secret that holds it."""
+def _address(options: dict[object, object], field: str) -> tuple[str, str]:
+    """Return the URL or the name of the secret that holds it; the other is empty."""
     url, secret = options.get("url"), options.get("secret")
     if (url is None) == (secret is None):
         raise wrong(field, "needs exactly one of 'url' and 'secret'")
     if secret is not None:
-        return None, secret_name(secret, f"{field}.secret")
+        return "", secret_name(secret, f"{field}.secret")
     url = http_url(url, f"{field}.url")
     if not loopback(url) and options.get("public") is not True:
         raise wrong(
@@ -148,7 +137,7 @@ def _address(
             "would be written in plain text into generated files",
             _CLEAR,
         )
-    return url, None
+    return url, ""
 
 
 def _pagerduty(
@@ -163,7 +152,7 @@ def _pagerduty(
         )
     url = options.get("url")
     return configured._replace(
-        url=None if url is None else http_url(url, f"{field}.url"),
+        url="" if url is None else http_url(url, f"{field}.url"),
         secret=secret_name(options["secret"], f"{field}.secret"),
     )
 
@@ -197,14 +186,28 @@ def _email(configured: Receiver, options: dict[object, object], field: str) -> R
     if username and not tls and not loopback(f"smtp://{smarthost}"):
         raise wrong(f"{field}.tls", "is off: the password would be sent unencrypted")
     return configured._replace(
-        secret=None if secret is None else secret_name(secret, f"{field}.secret"),
+        secret="" if secret is None else secret_name(secret, f"{field}.secret"),
         to=to,
         sender=sender,
         smarthost=smarthost,
         username=username,
         tls=tls,
-        ca=text(options, "ca", f"{field}.ca") or None,
+        ca=text(options, "ca", f"{field}.ca"),
     )
+
+
+def _words(
+    options: dict[object, object],
+    field: str,
+    key: str,
+    default: tuple[str, ...],
+    known: tuple[str, ...],
+) -> tuple[str, ...]:
+    field, what = f"{field}.{key}", f"a list of {key.removesuffix('y')}ies"
+    words = _texts(options.get(key, default), field, what)
+    if any(word not in known for word in words):
+        raise wrong(field, f"isn't {what}", one_of(known))
+    return words
 
 
 def _texts(value: object, field: str, what: str) -> tuple[str, ...]:

@@ -25,8 +25,9 @@ from watchroom.urgency import DRILLS, HEARTBEAT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from watchroom.conf.receivers import Receiver as SiteReceiver
     from watchroom.derive.plan import Plan
-    from watchroom.derive.site import Site, SiteReceiver
+    from watchroom.derive.site import Site
 
 BLACKHOLE = "blackhole"
 FAILING = "NotificationFailing"

@@ -12,43 +12,8 @@ from watchroom.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from watchroom.conf.receivers import Receiver
     from watchroom.formats.manifest import Inputs
-
-
-class SiteReceiver(NamedTuple):
-    """One receiver.
-
-    Attributes:
-        name: Its name.
-        url: A webhook in clear; empty when it is a secret.
-        secret: The name of the secret that holds the URL, the key or the password.
-        severities: Those it is notified of.
-        priorities: And of which of that; empty is all.
-        kind: ``webhook``, ``slack``, ``pagerduty`` or ``email``.
-        environments: Those it is notified of; empty means all.
-        channel: Slack's.
-        to: Addresses of mail.
-        sender: Its From.
-        smarthost: host:port of the mail server.
-        username: For the mail server.
-        tls: Whether the mail server has to offer TLS.
-        ca: A file of certificates to believe the mail server by; empty for none.
-    """
-
-    name: str
-    url: str = ""
-    secret: str = ""
-    severities: tuple[str, ...] = ("critical", "warning")
-    priorities: tuple[str, ...] = ()
-    kind: str = "webhook"
-    environments: tuple[str, ...] = ()
-    channel: str = ""
-    to: tuple[str, ...] = ()
-    sender: str = ""
-    smarthost: str = ""
-    username: str = ""
-    tls: bool = True
-    ca: str = ""
 
 
 class Site(NamedTuple):
@@ -74,15 +39,15 @@ class Site(NamedTuple):
     sites: tuple[str, ...]
     exporter: str
     monitor_url: str
-    receivers: tuple[SiteReceiver, ...]
+    receivers: tuple[Receiver, ...]
     inputs: Inputs
     has: frozenset[str]
-    heartbeat: tuple[SiteReceiver, ...] = ()
+    heartbeat: tuple[Receiver, ...] = ()
     logs_url: str = ""
     sentry_url: str = ""
 
     @property
-    def active_receivers(self) -> tuple[SiteReceiver, ...]:
+    def active_receivers(self) -> tuple[Receiver, ...]:
         """The receivers that are notified of this environment."""
         return tuple(
             receiver

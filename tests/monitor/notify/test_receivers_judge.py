@@ -13,7 +13,7 @@ from tests.support.servers import get_json, post_json, running
 from tests.support.waiting import until
 from tests.support.watched import Files, Monitor
 
-from watchroom.derive.site import SiteReceiver
+from watchroom.conf.receivers import Receiver
 
 URL = "http://watch.example/x"
 
@@ -29,15 +29,15 @@ class Side:
         mail = {"to": ("ann@example.com",), "sender": "watch@example.com"}
         made = planned(
             receivers=(
-                SiteReceiver("chat", kind="slack", secret="slack", channel="#alerts"),
-                SiteReceiver(
+                Receiver("chat", kind="slack", secret="slack", channel="#alerts"),
+                Receiver(
                     "pager",
                     kind="pagerduty",
                     secret="key",
                     url=self.pagerduty.url,
                     severities=("critical",),
                 ),
-                SiteReceiver(
+                Receiver(
                     "mail",
                     kind="email",
                     smarthost=self.mail.address,
