@@ -57,7 +57,9 @@ class Reloader:
         reloads = self._services.reloads
         reloads.problem = problem
         reloads.failures += 1
-        _LOG.error("reload refused, the old configuration stays active: %s", problem)
+        _LOG.error(
+            "reload refused, the previous configuration remains active: %s", problem
+        )
         return problem
 
     async def apply(self, loaded: Loaded) -> None:

@@ -193,7 +193,7 @@ def test_a_one_time_link_logs_in_once_and_looking_at_it_burns_nothing(monitor):
     assert "Log out" in answer.body
     used = Visitor().go(url, {}, **stranger)[1]
     assert used.status == 410
-    assert "expired or was used" in used.body
+    assert "expired or was already used" in used.body
     assert monitor.get("/login/nonsense").status == 410
 
 

@@ -66,7 +66,8 @@ class Quantity(NamedTuple):
     unit: str
 
     def __str__(self) -> str:
-        return f"{self.number} {self.unit}".strip()
+        gap = "" if self.unit == "%" else " "
+        return f"{self.number}{gap}{self.unit}".strip()
 
 
 def digits(value: float) -> str:

@@ -124,8 +124,9 @@ def _page_next(
     order = contacts.order(incident.first_contact)
     if order and not incident.added_receivers:
         first = order[0]
-        verb = "paged again" if first.name == incident.first_contact else "paged first"
-        text = f"{first.name} {verb}, via {', '.join(first.receivers)}"
+        again = first.name == incident.first_contact
+        place = "again" if again else "first in the escalation order"
+        text = f"{first.name}, {place}, via {', '.join(first.receivers)}"
         event = Event(now_ms, "monitor", "paged", text)
         return replace(incident, added_receivers=list(first.receivers)), event
     waited = now_ms - incident.unacknowledged_ms

@@ -126,6 +126,16 @@ def test_two_outages_of_one_incident_are_two_and_not_one_long_one():
     ]
 
 
+def test_a_sentence_names_the_alert_whose_summary_it_quotes():
+    labels = (("alertname", "B"), ("priority", "P1"), ("severity", "critical"))
+    alert = Alert(labels, (("summary", "Outage: 57% fail"),), FAILED, None, FAILED)
+    both, _ = transitions.joined(opened(), alert, (), NOW)
+    paged = transitions.titled(both, alert, ())
+    assert paged.names == ["A", "B"]
+    assert words.head(paged, NOW).sentence == "B: Outage: 57% fail"
+    assert words.head(opened(), NOW).sentence == "A: 14 % fail"
+
+
 def test_a_silence_in_force_is_told_and_not_offered_again():
     silence = Silence("s", (), 0, NOW + MINUTE, 0, "Sue", "the nightly export")
     head = words.head(opened(), NOW, (), [silence])

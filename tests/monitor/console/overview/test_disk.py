@@ -47,7 +47,7 @@ def test_while_the_disk_hangs_what_was_read_stands_and_one_thread_waits(
         threads = threading.active_count()
         for _ in range(3):
             kept = await disk.read()
-            assert kept.problem.startswith("the disk isn't responding: notifications")
+            assert kept.problem.startswith("the disk isn't responding: this page")
             assert kept._replace(problem="") == before
         assert threading.active_count() - threads <= 1
         (services.config.root / "runbooks" / "New.md").write_text("# New")
@@ -65,7 +65,7 @@ def test_a_disk_that_fails_takes_nothing_from_the_page_either(services):
         before = await disk.read()
         services.state.close()
         after = await disk.read()
-        assert after.problem.startswith("state.db is closed: notifications, drills")
+        assert after.problem.startswith("state.db is closed: this page")
         assert after._replace(problem="") == before
 
     asyncio.run(story())

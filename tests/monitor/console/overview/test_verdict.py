@@ -113,7 +113,7 @@ def test_the_worst_firing_alert_is_named_with_its_summary_and_who_was_told():
     )
     assert found.sentence == "A is firing: A summary"
     assert notes(found) == [
-        "P1 for 13 s, since",
+        "P1, firing for 13 s, since",
         "1 more firing: Z",
         "ops notified, delivered 3 s later",
     ]
@@ -155,7 +155,7 @@ def test_what_is_open_though_no_rule_fires_comes_before_calm():
     )
     assert (found.css, found.sentence) == ("fire", "Incident 7 is open: A: no backup")
     assert notes(found) == [
-        *("P1 for 1 min, since", "ops notified, delivered 1 s later"),
+        *("P1, open for 1 min, since", "ops notified, delivered 1 s later"),
         *("not acknowledged", "incident 7"),
         "also open: incident 8, P2, not acknowledged: no power",
     ]
@@ -163,7 +163,7 @@ def test_what_is_open_though_no_rule_fires_comes_before_calm():
     assert (found.can_silence, found.runbook) == (True, "A")
     found = said(incidents=[by_hand])
     assert found.sentence == "Incident 8 is open: no power"
-    assert notes(found) == ["P2 for 0 s, since", "incident 8"]
+    assert notes(found) == ["P2, open for 0 s, since", "incident 8"]
     (name,) = posted.alerts
     unseen = replace(posted.alerts[name], ended_ms=NOW, series_missing=True)
     found = said(incidents=[replace(posted, alerts={name: unseen})])
@@ -282,7 +282,7 @@ def test_an_urgent_incident_comes_before_what_fires_and_the_rest_is_linked():
     )
     assert (found.sentence, found.answer) == ("Incident 8 is open: no power", by_hand)
     assert notes(found) == [
-        *("P1 for 0 s, since", "1 firing: Z"),
+        *("P1, open for 0 s, since", "1 firing: Z"),
         *("Anna via ops notified, delivered 2 s later", "not acknowledged"),
         *("incident 8", "also open: incident 9, P2, not acknowledged: no backup"),
     ]

@@ -210,7 +210,7 @@ ERROR_BUDGET_BURN = Vital(
 
 ERROR_BUDGET_BURN_SUSTAINED = replace(
     ERROR_BUDGET_BURN,
-    title="Error budget burn rate over hours",
+    title="Burn rate over hours",
     ignores_with="ErrorBudgetBurn",
     symptom_of=(*_SOONER_VITALS, "ErrorBudgetBurn"),
     drains=_SUSTAINED.short,
@@ -223,7 +223,7 @@ ERROR_BUDGET_BURN_SUSTAINED = replace(
 
 ERROR_BUDGET_BURN_SLOW = replace(
     ERROR_BUDGET_BURN,
-    title="Error budget burn rate over days",
+    title="Burn rate over days",
     ignores_with="ErrorBudgetBurn",
     symptom_of=(*_SOONER_VITALS, "ErrorBudgetBurn", "ErrorBudgetBurnSustained"),
     drains=_SLOW.short,

@@ -305,12 +305,12 @@ def cell(panel: Panel, imported: ImportedDashboard) -> Cell:
         mode = panel.options.get("mode", "markdown")
         html = runbooks.render(str(panel.options.get("content", "")))
         if mode != "markdown":
-            refused = f"text as {mode} is not drawn here"
+            refused = f"text panels in {mode} mode aren't supported"
     kind = {"row": "row", "text": "text"}.get(panel.type, "chart")
     if panel.type in _NUMBERS:
         kind = "number"
     if kind in {"chart", "number"} and not refused and not panel.targets:
-        refused = "it has no query"
+        refused = "the panel has no query"
     return Cell(
         id=panel.id,
         kind=kind,

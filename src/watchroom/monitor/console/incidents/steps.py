@@ -106,7 +106,9 @@ def steps(
         dashboards: The dashboards that the monitor draws, by uid.
         now_ms: Now.
     """
-    books = [name for name in incident.names if name in runbooks.names(root)]
+    known, firing = runbooks.names(root), {one.name for one in incident.firing}
+    books = [name for name in incident.names if name in known]
+    books.sort(key=lambda name: name not in firing)  # what fires comes first
     order = contacts.order()
     called = order[:2] if incident.priority == "P1" else []
     return Steps(

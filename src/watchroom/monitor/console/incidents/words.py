@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from watchroom.monitor.oncall import timeline
 from watchroom.units import counted, span
 
 if TYPE_CHECKING:
@@ -144,9 +145,16 @@ _STATES = {
 }
 
 
+def _titled_by(incident: Incident) -> str:
+    """Return the name of the alert whose summary is the title, else of the first."""
+    alerts = list(incident.alerts.values())
+    same = [one for one in alerts if timeline.summary(one) == incident.title]
+    return next((one.name for one in [*same, *alerts]), "")
+
+
 def _sentence(incident: Incident) -> str:
     title = incident.title
-    name = incident.names[0] if incident.names else ""
+    name = _titled_by(incident)
     about = title if not name or title.startswith(name) else f"{name}: {title}"
     if incident.state == "acknowledged":
         return f"{incident.acknowledged_by} is on it. {about}"
@@ -213,7 +221,7 @@ def _duration_notes(incident: Incident, now_ms: int) -> list[HeaderNote]:
         notes.append(HeaderNote(f"fired {incident.times} times"))
     if incident.events_dropped:
         lost = counted(incident.events_dropped, "timeline entry", "timeline entries")
-        notes.append(HeaderNote(f"{lost} not kept", bad=True))
+        notes.append(HeaderNote(f"{lost} dropped", bad=True))
     return notes
 
 

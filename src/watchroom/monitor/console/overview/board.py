@@ -381,5 +381,5 @@ def _marks(services: Services) -> list[tuple[float, str, str]]:
     if reloads.good_at > services.started + 5:
         marks.append((reloads.good_at, "config", "reloaded"))
     if reloads.problem:
-        marks.append((reloads.at, "config", "refused: the previous one stays active"))
+        marks.append((reloads.at, "config", "refused; the previous one remains active"))
     return marks

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PATIENCE_SECONDS = 2.0
 _LEDGER_ENTRIES = 60
 _MOST_ACTS = 60
-_OLD = "notifications, drills and incident actions are shown as last read"
+_OLD = "this page shows older notifications, drills and incident actions"
 
 
 class OnDisk(NamedTuple):

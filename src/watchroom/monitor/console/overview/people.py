@@ -74,7 +74,9 @@ def _sign(kind: str) -> tuple[str, str, str]:
 
 def _deploy(deploy: Deploy, history: Sequence[Transition]) -> Change:
     """Return a deployment with the first alert that came within an hour of it."""
-    by = f" by {deploy.author}" if deploy.author else ", seen on the processes"
+    by = (
+        f" by {deploy.author}" if deploy.author else ", detected from running processes"
+    )
     small = ""
     for change in history:  # newest first: the last that fits is the first failure
         gap = change.at_ms - deploy.at_ms

@@ -248,7 +248,7 @@ def _firing(firing: Sequence[AlertView], now_ms: int, since: int) -> Verdict:
     sentence = f"{name} is firing{_summary(worst)}"
     notes = [
         Note(
-            f"{_priority(worst)} for {span((now_ms - since) / 1000)}, since",
+            f"{_priority(worst)}, firing for {span((now_ms - since) / 1000)}, since",
             since,
         )
     ]
@@ -271,7 +271,7 @@ def _open_incident(
     what = worst.title if worst.title in names else f"{names}: {worst.title}"
     sentence = f"Incident {worst.id} is open: {what if names else worst.title}"
     took = span((now_ms - since) / 1000)
-    notes = [Note(f"{worst.priority} for {took}, since", since)]
+    notes = [Note(f"{worst.priority}, open for {took}, since", since)]
     if firing:
         notes.append(_firing_too(firing, "firing"))
     if worst.unseen and not worst.firing:
