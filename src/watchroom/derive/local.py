@@ -19,9 +19,9 @@ it again.
 - `alertmanager.yml`: `routes:` (tried after the generated ones), `receivers:` and
   `inhibit_rules:` of your own. Keep URLs that are secrets in `secrets/NAME` and name
   them with `url_file: secrets/NAME`.
-- `grafana/*.json`: dashboards that you exported from Grafana; the monitor draws what it
-  knows of them and says what it does not.
-- `contacts.yml`: who is on call, how each is notified, who is paged next; for the
+- `grafana/*.json`: dashboards that you exported from Grafana; the monitor draws them,
+  and names each panel that it can't draw.
+- `contacts.yml`: who is on call, how to notify each contact, who is paged next; for the
   embedded monitor:
 
       contacts:
@@ -34,8 +34,8 @@ it again.
           receivers: [ben]
       escalation: [Anna, Ben]  # the default: all with receivers, in their order
       repeat: 5m               # an unacknowledged P1 is sent again
-      escalate_after: 10m      # and the next in the order is called
-      ack_timeout: 30m         # an acknowledged P1 still fires: asks again; 0: never
+      escalate_after: 10m      # then the next contact is paged, too
+      ack_timeout: 30m         # a P1 that still fires pages again; 0: never
 
 Run `watchroom build` again after a change here, and `watchroom reload`.
 """
