@@ -110,8 +110,8 @@ def network_of(text: str) -> str:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return str(address.ipv4_mapped)
-        found = int(address) >> _HOUSEHOLD << _HOUSEHOLD
-        return f"{ipaddress.IPv6Address(found)}/{_HOUSEHOLD}"
+        network = int(address) >> _HOUSEHOLD << _HOUSEHOLD
+        return f"{ipaddress.IPv6Address(network)}/{_HOUSEHOLD}"
     return str(address)
 
 

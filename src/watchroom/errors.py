@@ -100,9 +100,9 @@ class MissingExtraError(WatchroomError):
     """A command, or a function (``watchroom.sentry()``), needs an extra's packages."""
 
     def __init__(self, command: str, extra: str, module: str) -> None:
-        said = command if command.endswith("()") else f"watchroom {command}"
+        caller = command if command.endswith("()") else f"watchroom {command}"
         super().__init__(
-            f"`{said}` needs the module {module!r}: pip install 'watchroom[{extra}]'"
+            f"`{caller}` needs the module {module!r}: pip install 'watchroom[{extra}]'"
         )
         self.extra = extra
 

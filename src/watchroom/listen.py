@@ -56,14 +56,14 @@ def parse_listen(text: str) -> Listen:
     Raises:
         ConfigError: It is none of these.
     """
-    found = _LISTEN.fullmatch(text)
-    if found is None or int(found[3]) > 65535:
+    match = _LISTEN.fullmatch(text)
+    if match is None or int(match[3]) > 65535:
         raise ConfigError(
             f"{text!r} isn't an address to listen on",
             field="--listen",
             hint="write 127.0.0.1:9000",
         )
-    return Listen(found[1] or found[2] or "", int(found[3]))
+    return Listen(match[1] or match[2] or "", int(match[3]))
 
 
 def raise_descriptors(most: int) -> int:

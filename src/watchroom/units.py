@@ -129,13 +129,13 @@ def span(seconds: float) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
-def counted(number: float, one: str, many: str = "") -> str:
+def counted(number: float, singular: str, many: str = "") -> str:
     """Return how many there are of something: 1 run, 2 runs, 1,204 runs.
 
     What is counted is whole: an estimate such as ``increase()`` is rounded.
     """
     whole = round(number)
-    return f"{whole:,} {one if whole == 1 else many or f'{one}s'}"
+    return f"{whole:,} {singular if whole == 1 else many or f'{singular}s'}"
 
 
 def ago(seconds: float) -> str:

@@ -63,9 +63,9 @@ def opens_incident(labels: Mapping[str, str]) -> bool:
 
 def priority_of(labels: Mapping[str, str]) -> str:
     """Return an alert's priority: its label, else by its severity."""
-    said = labels.get("priority", "")
-    if said in PRIORITIES:
-        return said
+    priority = labels.get("priority", "")
+    if priority in PRIORITIES:
+        return priority
     return _PRIORITY_OF.get(labels.get("severity", ""), "P3")
 
 

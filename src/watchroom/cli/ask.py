@@ -1,4 +1,4 @@
-"""How commands ask a running monitor, or a Prometheus: one HTTP request."""
+"""How commands query a running monitor, or a Prometheus: one HTTP request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TIMEOUT_SECONDS = 60.0
 
 
 class AskError(WatchroomError):
-    """The monitor could not be asked, or said no."""
+    """The monitor can't be reached, or refused."""
 
 
 def ask(
@@ -45,10 +45,10 @@ def ask(
     """Return the answer of GET, of POST with `data`, or with `body` as JSON.
 
     Raises:
-        AskError: Nobody answers there.
+        AskError: It can't be reached.
         ConfigError: `url` is not HTTP.
     """
-    # Here, because `--help` needs neither HTTP nor TLS.
+    # Here, so that `--help` loads neither HTTP nor TLS.
     from watchroom.prove import client
 
     base = url.rstrip("/")
@@ -77,7 +77,7 @@ def ask(
 
 
 def refusal(url: str, answer: Reply) -> str:
-    """Return why a monitor says no, and what to do where it wants its token."""
+    """Return why a monitor refused, and what to do if it needs a token."""
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return (
             f"{url} needs a token, and none or a wrong one was sent: run this command "
@@ -85,22 +85,22 @@ def refusal(url: str, answer: Reply) -> str:
             "run --token.group), or set WATCHROOM_TOKEN_FILE"
         )
     try:
-        found = json.loads(answer.body)
+        body = json.loads(answer.body)
     except ValueError:
         return answer.body.strip() or f"{url} answered HTTP {answer.status}"
-    if isinstance(found, dict):
-        found = found.get("error") or found.get("message") or found
-    return str(found)
+    if isinstance(body, dict):
+        body = body.get("error") or body.get("message") or body
+    return str(body)
 
 
 def token_for(base: str, name: str) -> str:
-    """Return the token of the environment, or on this machine that of the state."""
-    found = tokenfile.from_environment(os.environ)
+    """Return the environment's token, else the one of a monitor on this machine."""
+    given = tokenfile.from_environment(os.environ)
     host = urllib.parse.urlsplit(base).hostname
-    if found or host not in {"localhost", "127.0.0.1", "::1"}:
-        return found
+    if given or host not in {"localhost", "127.0.0.1", "::1"}:
+        return given
     for state in states_of(name, os.environ):
-        # Of several monitors each has its own token.
+        # Several monitors have a token each.
         listens = _read(state / "address")
         if listens and not _same_place(listens, base):
             continue
@@ -125,9 +125,9 @@ def exporter_token(name: str, environ: Mapping[str, str]) -> str:
     return _read(directory / "token")
 
 
-def _same_place(one: str, other: str) -> bool:
-    """Return whether two addresses of this machine are one monitor's."""
-    return urllib.parse.urlsplit(one).port == urllib.parse.urlsplit(other).port
+def _same_place(left: str, right: str) -> bool:
+    """Return whether two local addresses are of the same monitor."""
+    return urllib.parse.urlsplit(left).port == urllib.parse.urlsplit(right).port
 
 
 def _read(path: Path) -> str:
@@ -140,11 +140,11 @@ def _read(path: Path) -> str:
 def url_of(directory: Path | None, url: str | None) -> tuple[str, str]:
     """Return where the monitor of a directory of built files is, and its name.
 
-    Without `url` it is the one on this machine: a monitor writes its address into its
-    state directory. MONITOR_URL is for people and may lead through a proxy.
+    Without `url` it is the local one: a monitor writes its address into its state
+    directory. MONITOR_URL is for people and may lead through a proxy.
 
     Raises:
-        ConfigError: `directory` is none that `watchroom build` wrote.
+        ConfigError: `watchroom build` didn't write `directory`.
     """
     if directory is None:
         return url or DEFAULT_URL, ""
@@ -166,8 +166,8 @@ def url_of(directory: Path | None, url: str | None) -> tuple[str, str]:
 
 
 def _address(name: str) -> str:
-    found = (_read(state / "address") for state in states_of(name, os.environ))
-    return next(filter(None, found), "")
+    addresses = (_read(state / "address") for state in states_of(name, os.environ))
+    return next(filter(None, addresses), "")
 
 
 BASE = "/api/v1/watchroom"
@@ -181,7 +181,7 @@ class Monitor:
         self._options = ("--dir", directory), ("--url", url)
 
     def command(self, *words: str) -> str:
-        """Return a command that asks this monitor when it is pasted."""
+        """Return a command for this monitor, to paste into a shell."""
         given = (part for pair in self._options if pair[1] for part in pair)
         return shlex.join(["watchroom", *words, *map(str, given)])
 
@@ -210,12 +210,12 @@ class Monitor:
             raise AskError(f"{self._url} did not answer with JSON") from error
 
     def refused(self, answer: Reply) -> None:
-        """Say why the monitor says no, and exit with 1."""
+        """Print why the monitor refused, and exit with 1."""
         fail(refusal(self._url, answer))
 
 
 def fail(why: str) -> None:
-    """Say why not, and exit with 1."""
+    """Print the reason, and exit with 1."""
     click.echo(f"watchroom: {why}", err=True)
     sys.exit(1)
 

@@ -1,4 +1,4 @@
-"""What a build has to say beside its files, most serious first."""
+"""The notes of a build, most serious first."""
 
 from __future__ import annotations
 
@@ -43,17 +43,18 @@ def _hearing(site: Site) -> Iterator[str]:
             "WATCHROOM['RECEIVERS'] = {'ops': {'secret': 'ops_webhook'}}"
         )
     elif not any(
-        routing.notifies(one, "critical", "P1") for one in site.active_receivers
+        routing.notifies(receiver, "critical", "P1")
+        for receiver in site.active_receivers
     ):
         yield (
             "no receiver accepts critical P1 alerts: they page nobody. Check "
             "'severity' and 'priority' in RECEIVERS"
         )
-    for one in site.receivers:
-        if one not in site.active_receivers:
+    for receiver in site.receivers:
+        if receiver not in site.active_receivers:
             yield (
-                f"receiver {one.name} gets alerts only from "
-                f"{', '.join(one.environments)}, not from {site.environment}: see "
+                f"receiver {receiver.name} gets alerts only from "
+                f"{', '.join(receiver.environments)}, not from {site.environment}: see "
                 "its 'environments'"
             )
     if len(site.active_receivers) == 1:
@@ -71,13 +72,14 @@ def _hearing(site: Site) -> Iterator[str]:
 
 def _secrets(site: Site, root: Path) -> Iterator[str]:
     everybody = (*site.active_receivers, *site.heartbeat)
-    for one in everybody:
-        if one.secret and not (root / "secrets" / one.secret).is_file():
+    for receiver in everybody:
+        if receiver.secret and not (root / "secrets" / receiver.secret).is_file():
             yield (
-                f"receiver {one.name}: put its {_SECRET_IS.get(one.kind, 'URL')} into "
-                f"{root}/secrets/{one.secret} (mode 0600; git ignores that directory)"
+                f"receiver {receiver.name}: put its "
+                f"{_SECRET_IS.get(receiver.kind, 'URL')} into {root}/secrets/"
+                f"{receiver.secret} (mode 0600; git ignores that directory)"
             )
-    if any(one.secret and one.kind == "webhook" for one in everybody):
+    if any(receiver.secret and receiver.kind == "webhook" for receiver in everybody):
         yield "webhook URLs in files (url_file) need Alertmanager 0.26 or newer"
 
 

@@ -34,13 +34,13 @@ def inputs(
 ) -> Inputs:
     """Return what to build with: the options, else what the last build recorded.
 
-    An empty option takes a recorded one back.
+    An empty option resets a recorded one.
 
     Raises:
         ConfigError: A value is wrong; it names the option.
     """
     base = last.inputs if last else Inputs()
-    found = Inputs(
+    chosen = Inputs(
         settings=base.settings if settings is None else settings,
         interval=base.interval if interval is None else interval,
         window=base.window if window is None else window or None,
@@ -50,9 +50,9 @@ def inputs(
         alertmanager=base.alertmanager if alertmanager is None else alertmanager,
     )
     for option, text in (
-        ("--interval", found.interval),
-        ("--window", found.window),
-        ("--for", found.for_),
+        ("--interval", chosen.interval),
+        ("--window", chosen.window),
+        ("--for", chosen.for_),
     ):
         if text is None:
             continue
@@ -62,7 +62,7 @@ def inputs(
             raise ConfigError(error.what, field=option, hint=error.hint) from None
         if seconds <= 0 and option != "--for":
             raise ConfigError("must be longer than 0", field=option)
-    return found
+    return chosen
 
 
 def _labels(given: Iterable[str]) -> dict[str, str]:
@@ -79,13 +79,13 @@ def _labels(given: Iterable[str]) -> dict[str, str]:
     return labels
 
 
-def planned(found: Project, inputs: Inputs) -> Plan:
+def planned(project: Project, inputs: Inputs) -> Plan:
     """Return what to build for a project; every drill is tried on the way.
 
     Raises:
-        ConfigError: The project's vitals, limits or receivers do not fit together.
+        ConfigError: The project's vitals, limits or receivers contradict each other.
     """
-    settings = found.settings
+    settings = project.settings
     overrides = {
         name: catalogue.Override(*each) for name, each in settings.vitals.items()
     }
@@ -96,16 +96,16 @@ def planned(found: Project, inputs: Inputs) -> Plan:
         exporter=settings.exporter,
         monitor_url=settings.monitor_url,
         receivers=tuple(settings.receivers.values()),
-        inputs=msgspec.structs.replace(inputs, settings=found.module),
-        has=found.has,
+        inputs=msgspec.structs.replace(inputs, settings=project.module),
+        has=project.has,
         heartbeat=settings.heartbeat,
         logs_url=settings.logs_url,
         sentry_url=settings.sentry_url,
     )
     vitals = catalogue.catalogue(
-        found.vitals, overrides, found.metrics, settings.objective
+        project.vitals, overrides, project.metrics, settings.objective
     )
-    known = catalogue.series_labels(found.metrics)
-    made = plan(vitals, site, known)
-    proof.check(plan(vitals, sites.unselected(site), known) if inputs.select else made)
-    return made
+    known = catalogue.series_labels(project.metrics)
+    built = plan(vitals, site, known)
+    proof.check(plan(vitals, sites.unselected(site), known) if inputs.select else built)
+    return built

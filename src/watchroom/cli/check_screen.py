@@ -1,4 +1,4 @@
-"""What `watchroom check` shows: each item as it is tried, and what is kept."""
+"""The output of `watchroom check`: each item as it is checked."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Screen:
         )
 
     def keep(self, records: Records, checked: list[Checked], now: float) -> None:
-        """Keep the results where later checks and the monitor find them."""
+        """Store the results for later checks and the monitor."""
         try:
             records.note(run.results(checked, now))
         except WatchroomError as error:

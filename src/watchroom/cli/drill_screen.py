@@ -1,4 +1,4 @@
-"""What drills show while they run, and when they are over."""
+"""The output of drills, while they run and at the end."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from watchroom.prove.drills.batch import BatchOutcome
-    from watchroom.prove.drills.drill import Ran, Stage, Verdict
-    from watchroom.prove.drills.wake import Woken
+    from watchroom.prove.drills.drill import DrilledRule, Stage, Verdict
+    from watchroom.prove.drills.wake import WakeResult
 
 _NAMED_AT_ONCE = 3
 
 
-class One:
-    """One drill after the other, stage by stage; a spinner on a terminal."""
+class Serial:
+    """Drills one after the other, stage by stage; with a spinner on a terminal."""
 
     def __init__(self, console: Console, server: str) -> None:
         self._console = console
@@ -35,8 +35,8 @@ class One:
     def __exit__(self, *exc: object) -> None:
         self._status.stop()
 
-    def announce(self, alert: str, ran: Ran) -> None:
-        """Say what is drilled, and by which rule."""
+    def announce(self, alert: str, ran: DrilledRule) -> None:
+        """Print which alert is drilled, and with which rule."""
         note = ""
         if ran.instead_of:
             note = f"; accelerated copy: for {ran.hold} instead of "
@@ -46,16 +46,16 @@ class One:
         self._print(f"[bold]{escape(alert)}[/] on {escape(self._server)}{note}")
 
     def waits(self, stage: str) -> None:
-        """Show what is waited for."""
+        """Show which stage is waited for."""
         self._status.update(f"[dim]waiting for stage: {stage}[/]")
 
     def reached(self, stage: Stage) -> None:
-        """Say that a stage came true."""
+        """Print that a stage was reached."""
         line = f"{stage.name:<10}{stage.seconds:7.1f} s   {escape(stage.detail)}"
         self._print(f"  [green]✓[/] {line}")
 
     def conclude(self, verdict: Verdict) -> None:
-        """Say how it ended."""
+        """Print how it ended."""
         if verdict.broken:
             reason = escape(verdict.reason)
             self._print(f"  [red]✗ {verdict.broken:<10}[/]{reason}")
@@ -70,8 +70,8 @@ class One:
         self._console.print(text, soft_wrap=True)
 
 
-class Many:
-    """Drills side by side: a line for each that ended, and what is under way."""
+class Parallel:
+    """Drills in parallel: a line for each that ended, and what is running."""
 
     def __init__(self, console: Console, server: str, count: int) -> None:
         self._console = console
@@ -92,13 +92,13 @@ class Many:
     def __exit__(self, *exc: object) -> None:
         self._status.stop()
 
-    def began(self, alert: str, ran: Ran) -> None:
-        """Take note that a drill began."""
+    def began(self, alert: str, ran: DrilledRule) -> None:
+        """Show that a drill began."""
         del ran
         self.waits(alert, "started")
 
     def waits(self, alert: str, stage: str) -> None:
-        """Show what is under way."""
+        """Show what is running."""
         with self._lock:
             self._under_way[alert] = stage
             self._update()
@@ -112,7 +112,7 @@ class Many:
                 self._update()
 
     def ended(self, verdict: Verdict) -> None:
-        """Say how one drill ended."""
+        """Print how one drill ended."""
         with self._lock:
             self._under_way.pop(verdict.alert, None)
             self._console.print(_line(verdict), soft_wrap=True)
@@ -144,17 +144,17 @@ def _line(verdict: Verdict) -> str:
 
 
 def summary(console: Console, outcome: BatchOutcome, took: float, where: str) -> None:
-    """Say how all drills ended, whom they told and where the results are."""
-    for answer in outcome.told:
+    """Print how all drills ended, the receivers' answers and where results are."""
+    for answer in outcome.answers:
         mark = "[green]✓[/]" if answer.accepted else "[red]✗[/]"
-        said = "accepted the [DRILL] message" if answer.accepted else "refused it"
+        result = "accepted the [DRILL] message" if answer.accepted else "refused it"
         console.print(
-            f"  {mark} {escape(f'receiver {answer.receiver}'):<28}{escape(said)}: "
+            f"  {mark} {escape(f'receiver {answer.receiver}'):<28}{escape(result)}: "
             f"{escape(answer.detail)}",
             soft_wrap=True,
         )
-    arrived = sum(one.passed for one in outcome.verdicts)
-    copies = sum(bool(one.ran.instead_of) for one in outcome.verdicts)
+    arrived = sum(verdict.passed for verdict in outcome.verdicts)
+    copies = sum(bool(verdict.ran.instead_of) for verdict in outcome.verdicts)
     colour = "green" if outcome.passed else "red"
     note = (
         f"; {copies} as accelerated copies (same expression, shorter `for`)"
@@ -170,8 +170,8 @@ def summary(console: Console, outcome: BatchOutcome, took: float, where: str) ->
         console.print(f"[dim]results saved: {escape(where)}[/]", soft_wrap=True)
 
 
-def woken(console: Console, woken: Woken) -> None:
-    """Say whether somebody answered, and how soon."""
+def woken(console: Console, woken: WakeResult) -> None:
+    """Print whether the page was acknowledged, and how soon."""
     if not woken.passed:
         console.print(
             f"[bold red]not acknowledged[/]: {escape(woken.reason)}", soft_wrap=True
@@ -185,8 +185,8 @@ def woken(console: Console, woken: Woken) -> None:
     )
 
 
-def woken_document(woken: Woken) -> dict[str, object]:
-    """Return how it went for `--json`."""
+def woken_document(woken: WakeResult) -> dict[str, object]:
+    """Return the result for `--json`."""
     return {
         "passed": woken.passed,
         "name": woken.name,
@@ -227,7 +227,7 @@ def document(outcome: BatchOutcome, took: float) -> dict[str, object]:
             }
             for verdict in outcome.verdicts
         ],
-        "receivers": [answer._asdict() for answer in outcome.told],
+        "receivers": [answer._asdict() for answer in outcome.answers],
     }
 
 

@@ -1,4 +1,4 @@
-"""Drills as `watchroom drill` runs them: on the screen, and kept."""
+"""Drills as `watchroom drill` runs them, shown and recorded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from watchroom.errors import ConfigError, WatchroomError
 from watchroom.formats.manifest import drills_by_name
 from watchroom.prove.chain import View, real_pages
 from watchroom.prove.drills.batch import Batch, BatchOutcome
-from watchroom.prove.drills.drill import DrillRun, How
+from watchroom.prove.drills.drill import DrillOptions, DrillRun
 from watchroom.prove.drills.results import of_answers, of_drills
 from watchroom.prove.drills.wake import WakeRun, alert_for, person
 
@@ -30,7 +30,7 @@ def wanted(built: Built, alerts: Sequence[str], *, every: bool) -> list[str]:
     """Return the names of the drills to run.
 
     Raises:
-        ConfigError: There is no drill of a name.
+        ConfigError: An alert has no drill.
     """
     if every:
         return list(drills_by_name(built.manifest))
@@ -43,7 +43,7 @@ def refuse_in_earnest(chain: Chain, *, force: bool) -> None:
     """Refuse drills while a real P1 fires.
 
     Raises:
-        ConfigError: One does, and `force` is not given.
+        ConfigError: A P1 fires, and `force` is not given.
     """
     if (real := real_pages(chain)) and not force:
         raise ConfigError(
@@ -76,9 +76,9 @@ class Drills:
     def run(
         self, names: Sequence[str], patience: float, *, accelerated: bool, every: bool
     ) -> Ended:
-        """Run drills one after the other, or every one side by side."""
+        """Run drills one after the other, or all of them in parallel."""
         begun = time.monotonic()
-        how = How(patience, accelerated)
+        how = DrillOptions(patience, accelerated)
         outcome = self._all(names, how) if every else self._each(names, how)
         took = time.monotonic() - begun
         where = self._keep(of_drills(self._built, outcome))
@@ -86,10 +86,10 @@ class Drills:
             drill_screen.summary(self._console, outcome, took, where)
         return Ended(outcome.passed, drill_screen.document(outcome, took))
 
-    def _each(self, names: Sequence[str], how: How) -> BatchOutcome:
+    def _each(self, names: Sequence[str], how: DrillOptions) -> BatchOutcome:
         chain, verdicts = self._chain, []
         for alert in names:
-            with drill_screen.One(self._console, chain.prometheus) as screen:
+            with drill_screen.Serial(self._console, chain.prometheus) as screen:
                 run = DrillRun(
                     *(chain, View(chain), self._built, alert, how),
                     *(screen.reached, screen.waits),
@@ -99,18 +99,18 @@ class Drills:
             screen.conclude(verdicts[-1])
         return BatchOutcome(verdicts, [])
 
-    def _all(self, names: Sequence[str], how: How) -> BatchOutcome:
+    def _all(self, names: Sequence[str], how: DrillOptions) -> BatchOutcome:
         server = self._chain.prometheus
-        with drill_screen.Many(self._console, server, len(names)) as screen:
+        with drill_screen.Parallel(self._console, server, len(names)) as screen:
             return Batch(self._chain, self._built, how, screen).run(names)
 
     def wake(
         self, name: str, alerts: Sequence[str], seconds: float, patience: float
     ) -> Ended:
-        """Page a contact in earnest, and wait for the acknowledgement.
+        """Page a contact as a test, and wait for the acknowledgement.
 
         Raises:
-            ConfigError: The contact is not known, or the server cannot keep one's word.
+            ConfigError: The contact is unknown, or the server can't acknowledge.
         """
         chain, built, console = self._chain, self._built, self._console
         if not chain.embedded:
@@ -119,7 +119,7 @@ class Drills:
                 field="--url",
             )
         who = person(built, name)
-        with drill_screen.One(console, chain.prometheus) as screen:
+        with drill_screen.Serial(console, chain.prometheus) as screen:
             run = WakeRun(
                 *(chain, built, alerts[0] if alerts else alert_for(built), who),
                 *(patience, screen.reached, screen.waits),
@@ -130,8 +130,8 @@ class Drills:
             screen.announce(run.alert, run.ran)
             woken = run.wake(seconds)
         drill_screen.woken(console, woken)
-        told = of_answers(built, woken.verdict.told)
-        self._keep([woken.result(), *told])
+        answers = of_answers(built, woken.verdict.answers)
+        self._keep([woken.result(), *answers])
         return Ended(woken.passed, drill_screen.woken_document(woken))
 
     def _keep(self, results: Sequence[Result]) -> str:

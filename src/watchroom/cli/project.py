@@ -32,7 +32,7 @@ _DUMMY_DATABASE = {"", "django.db.backends.dummy"}
 
 
 class Project(NamedTuple):
-    """What a project says to watchroom.
+    """What watchroom needs of a project.
 
     Attributes:
         module: Its settings module.
@@ -60,7 +60,7 @@ def enter(directory: Path, module: str | None) -> str:
         module: The settings module; by default the environment's, then manage.py's.
 
     Raises:
-        ConfigError: Nothing names the settings.
+        ConfigError: The settings module can't be determined.
     """
     root = _root(directory)
     name = module or os.environ.get("DJANGO_SETTINGS_MODULE") or _from_manage(root)
@@ -77,7 +77,7 @@ def enter(directory: Path, module: str | None) -> str:
 
 
 def load(directory: Path, module: str | None) -> Project:
-    """Return a project's settings and its own vitals; no database is asked.
+    """Return a project's settings and its own vitals, without a database query.
 
     Raises:
         ConfigError: As `enter`; or its settings are of another project, or they or a
@@ -106,14 +106,14 @@ def own_vitals(module: str) -> Iterator[Vital]:
     Looked for in every installed app, as admin.py is, and beside the settings.
 
     Raises:
-        ConfigError: One cannot be imported.
+        ConfigError: A vitals.py can't be imported.
     """
     seen: set[int] = set()
-    for found in _vitals_modules(module):
+    for imported in _vitals_modules(module):
         # The exporter reads no standard vital, nor its Markdown, unless a project does.
         standard = sys.modules.get("watchroom.catalogue.standard")
         seen |= {id(vital) for vital in getattr(standard, "VITALS", ())}
-        for value in vars(found).values():
+        for value in vars(imported).values():
             for each in value if isinstance(value, list | tuple) else (value,):
                 if isinstance(each, Vital) and id(each) not in seen:
                     seen.add(id(each))
@@ -150,7 +150,7 @@ def _vitals_modules(module: str) -> Iterator[ModuleType]:
 
 
 def _setup(name: str) -> None:
-    # This process only reads: it must neither count nor make a process file.
+    # This process only reads, so it must not count or create a process file.
     os.environ["WATCHROOM_ENABLED"] = "0"
     try:
         import django
@@ -163,7 +163,7 @@ def _setup(name: str) -> None:
     from django.conf import settings as django_settings
 
     named = [*django_settings.INSTALLED_APPS, *django_settings.MIDDLEWARE]
-    uses = any(str(one).partition(".")[0] == "watchroom" for one in named)
+    uses = any(str(entry).partition(".")[0] == "watchroom" for entry in named)
     if not uses and not hasattr(django_settings, "WATCHROOM"):
         raise ConfigError(
             f"{name!r} does not use watchroom: it isn't in INSTALLED_APPS or "
@@ -230,8 +230,8 @@ def _from_manage(root: Path) -> str | None:
     manage = root / "manage.py"
     if not manage.is_file():
         return None
-    found = _MANAGE.search(manage.read_text())
-    return found[1] if found else None
+    match = _MANAGE.search(manage.read_text())
+    return match[1] if match else None
 
 
 def _has(django_settings: object, settings: conf.Settings) -> Iterator[str]:
@@ -240,7 +240,9 @@ def _has(django_settings: object, settings: conf.Settings) -> Iterator[str]:
     if any(site.startswith("https:") for site in settings.sites):
         yield "https"
     databases = getattr(django_settings, "DATABASES", {})
-    if any(one.get("ENGINE", "") not in _DUMMY_DATABASE for one in databases.values()):
+    if any(
+        config.get("ENGINE", "") not in _DUMMY_DATABASE for config in databases.values()
+    ):
         yield "database"
     kinds = {kind for _, kind in groups.databases(django_settings)}
     if kinds:
@@ -248,7 +250,7 @@ def _has(django_settings: object, settings: conf.Settings) -> Iterator[str]:
     if groups.POSTGRESQL in kinds:
         yield groups.POSTGRESQL
     caches = getattr(django_settings, "CACHES", {})
-    if any(one.get("BACKEND") != _DUMMY_CACHE for one in caches.values()):
+    if any(config.get("BACKEND") != _DUMMY_CACHE for config in caches.values()):
         yield "cache"
     asked = settings.sites or (settings.health and settings.health.url)
     if asked and _includes_health(getattr(django_settings, "ROOT_URLCONF", "")):
@@ -256,7 +258,7 @@ def _has(django_settings: object, settings: conf.Settings) -> Iterator[str]:
 
 
 def _includes_health(urls: str) -> bool:
-    """Say whether a project's URLs include watchroom's; broken ones include nothing."""
+    """Return whether a project's URLs include watchroom's; False if they fail."""
     with suppress(Exception):  # the project's own code, which may want a database
         importlib.import_module(urls)
     return "watchroom.urls" in sys.modules

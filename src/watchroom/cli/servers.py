@@ -1,4 +1,4 @@
-"""Which servers a proof asks, and where it keeps its results."""
+"""Which servers drills and checks use, and where their results are stored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from watchroom.prove.records import Records
 
 
-# As commands call it; --prometheus still holds.
+# As commands call it; --prometheus works too.
 _OPTIONS = {"prometheus": "--url"}
 
 
@@ -49,10 +49,10 @@ def read_built(directory: Path) -> Built:
 
 
 def given(directory: Path, prometheus: str, alertmanager: str, exporter: str) -> Given:
-    """Return what a command was told; the default directory need not be repeated."""
-    said = "" if directory == MONITORING else str(directory)
+    """Return a command's options; the default directory isn't repeated."""
+    shown = "" if directory == MONITORING else str(directory)
     return Given(
-        said,
+        shown,
         prometheus,
         alertmanager,
         exporter,
@@ -64,7 +64,7 @@ def given(directory: Path, prometheus: str, alertmanager: str, exporter: str) ->
 
 
 def _program() -> tuple[str, ...]:
-    """Return how a shell that knows nothing of this one's paths starts watchroom."""
+    """Return how a shell with another PATH starts watchroom."""
     if shutil.which("watchroom"):
         return ("watchroom",)
     beside = Path(sys.executable).parent / "watchroom"
@@ -73,15 +73,15 @@ def _program() -> tuple[str, ...]:
     return (sys.executable, "-m", "watchroom")
 
 
-def chain_of(built: Built, said: Given) -> Chain:
-    """Return the servers that a proof of a build asks.
+def chain_of(built: Built, urls: Given) -> Chain:
+    """Return the servers that drills and checks of a build use.
 
     Raises:
-        ConfigError: The monitor does not answer, a URL is none, or a token cannot be
-            read.
+        ConfigError: The monitor can't be reached, a URL is invalid, or a token can't
+            be read.
     """
     for option in ("prometheus", "alertmanager", "exporter"):
-        url = getattr(said, option)
+        url = getattr(urls, option)
         parts = urlsplit(url)
         if url and not (parts.scheme in {"http", "https"} and parts.hostname):
             raise ConfigError(
@@ -90,11 +90,11 @@ def chain_of(built: Built, said: Given) -> Chain:
                 hint="write http://HOST:PORT",
             )
     name = built.manifest.name
-    prometheus, _ = url_of(built.directory, said.prometheus or None)
+    prometheus, _ = url_of(built.directory, urls.prometheus or None)
     return find_chain(
         prometheus,
-        said.alertmanager,
-        said.exporter or built.manifest.exporter,
+        urls.alertmanager,
+        urls.exporter or built.manifest.exporter,
         exporter_token(name, os.environ),
         token_for(prometheus, name),
     )

@@ -62,18 +62,18 @@ def changes(
     root: Path, files: Mapping[str, str], last: manifest.Manifest | None
 ) -> list[Change]:
     """Return what differs between the directory and `files`."""
-    found = []
+    changed = []
     for path, text in files.items():
         there = _read(root / path)
         if there is None:
-            found.append(Change(path, "missing", _diff(path, "", text)))
+            changed.append(Change(path, "missing", _diff(path, "", text)))
         elif there != text:
-            found.append(Change(path, "differs", _diff(path, there, text)))
+            changed.append(Change(path, "differs", _diff(path, there, text)))
     for path in last.files if last else ():
         there = _read(root / path)
         if path not in files and there is not None:
-            found.append(Change(path, "left over", _diff(path, there, "")))
-    return found
+            changed.append(Change(path, "left over", _diff(path, there, "")))
+    return changed
 
 
 def refuse_edits(
@@ -116,7 +116,7 @@ def write(
     Files of the last build that are no longer made are removed.
     """
     changed = changes(root, files, last)
-    for change in sorted(changed, key=lambda one: one.path == MANIFEST):
+    for change in sorted(changed, key=lambda change: change.path == MANIFEST):
         path = root / change.path
         if change.kind == "left over":
             path.unlink()

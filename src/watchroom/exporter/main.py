@@ -104,8 +104,8 @@ def serve(settings: conf.Settings, listen: Listen, scope: Scope) -> None:
     answering.start()
     for child in children:
         child.start()
-    said = settings.project, server.listen, directory
-    log.info("project %s: http://%s/metrics over %s", *said)
+    details = settings.project, server.listen, directory
+    log.info("project %s: http://%s/metrics over %s", *details)
     os.read(asked, 1)
     server.shutdown()
     answering.join()
@@ -122,9 +122,9 @@ def _asked_to_end() -> int:
     that is about to wait for a lock as the signal comes does not (1 start of 7 on a
     busy machine).
     """
-    asked, said = os.pipe()
-    os.set_blocking(said, False)
-    signal.set_wakeup_fd(said, warn_on_full_buffer=False)
+    asked, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     return asked

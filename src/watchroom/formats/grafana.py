@@ -285,8 +285,8 @@ def limit_of(panel: Panel) -> Limit:
     steps = [step for step in steps if step.value is not None]
     above = not _is_red(base.color)
     ends = [step for step in steps if _is_red(step.color) is above]
-    found = ends or (steps if above else [])
-    return Limit(found[0].value if found else None, above=above, whole=whole)
+    limits = ends or (steps if above else [])
+    return Limit(limits[0].value if limits else None, above=above, whole=whole)
 
 
 def _is_red(color: str) -> bool:

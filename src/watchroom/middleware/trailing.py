@@ -113,9 +113,9 @@ class Trailing:
     @staticmethod
     def _streamed(request: HttpRequest, response: Any) -> Stream:
         """Return what follows the body already, for its count, or a new one."""
-        found = getattr(response, "_watchroom_stream", None)
-        if isinstance(found, Stream):
-            return found
+        stream = getattr(response, "_watchroom_stream", None)
+        if isinstance(stream, Stream):
+            return stream
         return Stream(request, response.status_code)
 
     def _close(

@@ -114,11 +114,11 @@ def application(
     app[PATHS] = paths_of(app)
     if prefix := services.access.prefix:
         # For proxies that keep the path under which the public name has us.
-        kept = web.Application()
+        prefixed = web.Application()
         for part in (*parts, *pages):
-            part.routes(kept)
+            part.routes(prefixed)
         app.router.add_get(prefix, _to_the_folder)
-        app.add_subapp(prefix, kept)
+        app.add_subapp(prefix, prefixed)
     return app
 
 

@@ -153,7 +153,7 @@ def load(root: Path) -> Loaded:
     text = reader.text(main)
     config = prometheus.load(text, str(main))
     with yamlfile.placed_in(text, str(main)):
-        jobs = tuple((job_of(config, one, root), one) for one in config.scrape_configs)
+        jobs = tuple((job_of(config, job, root), job) for job in config.scrape_configs)
         _check_targets(jobs)
     routes = root / "alertmanager.yml"
     routes_text = reader.text(routes)
@@ -188,10 +188,10 @@ def _dashboards(
     reader: _Reader,
 ) -> tuple[dict[str, ImportedDashboard], tuple[str, ...]]:
     """Return the dashboards by uid, and why some of the team's are not among them."""
-    found: dict[str, ImportedDashboard] = {}
+    dashboards: dict[str, ImportedDashboard] = {}
     for path in sorted((reader.root / "grafana").glob("*.json")):
         board = grafana.load(reader.text(path), str(path))
-        found[board.uid] = ImportedDashboard(board, {}, path.name, own=True)
+        dashboards[board.uid] = ImportedDashboard(board, {}, path.name, own=True)
     refused: list[str] = []
     paths = sorted((reader.root / "local" / "grafana").glob("*.json"))
     for path in paths[:_MOST_DASHBOARDS]:
@@ -201,15 +201,15 @@ def _dashboards(
             refused.append(str(error))
             continue
         uid = imported.dashboard.uid
-        if uid in found or not _UID.fullmatch(uid):
+        if uid in dashboards or not _UID.fullmatch(uid):
             refused.append(f"{path}: the uid {uid!r} is empty or already used")
             continue
-        found[uid] = imported._replace(file=path.name)
+        dashboards[uid] = imported._replace(file=path.name)
     if len(paths) > _MOST_DASHBOARDS:
         refused.append(
             f"{len(paths)} dashboards; the first {_MOST_DASHBOARDS} are read"
         )
-    return found, tuple(refused)
+    return dashboards, tuple(refused)
 
 
 def _contacts(reader: _Reader, routing: alertmanager.Alertmanager) -> contacts.Contacts:
@@ -232,7 +232,7 @@ def _routes(text: str, file: Path) -> alertmanager.Alertmanager:
 def _rules(
     reader: _Reader, config: prometheus.Prometheus
 ) -> dict[str, rulefile.RuleFile]:
-    found: dict[str, rulefile.RuleFile] = {}
+    files: dict[str, rulefile.RuleFile] = {}
     for i, pattern in enumerate(config.rule_files):
         paths = matching(reader.root, pattern)
         if not paths and "*" not in pattern:
@@ -247,10 +247,10 @@ def _rules(
             except ValueError:
                 name = str(path)
             text = reader.text(path)
-            found[name] = rulefile.load(text, str(path))
+            files[name] = rulefile.load(text, str(path))
             with yamlfile.placed_in(text, str(path)):
-                _check_rules(found[name])
-    return found
+                _check_rules(files[name])
+    return files
 
 
 def _check_rules(file: rulefile.RuleFile) -> None:

@@ -28,25 +28,25 @@ def refuse_directory(path: Path) -> None:
         raise StoreError(f"{path} is a directory: move it away, and start again")
 
 
-def check_format(path: Path, found: int, ours: int, oldest: int = 1) -> None:
+def check_format(path: Path, version: int, ours: int, oldest: int = 1) -> None:
     """Look at a file's ``user_version``, which is 0 in a new file.
 
     Raises:
         StoreError: A newer version of watchroom wrote it, or one from before `oldest`.
         sqlite3.DatabaseError: No version can have written it.
     """
-    if not 0 <= found <= ours + _FARTHEST:
-        error = sqlite3.DatabaseError(f"its header says format {found}")
+    if not 0 <= version <= ours + _FARTHEST:
+        error = sqlite3.DatabaseError(f"its header says format {version}")
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise error
-    if 0 < found < oldest:
+    if 0 < version < oldest:
         raise StoreError(
-            f"{path} has format {found}, this watchroom reads {oldest} to {ours}: "
+            f"{path} has format {version}, this watchroom reads {oldest} to {ours}: "
             "run watchroom 0.1 on it first, or choose another state directory"
         )
-    if found > ours:
+    if version > ours:
         raise StoreError(
-            f"{path} has format {found}, this watchroom reads up to {ours}: "
+            f"{path} has format {version}, this watchroom reads up to {ours}: "
             "run the newer version, or choose another state directory"
         )
 

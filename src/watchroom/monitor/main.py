@@ -300,8 +300,8 @@ class _Monitor:
             session=pages,
             external_url=self._public,
             now=clock.now,
-            links=lambda said: outside_links(
-                said, in_force.loaded.manifest, time.time()
+            links=lambda notification: outside_links(
+                notification, in_force.loaded.manifest, time.time()
             ),
             oncall=oncall,
         )

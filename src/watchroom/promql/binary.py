@@ -47,7 +47,7 @@ def scalars(op: str, left: Floats, right: Floats) -> Floats:
 
 
 def _apply(
-    node: Binary, left: Floats, right: Floats, kept: Floats
+    node: Binary, left: Floats, right: Floats, result: Floats
 ) -> tuple[Floats, Mask | None]:
     """Return values, and which of them a filtering comparison keeps (None: all)."""
     if node.op in ARITHMETIC:
@@ -55,7 +55,7 @@ def _apply(
     passed = _COMPARISON[node.op](left, right)
     if node.as_bool:
         return passed.astype(float), None
-    return np.broadcast_to(kept, passed.shape), passed
+    return np.broadcast_to(result, passed.shape), passed
 
 
 def with_scalar(

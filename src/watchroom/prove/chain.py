@@ -1,4 +1,4 @@
-"""The servers that a proof runs against, and what they say now."""
+"""The servers that drills and checks run against, and their current state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Chain(NamedTuple):
         token: The exporter's token.
         embedded: Whether `prometheus` is the monitor.
         watch_token: The monitor's token, or one that a proxy before Prometheus asks
-            for; empty when there is none.
+            for; may be empty.
     """
 
     prometheus: str
@@ -40,7 +40,7 @@ class Chain(NamedTuple):
         """Return the alertmanager.yml that alerts are routed by now.
 
         Raises:
-            PeerError: Alertmanager does not answer.
+            PeerError: Alertmanager can't be reached.
         """
         url = f"{self.alertmanager}/api/v2/status"
         status = client.get(url, token=self.watch_token if self.embedded else "")
@@ -60,7 +60,7 @@ def find_chain(
         watch_token: The monitor's.
 
     Raises:
-        ConfigError: Prometheus does not answer, or refuses the token.
+        ConfigError: Prometheus can't be reached, or refuses the token.
     """
     prometheus = prometheus.rstrip("/")
     embedded = _is_monitor(prometheus, watch_token)
@@ -99,10 +99,10 @@ def _is_monitor(prometheus: str, token: str) -> bool:
 
 
 class View:
-    """What the servers say of all drills now.
+    """The servers' current state of all drills.
 
-    Runs side by side share one: each question is asked once in a fifth of a second,
-    however many runs want the answer.
+    Parallel runs share one: each request is made at most five times a second, however
+    many runs need the answer.
     """
 
     def __init__(self, chain: Chain) -> None:
@@ -113,14 +113,14 @@ class View:
         self._arrivals = _Shared(self._ask_arrivals)
 
     def up(self, job: str) -> str | None:
-        """Return the `up` of a drill's target, or None when there is none yet."""
+        """Return the `up` of a drill's target, or None before its first scrape."""
         for sample in self._targets.get():
             if sample["metric"].get("job") == job:
                 return str(sample["value"][1])
         return None
 
     def alerts(self, job: str) -> list[dict[str, Any]]:
-        """Return what a drill made pending or firing."""
+        """Return a drill's pending and firing alerts."""
         return [a for a in self._alerts.get() if a["labels"].get("job") == job]
 
     def routed(self, job: str) -> list[dict[str, Any]]:
@@ -129,8 +129,8 @@ class View:
 
     def arrivals(self, nonce: str) -> list[dict[str, Any]]:
         """Return which of a drill's messages came back to the exporter."""
-        found: list[dict[str, Any]] = self._arrivals.get().get(nonce, [])
-        return found
+        arrivals: list[dict[str, Any]] = self._arrivals.get().get(nonce, [])
+        return arrivals
 
     def _ask_targets(self) -> Any:
         url = f"{self._chain.prometheus}/api/v1/query"
@@ -154,7 +154,7 @@ class View:
 
 
 class _Shared:
-    """An answer that is good for a moment, whoever asks."""
+    """An answer that is shared for a moment."""
 
     def __init__(self, ask: Callable[[], Any]) -> None:
         self._ask = ask
@@ -171,7 +171,7 @@ class _Shared:
 
 
 def real_pages(chain: Chain) -> list[str]:
-    """Return the names of firing P1 alerts that are no drills."""
+    """Return the names of firing P1 alerts that aren't drills."""
     url = f"{chain.prometheus}/api/v1/alerts"
     data = client.get(url, token=chain.watch_token)["data"]
     return sorted(
@@ -188,8 +188,8 @@ def _active_alertmanager(api: str, token: str) -> str:
     deadline = time.monotonic() + 8
     while True:
         data = client.get(f"{api}/alertmanagers", token=token)["data"]
-        for found in data["activeAlertmanagers"]:
-            return str(found["url"]).removesuffix("/api/v2/alerts")
+        for alertmanager in data["activeAlertmanagers"]:
+            return str(alertmanager["url"]).removesuffix("/api/v2/alerts")
         if time.monotonic() > deadline:
             break
         time.sleep(_EVERY)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LARGEST_ANSWER = 32 << 20
 _PATIENCE_SECONDS = 10.0
-# A peer that sends a byte now and then never runs out of a socket's patience.
+# A peer that sends a byte now and then never reaches a socket's time-out.
 _WHOLE_ANSWER = 3
 
 
@@ -31,7 +31,7 @@ class PeerError(WatchroomError):
 
     Attributes:
         status: The HTTP status, or None when there was no answer.
-        refused: Whether nobody listens there: another silence may be a firewall's.
+        refused: Whether the connection was refused; no answer may be a firewall.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Reply(NamedTuple):
         return self.status == HTTPStatus.OK
 
     def json(self) -> Any:
-        """Return its JSON, or None when it is none."""
+        """Return its JSON, or None when it isn't JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -92,15 +92,15 @@ def fetch(
     """Return what `url` answers, an error status too.
 
     Args:
-        url: Where.
-        headers: To send along.
-        data: To be posted.
-        method: Another than GET, or POST with data.
-        follow: Whether a redirect leads on, or is the answer.
-        seconds: To wait for a sign of life; for the whole answer thrice as long.
+        url: The URL.
+        headers: Request headers.
+        data: The body, of a POST by default.
+        method: Overrides GET, or POST with data.
+        follow: Whether to follow a redirect, or return it.
+        seconds: Time-out of each read; the whole answer may take three times that.
 
     Raises:
-        PeerError: There is no answer.
+        PeerError: It can't be reached.
     """
     seconds = seconds or _PATIENCE_SECONDS
     answer: Future[Reply] = Future()
@@ -181,8 +181,8 @@ def bearer(token: str) -> dict[str, str]:
 def _json(reply: Reply, *, needed: bool = True) -> Any:
     where = origin(reply.url)
     if not 200 <= reply.status < 300:
-        said = reply.body[:500].strip()
-        message = f"{where} answered {reply.status}" + (f": {said}" if said else "")
+        text = reply.body[:500].strip()
+        message = f"{where} answered {reply.status}" + (f": {text}" if text else "")
         raise PeerError(message, reply.status)
     try:
         return json.loads(reply.body)

@@ -1,4 +1,4 @@
-"""What the servers have loaded, held against what was built."""
+"""What the servers have loaded, compared with what was built."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _WAITS = ("group_wait", "group_interval", "repeat_interval")
 
 
 class LoadedRule(NamedTuple):
-    """An alerting rule as built, as far as a server tells of it.
+    """The parts of a built alerting rule that a server reports.
 
     Attributes:
         name: The alert's.
         expr: Its expression.
         hold: Its `for`.
-        labels: Those that decide who is told; others it may have too.
+        labels: Those that decide who is notified; it may have others.
     """
 
     name: str
@@ -54,42 +54,43 @@ def rule_of(built: ManifestAlert | Accelerated) -> LoadedRule:
 def rules_of(manifest: Manifest) -> list[LoadedRule]:
     """Return every alerting rule of a build."""
     alerts = [rule_of(each) for vital in manifest.vitals for each in vital.alerts]
-    copies = [rule_of(one.accelerated) for one in manifest.drills if one.accelerated]
+    drills = manifest.drills
+    copies = [rule_of(each.accelerated) for each in drills if each.accelerated]
     return [*alerts, *copies]
 
 
 def difference(loaded: Sequence[Mapping[str, Any]], built: LoadedRule) -> str:
-    """Return in what the rules of a name differ from the built one, or nothing.
+    """Return how the loaded rules of a name differ from the built one, or nothing.
 
-    Several may have one name; the one that is nearest counts.
+    If several have that name, the most similar one counts.
 
     Args:
         loaded: As ``/api/v1/rules`` has them, at least one.
         built: The rule.
     """
-    found = min((_differences(rule, built) for rule in loaded), key=len)
-    return ", ".join(found)
+    fewest = min((_differences(rule, built) for rule in loaded), key=len)
+    return ", ".join(fewest)
 
 
 def _differences(rule: Mapping[str, Any], built: LoadedRule) -> list[str]:
-    found = []
+    differences = []
     if canonical(rule["query"]) != canonical(built.expr):
-        found.append("a different expression")
+        differences.append("a different expression")
     hold = float(rule.get("duration", 0.0))
     if abs(hold - parse_duration(built.hold)) > 0.001:
-        found.append(f"for {format_duration(hold)} instead of {built.hold}")
+        differences.append(f"for {format_duration(hold)} instead of {built.hold}")
     labels = rule.get("labels", {})
-    found += [
+    differences += [
         f"{name} {labels.get(name) or 'missing'} instead of {value}"
         for name, value in built.labels.items()
         if labels.get(name, "") != value
     ]
-    return found
+    return differences
 
 
 def canonical(expr: str) -> str:
     """Return an expression in the parser's own spelling, to compare two."""
-    # One that does not parse is compared as it stands.
+    # An expression that doesn't parse is compared as text.
     with contextlib.suppress(ValueError, QueryError):
         bounds.check(expr)
         expr = promql_parser.parse(expr).prettify()
@@ -97,10 +98,10 @@ def canonical(expr: str) -> str:
 
 
 def routing(text: str, built: Alertmanager) -> str:
-    """Return in what a loaded alertmanager.yml differs from the built one, or nothing.
+    """Return how a loaded alertmanager.yml differs from the built one, or nothing.
 
-    Alertmanager tells what it has loaded with its defaults filled in and every address
-    as ``<secret>``: routes, inhibitions, and the kinds of each receiver are compared.
+    Alertmanager reports what it loaded with defaults filled in and URLs as
+    ``<secret>``, so only routes, inhibitions and the kinds of receivers are compared.
 
     Args:
         text: ``config.original`` of ``/api/v2/status``.
@@ -111,7 +112,7 @@ def routing(text: str, built: Alertmanager) -> str:
         theirs = _receivers(loaded)
         ours = _receivers(wanted := msgspec.to_builtins(built))
         changed = {n for n in ours.keys() & theirs.keys() if ours[n] != theirs[n]}
-        found = [
+        differences = [
             f"receivers {what}: {', '.join(sorted(names))}"
             for what, names in (
                 ("missing", ours.keys() - theirs.keys()),
@@ -121,22 +122,22 @@ def routing(text: str, built: Alertmanager) -> str:
             if names
         ]
         if _route(loaded["route"]) != _route(wanted["route"]):
-            found.append("different routes")
+            differences.append("different routes")
         if _inhibitions(loaded) != _inhibitions(wanted):
-            found.append("different inhibitions")
+            differences.append("different inhibitions")
     except (ConfigError, LookupError, TypeError, AttributeError):
         return "a configuration that can't be read"
-    return ", ".join(found)
+    return ", ".join(differences)
 
 
 def _receivers(config: Any) -> dict[str, dict[str, int]]:
     return {
-        one["name"]: {
+        receiver["name"]: {
             kind: len(configs)
-            for kind, configs in one.items()
+            for kind, configs in receiver.items()
             if kind.endswith("_configs") and configs
         }
-        for one in config["receivers"]
+        for receiver in config["receivers"]
     }
 
 
@@ -147,9 +148,9 @@ def _route(route: Any) -> tuple[Any, ...]:
         _matchers(route.get("matchers")),
         bool(route.get("continue")),
         sorted(route.get("group_by") or []),
-        # What is left out is inherited, and told as left out.
+        # A missing value is inherited, and reported as missing.
         *(None if wait is None else parse_duration(str(wait)) for wait in waits),
-        # A key of before its `matchers`, which a build does not write.
+        # Older keys than `matchers`, which a build does not write.
         *(route.get(name) or {} for name in ("match", "match_re")),
         *(route.get(name) or [] for name in _TIMES),
         *map(_route, route.get("routes") or []),
@@ -168,4 +169,6 @@ def _inhibitions(config: Any) -> list[Any]:
 
 
 def _matchers(texts: Any) -> list[Matcher]:
-    return sorted(one for text in texts or [] for one in matchers.parse(str(text)))
+    return sorted(
+        matcher for text in texts or [] for matcher in matchers.parse(str(text))
+    )

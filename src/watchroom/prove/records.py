@@ -1,4 +1,4 @@
-"""What was proven, when: kept by the monitor, or in a file beside its state."""
+"""Results of drills and checks: stored by the monitor, or in a file."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _LARGEST_FILE = 8 << 20
 
 
 class Result(NamedTuple):
-    """What a proof found.
+    """The result of a drill or check.
 
     Attributes:
         kind: ``drill`` (an alert), ``receiver``, ``wake`` (a contact), ``item`` (of the
             launch checklist), ``run`` (of many drills) or ``sent`` (a marked event).
-        name: Of the alert, the receiver, the contact, the item.
+        name: Name of the alert, receiver, contact or item.
         at: When, seconds since the epoch.
         state: `PASSED`, `FAILED` or `UNVERIFIABLE`.
-        detail: What was seen, or what was broken; never a secret.
+        detail: What was seen, or what failed; never a secret.
         more: What to do next, or empty.
-        seconds: From the fault to the page, where there is such a time.
-        of: Fingerprint of what was proven: a changed rule, or another DSN, is not.
+        seconds: From the fault to the page, if there was one.
+        of: Fingerprint of what was tested: a changed rule or DSN needs a new test.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class Result(NamedTuple):
 
 
 class ProofRecord(NamedTuple):
-    """The last result of one thing.
+    """The last result of an item.
 
     Attributes:
         result: What was found last.
@@ -63,19 +63,19 @@ Known = dict[tuple[str, str], ProofRecord]
 
 
 class Records(Protocol):
-    """Where results are kept."""
+    """Where results are stored."""
 
     where: str
 
     def note(self, results: Sequence[Result]) -> None:
-        """Keep results; each replaces the last one of its thing.
+        """Store results; each replaces the last one of its kind and name.
 
         Raises:
-            WatchroomError: They could not be kept.
+            WatchroomError: They could not be stored.
         """
 
     def known(self) -> Known:
-        """Return the last result of everything, by kind and name.
+        """Return all last results, by kind and name.
 
         Raises:
             WatchroomError: They could not be read.
@@ -83,7 +83,7 @@ class Records(Protocol):
 
 
 class MonitorRecords:
-    """Results kept by the monitor, which shows them."""
+    """Results stored by the monitor, which shows them."""
 
     def __init__(self, monitor: str, token: str) -> None:
         self.where = f"{monitor}/checklist"
@@ -101,14 +101,14 @@ class MonitorRecords:
 
 
 class FileRecords:
-    """Results kept in a file: a real Prometheus has no place for them."""
+    """Results stored in a file, as a real Prometheus can't store them."""
 
     def __init__(self, path: Path) -> None:
         self.where = str(path)
         self._path = path
 
     def note(self, results: Sequence[Result]) -> None:
-        """Write them among those of before; all or nothing."""
+        """Add them to the file, atomically."""
         known = self.known()
         for result in results:
             key = result.kind, result.name
@@ -132,7 +132,7 @@ class FileRecords:
             raise WatchroomError(f"{self._path}: {error.strerror}") from None
 
     def known(self) -> Known:
-        """Read them; a file that cannot be read holds none."""
+        """Read them; a file that can't be read counts as empty."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             if self._path.stat().st_size <= _LARGEST_FILE:
                 return _records(json.loads(self._path.read_text()))
@@ -140,10 +140,10 @@ class FileRecords:
 
 
 def fingerprint(*texts: str, secret: str | None = None) -> str:
-    """Return what a configuration is recognised by; spaces do not matter.
+    """Return the fingerprint of a configuration; white space doesn't matter.
 
-    Of a secret it keeps two bytes of a hash: enough to tell that it changed, and of no
-    use to somebody who guesses.
+    Of a secret it has two bytes of a hash: enough to notice a change, too little to
+    guess the secret.
     """
     text = "\n".join(" ".join(each.split()) for each in texts)
     mark = blake2b(text.encode(), digest_size=8).hexdigest()
@@ -163,9 +163,9 @@ def age(at: float, now: float | None = None) -> str:
 
 
 def _records(rows: Iterable[dict[str, Any]]) -> Known:
-    found = {}
+    records = {}
     for row in rows:
         known = {name: row[name] for name in Result._fields if name in row}
         result = Result(**known)
-        found[result.kind, result.name] = ProofRecord(result, row.get("passed_at"))
-    return found
+        records[result.kind, result.name] = ProofRecord(result, row.get("passed_at"))
+    return records

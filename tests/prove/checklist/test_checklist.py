@@ -20,7 +20,7 @@ from watchroom.prove.checklist import run
 from watchroom.prove.checklist.run import PROBES, Checked
 from watchroom.prove.checklist.world import Finding, Given
 from watchroom.prove.drills.batch import BatchOutcome
-from watchroom.prove.drills.drill import Ran, Verdict
+from watchroom.prove.drills.drill import DrilledRule, Verdict
 from watchroom.prove.drills.results import of_drills
 from watchroom.prove.loaded import rules_of
 from watchroom.prove.receivers import reach
@@ -483,7 +483,7 @@ class TestPeople:
             reach.ReceiverAnswer("chat", accepted=False, detail="404"),
             reach.ReceiverAnswer("chat", accepted=True, detail="later"),
         ]
-        ran = Ran("A", "0s", "")
+        ran = DrilledRule("A", "0s", "")
         verdict = Verdict("A", "n", [], "told", "", 1.0, ran, ["ops", "chat"], told)
         results = of_drills(built, BatchOutcome([verdict], []))
         states = {r.name: (r.state, r.detail) for r in results if r.kind == "receiver"}

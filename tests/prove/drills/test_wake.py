@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from watchroom.prove.drills.drill import Ran, Stage, Verdict
-from watchroom.prove.drills.wake import Woken
+from watchroom.prove.drills.drill import DrilledRule, Stage, Verdict
+from watchroom.prove.drills.wake import WakeResult
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ def test_who_answers_before_the_service_has_said_that_it_took_the_page_knew_by_t
     told, answered, knew
 ):
     stages = [] if told is None else [Stage("told", told, "Ann, by ops")]
-    ran = Ran("HighErrorRate", "3s", "")
+    ran = DrilledRule("HighErrorRate", "3s", "")
     verdict = Verdict("HighErrorRate", "n", stages, "", "", 1.0, ran, ["ops"], [])
 
-    assert Woken("Ann", verdict, answered, "Ann", "").knew == knew
+    assert WakeResult("Ann", verdict, answered, "Ann", "").knew == knew

@@ -43,8 +43,8 @@ def made(tmp_path):
     return make
 
 
-def tell(receiver, directory, note=NOTE):
-    (answer,) = reach.tell([receiver], directory, note)
+def send_drill(receiver, directory, note=NOTE):
+    (answer,) = reach.send_drill([receiver], directory, note)
     assert SECRET not in answer.detail
     return answer
 
@@ -53,7 +53,7 @@ def tell(receiver, directory, note=NOTE):
 def test_slack(made, tmp_path, note):
     with serving(Slack(SECRET)) as slack:
         chat = made("slack", slack.url, api_url_file="secrets/ops")
-        assert tell(chat, tmp_path, note).accepted
+        assert send_drill(chat, tmp_path, note).accepted
         (first, text), (last, _) = slack.said()
     assert "[DRILL] HighErrorRate" in first
     assert "Resolved: [DRILL]" in last
@@ -64,7 +64,7 @@ def test_slack(made, tmp_path, note):
 def test_pagerduty_is_triggered_and_resolved(made, tmp_path, note, severity):
     with serving(PagerDuty(SECRET)) as pager:
         ops = made("pagerduty", SECRET, routing_key_file="secrets/ops", url=pager.url)
-        assert tell(ops, tmp_path, note).accepted
+        assert send_drill(ops, tmp_path, note).accepted
         first, last = pager.taken
         assert list(pager.incidents.values()) == ["resolved"]
     assert first["payload"]["severity"] == severity
@@ -82,7 +82,7 @@ def test_mail_with_a_password(made, tmp_path):
             auth_password_file="secrets/ops",
             **{"from": "watch@example.com"},
         )
-        assert tell(ops, tmp_path).accepted
+        assert send_drill(ops, tmp_path).accepted
         (_, to, first), (_, _, last) = server.taken
     assert to == ["ann@example.com"]
     assert "[DRILL] HighErrorRate" in first["Subject"]
@@ -94,7 +94,7 @@ def test_webhook(made, tmp_path):
     hook = Hook()
     try:
         ops = made("webhook", f"{hook.url}/{SECRET}", url_file="secrets/ops")
-        assert tell(ops, tmp_path).accepted
+        assert send_drill(ops, tmp_path).accepted
         first, last = hook.messages
     finally:
         hook.close()
@@ -123,7 +123,9 @@ def test_a_webhook_whose_peer_quotes_its_address_shows_no_secret(
         return 404, f"{page} {target} {unquote(target)} {asked.path.split('/')[-1]}"
 
     peer.paths[url.partition("?")[0]] = quoting
-    answer = tell(made("webhook", peer.url + url, url_file="secrets/ops"), tmp_path)
+    answer = send_drill(
+        made("webhook", peer.url + url, url_file="secrets/ops"), tmp_path
+    )
     assert not answer.accepted
     assert "answered 404" in answer.detail
     assert "Cannot POST" in answer.detail
@@ -132,7 +134,7 @@ def test_a_webhook_whose_peer_quotes_its_address_shows_no_secret(
 
 def test_an_address_that_is_none_is_not_quoted(made, tmp_path):
     hook = made("webhook", f"hooks.example/{SECRET}", url_file="secrets/ops")
-    assert "the URL is not valid" in tell(hook, tmp_path).detail
+    assert "the URL is not valid" in send_drill(hook, tmp_path).detail
 
 
 @pytest.mark.parametrize("status", [404, 429, 500])
@@ -140,7 +142,7 @@ def test_a_broken_leg_is_named_without_its_secret(made, tmp_path, status):
     with serving(Slack(SECRET)) as slack:
         slack.answers = [status]
         chat = made("slack", slack.url, api_url_file="secrets/ops")
-        answer = tell(chat, tmp_path)
+        answer = send_drill(chat, tmp_path)
         assert slack.seen == 1  # nobody is told that it is over who never heard of it
     assert not answer.accepted
     assert "slack[0]" in answer.detail
@@ -150,7 +152,7 @@ def test_a_broken_leg_is_named_without_its_secret(made, tmp_path, status):
 def test_a_wrong_key_is_named_by_pagerduty(made, tmp_path):
     with serving(PagerDuty("another")) as pager:
         ops = made("pagerduty", SECRET, routing_key_file="secrets/ops", url=pager.url)
-        answer = tell(ops, tmp_path)
+        answer = send_drill(ops, tmp_path)
     assert not answer.accepted
     assert "routing_key" in answer.detail
 
@@ -160,7 +162,7 @@ def test_silence_ends(made, tmp_path, monkeypatch):
     with serving(Slack(SECRET)) as slack:
         slack.answers = [5.0]
         chat = made("slack", slack.url, api_url_file="secrets/ops")
-        answer = tell(chat, tmp_path)
+        answer = send_drill(chat, tmp_path)
     assert not answer.accepted
     assert "can't reach" in answer.detail
 
@@ -175,14 +177,14 @@ def test_a_mail_server_that_refuses_is_named(made, tmp_path):
             require_tls=False,
             **{"from": "watch@example.com"},
         )
-        answer = tell(ops, tmp_path)
+        answer = send_drill(ops, tmp_path)
     assert not answer.accepted
     assert "no thanks" in answer.detail
 
 
 def test_a_secret_that_is_not_there_is_named_with_its_remedy(made, tmp_path):
     chat = made("slack", api_url_file="secrets/missing")
-    answer = tell(chat, tmp_path)
+    answer = send_drill(chat, tmp_path)
     assert not answer.accepted
     assert "secrets/missing" in answer.detail
     assert "put the secret into this file" in reach.lacking(chat, tmp_path)

@@ -56,19 +56,19 @@ def ack(
     """  # noqa: D301 - click reads \b as the control character
     monitor = Monitor(directory, url)
     if reason is None:
-        found = monitor.get("/incidents")
-        say(found, lines(found), as_json=as_json)
+        incidents = monitor.get("/incidents")
+        say(incidents, lines(incidents), as_json=as_json)
         return
-    number = incident or _the_one(monitor.get("/incidents"))
-    said = {"as": who, "reason": reason}
-    done = monitor.post(f"/incidents/{number}/acknowledge", **said)
+    number = incident or _only_unacknowledged(monitor.get("/incidents"))
+    form = {"as": who, "reason": reason}
+    done = monitor.post(f"/incidents/{number}/acknowledge", **form)
     by = done["acknowledged"]["by"]
     text = f"incident {number} ({done['title']}) acknowledged by {by}"
     say(done, text, as_json=as_json)
 
 
-def _the_one(found: list[dict[str, Any]]) -> int:
-    waiting = [one for one in found if one["state"] == "firing"]
+def _only_unacknowledged(incidents: list[dict[str, Any]]) -> int:
+    waiting = [incident for incident in incidents if incident["state"] == "firing"]
     if len(waiting) == 1:
         return int(waiting[0]["id"])
     if not waiting:
@@ -80,18 +80,22 @@ def _the_one(found: list[dict[str, Any]]) -> int:
     return 0
 
 
-def lines(found: list[dict[str, Any]]) -> str:
+def lines(incidents: list[dict[str, Any]]) -> str:
     """Return incidents for people, one a line."""
-    if not found:
+    if not incidents:
         return "no open incidents"
     now = time.time()
     return "\n".join(
-        f"{one['id']:>5}  {one['priority']}  {_state(one):<24}  "
-        f"{ago(now - one['opened']):<14}  {one['title']}"
-        for one in found
+        f"{incident['id']:>5}  {incident['priority']}  {_state(incident):<24}  "
+        f"{ago(now - incident['opened']):<14}  {incident['title']}"
+        for incident in incidents
     )
 
 
-def _state(one: dict[str, Any]) -> str:
-    by = (one.get("acknowledged") or {}).get("by", "")
-    return f"{one['state']} by {by}" if one["state"] == "acknowledged" else one["state"]
+def _state(incident: dict[str, Any]) -> str:
+    by = (incident.get("acknowledged") or {}).get("by", "")
+    return (
+        f"{incident['state']} by {by}"
+        if incident["state"] == "acknowledged"
+        else incident["state"]
+    )

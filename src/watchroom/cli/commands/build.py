@@ -21,11 +21,11 @@ def _report_diff(changes: Iterable[Change]) -> None:
         click.echo(change.diff, nl=False)
 
 
-def _report_check(root: Path, found: list[Change]) -> None:
-    if not found:
+def _report_check(root: Path, stale: list[Change]) -> None:
+    if not stale:
         click.echo(f"{root} is up to date")
         return
-    for change in found:
+    for change in stale:
         click.echo(f"{root / change.path}: {change.kind}", err=True)
     click.echo(f"{root} is stale: run `watchroom build {root}`", err=True)
     sys.exit(1)
@@ -115,8 +115,8 @@ def build(
         )
         sys.exit(1)
     inputs = build_plan.inputs(last, **options)
-    found = project.load(project_dir, inputs.settings or None)
-    planned = build_plan.planned(found, inputs)
+    loaded = project.load(project_dir, inputs.settings or None)
+    planned = build_plan.planned(loaded, inputs)
     built = files(planned, version("watchroom"), tree.fragments(directory))
     if check:
         _report_check(directory, tree.changes(directory, built, last))
@@ -126,7 +126,7 @@ def build(
         if not force:
             tree.refuse_edits(directory, built, last)
         _write(directory, built, last, planned)
-        for note in notes(planned, directory, found.settings):
+        for note in notes(planned, directory, loaded.settings):
             click.echo(f"note: {note}", err=True)
 
 
@@ -137,7 +137,7 @@ def _write(
 
     changed = tree.write(root, built, last)
     site = planned.site
-    if any(one.secret for one in (*site.active_receivers, *site.heartbeat)):
+    if any(receiver.secret for receiver in (*site.active_receivers, *site.heartbeat)):
         tree.guard_secrets(root)
     click.echo(
         f"{len(built)} files in {root}, {len(changed)} changed; interval "

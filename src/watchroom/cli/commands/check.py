@@ -69,8 +69,8 @@ def check(
     from watchroom.prove.checklist.world import World
 
     built = read_built(directory)
-    said = given(directory, prometheus, alertmanager, exporter)
-    chain = chain_of(built, said)
+    options = given(directory, prometheus, alertmanager, exporter)
+    chain = chain_of(built, options)
     records = records_of(chain, built.manifest.name)
     screen = Screen(as_json=as_json)
     world = World(
@@ -81,7 +81,7 @@ def check(
         environ=os.environ,
         grafana=grafana.rstrip("/"),
         send=send,
-        given=said._replace(grafana=grafana),
+        given=options._replace(grafana=grafana),
     )
     checked = []
     for result in run.check(world):

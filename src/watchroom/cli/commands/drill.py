@@ -27,8 +27,8 @@ from watchroom.errors import ConfigError
 @click.option(
     "--accelerated/--unchanged",
     default=None,
-    help="For rules whose `for` is over a minute: run the accelerated copy, or the "
-    "rule itself. Default: accelerated with --all.",
+    help="For rules whose `for` is longer than a minute: run the accelerated copy, "
+    "or the rule itself. Default: accelerated with --all.",
 )
 @click.option(
     "--wake",

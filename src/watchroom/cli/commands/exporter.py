@@ -65,7 +65,7 @@ def exporter(
     from watchroom.listen import parse_listen
 
     log_in_utc()
-    found = settings_of(enter(project, settings or None))
-    where = parse_listen(listen or found.exporter)
+    exporter_settings = settings_of(enter(project, settings or None))
+    where = parse_listen(listen or exporter_settings.exporter)
     scope = Scope(local=local or not shared, shared=shared or not local)
-    serve(found, where, scope)
+    serve(exporter_settings, where, scope)

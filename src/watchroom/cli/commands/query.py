@@ -44,10 +44,10 @@ def query(expr: str, url: str | None, at: str | None, *, as_json: bool) -> None:
         click.echo(f"watchroom: {refusal(where, answer)}", err=True)
         sys.exit(1)
     try:
-        found: dict[str, Any] = json.loads(answer.body)
+        body: dict[str, Any] = json.loads(answer.body)
     except ValueError as error:
         raise AskError(f"{where} did not answer with JSON") from error
-    for line in lines(found["data"]):
+    for line in lines(body["data"]):
         click.echo(line)
 
 

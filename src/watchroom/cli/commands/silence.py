@@ -80,8 +80,8 @@ def silence(
         _expire(monitor, expire)
         say({"expired": expire}, f"{expire} has ended", as_json=as_json)
     elif listing:
-        found = _found(monitor)
-        say(found, lines(found), as_json=as_json)
+        silences = _silences(monitor)
+        say(silences, lines(silences), as_json=as_json)
     elif not matchers:
         raise click.UsageError("give an alert's name or a matcher, or --list")
     elif not reason.strip():
@@ -133,18 +133,18 @@ def _matcher(text: str) -> dict[str, Any]:
     """Return a matcher as the API takes it; a bare word is an alert's name."""
     if _NAME.fullmatch(text):
         text = f'alertname="{text}"'
-    found = written.read_one(text)
+    matcher = written.read_one(text)
     return {
-        "name": found.name,
-        "value": found.value,
-        "isRegex": "~" in found.op,
-        "isEqual": not found.op.startswith("!"),
+        "name": matcher.name,
+        "value": matcher.value,
+        "isRegex": "~" in matcher.op,
+        "isEqual": not matcher.op.startswith("!"),
     }
 
 
-def _found(monitor: Monitor) -> list[dict[str, Any]]:
-    found = _answer(monitor, _API)
-    return [one for one in found if one["status"]["state"] != "expired"]
+def _silences(monitor: Monitor) -> list[dict[str, Any]]:
+    silences = _answer(monitor, _API)
+    return [silence for silence in silences if silence["status"]["state"] != "expired"]
 
 
 def _expire(monitor: Monitor, name: str) -> None:
@@ -160,19 +160,20 @@ def _answer(monitor: Monitor, path: str, *, body: Any = None) -> Any:
     return monitor.json(monitor.raw(path, body=body))
 
 
-def lines(found: list[dict[str, Any]]) -> str:
+def lines(silences: list[dict[str, Any]]) -> str:
     """Return silences for people: id, until when, matchers, who and why."""
-    if not found:
+    if not silences:
         return "no silences"
     return "\n".join(
-        f"{one['id']}  {_when(one):<22}  {', '.join(map(_written, one['matchers']))}  "
-        f"{one['createdBy']}: {one['comment']}"
-        for one in found
+        f"{silence['id']}  {_when(silence):<22}  "
+        f"{', '.join(map(_written, silence['matchers']))}  "
+        f"{silence['createdBy']}: {silence['comment']}"
+        for silence in silences
     )
 
 
-def _when(one: dict[str, Any]) -> str:
-    start, end = (_epoch(one[key]) for key in ("startsAt", "endsAt"))
+def _when(silence: dict[str, Any]) -> str:
+    start, end = (_epoch(silence[key]) for key in ("startsAt", "endsAt"))
     now = time.time()
     if start > now:
         return f"begins in {span(start - now)}"
@@ -183,7 +184,9 @@ def _epoch(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _written(one: dict[str, Any]) -> str:
-    op = ("=" if one.get("isEqual", True) else "!") + ("~" if one["isRegex"] else "")
+def _written(matcher: dict[str, Any]) -> str:
+    op = ("=" if matcher.get("isEqual", True) else "!") + (
+        "~" if matcher["isRegex"] else ""
+    )
     op = {"!": "!=", "=~": "=~", "!~": "!~", "=": "="}[op]
-    return f"{one['name']}{op}{json.dumps(one['value'], ensure_ascii=False)}"
+    return f"{matcher['name']}{op}{json.dumps(matcher['value'], ensure_ascii=False)}"

@@ -49,9 +49,9 @@ class LoadedGroups:
 
     def exprs(self) -> dict[str, list[str]]:
         """Return alert name → the expressions of its rules."""
-        found: dict[str, list[str]] = {}
+        exprs: dict[str, list[str]] = {}
         for view in self.views():
             for rule in view.rules:
                 if rule.type == "alerting":
-                    found.setdefault(rule.name, []).append(rule.query)
-        return found
+                    exprs.setdefault(rule.name, []).append(rule.query)
+        return exprs

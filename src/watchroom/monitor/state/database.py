@@ -39,15 +39,15 @@ def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA busy_timeout = 5000")
-        (found,) = db.execute("PRAGMA user_version").fetchone()
-        check_format(path, found, FORMAT, OLDEST)
-        if found == 0:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        check_format(path, version, FORMAT, OLDEST)
+        if version == 0:
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA journal_size_limit = 4194304")
-        if found < FORMAT:
-            change = script(db, found)
+        if version < FORMAT:
+            change = script(db, version)
             db.executescript(
                 f"BEGIN IMMEDIATE; {change} PRAGMA user_version = {FORMAT}; COMMIT;"
             )

@@ -28,17 +28,17 @@ _NAMES_FROM_4 = {
 }
 
 
-def script(db: sqlite3.Connection, found: int) -> str:
-    """Return what brings a file of the format `found` to `FORMAT`.
+def script(db: sqlite3.Connection, version: int) -> str:
+    """Return what brings a file of format `version` to `FORMAT`.
 
     Args:
         db: Gets the functions that the script calls.
-        found: 0 for a new file.
+        version: 0 for a new file.
     """
-    if found == 0:
+    if version == 0:
         return sql(__package__, "schema.sql")
     db.create_function("renamed_from_4", 1, _renamed_from_4, deterministic=True)
-    return sql(__package__, "from_4.sql") if found < FORMAT else ""
+    return sql(__package__, "from_4.sql") if version < FORMAT else ""
 
 
 def _renamed_from_4(body: str) -> str:

@@ -72,8 +72,8 @@ class Blocks:
                 families[metric] = {k: v for k, v in remaining.items() if v}
         by_metric: dict[str, dict[int, list[BlockRef]]] = {}
         for block in added:
-            news = by_metric.setdefault(block.layout.metric, {})
-            news.setdefault(block.times.target, []).append(block)
+            refs_by_target = by_metric.setdefault(block.layout.metric, {})
+            refs_by_target.setdefault(block.times.target, []).append(block)
         for metric, lists in by_metric.items():
             families[metric] = dict(families.get(metric, {}))
             for target, more in lists.items():

@@ -131,7 +131,9 @@ class Upkeep:
         retired = frozenset(times.id for times in columns)
         with self._database.transaction() as db:
             new_refs = self._writer.put(db, target, merged, rows)
-            db.executemany("INSERT INTO dead VALUES (?)", [(one,) for one in retired])
+            db.executemany(
+                "INSERT INTO dead VALUES (?)", [(number,) for number in retired]
+            )
         self._retire(refs, retired, new_refs)
 
     def _retire(

@@ -1,4 +1,4 @@
-"""Where errors and logs are kept: a marked event arrives, or it cannot be known."""
+"""Error tracking and logs: a marked event arrives, or it can't be verified."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def errors(world: World) -> Finding:
     event, sdk = _event(world), _sdk(world)
     worst = next(
         (
-            one
+            finding
             for state in (FAILED, UNVERIFIABLE)
-            for one in (sdk, event)
-            if one.state == state
+            for finding in (sdk, event)
+            if finding.state == state
         ),
         sdk,
     )
-    said = dict.fromkeys((event.evidence, sdk.evidence))
-    return worst._replace(evidence="; ".join(said), proofs=event.proofs)
+    evidence = dict.fromkeys((event.evidence, sdk.evidence))
+    return worst._replace(evidence="; ".join(evidence), proofs=event.proofs)
 
 
 def _event(world: World) -> Finding:
@@ -71,12 +71,12 @@ def _event(world: World) -> Finding:
         )
     mark = fingerprint(dsn.url, secret=dsn.key)
     if not world.send:
-        return _before(world, _ERRORS, mark) or unclear(
+        return _last_try(world, _ERRORS, mark) or unclear(
             (f"configured for {origin(dsn.url)}; no test event has been sent there"),
             "send one and wait for its acknowledgement: "
             + world.command("check", "--send"),
         )
-    return _kept(world, _ERRORS, mark, lambda: _send(world, dsn))
+    return _recorded(world, _ERRORS, mark, lambda: _send(world, dsn))
 
 
 def _send(world: World, dsn: _Dsn) -> Finding:
@@ -122,24 +122,24 @@ def _sdk(world: World) -> Finding:
         for role, count in live.items()
         if count
     ]
-    said = f"{' and '.join(counts)} processes send errors"
+    counted = f"{' and '.join(counts)} processes send errors"
     if any(sending.get(role, 0) < count for role, count in live.items()):
         return red(
-            said,
+            counted,
             "call watchroom.sentry() in the settings, set SENTRY_DSN for every "
             "process, and restart them",
         )
-    return green(f"{said}; {release}")
+    return green(f"{counted}; {release}")
 
 
 def _by_role(world: World, metric: str) -> dict[str, int]:
     rows = world.query(f'sum by (role) ({metric}{{{NO_DRILLS},role=~"web|worker"}})')
-    found = {row["metric"].get("role", ""): int(row["value"][1]) for row in rows}
-    return dict(sorted(found.items()))
+    counts = {row["metric"].get("role", ""): int(row["value"][1]) for row in rows}
+    return dict(sorted(counts.items()))
 
 
 def _release(world: World) -> str:
-    """Return which release errors are told apart by, as the app's processes say."""
+    """Return the release that the app's processes report to error tracking."""
     rows = world.query(f"group by (release) (watchroom_release_info{{{NO_DRILLS}}})")
     names = [row["metric"].get("release", "") for row in rows]
     known = [name for name in names if name]
@@ -189,12 +189,12 @@ def logs(world: World) -> Finding:
         )
     mark = fingerprint(template, world.sites[0])
     if not world.send:
-        return _before(world, _LOGS, mark) or unclear(
+        return _last_try(world, _LOGS, mark) or unclear(
             f"configured for {origin(template)}; not searched yet",
             "make a request and search for its log line: "
             + world.command("check", "--send"),
         )
-    return _kept(world, _LOGS, mark, lambda: _request(world, template))
+    return _recorded(world, _LOGS, mark, lambda: _request(world, template))
 
 
 def _request(world: World, template: str) -> Finding:
@@ -206,14 +206,14 @@ def _request(world: World, template: str) -> Finding:
 def _look(world: World, template: str, marker: str) -> Finding:
     where = origin(template)
     other = f"watchroom-check-{secrets.token_hex(8)}"
-    if other in _found(world, template, other):
+    if other in _search(world, template, other):
         return unclear(
             f"{where} repeats the search term in its answer, so a match proves nothing",
             "look there yourself, or set LOGS_URL to an address that returns "
             "only log lines",
         )
     deadline = time.monotonic() + _LOGS_SECONDS
-    while marker not in _found(world, template, marker):
+    while marker not in _search(world, template, marker):
         if time.monotonic() > deadline:
             return red(
                 f"{where} has no log line of a request made {_LOGS_SECONDS:.0f} s ago",
@@ -221,9 +221,9 @@ def _look(world: World, template: str, marker: str) -> Finding:
                 "and the log collector is running",
             )
         time.sleep(1)
-    # Asked for before the marker, so a store that keeps the questions it was asked has
-    # this one by now.
-    if other in _found(world, template, other):
+    # Searched for before the marker, so a store that logs its searches has this one
+    # by now.
+    if other in _search(world, template, other):
         return unclear(
             f"{where} logs its own search requests, so a match proves nothing",
             "exclude the log store's own lines in LOGS_URL, or look there yourself",
@@ -231,7 +231,7 @@ def _look(world: World, template: str, marker: str) -> Finding:
     return green(f"{where} has the log line of a test request")
 
 
-def _found(world: World, template: str, marker: str) -> str:
+def _search(world: World, template: str, marker: str) -> str:
     manifest = world.built.manifest
     now = time.time()
     url = links.fill(
@@ -249,27 +249,32 @@ def _found(world: World, template: str, marker: str) -> str:
     return client.fetch(url, headers=headers).body
 
 
-def _before(world: World, name: str, mark: str) -> Finding | None:
-    """Return what the last try has shown, if it was of what is configured now."""
+def _last_try(world: World, name: str, mark: str) -> Finding | None:
+    """Return the last result, if it is of the current configuration."""
     record = world.record("sent", name)
     if record is None or record.result.of != mark:
         return None
     last = record.result
-    said = f"{last.detail}, {world.ago(last.at)}"
+    evidence = f"{last.detail}, {world.ago(last.at)}"
     if last.state != PASSED:
-        return red(said, f"{last.more}; then run: {world.command('check', '--send')}")
-    return green(said) if world.passed_within("sent", name, _DAYS) else None
+        return red(
+            evidence, f"{last.more}; then run: {world.command('check', '--send')}"
+        )
+    return green(evidence) if world.passed_within("sent", name, _DAYS) else None
 
 
-def _kept(world: World, name: str, mark: str, probe: Callable[[], Finding]) -> Finding:
-    """Return what a try shows, to be kept: a failure takes an older success's place."""
+def _recorded(
+    world: World, name: str, mark: str, probe: Callable[[], Finding]
+) -> Finding:
+    """Return a probe's finding with its result; a failure replaces an older success."""
     try:
-        found = probe()
+        finding = probe()
     except client.PeerError as error:
-        found = red(str(error), "start it, or correct its address")
-    if found.state == UNVERIFIABLE:
-        return found
+        finding = red(str(error), "start it, or correct its address")
+    if finding.state == UNVERIFIABLE:
+        return finding
     proof = Result(
-        *("sent", name, world.now, found.state, found.evidence, found.next), of=mark
+        *("sent", name, world.now, finding.state, finding.evidence, finding.next),
+        of=mark,
     )
-    return found._replace(proofs=(proof,))
+    return finding._replace(proofs=(proof,))

@@ -1,4 +1,4 @@
-"""The dashboards: built, their queries answered, and there for people to look at."""
+"""The dashboards: built, their queries return data, and people can open them."""
 
 from __future__ import annotations
 
@@ -27,40 +27,40 @@ def dashboards(world: World) -> Finding:
     paths = sorted(folder.glob("*.json"))
     if not paths:
         return red(f"{folder} has no dashboards", world.command("build"))
-    found: list[Dashboard] = []
+    built: list[Dashboard] = []
     for path in paths:
         try:
-            found.append(grafana.load(text_of(path), str(path)))
+            built.append(grafana.load(text_of(path), str(path)))
         except ConfigError as error:
             return red(str(error), f"build again: {world.command('build')}")
-    asked = {
+    panels = {
         expr: f"{dashboard.title} / {title}"
-        for dashboard in found
+        for dashboard in built
         for title, expr in _queries(world, dashboard)
     }
-    queries, failing, drawn = len(asked), [], 0
+    total, failing, drawn = len(panels), [], 0
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="panels") as pool:
-        for said, where in zip(
-            pool.map(lambda expr: _answer(world, expr), asked),
-            asked.values(),
+        for summary, where in zip(
+            pool.map(lambda expr: _answer(world, expr), panels),
+            panels.values(),
             strict=True,
         ):
-            drawn += said is True
-            if isinstance(said, str):
-                failing.append(f"{where}: {said}")
+            drawn += summary is True
+            if isinstance(summary, str):
+                failing.append(f"{where}: {summary}")
     if failing:
         return red(
-            f"{len(failing)} of {queries} queries fail: {failing[0]}",
+            f"{len(failing)} of {total} queries fail: {failing[0]}",
             "build and reload; one of your own dashboards may use a metric "
             "that doesn't exist",
         )
     if not drawn:
         return red(
-            f"{queries} queries are answered, but none returns data",
+            f"{total} queries are answered, but none returns data",
             "check that the app's exporter is scraped",
         )
-    said = f"{len(found)} dashboards, {queries} queries answered, {drawn} with data"
-    return _shown(world, found, said)
+    summary = f"{len(built)} dashboards, {total} queries answered, {drawn} with data"
+    return _shown(world, built, summary)
 
 
 def _answer(world: World, expr: str) -> bool | str:
@@ -71,31 +71,31 @@ def _answer(world: World, expr: str) -> bool | str:
         return str(error)
 
 
-def _shown(world: World, found: list[Dashboard], said: str) -> Finding:
+def _shown(world: World, built: list[Dashboard], summary: str) -> Finding:
     if world.grafana:
         token = world.environ.get("GRAFANA_TOKEN", "")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         missing = []
-        for dashboard in found:
+        for dashboard in built:
             url = f"{world.grafana}/api/dashboards/uid/{dashboard.uid}"
             answer = client.fetch(url, headers=headers)
             if answer.status in {401, 403}:
                 return unclear(
-                    f"{said}; {world.grafana} needs a token",
+                    f"{summary}; {world.grafana} needs a token",
                     "set GRAFANA_TOKEN to a token that may read dashboards",
                 )
             if answer.status != 200:
                 missing.append(dashboard.title)
         if missing:
             return red(
-                f"{said}; missing from {world.grafana}: {named(missing)}",
+                f"{summary}; missing from {world.grafana}: {named(missing)}",
                 f"import {world.built.directory}/grafana/*.json into Grafana",
             )
-        return green(f"{said}; all of them are in {world.grafana}")
+        return green(f"{summary}; all of them are in {world.grafana}")
     if world.chain.embedded:
-        return green(f"{said}; shown by {world.chain.prometheus}")
+        return green(f"{summary}; shown by {world.chain.prometheus}")
     return unclear(
-        f"{said}; whether Grafana has them was not checked",
+        f"{summary}; whether Grafana has them was not checked",
         "with GRAFANA_TOKEN set: " + world.command("check", "--grafana", "URL"),
     )
 

@@ -1,4 +1,4 @@
-"""Someone outside hears that the watch lives, and notices when it does not."""
+"""An external service gets the heartbeat, and notices when it stops."""
 
 from __future__ import annotations
 
@@ -26,42 +26,44 @@ _SETTING = (
 
 
 def heartbeat(world: World) -> Finding:
-    """What always fires reaches a receiver elsewhere, which took it lately."""
+    """The alert that always fires is accepted by a receiver on another machine."""
     config = world.built.config
     labels = {"alertname": HEARTBEAT, "severity": "none", "job": "app"}
     labels["env"] = world.built.manifest.environment
-    by_name = {one.name: one for one in config.receivers}
-    told = [
+    by_name = {receiver.name: receiver for receiver in config.receivers}
+    names = [
         name for name in reach.receivers(config, labels) if by_name[name].integrations()
     ]
-    if not told:
+    if not names:
         return red(
             "no external heartbeat: if this machine dies, nobody is notified", _SETTING
         )
     hosts = [
-        url for name in told for url in reach.urls(by_name[name], world.built.directory)
+        url
+        for name in names
+        for url in reach.urls(by_name[name], world.built.directory)
     ]
     if hosts and all(map(is_loopback, hosts)):
         return red("the heartbeat goes to this same machine", _SETTING)
     if not world.chain.embedded:
         return unclear(
-            f"Watchdog is routed to {named(told)}; Alertmanager doesn't report "
+            f"Watchdog is routed to {named(names)}; Alertmanager doesn't report "
             "whether it was accepted",
             "look at the heartbeat service's page: it shows the last heartbeat",
         )
     rows = {row["receiver"]: row for row in world.ask("watchroom/receivers")}
-    row = rows.get(told[0])
+    row = rows.get(names[0])
     if row is None or row["accepted_at"] is None:
         why = f": {row['error']}" if row and row["error"] else ""
         return red(
-            f"{told[0]} has not accepted a heartbeat yet{why}",
+            f"{names[0]} has not accepted a heartbeat yet{why}",
             "check its address; the overview shows each attempt",
         )
     late = world.now - row["accepted_at"]
     if late > _LATE_SECONDS:
         return red(
-            f"{told[0]} last accepted a heartbeat {world.ago(row['accepted_at'])}"
+            f"{names[0]} last accepted a heartbeat {world.ago(row['accepted_at'])}"
             + (f": {row['error']}" if row["error"] else ""),
             "check its address, and that this machine can reach it",
         )
-    return green(f"{told[0]} accepted the last heartbeat {late:.0f} s ago")
+    return green(f"{names[0]} accepted the last heartbeat {late:.0f} s ago")

@@ -1,4 +1,4 @@
-"""Who is told, who answers, and whether they have shown it."""
+"""Receivers and contacts, and whether test messages reached them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WAKE_DAYS = 90
 
 
 def integrations(world: World) -> Finding:
-    """Each receiver took its last [DRILL] message, lately."""
+    """Each receiver accepted a [DRILL] message lately, and the last one."""
     names = world.built.manifest.receivers
     if not names:
         return red(
@@ -28,12 +28,12 @@ def integrations(world: World) -> Finding:
             "set WATCHROOM = {'RECEIVERS': {'ops': {…}}, …}, then build",
         )
     refused, untried, took = [], [], []
-    by_name = {one.name: one for one in world.built.config.receivers}
+    by_name = {receiver.name: receiver for receiver in world.built.config.receivers}
     for name in names:
         record = world.record("receiver", name)
         at = world.passed_within("receiver", name, _DAYS)
-        one = by_name.get(name)
-        mark = reach.mark(one, world.built.directory) if one else ""
+        receiver = by_name.get(name)
+        mark = reach.mark(receiver, world.built.directory) if receiver else ""
         if record is None or not record.result.of.startswith(mark):
             untried.append(name)
         elif at is not None:
@@ -58,18 +58,18 @@ def integrations(world: World) -> Finding:
 
 
 def on_call(world: World) -> Finding:
-    """The list is there and valid, and somebody on it was woken and answered."""
-    found = _contacts(world)
-    if isinstance(found, Finding):
-        return found
-    order = [one.name for one in found.order()]
+    """contacts.yml is valid, and a contact has acknowledged a test page."""
+    contacts = _contacts(world)
+    if isinstance(contacts, Finding):
+        return contacts
+    order = [contact.name for contact in contacts.order()]
     if not order:
         return red(
             f"no contact in {contacts_file.PATH} has a receiver",
             "add receivers: [NAME] to a contact",
         )
     listed = f"escalation order: {named(order)}"
-    woken = _woken(world, [one.name for one in found.contacts])
+    woken = _woken(world, [contact.name for contact in contacts.contacts])
     if not woken:
         return red(
             f"{listed}; nobody has acknowledged a test page in the last "
@@ -80,16 +80,17 @@ def on_call(world: World) -> Finding:
 
 
 def team(world: World) -> Finding:
-    """Software sees only who answered a page meant for training."""
-    found = _contacts(world)
-    names = [] if isinstance(found, Finding) else [one.name for one in found.contacts]
+    """Software sees only who acknowledged a test page."""
+    contacts = _contacts(world)
+    known = () if isinstance(contacts, Finding) else contacts.contacts
+    names = [contact.name for contact in known]
     woken = _woken(world, names)
     missing = [name for name in names if name not in woken]
-    said = named(list(woken.values())) or "nobody has acknowledged a test page yet"
+    pages = named(list(woken.values())) or "nobody has acknowledged a test page yet"
     if names and not missing:
-        return green(f"everybody on the list has acknowledged a test page: {said}")
+        return green(f"every contact has acknowledged a test page: {pages}")
     return unclear(
-        f"{said}; software can't tell whether people can read the dashboards",
+        f"{pages}; software can't tell whether people can read the dashboards",
         world.command("drill", "--wake", missing[0])
         if missing
         else f"list the team in {contacts_file.PATH}; then run: "
@@ -104,7 +105,7 @@ def _contacts(world: World) -> Contacts | Finding:
             f"{path} is missing: nobody is on call",
             "create it: contacts: [{name: Ann, receivers: [ops]}]",
         )
-    receivers = [one.name for one in world.built.config.receivers]
+    receivers = [receiver.name for receiver in world.built.config.receivers]
     try:
         return contacts_file.load(text_of(path), str(path), receivers)
     except ConfigError as error:
@@ -113,10 +114,10 @@ def _contacts(world: World) -> Contacts | Finding:
 
 def _woken(world: World, names: list[str]) -> dict[str, str]:
     """Return who acknowledged a test page lately, with what was measured."""
-    found = {}
+    acknowledged = {}
     for name in names:
         at = world.passed_within("wake", name, _WAKE_DAYS)
         record = world.record("wake", name)
         if at is not None and record is not None:
-            found[name] = f"{name} {record.result.detail}, {world.ago(at)}"
-    return found
+            acknowledged[name] = f"{name} {record.result.detail}, {world.ago(at)}"
+    return acknowledged

@@ -1,4 +1,4 @@
-"""What others reach: the health addresses, the link in a page, and nothing more."""
+"""What is public: the health URLs, the link in a notification, nothing else."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _SHOWN, _CLOSED, _REFUSED = "shows metrics", "shows none", "refused the connecti
 
 
 def health(world: World) -> Finding:
-    """Each site answers its health addresses, well, in the guide's shape."""
+    """Each site's health URLs answer 200, in the guide's format."""
     if not world.sites:
         return unclear(
             "SITES is empty: the app's address is unknown",
             "WATCHROOM = {'SITES': ['https://…'], …}, then build",
         )
-    said = []
+    lines = []
     for site, answer in dict(map(_mounted, world.mounts)).items():
-        finding, line = _one_site(site, answer)
+        finding, line = _site(site, answer)
         if finding is not None:
             return finding
-        said.append(line)
-    return green("; ".join(said))
+        lines.append(line)
+    return green("; ".join(lines))
 
 
 def _mounted(bases: list[str]) -> tuple[str, client.Reply | None]:
@@ -53,7 +53,7 @@ def _mounted(bases: list[str]) -> tuple[str, client.Reply | None]:
     Else the root, which has not been asked.
     """
     for base in bases[:-1]:
-        # A page that answers everything below it is no health address.
+        # A page that answers for every path below it isn't a health URL.
         answer = client.fetch(f"{base}{_HEALTH[0]}")
         if _checks(answer) is not None:
             return base, answer
@@ -61,13 +61,13 @@ def _mounted(bases: list[str]) -> tuple[str, client.Reply | None]:
 
 
 def _checks(answer: client.Reply) -> dict[str, Any] | None:
-    """Return the checks that /health/ tells of, or None when it is something else."""
+    """Return the checks in an answer of /health/, or None for anything else."""
     body = answer.json()
     checks = body.get("checks") if isinstance(body, dict) else None
     return checks if isinstance(checks, dict) else None
 
 
-def _one_site(site: str, health: client.Reply | None) -> tuple[Finding | None, str]:
+def _site(site: str, health: client.Reply | None) -> tuple[Finding | None, str]:
     answers = {_HEALTH[0]: health or client.fetch(f"{site}{_HEALTH[0]}")}
     answers |= {path: client.fetch(f"{site}{path}") for path in _HEALTH[1:]}
     missing = [path for path, answer in answers.items() if answer.status == 404]
@@ -103,7 +103,7 @@ def _one_site(site: str, health: client.Reply | None) -> tuple[Finding | None, s
 
 
 def link(world: World) -> Finding:
-    """The address that pages carry opens, to those who log in."""
+    """The link in notifications opens, and asks for a login."""
     base = world.built.manifest.monitor_url.rstrip("/")
     alerts = [a.name for vital in world.built.manifest.vitals for a in vital.alerts]
     url = f"{base}/runbooks/{alerts[0]}" if alerts else base
@@ -124,7 +124,7 @@ def link(world: World) -> Finding:
 
 
 def _opened(url: str, answer: client.Reply, *, embedded: bool) -> Finding:
-    """Return what a stranger's browser is shown at the address of a page."""
+    """Return what a browser without a login is shown at a notification's link."""
     if answer.status == 401:
         return unclear(
             (
@@ -150,20 +150,20 @@ def _opened(url: str, answer: client.Reply, *, embedded: bool) -> Finding:
 
 
 def metrics_closed(world: World) -> Finding:
-    """No stranger reads metrics: not by the sites, not from another machine."""
-    found = _sites_closed(world) or _exporter_closed(world.chain.exporter)
-    if isinstance(found, Finding):
-        return found
+    """Metrics aren't public: neither on the sites nor from another machine."""
+    exporter = _sites_closed(world) or _exporter_closed(world.chain.exporter)
+    if isinstance(exporter, Finding):
+        return exporter
     if not world.sites:
         return unclear(
-            f"{found}; SITES is empty, so the app's public URLs were not checked",
+            f"{exporter}; SITES is empty, so the app's public URLs were not checked",
             "WATCHROOM = {'SITES': ['https://…'], …}, then build",
         )
-    return green(f"no /metrics at {named(world.sites)}; {found}")
+    return green(f"no /metrics at {named(world.sites)}; {exporter}")
 
 
 def _sites_closed(world: World) -> Finding | None:
-    """Return which site shows metrics, or does not say; None when all are closed."""
+    """Return which site shows metrics, or can't be checked; None if none does."""
     bases = dict.fromkeys(base for mount in world.mounts for base in mount)
     urls = [f"{base}{path}" for base in bases for path in _METRICS]
     monitor = world.built.manifest.monitor_url.rstrip("/")
@@ -185,7 +185,7 @@ def _sites_closed(world: World) -> Finding | None:
 
 
 def _exporter_closed(exporter: str) -> Finding | str:
-    """Return how the exporter keeps strangers out, in words, or that it does not."""
+    """Return in words why the exporter isn't public, or that it is."""
     here = _metrics_at(f"{exporter}/metrics")
     if here not in {_SHOWN, _CLOSED}:
         return unclear(
@@ -208,20 +208,19 @@ def _exporter_closed(exporter: str) -> Finding | str:
                 f"the exporter answers on {address}:{port} without a token",
                 "make it listen on 127.0.0.1 only: WATCHROOM['EXPORTER']",
             )
-        # It runs, and nobody listens there: that is closed, and the only silence
-        # that says so.
+        # A refused connection proves that nothing listens; a time-out doesn't.
         if there not in {_CLOSED, _REFUSED}:
             return unclear(
                 "can't tell whether other machines reach the exporter: "
                 f"{address}:{port} {there}",
                 "try from another machine: curl http://THIS-MACHINE:PORT/metrics",
             )
-    said = f", not on {named(ours)}" if ours else ", this machine's only address"
-    return f"the exporter listens on loopback only{said}"
+    elsewhere = f", not on {named(ours)}" if ours else ", this machine's only address"
+    return f"the exporter listens on loopback only{elsewhere}"
 
 
 def _metrics_at(url: str) -> str:
-    """Return what a stranger gets at `url`: metrics, none, or no answer that counts."""
+    """Return what an unauthenticated client gets at `url`."""
     try:
         answer = client.fetch(url, seconds=5.0)
     except client.PeerError as error:
@@ -235,7 +234,7 @@ def _metrics_at(url: str) -> str:
 
 def _addresses() -> list[str]:
     """Return the addresses by which other machines may know this one."""
-    found = set()
+    addresses = set()
     for family, far in (
         (socket.AF_INET, "192.0.2.1"),
         (socket.AF_INET6, "2001:db8::1"),
@@ -243,7 +242,7 @@ def _addresses() -> list[str]:
         with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((far, 9))  # a datagram socket sends nothing for that
             address = str(probe.getsockname()[0])
-            found.add(f"[{address}]" if ":" in address else address)
+            addresses.add(f"[{address}]" if ":" in address else address)
     with suppress(OSError):
-        found |= set(socket.gethostbyname_ex(socket.gethostname())[2])
-    return sorted(a for a in found if not a.startswith(("127.", "[::1]", "[fe80")))
+        addresses |= set(socket.gethostbyname_ex(socket.gethostname())[2])
+    return sorted(a for a in addresses if not a.startswith(("127.", "[::1]", "[fe80")))

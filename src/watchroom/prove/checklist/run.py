@@ -55,32 +55,32 @@ def check(world: World) -> Iterator[Checked]:
 
 
 def exit_code(checked: Sequence[Checked]) -> int:
-    """Return 0 when all is verified, 1 when something is red, 3 when it cannot be."""
-    states = {one.finding.state for one in checked}
+    """Return 0 if all is verified, 1 if something failed, 3 if it can't be told."""
+    states = {each.finding.state for each in checked}
     if FAILED in states:
         return 1
     return 3 if UNVERIFIABLE in states else 0
 
 
 def results(checked: Sequence[Checked], now: float) -> list[Result]:
-    """Return what was found, to keep."""
+    """Return the results to record."""
     items = [
         Result(
             "item",
-            one.item.id,
+            each.item.id,
             now,
-            one.finding.state,
-            one.finding.evidence,
-            one.finding.next,
+            each.finding.state,
+            each.finding.evidence,
+            each.finding.next,
         )
-        for one in checked
+        for each in checked
     ]
-    return [*items, *(proof for one in checked for proof in one.finding.proofs)]
+    return [*items, *(proof for each in checked for proof in each.finding.proofs)]
 
 
 def verified(checked: Sequence[Checked]) -> int:
     """Return how many items are verified."""
-    return sum(one.finding.state == PASSED for one in checked)
+    return sum(each.finding.state == PASSED for each in checked)
 
 
 def _probe(world: World, item: Item) -> Finding:

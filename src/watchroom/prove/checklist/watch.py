@@ -1,4 +1,4 @@
-"""The watch: targets are scraped, rules are the built ones and were drilled."""
+"""Monitoring: targets are scraped, the built rules are loaded and drilled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from watchroom.prove.checklist.world import World
 
 _DRILL_DAYS = 30
-# The sum over the app's processes is what every rule about it rests on.
+# Every rule about the app depends on this series.
 _OWN_SERIES = f"watchroom_processes{{{NO_DRILLS}}}"
 
 
@@ -50,21 +50,22 @@ def scraping(world: World) -> Finding:
             f"{where} has no targets",
             f"load the built prometheus.yml: {world.reloading}",
         )
-    down = [one for one in targets if one["health"] != "up"]
+    down = [target for target in targets if target["health"] != "up"]
     if down:
-        said = [
-            f"{_name(one)} ({one.get('lastError') or one['health']})" for one in down
+        names = [
+            f"{_name(target)} ({target.get('lastError') or target['health']})"
+            for target in down
         ]
         return red(
-            f"{len(down)} of {len(targets)} targets are not up: {named(said, 3)}",
+            f"{len(down)} of {len(targets)} targets are not up: {named(names, 3)}",
             _REREAD if all(map(_refused_site, down)) else _START,
         )
     slowest = 3 * parse_duration(world.built.manifest.inputs.interval) + 5
-    late = [one for one in targets if _late(world, one) > slowest]
+    late = [target for target in targets if _late(world, target) > slowest]
     if late:
         return red(
             f"not scraped for {_late(world, late[0]):.0f} s: "
-            f"{named([_name(one) for one in late])}",
+            f"{named([_name(target) for target in late])}",
             f"read the log of {where}",
         )
     fresh = world.number(f"time() - max(timestamp({_OWN_SERIES}))")
@@ -95,7 +96,7 @@ def _late(world: World, target: dict[str, Any]) -> float:
 
 
 def rules(world: World) -> Finding:
-    """The loaded rules are the built ones, and their pages have arrived lately."""
+    """The loaded rules are the built ones, and their last drills passed."""
     problem = _loaded(world)
     if problem is not None:
         return problem
@@ -192,7 +193,7 @@ def processes(world: World) -> Finding:
             "answers this request",
         )
     split = [
-        f"{place['directory']} ({_said(place['processes']) or 'not readable'})"
+        f"{place['directory']} ({_counts(place['processes']) or 'not readable'})"
         for place in seen["elsewhere"]
     ]
     if split:
@@ -212,36 +213,37 @@ def processes(world: World) -> Finding:
             "and restart them; if one is an old release, stop it, and restart the "
             "exporter after each deploy",
         )
-    said = _said(seen["processes"])
+    counts = _counts(seen["processes"])
     if not seen["processes"] and (others := seen.get("namesakes")):
         named_so = [
-            f"{_said(one['processes'])} as {one['name']} in {one['directory']}"
-            for one in others
+            f"{_counts(other['processes'])} as {other['name']} in {other['directory']}"
+            for other in others
         ]
         return red(
             f"no process found in {seen['directory']}, but {named(named_so, 2)}",
             "if these are the app's, the app and the exporter read different values "
             "of ENVIRONMENT or PROJECT: an environment variable is missing",
         )
-    if not any(one["role"] == "web" for one in seen["processes"]):
+    if not any(process["role"] == "web" for process in seen["processes"]):
         return red(
             f"no web process found in {seen['directory']}"
-            + (f"; only {said}" if said else ""),
+            + (f"; only {counts}" if counts else ""),
             "start the app with watchroom in INSTALLED_APPS; check that "
             "WATCHROOM_ENABLED=0 is not set and WATCHROOM_RUNTIME_DIR is the same",
         )
-    return green(f"{said}; all in {seen['directory']}")
+    return green(f"{counts}; all in {seen['directory']}")
 
 
 def _places(mixed: list[dict[str, Any]]) -> str:
     return ", ".join(
-        f"{one['directory']} ({one['processes']} processes"
-        + (", the exporter)" if one["exporter"] else ")")
-        for one in mixed
+        f"{place['directory']} ({place['processes']} processes"
+        + (", the exporter)" if place["exporter"] else ")")
+        for place in mixed
     )
 
 
-def _said(processes: list[dict[str, Any]]) -> str:
+def _counts(processes: list[dict[str, Any]]) -> str:
     return ", ".join(
-        f"{one['count']} {one['role']} of user {one['user']}" for one in processes
+        f"{process['count']} {process['role']} of user {process['user']}"
+        for process in processes
     )

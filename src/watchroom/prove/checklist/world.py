@@ -1,4 +1,4 @@
-"""What the probes of the checklist look at, and what they find."""
+"""What the checklist's probes can use, and what they return."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Finding(NamedTuple):
     Attributes:
         state: `PASSED`, `FAILED` or `UNVERIFIABLE`.
         evidence: What was seen.
-        next: What to do; empty when nothing is to be done.
-        proofs: What was proven by the way, to be kept.
+        next: What to do; empty when there is nothing to do.
+        proofs: Further results to record.
     """
 
     state: str
@@ -45,7 +45,7 @@ class Finding(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What the user's command was told, for the commands that it prints.
+    """The options of the user's command, for the commands that it prints.
 
     Attributes:
         directory: The built directory.
@@ -53,8 +53,8 @@ class Given(NamedTuple):
         alertmanager: Likewise.
         exporter: Likewise.
         grafana: Likewise.
-        program: By which the command was started, for a shell that has other paths.
-        environment: Names and values of what it found files by; no secrets.
+        program: How the command was started, for a shell with another PATH.
+        environment: Variables that name its files; no secrets.
     """
 
     directory: str = ""
@@ -66,9 +66,9 @@ class Given(NamedTuple):
     environment: tuple[tuple[str, str], ...] = ()
 
     def command(self, name: str, *words: str) -> str:
-        """Return a command for any shell that asks the same servers of the same files.
+        """Return a command for any shell, for the same servers and files.
 
-        It finds the tokens and the certificates that this one found.
+        It finds the same tokens and certificates as this one.
         """
         servers = [
             ("--url", self.prometheus),
@@ -81,27 +81,29 @@ class Given(NamedTuple):
             "drill": [("--dir", self.directory), *servers],
             "reload": [("", self.directory), ("--url", self.prometheus)],
         }
-        said = [part for pair in options[name] if pair[1] for part in pair if part]
-        found = [
+        arguments = [part for pair in options[name] if pair[1] for part in pair if part]
+        variables = [
             f"{key}={shlex.quote(value)}"
             for key, value in self.environment
             if key != _CERTIFICATES or name == "check"
         ]
-        return " ".join([*found, shlex.join([*self.program, name, *words, *said])])
+        return " ".join(
+            [*variables, shlex.join([*self.program, name, *words, *arguments])]
+        )
 
 
 class World(NamedTuple):
-    """Everything that probes ask.
+    """Everything that probes can use.
 
     Attributes:
         built: The built files.
         chain: The servers.
-        known: What was proven before.
+        known: Earlier results.
         now: Epoch seconds.
         environ: The environment: DSN and tokens of other services.
         grafana: Base URL of Grafana, or empty.
         send: Whether probes may send marked events.
-        given: What the command was told.
+        given: The command's options.
     """
 
     built: Built
@@ -114,7 +116,7 @@ class World(NamedTuple):
     given: Given = Given()
 
     def command(self, name: str, *words: str) -> str:
-        """Return a command to be pasted."""
+        """Return a command to paste into a shell."""
         return self.given.command(name, *words)
 
     @property
@@ -128,7 +130,7 @@ class World(NamedTuple):
         """Return the `data` of an answer of Prometheus or the monitor.
 
         Raises:
-            PeerError: It does not answer, or answers with an error.
+            PeerError: It can't be reached, or answers with an error.
         """
         url = f"{self.chain.prometheus}/api/v1/{path}"
         return client.get(url, query, token=self.chain.watch_token)["data"]
@@ -139,20 +141,20 @@ class World(NamedTuple):
         Raises:
             PeerError: As `ask`.
         """
-        found: list[dict[str, Any]] = self.ask("query", {"query": expr})["result"]
-        return found
+        result: list[dict[str, Any]] = self.ask("query", {"query": expr})["result"]
+        return result
 
     def number(self, expr: str) -> float | None:
         """Return the first number of an instant query, or None without any."""
-        found = self.query(expr)
-        return float(found[0]["value"][1]) if found else None
+        result = self.query(expr)
+        return float(result[0]["value"][1]) if result else None
 
     def record(self, kind: str, name: str) -> ProofRecord | None:
-        """Return what was found before of one thing."""
+        """Return the last result of an item."""
         return self.known.get((kind, name))
 
     def passed_within(self, kind: str, name: str, days: float) -> float | None:
-        """Return when something last passed, if its last result is that, and recent."""
+        """Return when an item passed, if its last result is that, and recent."""
         record = self.record(kind, name)
         if record is None or record.result.state != PASSED:
             return None
@@ -165,7 +167,7 @@ class World(NamedTuple):
 
     @property
     def sites(self) -> list[str]:
-        """The public addresses, each the root of one site, without a last slash."""
+        """The root URL of each public site, without a trailing slash."""
         return list(dict.fromkeys(bases[-1] for bases in self.mounts))
 
     @property
@@ -174,27 +176,27 @@ class World(NamedTuple):
 
         Behind SCRIPT_NAME an app is below a path of the server.
         """
-        found = []
+        mounts = []
         for site in self.built.manifest.sites:
             parts = urlsplit(site)
             steps = [step for step in parts.path.split("/") if step]
             paths = ["/".join(("", *steps[:n])) for n in range(len(steps), -1, -1)]
-            found.append([f"{parts.scheme}://{parts.netloc}{path}" for path in paths])
-        return found
+            mounts.append([f"{parts.scheme}://{parts.netloc}{path}" for path in paths])
+        return mounts
 
 
 def green(evidence: str) -> Finding:
-    """Return that something was seen to be right."""
+    """Return a finding: verified."""
     return Finding(PASSED, evidence)
 
 
 def red(evidence: str, following: str) -> Finding:
-    """Return that something is wrong or missing, and what to do."""
+    """Return a finding: wrong or missing, and what to do."""
     return Finding(FAILED, evidence, following)
 
 
 def unclear(evidence: str, following: str) -> Finding:
-    """Return that it cannot be verified from here, and what would make it so."""
+    """Return a finding: can't be verified from here, and how it could be."""
     return Finding(UNVERIFIABLE, evidence, following)
 
 

@@ -1,4 +1,4 @@
-"""Every drill of a build side by side, and one message to each receiver for all."""
+"""Every drill of a build in parallel, with one message to each receiver."""
 
 from __future__ import annotations
 
@@ -15,57 +15,65 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from watchroom.prove.chain import Chain
-    from watchroom.prove.drills.drill import Built, How, Ran, Stage, Verdict
+    from watchroom.prove.drills.drill import (
+        Built,
+        DrilledRule,
+        DrillOptions,
+        Stage,
+        Verdict,
+    )
 
-# The exporter runs 24: another client finds room beside us.
+# The exporter allows 24, so another client can run some too.
 WIDTH = 16
 
 
 class Watcher(Protocol):
-    """Who is told of the progress; from several threads."""
+    """Shows the progress of drills; called from several threads."""
 
-    def began(self, alert: str, ran: Ran) -> None:
-        """Take note that a drill began."""
+    def began(self, alert: str, ran: DrilledRule) -> None:
+        """Show that a drill began."""
 
     def waits(self, alert: str, stage: str) -> None:
-        """Take note of what a drill waits for."""
+        """Show which stage a drill waits for."""
 
     def reached(self, alert: str, stage: Stage) -> None:
-        """Take note that a stage came true."""
+        """Show that a stage was reached."""
 
     def ended(self, verdict: Verdict) -> None:
-        """Take note that a drill ended."""
+        """Show that a drill ended."""
 
 
 class BatchOutcome(NamedTuple):
     """How all drills ended.
 
     Attributes:
-        verdicts: One a drill, in the order asked for.
-        told: What each receiver said to the one message.
+        verdicts: One per drill, in the given order.
+        answers: What each receiver said to the one message.
     """
 
     verdicts: list[Verdict]
-    told: list[reach.ReceiverAnswer]
+    answers: list[reach.ReceiverAnswer]
 
     @property
     def passed(self) -> bool:
-        """Whether every drill passed and every receiver took the message."""
+        """Whether every drill passed and every receiver accepted the message."""
         arrived = all(verdict.passed for verdict in self.verdicts)
-        return arrived and all(answer.accepted for answer in self.told)
+        return arrived and all(answer.accepted for answer in self.answers)
 
 
 class Batch:
-    """Runs drills side by side.
+    """Runs drills in parallel.
 
     Args:
         chain: The servers.
         built: What was built.
-        how: How each is run; each receiver is told once for all of them.
-        watcher: Who is told of the progress.
+        how: Options of each drill; each receiver gets one message for all.
+        watcher: Shows the progress.
     """
 
-    def __init__(self, chain: Chain, built: Built, how: How, watcher: Watcher) -> None:
+    def __init__(
+        self, chain: Chain, built: Built, how: DrillOptions, watcher: Watcher
+    ) -> None:
         self._chain = chain
         self._view = View(chain)
         self._built = built
@@ -74,10 +82,10 @@ class Batch:
         self._stop = threading.Event()
 
     def run(self, alerts: Sequence[str]) -> BatchOutcome:
-        """Drill `alerts`; an interrupt stops what runs, and leaves nothing running.
+        """Drill `alerts`; an interrupt stops all of them.
 
         Raises:
-            ConfigError: The build knows no drill for one of them.
+            ConfigError: An alert has no drill in the build.
         """
         runs = {alert: self._prepared(alert) for alert in alerts}
         # The longest first: the whole then takes little more than the longest.
@@ -111,8 +119,8 @@ class Batch:
         return verdict
 
     def _tell(self, verdicts: Sequence[Verdict]) -> list[reach.ReceiverAnswer]:
-        names = dict.fromkeys(name for one in verdicts for name in one.receivers)
-        by_name = {one.name: one for one in self._built.config.receivers}
+        names = dict.fromkeys(name for v in verdicts for name in v.receivers)
+        receivers = {each.name: each for each in self._built.config.receivers}
         arrived = sum(verdict.passed for verdict in verdicts)
         manifest = self._built.manifest
         note = send.DrillNote(
@@ -124,5 +132,5 @@ class Batch:
             secrets.token_hex(4),
             manifest.monitor_url,
         )
-        loud = [by_name[name] for name in names]
-        return reach.tell(loud, self._built.directory, note)
+        notifying = [receivers[name] for name in names]
+        return reach.send_drill(notifying, self._built.directory, note)

@@ -1,4 +1,4 @@
-"""A drill at chain depth: fault series, the rule, the real route, a receipt.
+"""A drill of the whole chain: fault series, the rule, its route, a receipt.
 
 The exporter serves the fault as a target of a job of its own; Prometheus or the monitor
 scrapes it, evaluates the rule it already has and sends the alert over the drill route
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from watchroom.prove.chain import Chain, View
 
 _EVERY = 0.2
-# A server that restarts, or a machine that gasps, is no broken stage.
+# A server that restarts, or a busy machine, doesn't fail a stage.
 _SILENCE_SECONDS = 10.0
 STAGES = ("scraped", "pending", "firing", "routed", "delivered", "told", "resolved")
 
 
 class Stage(NamedTuple):
-    """One stage of a drill that came true.
+    """A stage that a drill reached.
 
     Attributes:
         name: One of `STAGES`.
@@ -51,13 +51,13 @@ class Stage(NamedTuple):
     detail: str
 
 
-class Ran(NamedTuple):
+class DrilledRule(NamedTuple):
     """Which rule was made to fire.
 
     Attributes:
-        rule: The name it has on the server.
+        rule: Its name on the server.
         hold: Its `for`.
-        instead_of: The `for` of the rule it is the accelerated copy of, or empty.
+        instead_of: For an accelerated copy, the `for` of the original, or empty.
     """
 
     rule: str
@@ -70,14 +70,14 @@ class Verdict(NamedTuple):
 
     Attributes:
         alert: The alert's name.
-        nonce: Which run it was.
-        stages: What came true, in order.
-        broken: The stage that did not, or empty.
-        reason: Why, and what to do; empty when all did.
+        nonce: Identifies the run.
+        stages: The stages that were reached, in order.
+        broken: The stage that failed, or empty.
+        reason: Why it failed, and what to do; empty if none failed.
         at: When it began, seconds since the epoch.
         ran: Which rule was made to fire.
-        receivers: Whom the real alert would reach.
-        told: What those who were told by this run have said.
+        receivers: The receivers that the real alert would reach.
+        answers: The answers of receivers that this run notified.
     """
 
     alert: str
@@ -86,25 +86,25 @@ class Verdict(NamedTuple):
     broken: str
     reason: str
     at: float
-    ran: Ran
+    ran: DrilledRule
     receivers: list[str]
-    told: list[reach.ReceiverAnswer]
+    answers: list[reach.ReceiverAnswer]
 
     @property
     def passed(self) -> bool:
-        """Whether every stage came true."""
+        """Whether every stage was reached."""
         return not self.broken
 
     def seconds(self, stage: str) -> float | None:
-        """Return when a stage came true, or None."""
+        """Return when a stage was reached, or None."""
         return next((s.seconds for s in self.stages if s.name == stage), None)
 
 
 class Built(NamedTuple):
-    """What a build says, as far as drills need it.
+    """The parts of a build that drills need.
 
     Attributes:
-        directory: Where the files stand.
+        directory: Of the built files.
         manifest: watchroom.json.
         config: alertmanager.yml.
     """
@@ -117,24 +117,24 @@ class Built(NamedTuple):
         """Return the drill of an alert.
 
         Raises:
-            ConfigError: There is none.
+            ConfigError: The alert has no drill.
         """
-        found = drills_by_name(self.manifest)
-        if alert in found:
-            return found[alert]
+        drills = drills_by_name(self.manifest)
+        if alert in drills:
+            return drills[alert]
         raise ConfigError(
             f"{alert!r} has no drill",
             file=self.directory / "watchroom.json",
-            hint=nearest(alert, found),
+            hint=nearest(alert, drills),
         )
 
     def hold(self, drill: Drill) -> str:
         """Return the `for` of a rule that is drilled."""
-        found = alert_of(self.manifest, drill)
-        return found.for_ if found else "0s"
+        alert = alert_of(self.manifest, drill)
+        return alert.for_ if alert else "0s"
 
 
-class How(NamedTuple):
+class DrillOptions(NamedTuple):
     """How drills are run.
 
     Attributes:
@@ -153,21 +153,21 @@ class DrillRun:
 
     Args:
         chain: The servers.
-        view: What they say; runs side by side share one.
-        built: What was built.
-        alert: Which.
-        how: With how much patience, and by which rule.
-        on_stage: Called with each stage as it comes true.
-        on_wait: Called with the name of the stage that is waited for.
+        view: Their current state; parallel runs share one.
+        built: The build.
+        alert: The alert's name.
+        how: Patience, and which rule to use.
+        on_stage: Called with each stage when it is reached.
+        on_wait: Called with the name of the stage to wait for.
         stop: Ends the run when set.
 
     Attributes:
-        alert: Which.
-        budget: Seconds from the fault to the page, at the latest.
+        alert: The alert's name.
+        budget: Time limit from the fault to the page (seconds).
         ran: Which rule is made to fire.
 
     Raises:
-        ConfigError: The build knows no drill for it.
+        ConfigError: The alert has no drill in the build.
     """
 
     def __init__(
@@ -176,7 +176,7 @@ class DrillRun:
         view: View,
         built: Built,
         alert: str,
-        how: How,
+        how: DrillOptions,
         on_stage: Callable[[Stage], None],
         on_wait: Callable[[str], None],
         stop: threading.Event | None = None,
@@ -193,7 +193,7 @@ class DrillRun:
         self._nonce = secrets.token_hex(4)
         self._begun = 0.0
         self._fault = 0.0
-        self._loud: list[Receiver] = []
+        self._notifying: list[Receiver] = []
         self._answers: list[reach.ReceiverAnswer] = []
         self._copy = copy = self._drill.accelerated if how.accelerated else None
         hold = built.hold(self._drill)
@@ -201,9 +201,9 @@ class DrillRun:
         self.alert = alert
         self.budget = (copy or self._drill).budget_seconds * how.patience
         self.ran = (
-            Ran(copy.alert, copy.for_, hold)
+            DrilledRule(copy.alert, copy.for_, hold)
             if copy
-            else Ran(self._drill.alert, hold, "")
+            else DrilledRule(self._drill.alert, hold, "")
         )
 
     def run(self) -> Verdict:
@@ -227,7 +227,7 @@ class DrillRun:
             reason,
             at,
             self.ran,
-            [receiver.name for receiver in self._loud],
+            [receiver.name for receiver in self._notifying],
             self._answers,
         )
 
@@ -261,26 +261,28 @@ class DrillRun:
         self._until("resolved", lambda: self._receipt("resolved"), budget + 360)
 
     def _prepare(self) -> None:
-        """Find what is known to be broken, before waiting for the rule's `for`."""
+        """Check what can be checked before waiting for the rule's `for`."""
         built = self._built
         preflight.check_rule(self._chain, built.manifest, self._drill, self._copy)
         preflight.check_routing(self._chain, built.config)
-        self._loud = preflight.loud_receivers(built.config, built.manifest, self._drill)
-        self._hear(
+        self._notifying = preflight.notifying_receivers(
+            built.config, built.manifest, self._drill
+        )
+        self._record_answers(
             reach.ReceiverAnswer(receiver.name, accepted=False, detail=lacking)
-            for receiver in self._loud
+            for receiver in self._notifying
             if (lacking := reach.lacking(receiver, built.directory))
         )
 
-    def _hear(self, answers: Iterable[reach.ReceiverAnswer]) -> None:
-        """Keep what receivers said.
+    def _record_answers(self, answers: Iterable[reach.ReceiverAnswer]) -> None:
+        """Record the receivers' answers.
 
         Raises:
-            BrokenError: One of them refused.
+            BrokenError: A receiver refused.
         """
-        heard = list(answers)
-        self._answers += heard
-        for answer in heard:
+        given = list(answers)
+        self._answers += given
+        for answer in given:
             if not answer.accepted:
                 raise BrokenError(
                     "told", f"receiver {answer.receiver}: {answer.detail}"
@@ -335,9 +337,9 @@ class DrillRun:
         }[name]
 
     def _scraped(self, up: str) -> str | None:
-        # A target is first seen a moment before it is first scraped.
-        found = self._view.up(self._job)
-        return f'up{{job="{self._job}"}} {up}' if found == up else None
+        # A target is discovered shortly before its first scrape.
+        value = self._view.up(self._job)
+        return f'up{{job="{self._job}"}} {up}' if value == up else None
 
     def _state(self, wanted: set[str]) -> str | None:
         for alert in self._view.alerts(self._job):
@@ -368,7 +370,7 @@ class DrillRun:
         return None
 
     def _tell(self) -> None:
-        """Send a [DRILL] message down the road of the real alert."""
+        """Send a [DRILL] message to the receivers of the real alert."""
         alert = self.alert
         note = send.DrillNote(
             alert,
@@ -377,8 +379,10 @@ class DrillRun:
             self._nonce,
             self._built.manifest.monitor_url,
         )
-        self._hear(reach.tell(self._loud, self._built.directory, note))
-        self._reached("told", ", ".join(receiver.name for receiver in self._loud))
+        self._record_answers(
+            reach.send_drill(self._notifying, self._built.directory, note)
+        )
+        self._reached("told", ", ".join(receiver.name for receiver in self._notifying))
 
     def _post(self, what: str, body: dict[str, Any]) -> None:
         url = f"{self._chain.exporter}/drill/{what}"
@@ -391,6 +395,6 @@ class DrillRun:
             raise BrokenError(self._next_stage(), f"exporter: {error}{hint}") from None
 
     def _stop(self) -> None:
-        # It may be down, or know no such drill: then nothing is left running.
+        # It may be down, or the drill has ended: then nothing is running.
         with suppress(BrokenError):
             self._post("stop", {"nonce": self._nonce})

@@ -1,4 +1,4 @@
-"""What can be known to be broken before a fault goes in."""
+"""What can be checked before a drill starts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class BrokenError(WatchroomError):
-    """A stage did not come true.
+    """A stage was not reached.
 
     Attributes:
         stage: Its name.
@@ -32,19 +32,19 @@ class BrokenError(WatchroomError):
 def check_rule(
     chain: Chain, manifest: Manifest, drill: Drill, copy: Accelerated | None
 ) -> None:
-    """Require that the server evaluates the very rules that were built.
+    """Require that the server evaluates exactly the built rules.
 
     Raises:
-        BrokenError: It has none, another one, or one that fails.
-        PeerError: The server does not answer.
+        BrokenError: The rule is missing, different, or fails to evaluate.
+        PeerError: The server can't be reached.
     """
     url = f"{chain.prometheus}/api/v1/rules"
     groups = client.get(url, token=chain.watch_token)["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     built = alert_of(manifest, drill)
-    wanted = [one for one in (built, copy) if one is not None]
-    for one in wanted:
-        _check_one(chain.prometheus, rules, rule_of(one))
+    wanted = [rule for rule in (built, copy) if rule is not None]
+    for rule in wanted:
+        _check_one(chain.prometheus, rules, rule_of(rule))
 
 
 def _check_one(prometheus: str, rules: list[dict[str, Any]], built: LoadedRule) -> None:
@@ -72,11 +72,11 @@ def _check_one(prometheus: str, rules: list[dict[str, Any]], built: LoadedRule) 
 
 
 def check_routing(chain: Chain, config: Alertmanager) -> None:
-    """Require that alerts are routed by the very file that was built.
+    """Require that alerts are routed by exactly the built file.
 
     Raises:
         BrokenError: They are not.
-        PeerError: The server does not answer.
+        PeerError: The server can't be reached.
     """
     if differs := routing(chain.routing_text(), config):
         raise BrokenError(
@@ -88,23 +88,23 @@ def check_routing(chain: Chain, config: Alertmanager) -> None:
         )
 
 
-def loud_receivers(
+def notifying_receivers(
     config: Alertmanager, manifest: Manifest, drill: Drill
 ) -> list[Receiver]:
-    """Return the receivers that the real alert would reach, and that tell somebody.
+    """Return the receivers of the real alert that notify someone.
 
     Raises:
-        BrokenError: There is none.
+        BrokenError: No receiver would be notified.
     """
     labels = {**drill.labels, "alertname": drill.alert, "job": "app"}
     labels.setdefault("env", manifest.environment)
     names = reach.receivers(config, labels)
     by_name = {receiver.name: receiver for receiver in config.receivers}
-    loud = [by_name[name] for name in names if by_name[name].integrations()]
-    if not loud:
+    notifying = [by_name[name] for name in names if by_name[name].integrations()]
+    if not notifying:
         raise BrokenError(
             "told",
             f"no route: a real {drill.alert} would reach {', '.join(names)}, which "
             "notifies nobody; add a receiver for its severity to RECEIVERS",
         )
-    return loud
+    return notifying

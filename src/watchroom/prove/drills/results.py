@@ -1,4 +1,4 @@
-"""What drills found, as results to keep."""
+"""The outcome of drills as results to record."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ RUN = "run", "drill --all"
 
 
 def of_drills(built: Built, outcome: BatchOutcome) -> list[Result]:
-    """Return a result for each alert and receiver, and for the run when it was all."""
+    """Return a result per alert and receiver, and for the run of `--all`."""
     marks = rule_marks(built.manifest)
     return [
-        *(_of_verdict(one, marks.get(one.alert, "")) for one in outcome.verdicts),
+        *(_of_verdict(each, marks.get(each.alert, "")) for each in outcome.verdicts),
         *of_answers(
             built,
-            [*outcome.told, *(a for one in outcome.verdicts for a in one.told)],
+            [*outcome.answers, *(a for v in outcome.verdicts for a in v.answers)],
         ),
         *_of_run(outcome),
     ]
@@ -65,21 +65,21 @@ def _of_verdict(verdict: Verdict, mark: str) -> Result:
 
 
 def of_answers(built: Built, answers: Iterable[reach.ReceiverAnswer]) -> list[Result]:
-    """Return what each receiver said, as it is configured now; a refusal stands."""
+    """Return a result per receiver; one refusal counts more than an acceptance."""
     now = time.time()
-    by_name = {one.name: one for one in built.config.receivers}
-    found: dict[str, Result] = {}
+    by_name = {receiver.name: receiver for receiver in built.config.receivers}
+    results: dict[str, Result] = {}
     for name, accepted, detail in answers:
-        if name in found and found[name].state == FAILED:
+        if name in results and results[name].state == FAILED:
             continue
         mark = reach.mark(by_name[name], built.directory)
         state = PASSED if accepted else FAILED
-        found[name] = Result("receiver", name, now, state, detail, of=mark)
-    return list(found.values())
+        results[name] = Result("receiver", name, now, state, detail, of=mark)
+    return list(results.values())
 
 
 def _of_run(outcome: BatchOutcome) -> Iterator[Result]:
-    if not outcome.told:
+    if not outcome.answers:
         return
     arrived = sum(verdict.passed for verdict in outcome.verdicts)
     yield Result(

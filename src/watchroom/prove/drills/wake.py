@@ -1,4 +1,4 @@
-"""A page in earnest: one person on call is woken by a drill, and has to answer."""
+"""A real page as a test: a drill wakes one contact, who has to acknowledge."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from watchroom.formats.reading import text_of
 from watchroom.messages.scrub import origin
 from watchroom.prove import client
 from watchroom.prove.chain import View
-from watchroom.prove.drills.drill import DrillRun, How
+from watchroom.prove.drills.drill import DrillOptions, DrillRun
 from watchroom.prove.receivers import reach, send
 from watchroom.prove.records import FAILED, PASSED, Result
 
@@ -29,12 +29,12 @@ _INCIDENTS = "/api/v1/watchroom/incidents"
 _PREFERRED = "HighErrorRate"
 
 
-class Woken(NamedTuple):
+class WakeResult(NamedTuple):
     """How it went.
 
     Attributes:
         name: Who was woken.
-        verdict: The drill that did it; `told` is when the phone knew.
+        verdict: The drill; its stage `told` is when the page was accepted.
         answered: Seconds from the fault to the acknowledgement, or None.
         by: Who acknowledged, or empty.
         reason: Why it failed, and what to do; empty when it did not.
@@ -48,23 +48,23 @@ class Woken(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether the one who was woken acknowledged."""
+        """Whether the contact who was woken acknowledged."""
         return not self.reason
 
     @property
     def knew(self) -> float | None:
-        """Seconds from the fault until the page was taken.
+        """Seconds from the fault until the page was accepted.
 
-        A phone may ring, and be answered, before its service has said that it took the
-        page: who answers knew by then.
+        A contact may acknowledge before the receiver's answer arrives: then the page
+        had arrived by the acknowledgement.
         """
-        told = self.verdict.seconds("told")
-        if told is None or self.answered is None:
-            return told
-        return min(told, self.answered)
+        sent = self.verdict.seconds("told")
+        if sent is None or self.answered is None:
+            return sent
+        return min(sent, self.answered)
 
     def result(self) -> Result:
-        """Return it to be kept."""
+        """Return the result to record."""
         detail = (
             f"acknowledged {self.answered or 0:.0f} s after the fault"
             if self.passed
@@ -81,28 +81,28 @@ class Woken(NamedTuple):
 
 
 def person(built: Built, name: str) -> Contact:
-    """Return a contact who can be told.
+    """Return a contact who can be paged.
 
     Raises:
-        ConfigError: There is no such contact, or nothing to tell them by.
+        ConfigError: There is no such contact, or it has no receivers.
     """
     path = built.directory / contacts_file.PATH
     text = text_of(path, "create it: contacts: [{name: Ann, receivers: [ops]}]")
-    receivers = [one.name for one in built.config.receivers]
+    receivers = [receiver.name for receiver in built.config.receivers]
     known = contacts_file.load(text, str(path), receivers)
-    found = known.named(name)
-    if found is None:
-        names = [one.name for one in known.contacts]
+    contact = known.named(name)
+    if contact is None:
+        names = [each.name for each in known.contacts]
         raise ConfigError(
             f"no contact is named {name!r}", file=path, hint=nearest(name, names)
         )
-    if not found.receivers:
+    if not contact.receivers:
         raise ConfigError(
-            f"{found.name} has no receivers",
+            f"{contact.name} has no receivers",
             file=path,
             hint="add receivers: [NAME] to this contact",
         )
-    return found
+    return contact
 
 
 def alert_for(built: Built) -> str:
@@ -117,7 +117,7 @@ def alert_for(built: Built) -> str:
         for alert in vital.alerts
         if alert.priority == "P1"
     }
-    drills = [one for one in built.manifest.drills if one.alert in urgent]
+    drills = [drill for drill in built.manifest.drills if drill.alert in urgent]
     if not drills:
         raise ConfigError("none of the P1 alerts has a drill", file="watchroom.json")
 
@@ -129,16 +129,16 @@ def alert_for(built: Built) -> str:
 
 
 class WakeRun(DrillRun):
-    """A drill whose page wakes somebody instead of telling receivers calmly.
+    """A drill that pages one contact instead of sending a quiet message.
 
     Args:
-        chain: The servers; the monitor among them keeps the incident.
-        built: What was built.
-        alert: Which alert is drilled.
-        who: Whom it wakes.
+        chain: The servers; the monitor keeps the incident.
+        built: The build.
+        alert: The alert to drill.
+        who: The contact to wake.
         patience: Factor on the drill's budget.
-        on_stage: Called with each stage as it comes true.
-        on_wait: Called with what is waited for.
+        on_stage: Called with each stage when it is reached.
+        on_wait: Called with the name of the stage to wait for.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class WakeRun(DrillRun):
         on_stage: Callable[[Stage], None],
         on_wait: Callable[[str], None],
     ) -> None:
-        how = How(patience, accelerated=True)
+        how = DrillOptions(patience, accelerated=True)
         super().__init__(chain, View(chain), built, alert, how, on_stage, on_wait)
         self._who = who
         self._monitor = chain.prometheus
@@ -159,13 +159,13 @@ class WakeRun(DrillRun):
         self._opened = 0.0
         self._note: send.DrillNote | None = None
 
-    def wake(self, seconds: float) -> Woken:
+    def wake(self, seconds: float) -> WakeResult:
         """Drill, page, and wait for the acknowledgement; leaves nothing open."""
         try:
             verdict = self.run()
             if verdict.broken:
                 reason = f"{verdict.broken}: {verdict.reason}"
-                return Woken(self._who.name, verdict, None, "", reason)
+                return WakeResult(self._who.name, verdict, None, "", reason)
             return self._answer(verdict, seconds)
         finally:
             self._close()
@@ -184,28 +184,28 @@ class WakeRun(DrillRun):
             "critical",
             self._incident["ack_url"],
         )
-        self._hear(self._send("firing"))
+        self._record_answers(self._send("firing"))
         self._reached("told", f"{name}, by {', '.join(self._who.receivers)}")
 
-    def _answer(self, verdict: Verdict, seconds: float) -> Woken:
+    def _answer(self, verdict: Verdict, seconds: float) -> WakeResult:
         name = self._who.name
         deadline = time.monotonic() + seconds
         self._on_wait(f"acknowledged by {name}: {self._incident['ack_url']}")
         while True:
-            said = self._call(f"/{self._incident['id']}")["acknowledged"]
-            if said is not None:
+            acknowledged = self._call(f"/{self._incident['id']}")["acknowledged"]
+            if acknowledged is not None:
                 break
             if time.monotonic() > deadline:
                 reason = f"{name} did not acknowledge within {seconds:.0f} s"
-                return Woken(name, verdict, None, "", reason)
+                return WakeResult(name, verdict, None, "", reason)
             time.sleep(_EVERY)
-        answered = self._opened + said["at"] - self._incident["opened"]
-        by = str(said["by"])
+        answered = self._opened + acknowledged["at"] - self._incident["opened"]
+        by = str(acknowledged["by"])
         reason = "" if by == name else f"{by} acknowledged, and {name} did not"
-        return Woken(name, verdict, answered, by, reason)
+        return WakeResult(name, verdict, answered, by, reason)
 
     def _close(self) -> None:
-        """Say that it is over, to the receivers and in the book; never raises."""
+        """Resolve the page and the incident; never raises."""
         if self._note is not None:
             self._send("resolved")
         if self._incident:
@@ -219,9 +219,11 @@ class WakeRun(DrillRun):
     def _send(self, status: str) -> list[reach.ReceiverAnswer]:
         if self._note is None:
             return []
-        by_name = {one.name: one for one in self._built.config.receivers}
-        loud = [by_name[name] for name in self._who.receivers]
-        return reach.tell(loud, self._built.directory, self._note, statuses=[status])
+        by_name = {receiver.name: receiver for receiver in self._built.config.receivers}
+        notifying = [by_name[name] for name in self._who.receivers]
+        return reach.send_drill(
+            notifying, self._built.directory, self._note, statuses=[status]
+        )
 
     def _call(self, path: str, form: dict[str, str] | None = None) -> dict[str, Any]:
         url = f"{self._monitor}{_INCIDENTS}{path}"
@@ -232,9 +234,9 @@ class WakeRun(DrillRun):
         )
         body = answer.json()
         if answer.status != 200 or not isinstance(body, dict):
-            said = body.get("error") if isinstance(body, dict) else answer.body[:200]
+            error = body.get("error") if isinstance(body, dict) else answer.body[:200]
             raise client.PeerError(
-                f"{origin(url)} answered {answer.status}: {said}",
+                f"{origin(url)} answered {answer.status}: {error}",
                 answer.status,
             )
         data: dict[str, Any] = body["data"]

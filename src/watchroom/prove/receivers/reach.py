@@ -1,4 +1,4 @@
-"""Which receivers an alert reaches, and whether they take a message."""
+"""Which receivers an alert reaches, and whether they accept a message."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class ReceiverAnswer(NamedTuple):
-    """What one receiver said to a drill message.
+    """One receiver's answer to a drill message.
 
     Attributes:
         receiver: Its name in alertmanager.yml.
-        accepted: Whether it took the message (2xx).
+        accepted: Whether it accepted the message (2xx).
         detail: Why not, or where it went; never a secret.
     """
 
@@ -43,33 +43,33 @@ def receivers(config: Alertmanager, labels: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(node.receiver for node in taken))
 
 
-def tell(
-    loud: Sequence[Receiver],
+def send_drill(
+    notifying: Sequence[Receiver],
     directory: Path,
     note: DrillNote,
     *,
     statuses: Sequence[str] = ("firing", "resolved"),
 ) -> list[ReceiverAnswer]:
-    """Send a note through each receiver, and that it is over; return what they said.
+    """Send a note, and its end, through each receiver; return their answers.
 
-    One answer a receiver: the first refusal, or that it took all.
+    One answer per receiver: its first refusal, or that it accepted all.
 
     Args:
-        loud: Receivers, as alertmanager.yml has them.
-        directory: Where that file stands; its ``*_file`` paths are relative to it.
-        note: What to say.
-        statuses: What is said of it, one after the other.
+        notifying: Receivers, as alertmanager.yml has them.
+        directory: Of that file; its ``*_file`` paths are relative to it.
+        note: What to send.
+        statuses: The statuses to send, one after the other.
     """
     answers: dict[str, ReceiverAnswer] = {}
     for status in statuses:
-        for receiver in loud:
+        for receiver in notifying:
             before = answers.get(receiver.name)
             if before is None or before.accepted:
-                answers[receiver.name] = _told(receiver, directory, note, status)
+                answers[receiver.name] = _send(receiver, directory, note, status)
     return list(answers.values())
 
 
-def _told(
+def _send(
     receiver: Receiver, directory: Path, note: DrillNote, status: str
 ) -> ReceiverAnswer:
     where = []
@@ -95,9 +95,9 @@ def lacking(receiver: Receiver, directory: Path) -> str:
 
 
 def mark(receiver: Receiver, directory: Path) -> str:
-    """Return what a receiver is recognised by: its configuration and its secrets.
+    """Return a fingerprint of a receiver's configuration and secrets.
 
-    Where the secrets cannot be read, it is the beginning of what it is elsewhere.
+    If the secrets can't be read, it is only the first part of that.
     """
     texts = []
     try:
@@ -109,12 +109,12 @@ def mark(receiver: Receiver, directory: Path) -> str:
 
 
 def urls(receiver: Receiver, directory: Path) -> list[str]:
-    """Return the addresses that a receiver's webhooks lead to: secrets, all of them.
+    """Return the URLs of a receiver's webhooks, all of them secrets.
 
-    One that cannot be read is left out.
+    A URL that can't be read is left out.
     """
-    found = []
+    addresses = []
     for hook in receiver.webhook_configs:
         with contextlib.suppress(ConfigError):
-            found.append(hook.url or send.secret(directory, hook.url_file))
-    return found
+            addresses.append(hook.url or send.secret(directory, hook.url_file))
+    return addresses

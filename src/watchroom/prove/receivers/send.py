@@ -1,7 +1,7 @@
-"""What a drill tells people, in each receiver's own protocol and with its credentials.
+"""A drill's message, in each receiver's own protocol and with its credentials.
 
-Always at the lowest urgency but for a page that is meant to wake somebody, and always
-saying that it is a test.
+Always at the lowest urgency, except a page meant to wake someone, and always marked
+as a test.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _SECONDS = 10.0
 
 
 class DrillNote(NamedTuple):
-    """What a drill tells people.
+    """A drill's message.
 
     Attributes:
         title: What was drilled; the mark of a test is put before it.
         summary: One line for a phone's screen.
         description: Who sent it and why.
-        nonce: Which run it was.
-        url: Where the monitor is.
-        severity: ``info``, or ``critical`` for a page that shall wake somebody.
-        answer_url: Where it can be acknowledged, or empty.
+        nonce: Identifies the run.
+        url: The monitor's URL.
+        severity: ``info``, or ``critical`` for a page meant to wake someone.
+        answer_url: The link to acknowledge it, or empty.
     """
 
     title: str
@@ -52,17 +52,17 @@ class DrillNote(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The alert's name in messages: nobody takes it for a real one."""
+        """The alert's name in messages, marked as a drill."""
         return f"[DRILL] {self.title}"
 
     @property
     def group_key(self) -> str:
-        """What the messages of one run are recognised by."""
+        """What the messages of one run have in common."""
         return f'{{}}:{{alertname="{self.name}", drill="{self.nonce}"}}'
 
     @property
     def links(self) -> list[tuple[str, str]]:
-        """Text and address of what the message leads to."""
+        """Text and URL of the message's links."""
         answer = [("Acknowledge", self.answer_url)] if self.answer_url else []
         return [*answer, ("Monitor", self.url)]
 
@@ -72,7 +72,7 @@ def send(config: Config, directory: Path, note: DrillNote, status: str) -> str:
 
     Raises:
         ConfigError: A secret cannot be read.
-        PeerError: It was not taken; says why, never with a secret.
+        PeerError: It was not accepted; gives the reason, without secrets.
     """
     match config:
         case WebhookConfig():
@@ -103,10 +103,10 @@ def secret(directory: Path, name: str) -> str:
 
 
 def message(note: DrillNote, status: str, at_ms: int) -> dict[str, Any]:
-    """Return a version-4 webhook body that nobody can take for a real page.
+    """Return a version-4 webhook body that is clearly marked as a drill.
 
     Args:
-        note: What to say.
+        note: What to send.
         status: ``firing`` or ``resolved``.
         at_ms: When it began, and when it ended: milliseconds since the epoch.
     """
@@ -150,12 +150,12 @@ def _webhook(
 
 def _slack(config: SlackConfig, directory: Path, note: DrillNote, status: str) -> str:
     url = config.api_url or secret(directory, config.api_url_file)
-    over = "" if status == "firing" else "Resolved: "
+    prefix = "" if status == "firing" else "Resolved: "
     body = slack.payload(
-        title=f"{over}{slack.escape(note.summary)}",
+        title=f"{prefix}{slack.escape(note.summary)}",
         text=slack.escape(note.description),
-        color="danger" if (note.severity, over) == ("critical", "") else "good",
-        fallback=f"{over}{slack.escape(note.summary)}",
+        color="danger" if (note.severity, prefix) == ("critical", "") else "good",
+        fallback=f"{prefix}{slack.escape(note.summary)}",
         channel=config.channel,
         links=note.links,
     )
@@ -190,21 +190,21 @@ def _mail(config: EmailConfig, directory: Path, note: DrillNote, status: str) ->
         else ""
     )
     server = config.server(directory)._replace(password=password)
-    over = "" if status == "firing" else "Resolved: "
+    prefix = "" if status == "firing" else "Resolved: "
     links = "".join(f"{text}: {href}\n" for text, href in note.links)
-    made = email.message(
+    mail = email.message(
         sender=config.from_,
         to=config.to,
-        subject=f"{over}{note.summary}",
-        text=f"{over}{note.summary}\n\n{note.description}\n\n{links}",
+        subject=f"{prefix}{note.summary}",
+        text=f"{prefix}{note.summary}\n\n{note.description}\n\n{links}",
         thread=note.group_key,
         at=time.time(),
     )
     sender, to = email.addresses(config.from_)[0], email.addresses(config.to)
-    outcome = smtp.send(server, made, sender, to, _SECONDS)
+    outcome = smtp.send(server, mail, sender, to, _SECONDS)
     if outcome.error:
-        said = scrubbed(outcome.error, (password,))
-        raise client.PeerError(f"smtp://{config.smarthost}: {said}")
+        error = scrubbed(outcome.error, (password,))
+        raise client.PeerError(f"smtp://{config.smarthost}: {error}")
     return f"smtp://{config.smarthost}"
 
 
