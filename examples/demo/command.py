@@ -35,12 +35,12 @@ def main() -> None:
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("demo", description=__doc__, formatter_class=plain)
     add = parser.add_argument
-    where = "where its files, logs and databases go; emptied first (default: .demo)"
+    where = "directory for the demo's files; emptied first (default: .demo)"
     add("--dir", type=Path, default=Path(".demo"), help=where)
     also = "also page this URL (version-4 webhook body); may be repeated"
     add("--webhook", action="append", default=[], metavar="URL", help=also)
     add("--rate", type=float, default=30, help="requests per second (default: 30)")
-    stay = "stay up when the story is told (default: on a terminal)"
+    stay = "keep running after the tour (default: on a terminal)"
     terminal, flag = sys.stdin.isatty(), argparse.BooleanOptionalAction
     add("--stay", action=flag, default=terminal, help=stay)
     options = parser.parse_args()
@@ -56,7 +56,7 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         with contextlib.suppress(OSError):  # the terminal may be what has gone
-            screen.say("stopped", "nothing is left running")
+            screen.say("stopped", "all processes of the demo have ended")
         sys.exit(130)
 
 
@@ -87,9 +87,9 @@ def _open(screen: Screen, stage: Stage, story: Story) -> None:
     story.open()
     say("open", f"{stage.monitor_url}  ← the monitor's page")
     link = stage.ask("login")["url"]
-    say("log in", f"{link}  ← to acknowledge and silence there; once")
+    say("log in", f"{link}  ← logs a browser in, once")
     say("app", f"{stage.app_url}   metrics {stage.exporter_url}metrics")
-    say("site", f"{stage.site_url}   the same through TLS, as the probe sees it")
+    say("site", f"{stage.site_url}   the app through TLS, as the probe sees it")
     say("files", str(stage.monitoring))
     story.normal(10)
 
@@ -104,7 +104,7 @@ def _check(screen: Screen, stage: Stage) -> None:
     done = sum(item["state"] == "passed" for item in items)
     page = f"{stage.monitor_url}checklist shows them"
     screen.say("checked", f"{done} of {len(items)} launch items are verified; {page}")
-    screen.say("next", "prove it on your own app: README, “Put it into your project”")
+    screen.say("next", "try it on your own app: README, “Put it into your project”")
 
 
 def _again(screen: Screen, story: Story, pressed: Callable[[], str]) -> None:

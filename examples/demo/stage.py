@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WINDOW, FOR, INTERVAL = "15s", "5s", "1s"
 _PORTS = {"app": 8000, "exporter": 9000, "monitor": 9700, "site": 8443}
 _LEDGER = Path(__file__).parents[1] / "ledger"
-_MARK, _OTHER = ".watchroom-demo", "give another --dir"
+_MARK, _OTHER = ".watchroom-demo", "choose another --dir"
 # Who is called when nobody answers: the demo's own pager.
 _CONTACTS = "contacts: [{name: Demo, receivers: [ops]}]\n"
 
@@ -62,7 +62,11 @@ def claim(directory: Path) -> TextIO:
         (directory / "logs").mkdir()
     except OSError as error:
         busy = isinstance(error, BlockingIOError)
-        why = "another demo runs in it" if busy else f"cannot be used: {error.strerror}"
+        why = (
+            "another demo is running in it"
+            if busy
+            else f"cannot be used: {error.strerror}"
+        )
         raise ConfigError(why, file=directory, hint=_OTHER) from None
     return held
 
@@ -160,7 +164,7 @@ class Processes:
 
     def ended(self, name: str, code: int) -> DemoError:
         """Return the error of a child that ended, with its last words."""
-        words = f"{name} ended with exit code {code}; its last words:\n"
+        words = f"{name} ended with exit code {code}; last log lines:\n"
         return DemoError(name, words + self.tail(name))
 
 

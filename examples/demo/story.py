@@ -102,7 +102,7 @@ class Site:
         """Let a share of the requests fail, such as "30%", or none."""
         body = json.dumps({"errors": share}).encode()
         if not read(f"{self._app}faults/", body):
-            raise DemoError("fault", "the app did not take the switch; see app.log")
+            raise DemoError("fault", "the app didn't accept the fault; see app.log")
 
     def state(self) -> str:
         """Return the state of the alert: ok, pending, firing or unknown."""
@@ -168,12 +168,12 @@ class Story:
         site, stage = self.site, self._stage
         stage.prepare()
         stage.start()
-        silent = "the app does not answer; see app.log"
+        silent = "the app isn't responding; see app.log"
         self.wait("start", lambda: read(stage.app_url), 45, silent)
-        broken = f"a part does not work; see {stage.exporter_url}metrics and the logs"
+        broken = f"not working; see {stage.exporter_url}metrics and the logs"
         self.wait("start", site.works, 45, broken)
         stage.watch()
-        silent = "the monitor does not answer; see monitor.log"
+        silent = "the monitor isn't responding; see monitor.log"
         self.wait("start", lambda: read(f"{site.monitor}-/ready"), 45, silent)
 
     def normal(self, seconds: float) -> None:
@@ -201,7 +201,9 @@ class Story:
             raise
         ended = time.time()
         self.site.fault(None)
-        self._say("repaired", "the fault is removed; its window has to pass")
+        self._say(
+            "repaired", "the fault is removed; waiting for the rate window to pass"
+        )
         self._follow("recovered", "resolved", ended, "ok")
         resolved = self._follow("resolved", "resolved", ended)
         times = f"pending {pending:.1f} s → firing {firing:.1f} s → "

@@ -100,7 +100,7 @@ def check_middleware(
         return [
             checks.Warning(
                 "Requests are not counted: the middleware is missing.",
-                hint=f'Put "{MIDDLEWARE}" first into MIDDLEWARE.',
+                hint=f'Put "{MIDDLEWARE}" first in MIDDLEWARE.',
                 id="watchroom.W001",
             )
         ]
@@ -108,7 +108,7 @@ def check_middleware(
         return [
             checks.Warning(
                 "Responses of middleware placed before watchroom's are not counted.",
-                hint=f'Put "{MIDDLEWARE}" first into MIDDLEWARE.',
+                hint=f'Put "{MIDDLEWARE}" first in MIDDLEWARE.',
                 id="watchroom.W002",
             )
         ]

@@ -53,7 +53,7 @@ def test_a_running_demo_keeps_its_directory(tmp_path: Path) -> None:
     target = tmp_path / "demo"
     with claim(target):
         (target / "data").mkdir()
-        with pytest.raises(ConfigError, match="another demo runs in it"):
+        with pytest.raises(ConfigError, match="another demo is running in it"):
             claim(target)
         assert (target / "data").exists()
 

@@ -259,7 +259,7 @@ def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path, open_st
         check=False,
     )
     assert found.returncode == 1
-    assert f"held by process {os.getpid()}" in found.stderr
+    assert f"in use by process {os.getpid()}" in found.stderr
 
 
 def test_the_directory_is_free_again_after_a_failed_start(tmp_path, clock):

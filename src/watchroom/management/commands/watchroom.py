@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 class Command(BaseCommand):
     """Hands its words to the `watchroom` command line."""
 
-    help = "Build, serve, watch and prove the monitoring (see: watchroom --help)."
+    help = (
+        "Run watchroom's commands with this project's settings (see: watchroom --help)."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
