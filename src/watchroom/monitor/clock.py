@@ -1,4 +1,4 @@
-"""The machine's clock, and that somebody set it: what was noted under the old time."""
+"""The machine's clock, and what to correct when it was set."""
 
 from __future__ import annotations
 

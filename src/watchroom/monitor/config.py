@@ -43,11 +43,11 @@ class Loaded(NamedTuple):
 
     Attributes:
         root: The directory.
-        text: ``prometheus.yml`` as it stands, secrets masked.
-        alertmanager_text: ``alertmanager.yml`` as it stands, secrets masked.
+        text: ``prometheus.yml`` as read, secrets masked.
+        alertmanager_text: ``alertmanager.yml`` as read, secrets masked.
         dashboards: Dashboards by uid: ours, then the team's.
-        refused_dashboards: Why a dashboard of the team's is none; that stops nothing.
-        contacts: Who answers; nobody when ``local/contacts.yml`` is not there.
+        refused_dashboards: Why dashboards of the team were refused; others load.
+        contacts: Who is on call; empty without ``local/contacts.yml``.
         digest: Changes when any file read does.
     """
 
@@ -116,7 +116,7 @@ class Loaded(NamedTuple):
 
 
 class ConfigInForce:
-    """The configuration in force; a reload puts another in its place, whole."""
+    """The active configuration; a reload replaces all of it at once."""
 
     def __init__(self, loaded: Loaded) -> None:
         self.loaded = loaded

@@ -72,7 +72,7 @@ half a minute, and asyncio's own pool has six on two cores."""
 
 
 class Options(NamedTuple):
-    """What `watchroom run` was asked for.
+    """The options of `watchroom run`.
 
     Attributes:
         files: The built directory.
@@ -102,7 +102,7 @@ def run(options: Options, env: Mapping[str, str], say: Callable[[str], None]) ->
     """Watch until SIGTERM or SIGINT.
 
     Raises:
-        ConfigError: The files, the state directory or the address will not do.
+        ConfigError: The files, the state directory or the address is invalid.
     """
     loaded = load(options.files)
     where = state_path(options.storage, loaded.name, env)

@@ -19,7 +19,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Reloader:
-    """Puts a configuration in force, and keeps the old one when the new one is bad."""
+    """Activates a configuration, and keeps the old one if the new one is invalid."""
 
     def __init__(self, services: Services, jobs: Jobs, evaluator: Evaluator) -> None:
         self._services = services
@@ -63,10 +63,10 @@ class Reloader:
         return problem
 
     async def apply(self, loaded: Loaded) -> None:
-        """Put checked files in force; what cannot be taken back comes last.
+        """Activate checked files; what can't be undone comes last.
 
-        Rules that are gone end their alerts, receivers that are gone lose their
-        deliveries: both only after the jobs took the new files.
+        Removed rules end their alerts, and removed receivers drop their deliveries:
+        both only after the jobs took the new files.
         """
         await self._watch(loaded)
         services = self._services

@@ -39,7 +39,7 @@ class Reloads:
     Attributes:
         problem: Why the last reload was refused; "" when it was not.
         at: When the last one was tried, epoch seconds.
-        good_at: When the configuration in force was taken.
+        good_at: When the active configuration was taken.
         failures: How many were refused.
     """
 
@@ -82,7 +82,7 @@ class Services:
 
     @property
     def config(self) -> Loaded:
-        """The configuration in force."""
+        """The active configuration."""
         return self.in_force.loaded
 
     def warnings(self) -> list[str]:

@@ -117,7 +117,7 @@ class SilencesAPI(API):
 
 
 def _silence(posted: _SilenceIn) -> Silence:
-    """Return what was asked for.
+    """Return the silence of a request.
 
     Raises:
         QuerySyntaxError: A pattern is not RE2.

@@ -126,7 +126,7 @@ class StatusAPI(API):
         )
 
     async def alertmanagers(self, request: web.Request) -> web.StreamResponse:
-        """Answer that there is none: the monitor is its own Alertmanager."""
+        """Answer with an empty list: the monitor is its own Alertmanager."""
         return success_of(
             {"activeAlertmanagers": [], "droppedAlertmanagers": []}, request
         )

@@ -195,11 +195,11 @@ def _line(
 ) -> ChecklistLine:
     state = _state(proof, days, now)
     symbol, css, usual = _SIGNS[state]
-    said = words.get(state, usual)
+    state_words = words.get(state, usual)
     if proof is None:
-        return ChecklistLine(name, state, symbol, css, said, "", "", None, None)
+        return ChecklistLine(name, state, symbol, css, state_words, "", "", None, None)
     seen = (proof.detail, proof.more, proof.at, proof.seconds)
-    return ChecklistLine(name, state, symbol, css, said, *seen)
+    return ChecklistLine(name, state, symbol, css, state_words, *seen)
 
 
 def _state(proof: Proof | None, days: int, now: float) -> str:

@@ -38,9 +38,9 @@ def names(root: Path) -> frozenset[str]:
 def linked(links: Iterable[Link]) -> str:
     """Return the name of the runbook that a panel's links lead to, or ""."""
     for link in links:
-        _, found, name = link.url.partition("runbooks/")
+        _, separator, name = link.url.partition("runbooks/")
         name = name.partition("#")[0].removesuffix(".md").strip("/")
-        if found and _NAME.fullmatch(name):
+        if separator and _NAME.fullmatch(name):
             return name
     return ""
 

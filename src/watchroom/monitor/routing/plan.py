@@ -16,7 +16,7 @@ class Plan(NamedTuple):
 
     Attributes:
         tree: The routes.
-        send_resolved: Receiver → integration → whether it wants to hear of ends.
+        send_resolved: Receiver → integration → whether it is notified of ends.
         inhibitions: Which alerts mute which.
     """
 

@@ -6,9 +6,9 @@ holds a lock takes only locks further down:
 1. `RuleManager`'s lock, then the locks of rule groups: held while alerts are handed on.
 2. `ManualAlerts`' lock: held while the alert of a manual incident is handed on.
 3. `Routing.lock`: the alerts known now and the dispatcher's groups. The policy of
-   groups, which is on-call, is asked under it.
-4. `Incidents`' lock. So on-call asks routing (`places`) only while it does not hold it.
-5. The locks of `Silences`, `Deploys`, state.db and the store, which call nobody.
+   groups, which is on-call, is called under it.
+4. `Incidents`' lock. So on-call calls `places` only while it does not hold it.
+5. The locks of `Silences`, `Deploys`, state.db and the store: they call no other part.
 
 The event loop waits for none of them for long: what waits for a disk (`Actions`,
 `Silences.put`, `ManualAlerts.renew`, `RuleManager.load`) runs in a thread.
@@ -48,7 +48,7 @@ class Place(NamedTuple):
 
     Attributes:
         group: The labels that name its group.
-        muted: Whether a silence or another alert keeps it from everybody.
+        muted: Whether a silence or another alert mutes it.
     """
 
     group: Labels
@@ -83,7 +83,7 @@ class Muting:
 
 
 class Routing:
-    """The tree, inhibition, silences, and the alerts known now; it calls nobody.
+    """The tree, inhibition, silences, and the current alerts; calls no other part.
 
     Pure: no clock, no I/O. Its methods may be called from any thread.
 
@@ -92,10 +92,10 @@ class Routing:
         silences: Which alerts notify nobody; none without it.
 
     Attributes:
-        lock: Held by whoever reads or changes `plan` and `alerts`; the module's
+        lock: Held to read or change `plan` and `alerts`; the module's
             docstring gives its place in the order of locks.
         plan: The configuration, compiled.
-        alerts: Those known now, by fingerprint: inhibition asks what fires.
+        alerts: The current ones by fingerprint; inhibition needs the firing ones.
 
     Raises:
         ConfigError: A matcher's pattern is not RE2.

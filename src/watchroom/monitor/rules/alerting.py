@@ -207,7 +207,7 @@ class AlertRule:
         return forgotten
 
     def _end_all(self, at_ms: int) -> list[ActiveAlert]:
-        """Resolve what fires; return what was pending and is forgotten."""
+        """Resolve firing alerts; return the pending ones, which are dropped."""
         forgotten: list[ActiveAlert] = []
         for labels, alert in list(self.active.items()):
             if alert.state == "pending":

@@ -38,11 +38,11 @@ GAP_INTERVALS = 3
 """Evaluations that may be missed before the time between counts as unwatched."""
 
 _SETTLE_EVALUATIONS = 2
-"""How many, from a gap's end on, fire nothing new. A second long step among them is no
-gap again but the pace of a slow machine, where nothing would ever fire."""
+"""Evaluations after a gap in which no alert begins to fire. A second long step among
+them isn't a gap but a slow machine, on which nothing would ever fire."""
 
 MAX_HOLD_MS = 3_600_000
-"""The longest that an end is held back; a window of days hardly notices a gap."""
+"""The longest delay of an end after a gap; windows of days hardly notice gaps."""
 
 _HOLD_SHARE = 0.1
 
@@ -196,8 +196,8 @@ class RuleGroup:
     def _later(self, at_ms: int) -> bool:
         """Return whether `at_ms` is after the last evaluation.
 
-        A clock that was set back by more than a few intervals starts anew: waiting for
-        it to catch up would be an hour without an alert.
+        After a clock was set back by more than a few intervals it starts over: waiting
+        for the old time would be an hour without an alert.
         """
         if self.last_ms is None or at_ms > self.last_ms:
             return True

@@ -1,4 +1,4 @@
-"""The rule groups in force: what they look like, and how old their answers are."""
+"""The active rule groups: their views, and when they were evaluated."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class LoadedGroups:
-    """The rule groups in force, in file order; `RuleManager.load` puts others there.
+    """The active rule groups, in file order; `RuleManager.load` replaces them.
 
-    It knows nobody, so that whoever watches the rules can be built before what their
-    alerts are handed to. Read from any thread.
+    It depends on no other part, so that readers of rules can be built before the part
+    that takes their alerts. Read from any thread.
 
     Attributes:
         groups: By key; replaced whole, never changed.
@@ -28,7 +28,7 @@ class LoadedGroups:
         self.groups: Mapping[GroupKey, RuleGroup] = {}
 
     def use(self, groups: Mapping[GroupKey, RuleGroup]) -> None:
-        """Put groups in force."""
+        """Activate groups."""
         self.groups = groups
 
     def views(self) -> list[GroupView]:

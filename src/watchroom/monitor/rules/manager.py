@@ -39,7 +39,7 @@ class RuleManager:
         state: Where pending and firing alerts are kept.
         store: Where records and ALERTS go.
         engine: Answers expressions and the templates' `query`.
-        loaded: Where the groups in force are put, for whoever reads them.
+        loaded: Has the active groups, for their readers.
         sink: Called in the evaluating (or loading) thread with every firing or just
             resolved alert, after its state is on disk: `Notifier.submit`.
         external_url: The base of generator URLs and of templates' `externalURL`.

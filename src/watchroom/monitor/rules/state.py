@@ -112,7 +112,7 @@ def _row(alert: ActiveAlert) -> tuple[object, ...]:
 def replace_all(
     state: StateDB, rules: Sequence[tuple[Identity, str, Sequence[ActiveAlert]]]
 ) -> None:
-    """Write the whole state anew: after a load, rules may have other identities.
+    """Rewrite the whole state: after a load, rules may have other identities.
 
     Raises:
         StoreError: As `save`.

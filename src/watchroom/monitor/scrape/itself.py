@@ -16,8 +16,8 @@ class SelfTarget:
     """Answers the scrape of the Alertmanager that `alerting:` names.
 
     The same files serve Prometheus, which scrapes a real Alertmanager there. Here
-    nobody listens on that address: this monitor routes and delivers, so it answers with
-    its own numbers under Alertmanager's names.
+    nothing listens on that address: this monitor delivers, so it answers with its own
+    metrics under Alertmanager's names.
 
     Args:
         metrics: Gives the text exposition of the delivery; called in any thread.

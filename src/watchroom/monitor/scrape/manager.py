@@ -106,7 +106,7 @@ class Jobs:
             running.dropped += dropped
 
     def _set(self) -> None:
-        """Scrape every target once, whoever found it; equal labels are one target."""
+        """Scrape every target once, even if several jobs discover it: by its labels."""
         unique: dict[str, Target] = {}
         for running in self._running.values():
             for target in running.targets:

@@ -76,7 +76,7 @@ def _set_aside(path: Path) -> str:
 class StateDB:
     """The durable state of the monitor: SQLite, WAL, ``synchronous=FULL``.
 
-    One thread of its own writes; whoever asks gets a future that is done when the
+    Its own thread writes; the caller gets a future that is done when the
     transaction is on disk. Reading happens in the caller's thread. Every method may be
     called from any thread.
 
@@ -130,9 +130,9 @@ class StateDB:
     def write(self, change: Callable[[sqlite3.Connection], Any]) -> Future[Any]:
         """Run `change` in the writer's next transaction; done = committed on disk.
 
-        Changes that wait together share one commit; one that fails is rolled back
-        alone and its future raises. Never waits: behind a disk that hangs, a change
-        for which there is no room fails at once.
+        Changes that wait together share one commit; a failed change is rolled back
+        alone and its future raises. Never waits: when the disk hangs and the queue is
+        full, a change fails at once.
 
         Raises:
             StoreError: The database is closed.
@@ -168,7 +168,7 @@ class StateDB:
 
     @property
     def late(self) -> bool:
-        """Whether the disk still owes the answer that `commit` last gave up."""
+        """Whether the commit that `commit` stopped waiting for is still running."""
         return self._late is not None and not self._late.done()
 
     def _work(self) -> None:

@@ -1,8 +1,8 @@
 """The newest rows in memory, per target, as matrices that snapshots share.
 
 A cell once written is never written again: a snapshot takes the arrays and the number
-of rows, and needs no copy. Growth makes new arrays and leaves the old to whoever
-holds them.
+of rows, and needs no copy. Growth makes new arrays and leaves the old ones to the
+snapshots.
 """
 
 from __future__ import annotations

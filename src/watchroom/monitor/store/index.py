@@ -107,7 +107,7 @@ class Index:
         """Return the series that meet every matcher.
 
         A label that a series does not have has the empty value, as in Prometheus. A
-        regular expression is asked once per distinct value, not per series.
+        regular expression runs once per distinct value, not per series.
         """
         key = tuple(matchers)
         matched = self._matched.get(key)

@@ -130,7 +130,7 @@ class Store:
 
         A sample that is not newer than the newest of its series is refused and counted:
         as a duplicate when it has the same time, else as out of order. The stale marker
-        ends a series. A disk that refuses is no error here: rows wait in memory.
+        ends a series. If the disk fails, rows wait in memory.
 
         Args:
             target: Who was scraped, or the pseudo-target of a rule group.

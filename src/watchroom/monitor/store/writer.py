@@ -43,8 +43,8 @@ Family = tuple[str, "NDArray[np.int64]", "Floats", "States | None"]
 class Writer:
     """Owns the database's writing connection, in a thread of its own.
 
-    A disk that refuses is tried again, ever less often; what could not be written stays
-    in memory. A file found damaged while running is moved aside and started anew.
+    After a disk error it retries, less and less often; what could not be written stays
+    in memory. A damaged file is moved aside and replaced by a new one.
     """
 
     def __init__(self, memory: StoreMemory, database: Database) -> None:

@@ -106,7 +106,7 @@ def steps(
         dashboards: The dashboards that the monitor draws, by uid.
         now_ms: Now.
     """
-    known, firing = runbooks.names(root), {one.name for one in incident.firing}
+    known, firing = runbooks.names(root), {alert.name for alert in incident.firing}
     books = [name for name in incident.names if name in known]
     books.sort(key=lambda name: name not in firing)  # what fires comes first
     order = contacts.order()

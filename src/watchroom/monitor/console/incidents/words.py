@@ -148,8 +148,8 @@ _STATES = {
 def _titled_by(incident: Incident) -> str:
     """Return the name of the alert whose summary is the title, else of the first."""
     alerts = list(incident.alerts.values())
-    same = [one for one in alerts if timeline.summary(one) == incident.title]
-    return next((one.name for one in [*same, *alerts]), "")
+    same = [alert for alert in alerts if timeline.summary(alert) == incident.title]
+    return next((alert.name for alert in [*same, *alerts]), "")
 
 
 def _sentence(incident: Incident) -> str:
