@@ -84,7 +84,7 @@ def test_a_name_that_is_not_known_names_the_nearest(name, known, hint) -> None:
         ["run", "here", "--storage.size", "soon"],
     ],
 )
-def test_a_value_that_is_none_is_named_with_its_option(words) -> None:
+def test_an_invalid_value_is_named_with_its_option(words) -> None:
     found = CliRunner().invoke(watchroom, words)
     assert found.exit_code == 2
     assert f"Invalid value for '{words[-2]}': 'soon' is not a" in found.output
@@ -101,7 +101,7 @@ def test_the_monitors_address_has_one_name_in_all_commands(command) -> None:
 
 
 @pytest.mark.parametrize("option", ["--url", "--alertmanager", "--exporter"])
-def test_a_url_that_is_none_is_named_with_its_option(option, tmp_path) -> None:
+def test_an_invalid_url_is_named_with_its_option(option, tmp_path) -> None:
     put(tmp_path, built(planned()))
     words = ["check", str(tmp_path), option, "127.0.0.1:9090"]
     found = CliRunner().invoke(watchroom, words)

@@ -60,7 +60,7 @@ def test_every_vital_with_a_tile_has_a_sibling():
         assert BY_NAME[name].panel.presence == requests.panel.presence
 
 
-def test_a_vital_without_a_tile_is_told_of_by_a_sibling_or_needs_none():
+def test_a_vital_without_a_tile_is_covered_by_a_sibling_or_needs_no_tile():
     without = {vital.name for vital in VITALS if not vital.panel}
     # The first is an absence, the second always fires.
     assert without - TOLD_BY.keys() == {"AppAbsent", "Watchdog"}
@@ -68,7 +68,7 @@ def test_a_vital_without_a_tile_is_told_of_by_a_sibling_or_needs_none():
 
 @promtool.needed
 @pytest.mark.judge
-def test_what_has_no_sibling_of_its_own_is_told_of_by_its_collectors(tmp_path):
+def test_vitals_without_a_sibling_are_covered_by_their_collectors(tmp_path):
     cases = [
         case(f"{name}: {words}", {EXPORTER: "1+0x60", **series}, firing(told, "9m", n))
         for name, (told, answered) in TOLD_BY.items()

@@ -136,7 +136,7 @@ def test_a_limit_matches_its_edge_in_both_spellings_and_no_other(limit, edges):
         (1000.0, "count", "1000"),
     ],
 )
-def test_a_limit_is_said_as_people_say_it(limit, unit, words):
+def test_a_limit_is_shown_in_words(limit, unit, words):
     assert parameters.limit_words(limit, unit) == words
 
 

@@ -96,7 +96,7 @@ def test_a_server_that_dies_is_noticed(processes, tmp_path) -> None:
     assert caught.value.stage == "app"
 
 
-def test_a_server_that_was_killed_is_said_to_be(processes, tmp_path) -> None:
+def test_a_server_that_was_killed_is_reported_as_killed(processes, tmp_path) -> None:
     processes.start("app", ["/bin/sleep", "60"], cwd=tmp_path)
     processes._running["app"].kill()
     processes._running["app"].wait(10)

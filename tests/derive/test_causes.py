@@ -49,7 +49,7 @@ def test_a_project_s_own_vital_is_part_of_what_it_names():
         ([own("A", "A")], "remove one of them"),
     ],
 )
-def test_a_cause_that_is_none_is_refused(vitals, words):
+def test_an_invalid_cause_is_refused(vitals, words):
     with pytest.raises(ConfigError) as error:
         routing(planned(*vitals))
     assert words in error.value.hint

@@ -153,7 +153,7 @@ def test_lines_of_several_series_have_names(charts):
                 assert labels == by, target.expr
 
 
-def test_a_line_stands_where_the_rule_fires(made, boards):
+def test_a_line_is_drawn_where_the_rule_fires(made, boards):
     checked = 0
     by_title = {
         panel.title: panel for panel in drawn(boards["grafana/watchroom-charts.json"])

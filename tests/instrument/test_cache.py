@@ -73,7 +73,7 @@ show(asyncio.run(main()))
     assert found.get(GETS, alias="default", role="web", result="miss") == 3
 
 
-def test_every_alias_stands_at_zero(tmp_path):
+def test_every_alias_starts_at_zero(tmp_path):
     run(tmp_path, "")
 
     found = counts(tmp_path)

@@ -361,7 +361,7 @@ show([
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bad_settings_are_told_by_the_check_and_stop_nobody(tmp_path):
+def test_bad_settings_are_reported_by_the_check_and_stop_nothing(tmp_path):
     said = run(
         tmp_path,
         """

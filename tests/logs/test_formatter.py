@@ -149,7 +149,7 @@ def test_what_does_not_fit_together_is_a_line_too(made):
         assert parsed(Formatter(schema).line(made))
 
 
-def test_keys_that_are_no_text_are_told():
+def test_keys_that_are_not_text_are_reported():
     made = record()
     made.__dict__[(1, 2)] = 3
 

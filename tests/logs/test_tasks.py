@@ -82,7 +82,7 @@ def test_a_task_is_one_line_with_the_id_of_its_request(told):
     assert len({one["task_id"] for one in inside}) == 3
 
 
-def test_a_failure_is_told_once_with_its_traceback_and_without_its_secrets(told):
+def test_a_failure_is_logged_once_with_its_traceback_and_without_its_secrets(told):
     (failed,) = tasks(told, "t.fails")
 
     assert failed["levelname"] == "ERROR"

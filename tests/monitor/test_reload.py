@@ -172,7 +172,7 @@ def test_one_bad_file_leaves_everything_as_it_was(bad, files, tmp_path):
     within(files, tmp_path, script)
 
 
-def test_going_back_that_fails_too_is_said_and_ends_nothing(files, tmp_path):
+def test_a_rollback_that_fails_too_is_reported_and_ends_nothing(files, tmp_path):
     async def script(reloader, services, parts):
         write(files, new=True)
         failing(services.scrapers, "set", times=2)

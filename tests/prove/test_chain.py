@@ -45,7 +45,7 @@ def test_a_monitor_that_wants_its_token_is_given_it(monitor) -> None:
     assert real_pages(chain) == []
 
 
-def test_alertmanager_is_not_told_the_monitors_token(monitor, peer) -> None:
+def test_alertmanager_is_not_sent_the_monitors_token(monitor, peer) -> None:
     peer.paths["/api/v2/status"] = {"config": {"original": "route: {}"}}
     chain = find_chain(monitor.url, "", "", "", TOKEN)._replace(embedded=False)
     peer.asked.clear()

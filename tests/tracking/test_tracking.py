@@ -371,7 +371,7 @@ def test_the_missing_extra_is_named(monkeypatch):
 
 
 @pytest.mark.parametrize("said", ["often", "2", "-1"])
-def test_a_rate_that_is_none_is_named(monkeypatch, said):
+def test_an_invalid_rate_is_named(monkeypatch, said):
     monkeypatch.setenv("SENTRY_TRACES_SAMPLE_RATE", said)
 
     with pytest.raises(ConfigError, match="SENTRY_TRACES_SAMPLE_RATE"):

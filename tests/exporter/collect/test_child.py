@@ -215,7 +215,9 @@ def test_an_exception_is_counted_and_the_last_value_ages_away(project, child):
     assert values(running)[RESTARTS] == 0
 
 
-def test_a_broken_vitals_file_is_said_and_the_others_are_asked(project, child, caplog):
+def test_a_broken_vitals_file_is_reported_and_the_others_are_read(
+    project, child, caplog
+):
     running = child(
         project(
             """

@@ -143,7 +143,7 @@ def test_a_server_that_never_answers_is_down_and_holds_up_no_other(tmp_path):
             assert ("db_connections", "files") not in found
 
 
-def test_no_password_is_said(tmp_path, running, capfd):
+def test_no_password_is_shown(tmp_path, running, capfd):
     closed = entry(running, "nobody", PASSWORD="hunter2-secret")
     with asking(tmp_path, default=closed) as child:
         until(child, {("db_up", "default"): 0})

@@ -151,7 +151,7 @@ def test_one_that_never_answers_delays_no_scrape_and_is_told(tmp_path, monkeypat
         time.sleep(0.05)
 
 
-def test_an_error_is_told_and_not_raised(tmp_path):
+def test_an_error_is_reported_and_not_raised(tmp_path):
     def statvfs(path):
         raise OSError(5, "Input/output error", str(path))
 

@@ -102,7 +102,7 @@ def test_a_damaged_file_of_a_living_process_keeps_its_counts(
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300])
 @pytest.mark.parametrize("dead", [False, True])
-def test_a_count_that_is_none_poisons_no_sum(tmp_path, merger, worker, value, dead):
+def test_an_invalid_count_poisons_no_sum(tmp_path, merger, worker, value, dead):
     worker.add(COUNTED, ("b",), value)
     other = Worker(tmp_path)
     other.add(COUNTED, ("b",), 4.0)

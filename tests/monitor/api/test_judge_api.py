@@ -206,7 +206,7 @@ def test_rules_alerts_and_targets_have_every_field_of_theirs(pair):
     ]
 
 
-def test_an_alert_is_told_in_the_same_words(pair):
+def test_an_alert_is_described_in_the_same_words(pair):
     ours, theirs = (firing(url)[0] for url in pair)
     for name in ("labels", "annotations", "state", "value"):
         assert ours[name] == theirs[name], name

@@ -68,7 +68,7 @@ def test_what_was_posted_and_is_no_rules_stands_there_by_its_name():
     assert first.alerts[0].summary == EVIL, "escaped where it is shown"
 
 
-def test_drills_and_the_watchdog_are_no_trouble():
+def test_drills_and_the_watchdog_are_not_problems():
     drill = alert("firing", ("job", "drill-abc"))
     (line,) = lines([rule("Drilled", alerts=[drill])], {}, frozenset(), {})
     assert line.state == "inactive"

@@ -97,7 +97,7 @@ def test_a_group_that_is_evaluated_seldom_does_not_stand_still(watched):
     assert watched.heard(600, "watch")["heartbeat"] == 0
 
 
-def test_a_group_whose_samples_cannot_be_read_stands_still(watched):
+def test_a_group_whose_samples_cannot_be_read_counts_as_stalled(watched):
     assert watched.heard(60, "watch", "app")["heartbeat"] == 1
     watched.wait(61)
 

@@ -16,7 +16,7 @@ def first(said):
     return sorted({receiver for receiver, _ in said})
 
 
-def test_an_unanswered_p1_repeats_every_five_minutes_and_then_the_next_is_called(night):
+def test_an_unacknowledged_p1_repeats_every_five_minutes_and_is_then_escalated(night):
     assert first(night.says(night.alert())) == ["chat", "pager"]
     heard = night.goes_on(22 * MINUTE)
     assert [at for at, who in heard if who == "pager"] == [
@@ -31,7 +31,7 @@ def test_an_unanswered_p1_repeats_every_five_minutes_and_then_the_next_is_called
     assert event.text == "not acknowledged for 10 min: Ben paged via ben"
 
 
-def test_an_acknowledgement_ends_both_until_it_is_over(night):
+def test_an_acknowledgement_ends_both_until_the_incident_resolves(night):
     alert = night.alert()
     night.says(alert)
     night.actions.acknowledge(1, "Anna", "on it")
@@ -98,7 +98,7 @@ def test_who_was_called_but_not_reached_is_left_alone_once_it_is_answered(
     assert ben.goes_on(2 * MINUTE) == [], "he never heard that it fires"
 
 
-def test_a_repeat_on_its_way_is_called_back_and_the_end_is_told_all_the_same(night):
+def test_a_repeat_not_yet_accepted_is_cancelled_and_the_end_is_sent_all_the_same(night):
     alert = night.alert()
     night.dispatcher.receive([alert], night.ms)
     night.oncall.receive([alert], night.ms)
@@ -215,7 +215,7 @@ def test_what_was_acknowledged_and_has_ended_asks_nobody(night):
     assert night.only().state == "acknowledged"
 
 
-def test_a_page_that_flaps_unanswered_comes_to_the_next_all_the_same(night):
+def test_a_flapping_unacknowledged_page_is_escalated_all_the_same(night):
     heard = []
     for _ in range(8):
         alert = night.alert()
@@ -267,7 +267,7 @@ def test_a_pager_that_does_not_answer_delays_no_other_incident(night):
     asyncio.run(story())
 
 
-def test_an_answer_is_passed_on_while_nothing_can_be_asked(night):
+def test_an_acknowledgement_is_forwarded_while_no_query_can_run(night):
     night.says(night.alert())
     night.actions.acknowledge(1, "Anna", "on it")
     told = asyncio.Event()

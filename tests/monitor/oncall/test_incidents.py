@@ -359,7 +359,7 @@ def test_old_incidents_are_forgotten_and_counted(night, monkeypatch):
     assert night.oncall.records.events(1) == []
 
 
-def test_an_incident_made_by_hand_waits_for_somebody_to_end_it(night):
+def test_an_incident_opened_by_hand_stays_open_until_a_person_resolves_it(night):
     night.actions.open("the office has no power", "P2", "Sue")
     assert (night.only().title, night.only().opened_by) == (
         "the office has no power",

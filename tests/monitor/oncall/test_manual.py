@@ -28,7 +28,7 @@ def test_a_p1_pages_as_a_p1_does_with_the_link_that_acknowledges_it(night):
     assert "Anna" in night.timeline()[1].text
 
 
-def test_it_is_repeated_and_escalated_until_somebody_acknowledges(night):
+def test_it_is_repeated_and_escalated_until_a_contact_acknowledges(night):
     opens(night)
     said = night.goes_on(11 * MINUTE)
     assert [who for at, who in said if at <= 6 * MINUTE] == ["pager"]
@@ -38,7 +38,7 @@ def test_it_is_repeated_and_escalated_until_somebody_acknowledges(night):
     assert night.goes_on(20 * MINUTE) == []
 
 
-def test_its_end_is_told_to_those_who_were_paged(night):
+def test_its_end_is_sent_to_those_who_were_paged(night):
     opens(night)
     night.actions.resolve(1, "Sue", "it has power again")
     said = [(who, note.status) for who, note in night.says()]

@@ -76,7 +76,7 @@ def test_a_vanished_series_leaves_its_incident_open_until_it_is_back(calm):
     calm.recovers(number)
 
 
-def test_a_posted_alert_whose_time_is_over_closes_its_incident(calm):
+def test_a_posted_alert_that_expired_resolves_its_incident(calm):
     ends = datetime.now(UTC) + timedelta(seconds=8)
     labels = {"alertname": "BackupFailed", "severity": "critical", "priority": "P1"}
     body = json.dumps([{"labels": labels, "endsAt": ends.isoformat()}]).encode()

@@ -238,7 +238,7 @@ def test_silences_are_listed_and_filtered_alike(manager):
         ({"annotations": {}}, 422),
     ],
 )
-def test_an_alert_that_is_none_is_refused_with_the_same_status(manager, alert, status):
+def test_an_invalid_alert_is_refused_with_the_same_status(manager, alert, status):
     assert manager.call("/alerts", [alert])[0] == status
 
 

@@ -33,7 +33,7 @@ def test_a_pending_alert_goes_on_after_a_kill_as_if_nothing_had_happened(bench):
     assert alert.starts_at_ms == 65_000
 
 
-def test_what_fired_before_a_kill_is_told_to_the_dispatcher_at_the_start(bench):
+def test_alerts_that_fired_before_a_kill_are_sent_to_the_dispatcher_at_the_start(bench):
     b = bench(RULES)
     b.run(5, 15, 9, job="api")
     said = b.sent[-1]
@@ -44,7 +44,7 @@ def test_what_fired_before_a_kill_is_told_to_the_dispatcher_at_the_start(bench):
     ]
 
 
-def test_an_alert_that_ended_just_before_a_kill_is_told_once_more_as_ended(bench):
+def test_an_alert_that_ended_just_before_a_kill_is_sent_once_more_as_ended(bench):
     b = bench(RULES)
     b.run(5, 15, 9, job="api")
     b.tick(15, ("x", 0, {"job": "api"}))
@@ -269,7 +269,7 @@ def test_two_equal_rules_each_keep_their_own_alerts(bench):
     ]
 
 
-def test_a_clock_that_is_set_back_does_not_stop_the_watch(bench):
+def test_a_clock_that_is_set_back_does_not_stop_the_monitor(bench):
     b = bench(RULES)
     b.run(7200, 7220, 9, job="api")
     # Twice to let targets be scraped again, as after any gap.

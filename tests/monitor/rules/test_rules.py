@@ -387,7 +387,7 @@ def test_rules_read_again_while_the_disk_hangs_are_in_force_and_page(bench):
     assert b.states() == {"B": "firing"}
 
 
-def test_an_end_is_never_told_before_the_reload_that_says_it_fires(bench):
+def test_an_end_is_never_sent_before_the_reload_that_says_it_fires(bench):
     text = ONE.format(for_="0s")
     b = bench(text)
     b.run(5, 20, 1)

@@ -75,7 +75,7 @@ def test_a_silent_target_times_out_and_delays_no_other(target, files, monitor):
     assert "no complete response within 0.5 s" in slow["lastError"]
 
 
-def test_nobody_listening_is_said_in_plain_words(files, monitor):
+def test_a_refused_connection_is_reported_in_plain_words(files, monitor):
     files.job("127.0.0.1:1").write()
     monitor.start().ready()
     until(lambda: monitor.value("up") == 0, what="down")

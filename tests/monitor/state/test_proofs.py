@@ -106,7 +106,7 @@ def test_the_oldest_of_a_kind_make_room(tmp_path, monkeypatch):
     assert names == ["n2", "n3", "n4", "all"]
 
 
-def test_when_a_receiver_last_took_a_message_is_told(watch, target, pages):
+def test_when_a_receiver_last_accepted_a_message_is_reported(watch, target, pages):
     target.paths["/metrics"] = "m 9\n"
 
     def row():

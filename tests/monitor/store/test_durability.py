@@ -344,7 +344,7 @@ def test_memory_is_bounded_while_the_disk_refuses_and_the_newest_stay(
         assert group.timestamps[-1] == START + 3999 * 15_000
 
 
-def test_a_clock_set_back_is_said_while_samples_are_refused(tmp_path):
+def test_a_clock_set_back_is_reported_while_samples_are_refused(tmp_path):
     seconds = 10_000
     x = [labels_of({"__name__": "x"})]
     with Store(tmp_path, now=lambda: seconds) as store:

@@ -347,7 +347,7 @@ class TestErrors:
         assert "accepted the test event" in finding.evidence
         assert finding.proofs[0].state == GREEN
 
-    def test_a_dsn_that_is_none(self, peer, world):
+    def test_an_invalid_dsn(self, peer, world):
         self.app(peer, {"web": 1}, {"web": 1})
         environ = {"SENTRY_DSN": "https://sentry.example/7"}
         assert found("error-tracking", world(environ=environ)).state == RED
@@ -739,7 +739,7 @@ class TestProcesses:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs a second address of this machine")
-def test_an_exporter_that_strangers_reach_is_found(peer, world, monkeypatch):
+def test_an_exporter_that_is_public_is_found(peer, world, monkeypatch):
     # Every address of 127/8 is this machine's: one of them stands for the network card.
     monkeypatch.setattr(  # the only address that is sure to be there
         "watchroom.prove.checklist.reach._addresses", lambda: ["127.0.0.1"]

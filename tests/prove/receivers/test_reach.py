@@ -66,7 +66,7 @@ def test_labels_reach_the_receivers_that_amtool_names(tmp_path) -> None:
         assert reach.receivers(config, labels) == said.stdout.strip().split(",")
 
 
-def test_nobody_listening_is_said_without_the_path() -> None:
+def test_a_refused_connection_is_reported_without_the_path() -> None:
     with pytest.raises(client.PeerError) as caught:
         client.post("http://127.0.0.1:9/hook/s3cr3t", {}, token="t0k3n")
     assert caught.value.status is None
@@ -86,6 +86,6 @@ def test_an_error_status_is_kept_for_who_must_tell_them_apart() -> None:
         hook.close()
 
 
-def test_a_matcher_that_is_none_is_refused() -> None:
+def test_an_invalid_matcher_is_refused() -> None:
     with pytest.raises(ConfigError, match="isn't a matcher"):
         alertmanager.parse_matcher("severity")

@@ -132,7 +132,7 @@ def test_a_webhook_whose_peer_quotes_its_address_shows_no_secret(
     assert "s3cr3t" not in answer.detail
 
 
-def test_an_address_that_is_none_is_not_quoted(made, tmp_path):
+def test_an_invalid_address_is_not_quoted(made, tmp_path):
     hook = made("webhook", f"hooks.example/{SECRET}", url_file="secrets/ops")
     assert "the URL is not valid" in send_drill(hook, tmp_path).detail
 

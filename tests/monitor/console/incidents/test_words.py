@@ -87,7 +87,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_each_state_is_told_by_who_brought_it_about(state):
+def test_each_state_is_shown_with_who_set_it(state):
     changes, events, wanted = STATES[state]
     head = words.head(opened(state=state, **changes), NOW, events)
     first = head.notes[0]
@@ -136,7 +136,7 @@ def test_a_sentence_names_the_alert_whose_summary_it_quotes():
     assert words.head(opened(), NOW).sentence == "A: 14 % fail"
 
 
-def test_a_silence_in_force_is_told_and_not_offered_again():
+def test_an_active_silence_is_shown_and_not_offered_again():
     silence = Silence("s", (), 0, NOW + MINUTE, 0, "Sue", "the nightly export")
     head = words.head(opened(), NOW, (), [silence])
     assert head.silenced

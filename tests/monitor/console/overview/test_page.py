@@ -25,7 +25,7 @@ def watched(tmp_path):
     target.close()
 
 
-def test_calm_then_firing_with_who_was_told_then_calm_again(watched):
+def test_calm_then_firing_with_who_was_notified_then_calm_again(watched):
     monitor, target = watched
     until(lambda: "within its limit" in monitor.get("/").body, what="calm")
     page = monitor.get("/").body

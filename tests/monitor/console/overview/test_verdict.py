@@ -196,7 +196,7 @@ def test_who_silenced_what_fires_is_named_instead_of_nobody_notified():
     assert not found.can_silence
 
 
-def test_a_page_that_nobody_accepted_is_said_so():
+def test_a_page_that_nobody_accepted_is_shown_as_such():
     firing = [alert("A", "firing", 40)]
     assert "nobody notified yet" in notes(said(firing))
     assert "nobody notified yet" in notes(
@@ -303,7 +303,7 @@ def test_no_open_incident_is_left_out_of_calm_and_many_are_counted():
     assert notes(found)[-1] == "3 more open incidents"
 
 
-def test_an_incident_that_somebody_opened_and_is_on_is_shown_until_it_ends():
+def test_an_incident_opened_and_acknowledged_by_a_person_is_shown_until_it_ends():
     done = replace(
         transitions.by_hand(8, "no power", "P1", "Sue", NOW),
         state="acknowledged",
