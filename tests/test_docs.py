@@ -131,7 +131,7 @@ def check_python(path: Path, words: list[str]) -> None:
 
 
 def test_every_other_command_is_one_that_exists() -> None:
-    from watchroom.exporter.server import _PATHS
+    from watchroom.exporter.server import PATHS
 
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
@@ -153,7 +153,7 @@ def test_every_other_command_is_one_that_exists() -> None:
             case "curl":
                 url = next(word for word in words if "://" in word)
                 address = "/" + url.split("/", 3)[3]
-                assert address in {*_PATHS, "/health/", "/faults/"}, said
+                assert address in {*PATHS, "/health/", "/faults/"}, said
             case "gunicorn" | "uvicorn" | "celery":
                 given = {word for word in words if word.startswith("-")}
                 assert given <= options_of(program, words), said

@@ -124,12 +124,7 @@ def _bare(text: str) -> str:
 
 
 def user_at(peer: tuple[Any, ...], ours: tuple[Any, ...]) -> int | None:
-    """Return the user whose socket is the other end of a connection on this machine.
-
-    Args:
-        peer: Address and port of the other end.
-        ours: Those of this end.
-    """
+    """Return the user whose socket is the other end of a connection on this machine."""
     wanted = _kernels(*peer[:2]), _kernels(*ours[:2])
     for table in _TABLES:
         with suppress(OSError), Path(table).open() as rows:

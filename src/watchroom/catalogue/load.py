@@ -212,11 +212,7 @@ def _check_limit(vital: Vital, limit: float, field: str) -> None:
 
 
 def series_labels(own: Iterable[Metric] = ()) -> dict[str, frozenset[str]]:
-    """Return the labels of every series that the app and its exporter can serve.
-
-    Args:
-        own: A project's own metrics.
-    """
+    """Return the labels of every series that the app and its exporter can serve."""
     known: dict[str, frozenset[str]] = {}
     for metric in (*METRICS, *COLLECTED, *own):
         labels = frozenset(metric.labels)

@@ -102,10 +102,6 @@ def variant(vital: Vital, label: str, pattern: str, limit: float) -> Vital:
 def matchers(vital: Vital, known: Mapping[str, Collection[str]]) -> dict[str, str]:
     """Return what a vital's scopes add to the selectors of each metric.
 
-    Args:
-        vital: Whose.
-        known: The labels of every series, by its name.
-
     Raises:
         ConfigError: None of the vital's series has a label of that name.
     """
@@ -187,13 +183,11 @@ def _reached(vital: Vital, label: str, value: str, scopes: list[Scope]) -> str:
 
 
 def _lets(scope: Scope, value: str) -> bool:
-    """Return whether a scope lets a value of its label through."""
     match = re.fullmatch("|".join(map(regex, scope.patterns)), value)
     return (match is not None) is scope.inside
 
 
 def _values(lines: Iterable[str], label: str) -> Iterator[str]:
-    """Yield the values of a label in lines of series notation."""
     for line in lines:
         yield from re.findall(rf'[{{,]{label}="([^"]*)"', line)
 

@@ -112,10 +112,6 @@ def token_for(base: str, name: str) -> str:
 def exporter_token(name: str, environ: Mapping[str, str]) -> str:
     """Return the token of this machine's exporter, or "".
 
-    Args:
-        name: Of the deployment; see `watchroom.runtime.directory.deployment`.
-        environ: The environment.
-
     Raises:
         ConfigError: The environment names a file that cannot be read or is empty.
     """
@@ -126,7 +122,6 @@ def exporter_token(name: str, environ: Mapping[str, str]) -> str:
 
 
 def _same_place(left: str, right: str) -> bool:
-    """Return whether two local addresses are of the same monitor."""
     return urllib.parse.urlsplit(left).port == urllib.parse.urlsplit(right).port
 
 
@@ -193,9 +188,9 @@ class Monitor:
         """Return what the API answers; exit with 1 when it refuses."""
         return self._data(ask(self._url, BASE + path, name=self._name, data=data))
 
-    def raw(self, path: str, *, body: Any = None, method: str | None = None) -> Reply:
-        """Return the answer of another part of the API, to a JSON body."""
-        return ask(self._url, path, name=self._name, body=body, method=method)
+    def raw(self, path: str, **sent: Any) -> Reply:
+        """Return the answer of another part of the API; `sent` as `ask` takes it."""
+        return ask(self._url, path, name=self._name, **sent)
 
     def _data(self, answer: Reply) -> Any:
         return self.json(answer)["data"]

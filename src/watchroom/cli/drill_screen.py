@@ -19,12 +19,9 @@ if TYPE_CHECKING:
 _NAMED_AT_ONCE = 3
 
 
-class Serial:
-    """Drills one after the other, stage by stage; with a spinner on a terminal."""
-
-    def __init__(self, console: Console, server: str) -> None:
+class _Screen:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._server = server
         # A spinner on a terminal, nothing elsewhere: `for` alone may take minutes.
         self._status = console.status("")
 
@@ -34,6 +31,17 @@ class Serial:
 
     def __exit__(self, *exc: object) -> None:
         self._status.stop()
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
+
+
+class Serial(_Screen):
+    """Drills one after the other, stage by stage."""
+
+    def __init__(self, console: Console, server: str) -> None:
+        super().__init__(console)
+        self._server = server
 
     def announce(self, alert: str, ran: DrilledRule) -> None:
         """Print which alert is drilled, and with which rule."""
@@ -66,31 +74,17 @@ class Serial:
             f"{verdict.seconds('resolved') or 0:.1f} s after the recovery"
         )
 
-    def _print(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True)
 
-
-class Parallel:
+class Parallel(_Screen):
     """Drills in parallel: a line for each that ended, and what is running."""
 
     def __init__(self, console: Console, server: str, count: int) -> None:
-        self._console = console
+        super().__init__(console)
         self._count = count
         self._lock = threading.Lock()
         self._under_way: dict[str, str] = {}
         self._arrived = 0
-        self._status = console.status("")
-        console.print(
-            f"[bold]{count} alerts[/] on {escape(server)}, in parallel",
-            soft_wrap=True,
-        )
-
-    def __enter__(self) -> Self:
-        self._status.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._status.stop()
+        self._print(f"[bold]{count} alerts[/] on {escape(server)}, in parallel")
 
     def began(self, alert: str, ran: DrilledRule) -> None:
         """Show that a drill began."""
@@ -115,7 +109,7 @@ class Parallel:
         """Print how one drill ended."""
         with self._lock:
             self._under_way.pop(verdict.alert, None)
-            self._console.print(_line(verdict), soft_wrap=True)
+            self._print(_line(verdict))
             self._update()
 
     def _update(self) -> None:

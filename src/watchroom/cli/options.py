@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def servers(command: Command) -> Command:
     return prometheus(alertmanager(exporter(command)))
 
 
-def monitor(command: Command) -> Command:
+def one_monitor(command: Command) -> Command:
     """Give a command DIRECTORY and --url: which monitor it speaks to."""
     directory = click.argument(
         "directory", required=False, type=click.Path(path_type=Path, file_okay=False)
@@ -82,6 +83,17 @@ class _Parsed(Type):
 
 DURATION = _Parsed("duration", parse_duration)
 SIZE = _Parsed("size", parse_size)
+
+
+def name_of(text: str) -> Callable[[Command], Command]:
+    """Give a command --as; `text` is its help."""
+    return click.option(
+        "--as",
+        "who",
+        metavar="NAME",
+        default=lambda: os.environ.get("USER", ""),
+        help=text,
+    )
 
 
 def where(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchroom import conf
 from watchroom.catalogue.metrics import Metric
 from watchroom.catalogue.model import Vital
-from watchroom.conf import redaction
+from watchroom.conf import modules, redaction
 from watchroom.errors import ConfigError, WatchroomError
 from watchroom.exporter.collect import celery_app, celery_beat_table, groups
 from watchroom.registry import declared
@@ -109,7 +109,7 @@ def own_vitals(module: str) -> Iterator[Vital]:
         ConfigError: A vitals.py can't be imported.
     """
     seen: set[int] = set()
-    for imported in _vitals_modules(module):
+    for imported in map(_import, modules.named("vitals", module)):
         # The exporter reads no standard vital, nor its Markdown, unless a project does.
         standard = sys.modules.get("watchroom.catalogue.standard")
         seen |= {id(vital) for vital in getattr(standard, "VITALS", ())}
@@ -125,28 +125,6 @@ def _own_metrics() -> Iterator[Metric]:
     yield from declared.counters()
     for gauge in declared.gauges():
         yield Metric(gauge.name, "gauge", gauge.help, gauge.labels)
-
-
-def _vitals_modules(module: str) -> Iterator[ModuleType]:
-    from django.apps import apps
-    from django.utils.module_loading import module_has_submodule
-
-    names = [
-        f"{app.name}.vitals"
-        for app in apps.get_app_configs()
-        if app.module is not None and module_has_submodule(app.module, "vitals")
-    ]
-    beside = module.rpartition(".")[0]
-    while True:
-        name = f"{beside}.vitals" if beside else "vitals"
-        if importlib.util.find_spec(name) is not None:
-            names.append(name)
-            break
-        if not beside:
-            break
-        beside = beside.rpartition(".")[0]
-    for name in dict.fromkeys(names):
-        yield _import(name)
 
 
 def _setup(name: str) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.derive.files import MANIFEST, fingerprint
-from watchroom.derive.local import README
 from watchroom.errors import ConfigError
 from watchroom.formats import contacts, manifest
 from watchroom.formats.reading import text_of
@@ -125,7 +125,8 @@ def write(
     readme = root / "local" / "README.md"
     if not readme.parent.is_dir():
         (readme.parent / "rules").mkdir(parents=True)
-        _replace(readme, README)
+        text = resources.files("watchroom.derive") / "local.md"
+        _replace(readme, text.read_text(encoding="utf-8"))
     return [change.path for change in changed]
 
 

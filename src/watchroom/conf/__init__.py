@@ -105,10 +105,6 @@ def fallback(env: Mapping[str, str], raw: object = None) -> Settings:
     """Return the settings of a project whose setting is invalid; never raises.
 
     Names count all the same: a staging whose WATCHROOM is wrong is not production.
-
-    Args:
-        env: As for `load`.
-        raw: As for `load`.
     """
     settings = raw if isinstance(raw, Mapping) else {}
     keys = ("PROJECT", "ENVIRONMENT", "RUNTIME_DIR")

@@ -211,7 +211,6 @@ def _words(
 
 
 def _texts(value: object, field: str, what: str) -> tuple[str, ...]:
-    """Return a list of strings; a single one needs no list."""
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, list | tuple) or not all(

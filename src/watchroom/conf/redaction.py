@@ -56,11 +56,7 @@ def service() -> dict[str, str]:
 
 
 def secrets(settings: Iterable[tuple[str, object]]) -> list[str]:
-    """Return the secrets among settings: values of secret names, passwords in URLs.
-
-    Args:
-        settings: Names and values.
-    """
+    """Return the secrets among settings: values of secret names, passwords in URLs."""
     secrets: list[str] = []
     for name, value in settings:
         if name not in _NO_SECRET:

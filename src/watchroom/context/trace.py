@@ -72,11 +72,7 @@ current = CURRENT.get
 
 
 def of_request(meta: Mapping[str, Any]) -> TraceContext:
-    """Return the context of a request, with the ids that it came with or new ones.
-
-    Args:
-        meta: The request's META.
-    """
+    """Return the context of a request, with the ids that it came with or new ones."""
     new_id = urandom(16).hex()
     header, parent = meta.get("HTTP_X_REQUEST_ID"), meta.get("HTTP_TRACEPARENT")
     if header is None and parent is None:
@@ -85,12 +81,7 @@ def of_request(meta: Mapping[str, Any]) -> TraceContext:
 
 
 def of_task(task_id: str, parent: Mapping[str, Any]) -> TraceContext:
-    """Return the context of a task: its publisher's, or a new one.
-
-    Args:
-        task_id: Celery's.
-        parent: The ids that came with the message, or nothing.
-    """
+    """Return the context of a task: its publisher's, or a new one."""
     trace = parent.get("trace_id")
     valid = isinstance(trace, str) and re.fullmatch(r"[0-9a-f]{32}", trace)
     return TraceContext(

@@ -224,7 +224,6 @@ def rules(plan: Plan) -> list[Rule]:
 
 
 def _caused(paging: _Paging, name: str) -> list[str]:
-    """Return the causes of a vital that page themselves."""
     return [other for other in paging.order if other in paging.causes[name]]
 
 

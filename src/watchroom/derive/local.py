@@ -6,39 +6,10 @@ from typing import Any
 
 import msgspec
 
-from watchroom.formats import alertmanager, prometheus, yamlfile
+from watchroom.formats import alertmanager, prometheus, receivers, yamlfile
 
 PROMETHEUS = "local/prometheus.yml"
 ALERTMANAGER = "local/alertmanager.yml"
-README = """\
-This directory is yours: `watchroom build` reads it, merges it in, and never writes to
-it again.
-
-- `rules/*.yml`: your own rule files, loaded beside the generated ones.
-- `prometheus.yml`: `scrape_configs:` of your own, appended to the generated ones.
-- `alertmanager.yml`: `routes:` (tried after the generated ones), `receivers:` and
-  `inhibit_rules:` of your own. Keep URLs that are secrets in `secrets/NAME` and name
-  them with `url_file: secrets/NAME`.
-- `grafana/*.json`: dashboards that you exported from Grafana; the monitor draws them,
-  and names each panel that it can't draw.
-- `contacts.yml`: who is on call, how to notify each contact, who is paged next; for the
-  embedded monitor:
-
-      contacts:
-        - name: Anna
-          role: on call
-          reach: "+49 30 1234567"
-          receivers: [ops]
-        - name: Ben
-          role: on call, second
-          receivers: [ben]
-      escalation: [Anna, Ben]  # the default: all with receivers, in their order
-      repeat: 5m               # an unacknowledged P1 is sent again
-      escalate_after: 10m      # then the next contact is paged, too
-      ack_timeout: 30m         # a P1 that still fires pages again; 0: never
-
-Run `watchroom build` again after a change here, and `watchroom reload`.
-"""
 _STRICT: dict[str, Any] = {"frozen": True, "forbid_unknown_fields": True}
 
 
@@ -52,7 +23,7 @@ class Routes(msgspec.Struct, **_STRICT):
     """A local/alertmanager.yml."""
 
     routes: list[alertmanager.Route] = []
-    receivers: list[alertmanager.Receiver] = []
+    receivers: list[receivers.Receiver] = []
     inhibit_rules: list[alertmanager.InhibitRule] = []
 
 

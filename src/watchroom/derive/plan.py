@@ -186,13 +186,10 @@ def _applicable(vital: Vital, site: Site) -> bool:
     return not vital.needs or vital.needs in site.has
 
 
-def _urls(site: Site) -> dict[str, str]:
-    return {"exporter": f"http://{site.exporter}", "monitor": site.monitor_url}
-
-
 def _values(vital: Vital, alert: Alert | None, site: Site) -> dict[str, str]:
     interval = parse_duration(site.inputs.interval)
-    return parameters.of(vital, alert, interval, _urls(site))
+    urls = {"exporter": f"http://{site.exporter}", "monitor": site.monitor_url}
+    return parameters.of(vital, alert, interval, urls)
 
 
 def _record_names(vitals: Iterable[Vital], site: Site) -> set[str]:
@@ -211,7 +208,6 @@ def _vital(
     queries: _Queries,
     recorded: dict[str, tuple[str, str]],
 ) -> PlannedVital:
-    """Fill one vital in; `recorded` maps record names to (expression, vital)."""
     values = _values(vital, None, site)
     interval = parse_duration(site.inputs.interval)
     window = parse_duration(vital.window)

@@ -111,7 +111,6 @@ class _Proof:
         return _NOON_MS + step * self._step_ms
 
     def _record(self, records: Mapping[str, str], expr: str) -> None:
-        """Evaluate the records that an expression reads, those they read first."""
         for name in (selector.metric for selector in selectors(parse(expr))):
             if name in records and name not in self._done:
                 self._done.add(name)

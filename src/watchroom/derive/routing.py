@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING
 
 from watchroom.derive import causes
 from watchroom.derive.scrape import TOKEN_FILE
-from watchroom.formats.alertmanager import (
-    Alertmanager,
+from watchroom.formats.alertmanager import Alertmanager, Route
+from watchroom.formats.receivers import (
+    PAGERDUTY_URL,
     Authorization,
     EmailConfig,
     HttpConfig,
     PagerdutyConfig,
     Receiver,
-    Route,
     SlackConfig,
     TlsConfig,
     WebhookConfig,
 )
-from watchroom.formats.receivers import PAGERDUTY_URL
 from watchroom.messages import texts
 from watchroom.urgency import DRILLS, HEARTBEAT
 

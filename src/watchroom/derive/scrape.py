@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from watchroom.formats.prometheus import (
     Alerting,
     AlertmanagerConfig,
-    Authorization,
     Global,
     HttpSdConfig,
     Prometheus,
-    RelabelConfig,
     ScrapeConfig,
     StaticConfig,
 )
+from watchroom.formats.receivers import Authorization
+from watchroom.formats.relabel import RelabelConfig
 from watchroom.units import format_duration, parse_duration
 
 if TYPE_CHECKING:
@@ -72,7 +72,6 @@ def scrape(plan: Plan) -> Prometheus:
 
 
 def _sites(plan: Plan) -> ScrapeConfig:
-    """Probe each site through the exporter, as one does with blackbox_exporter."""
     site = plan.site
     return ScrapeConfig(
         job_name="site",

@@ -14,13 +14,7 @@ if TYPE_CHECKING:
 
 
 def summary(plan: Plan, version: str, files: Mapping[str, str]) -> manifest.Manifest:
-    """Return the manifest of a plan.
-
-    Args:
-        plan: What was built.
-        version: Of watchroom.
-        files: The hash of each file by its path.
-    """
+    """Return the manifest of a plan."""
     site = plan.site
     return manifest.Manifest(
         format=manifest.FORMAT,

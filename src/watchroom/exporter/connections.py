@@ -51,8 +51,6 @@ _BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class _Peer:
-    """One connection."""
-
     __slots__ = ("caller", "data", "left", "seen", "sock", "state", "until", "wanted")
 
     def __init__(self, sock: socket.socket, caller: Caller) -> None:

@@ -7,7 +7,7 @@ import re
 import socket
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from watchroom import exporter
@@ -32,17 +32,18 @@ if TYPE_CHECKING:
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,255}|\[[0-9a-fA-F:.]{2,45}\]):[0-9]{1,5}")
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
-_PATHS = {
-    "/metrics": "GET",
-    "/probe": "GET",
-    "/drill/targets": "GET",
-    "/drill/metrics": "GET",
-    "/drill/start": "POST",
-    "/drill/recover": "POST",
-    "/drill/stop": "POST",
-    "/drill/receipt": "GET, POST",
-    "/-/healthy": "GET",
-    "/-/processes": "GET",
+# The methods of each path, and what of the handler answers them.
+PATHS = {
+    "/metrics": {"GET": "_metrics"},
+    "/probe": {"GET": "_probe"},
+    "/drill/targets": {"GET": "_targets"},
+    "/drill/metrics": {"GET": "_drill_metrics"},
+    "/drill/start": {"POST": "_start"},
+    "/drill/recover": {"POST": "_recover"},
+    "/drill/stop": {"POST": "_stop"},
+    "/drill/receipt": {"GET": "_receipts", "POST": "_receive"},
+    "/-/healthy": {"GET": "_healthy"},
+    "/-/processes": {"GET": "_processes"},
 }
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -55,16 +56,7 @@ _HEADERS = {
 
 
 class ExporterServices(NamedTuple):
-    """What the endpoints are made of.
-
-    Attributes:
-        scrape: ``/metrics``.
-        sites: ``/probe``.
-        drills: ``/drill/…``.
-        faults: Where failures are counted.
-        token: What steering a drill needs, and everything beyond loopback.
-        roll: ``/-/processes``.
-    """
+    """What the endpoints are made of."""
 
     scrape: Scrape
     sites: Sites
@@ -115,23 +107,8 @@ class Server(Acceptor):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers one request, whole as it came, into memory."""
-
     server: Server  # type: ignore[assignment]
     protocol_version = "HTTP/1.1"
-    routes: ClassVar[dict[tuple[str, str], str]] = {
-        ("GET", "/metrics"): "_metrics",
-        ("GET", "/probe"): "_probe",
-        ("GET", "/drill/targets"): "_targets",
-        ("GET", "/drill/metrics"): "_drill_metrics",
-        ("GET", "/drill/receipt"): "_receipts",
-        ("GET", "/-/healthy"): "_healthy",
-        ("GET", "/-/processes"): "_processes",
-        ("POST", "/drill/start"): "_start",
-        ("POST", "/drill/recover"): "_recover",
-        ("POST", "/drill/stop"): "_stop",
-        ("POST", "/drill/receipt"): "_receive",
-    }
 
     def __init__(self, request: bytes, caller: Caller, server: Server) -> None:
         self._request, self._caller = request, caller
@@ -187,12 +164,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _route(self) -> _Answer:
         path = urlsplit(self.path).path
-        methods = _PATHS.get(path)
+        methods = PATHS.get(path)
         if methods is None:
-            raise _Refusal(404, f"not found; known paths: {', '.join(sorted(_PATHS))}")
-        name = self.routes.get((self.command, path))
+            known = ", ".join(sorted(PATHS))
+            raise _Refusal(404, f"not found; known paths: {known}")
+        name = methods.get(self.command)
         if name is None:
-            raise _Refusal(405, f"{path} accepts only {methods}")
+            raise _Refusal(405, f"{path} accepts only {', '.join(methods)}")
         self._authorize(path)
         answer: _Answer = getattr(self, name)()
         return answer
@@ -303,7 +281,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in _HEADERS.items():
             self.send_header(name, value)
         if answer.status == 405:
-            self.send_header("Allow", _PATHS[urlsplit(self.path).path])
+            methods = PATHS[urlsplit(self.path).path]
+            self.send_header("Allow", ", ".join(methods))
         if answer.status == 401:
             self.send_header("WWW-Authenticate", "Bearer")
         self.end_headers()

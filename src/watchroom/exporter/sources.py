@@ -25,12 +25,7 @@ class Source(Protocol):
 
 
 class Sources:
-    """All sources beside the app's processes; one that fails is counted and left out.
-
-    Args:
-        sources: In the order of the exposition.
-        failures: Where their failures are counted.
-    """
+    """The sources beside the app's processes; one that fails is counted, left out."""
 
     def __init__(self, sources: Iterable[Source], failures: Failures) -> None:
         self._sources = tuple(sources)

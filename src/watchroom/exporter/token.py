@@ -91,10 +91,6 @@ class Gate:
 
     Without a token only this machine may read, and only by a name of this machine: a
     page in a browser that makes its own name lead here would read everything else.
-
-    Args:
-        listen: Where the exporter listens.
-        token: What steering needs, and everything beyond loopback.
     """
 
     def __init__(self, listen: Listen, token: Token) -> None:
@@ -107,12 +103,6 @@ class Gate:
         self, path: str, headers: Message, version: str, caller: Caller
     ) -> tuple[int, str] | None:
         """Return the status and reason to refuse with, or None.
-
-        Args:
-            path: Of the request, without its query.
-            headers: By name, in any case.
-            version: ``HTTP/1.1``.
-            caller: Who asks.
 
         Raises:
             ConfigError: There is no token to compare with.

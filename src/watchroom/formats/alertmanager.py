@@ -2,60 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
 from watchroom.errors import ConfigError
 from watchroom.formats import known_keys, matchers, receivers, yamlfile
-from watchroom.formats.matchers import Matcher
-from watchroom.formats.matchers import parse_one as parse_matcher
-from watchroom.formats.receivers import (
-    Authorization,
-    EmailConfig,
-    HttpConfig,
-    PagerdutyConfig,
-    Receiver,
-    SlackConfig,
-    TlsConfig,
-    WebhookConfig,
-)
+from watchroom.formats.receivers import Receiver  # noqa: TC001 - msgspec reads it
 from watchroom.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-__all__ = [
-    "Alertmanager",
-    "Authorization",
-    "EmailConfig",
-    "Global",
-    "HttpConfig",
-    "InhibitRule",
-    "Matcher",
-    "PagerdutyConfig",
-    "Receiver",
-    "Route",
-    "SlackConfig",
-    "TlsConfig",
-    "WebhookConfig",
-    "dump",
-    "load",
-    "parse_matcher",
-]
 
-_STRICT: dict[str, Any] = {
-    "frozen": True,
-    "forbid_unknown_fields": True,
-    "omit_defaults": True,
-}
-
-
-class Route(msgspec.Struct, **_STRICT):
+class Route(msgspec.Struct, **yamlfile.STRICT):
     """A node of the routing tree; what it leaves out it inherits from its parent."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.ROUTE
-    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.ROUTE
     receiver: str = ""
     matchers: list[str] = []
     continue_: bool = msgspec.field(default=False, name="continue")
@@ -66,29 +29,26 @@ class Route(msgspec.Struct, **_STRICT):
     routes: list[Route] = []
 
 
-class InhibitRule(msgspec.Struct, **_STRICT):
+class InhibitRule(msgspec.Struct, **yamlfile.STRICT):
     """An alert that matches the source mutes those that match the target."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.INHIBIT
-    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.INHIBIT
     source_matchers: list[str] = []
     target_matchers: list[str] = []
     equal: list[str] = []
 
 
-class Global(msgspec.Struct, **_STRICT):
+class Global(msgspec.Struct, **yamlfile.STRICT):
     """Defaults."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.AM_GLOBAL
-    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.AM_GLOBAL
     resolve_timeout: str = "5m"
 
 
-class Alertmanager(msgspec.Struct, **_STRICT):
+class Alertmanager(msgspec.Struct, **yamlfile.STRICT):
     """An alertmanager.yml."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.AM
-    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.AM
     route: Route
     receivers: list[Receiver]
     global_: Global = msgspec.field(default_factory=Global, name="global")

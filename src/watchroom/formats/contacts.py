@@ -107,11 +107,6 @@ class Contacts(msgspec.Struct, **_STRICT):
 def load(text: str, file: str, receivers: Collection[str]) -> Contacts:
     """Return the contacts in `text`.
 
-    Args:
-        text: YAML.
-        file: What errors name.
-        receivers: The receivers that alertmanager.yml has.
-
     Raises:
         ConfigError: It is not YAML, a key is unknown, a name appears twice or is not
             known, a duration does not parse; with file, line and field.

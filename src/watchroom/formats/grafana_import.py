@@ -111,7 +111,6 @@ def read(text: str, file: str) -> ImportedDashboard:
 
 
 def _unfolded(panels: list[Any]) -> list[dict[str, Any]]:
-    """Return the panels with those inside folded rows after their rows."""
     flat: list[dict[str, Any]] = []
     for panel in panels:
         if isinstance(panel, dict):

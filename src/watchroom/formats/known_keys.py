@@ -6,8 +6,28 @@ Prometheus 3.16 and Alertmanager 0.31.
 
 from __future__ import annotations
 
-PROMETHEUS_INSTEAD = "remove it, or run the real Prometheus on the same files"
-ALERTMANAGER_INSTEAD = "remove it, or run the real Alertmanager on the same files"
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Keys(NamedTuple):
+    """Keys of one mapping, and what to do about any of them."""
+
+    names: frozenset[str]
+    instead: str
+
+
+def _prometheus(names: Iterable[str]) -> Keys:
+    hint = "remove it, or run the real Prometheus on the same files"
+    return Keys(frozenset(names), hint)
+
+
+def _alertmanager(names: Iterable[str]) -> Keys:
+    hint = "remove it, or run the real Alertmanager on the same files"
+    return Keys(frozenset(names), hint)
+
 
 INSTEAD = {
     "credentials": "put it into a file and name that: credentials_file",
@@ -27,8 +47,8 @@ INSTEAD = {
 }
 "What to write instead of a key, where there is a replacement."
 
-AUTHORIZATION = frozenset({"credentials", "credentials_ref"})
-HTTP_CLIENT = frozenset(
+AUTHORIZATION = _alertmanager({"credentials", "credentials_ref"})
+_HTTP_CLIENT = frozenset(
     {
         *("basic_auth", "oauth2", "tls_config", "bearer_token", "bearer_token_file"),
         *("follow_redirects", "enable_http2", "http_headers", "proxy_url", "no_proxy"),
@@ -51,8 +71,8 @@ _LIMITS = frozenset(
         "extra_scrape_metrics",
     }
 )
-SCRAPE = (
-    HTTP_CLIENT
+SCRAPE = _prometheus(
+    _HTTP_CLIENT
     | _SD
     | _LIMITS
     | {
@@ -61,30 +81,40 @@ SCRAPE = (
         "native_histogram_min_bucket_factor",
     }
 )
-GLOBAL = _LIMITS | {"query_log_file", "rule_query_offset", "body_size_limit"}
-GLOBAL |= {"sample_limit"}
-ALERTMANAGERS = HTTP_CLIENT | _SD | {"relabel_configs", "alert_relabel_configs"}
-ALERTMANAGERS |= {"sigv4", "http_sd_configs", "file_sd_configs"}
-ALERTING = frozenset({"alert_relabel_configs"})
-PROMETHEUS = frozenset(
+HTTP_CLIENT = _prometheus(_HTTP_CLIENT)
+GLOBAL = _prometheus(
+    _LIMITS | {"query_log_file", "rule_query_offset", "body_size_limit", "sample_limit"}
+)
+ALERTMANAGERS = _prometheus(
+    _HTTP_CLIENT
+    | _SD
+    | {
+        *("relabel_configs", "alert_relabel_configs", "sigv4", "http_sd_configs"),
+        "file_sd_configs",
+    }
+)
+ALERTING = _prometheus({"alert_relabel_configs"})
+PROMETHEUS = _prometheus(
     {
         *("runtime", "scrape_config_files", "tracing", "remote_write", "remote_read"),
         *("storage", "otlp"),
     }
 )
-RULE_GROUP = frozenset({"query_offset", "labels"})
+RULE_GROUP = _prometheus({"query_offset", "labels"})
 
-ROUTE = frozenset({"match", "match_re", "mute_time_intervals", "active_time_intervals"})
-INHIBIT = frozenset(
+ROUTE = _alertmanager(
+    {"match", "match_re", "mute_time_intervals", "active_time_intervals"}
+)
+INHIBIT = _alertmanager(
     {
         *("source_match", "source_match_re", "target_match", "target_match_re"),
         *("name", "sources"),
     }
 )
-AM = frozenset(
+AM = _alertmanager(
     {"time_intervals", "mute_time_intervals", "templates", "tracing", "event_recorder"}
 )
-AM_GLOBAL = frozenset(
+AM_GLOBAL = _alertmanager(
     {
         *("smtp_from", "smtp_hello", "smtp_smarthost", "smtp_auth_username"),
         *("smtp_auth_password", "smtp_auth_password_file", "smtp_auth_secret"),
@@ -106,37 +136,29 @@ _RECEIVERS = (
     "discord incidentio jira mattermost msteams msteamsv2 opsgenie pushover rocketchat "
     "sns telegram victorops webex wechat"
 )
-RECEIVER = frozenset(f"{name}_configs" for name in _RECEIVERS.split())
-RECEIVER_HTTP = HTTP_CLIENT
-WEBHOOK = frozenset({"timeout", "payload", "custom_payload"})
-TLS = frozenset(
+RECEIVER = _alertmanager(f"{name}_configs" for name in _RECEIVERS.split())
+RECEIVER_HTTP = _alertmanager(_HTTP_CLIENT)
+WEBHOOK = _alertmanager({"timeout", "payload", "custom_payload"})
+TLS = _alertmanager(
     {
-        *(
-            "ca",
-            "cert",
-            "cert_file",
-            "cert_ref",
-            "key",
-            "key_file",
-            "key_ref",
-            "ca_ref",
-        ),
+        *("ca", "cert", "cert_file", "cert_ref", "key", "key_file", "key_ref"),
+        "ca_ref",
         *("server_name", "insecure_skip_verify", "min_version", "max_version"),
     }
 )
-EMAIL = frozenset(
+EMAIL = _alertmanager(
     {
         *("auth_password", "auth_secret", "auth_secret_file", "auth_identity"),
         *("force_implicit_tls", "threading"),
     }
 )
-PAGERDUTY = frozenset(
+PAGERDUTY = _alertmanager(
     {
         *("http_config", "routing_key", "service_key", "service_key_file", "source"),
         *("links", "images", "timeout"),
     }
 )
-SLACK = frozenset(
+SLACK = _alertmanager(
     {
         *("http_config", "app_token", "app_token_file", "app_url", "username"),
         *("fields", "short_fields", "footer", "pretext", "callback_id"),

@@ -114,7 +114,6 @@ def _url(text: str) -> str:
 
 
 def _is_address(text: str) -> bool:
-    """Return whether a scalar is one address."""
     try:
         parts = urlsplit(text)
     except ValueError:

@@ -116,7 +116,6 @@ def _old(text: str) -> list[Matcher]:
 
 
 def _parts(text: str) -> list[str]:
-    """Return the parts between the commas that are not within quotes."""
     parts, part, quoted, escaped = [], "", False, False
     for char in text:
         if char == "," and not quoted:

@@ -3,44 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
 from watchroom.errors import ConfigError, NotSupportedError
 from watchroom.formats import addresses, known_keys, relabel, yamlfile
-from watchroom.formats.receivers import Authorization
-from watchroom.formats.relabel import RelabelConfig
+from watchroom.formats.receivers import Authorization  # noqa: TC001 - msgspec reads it
 from watchroom.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-__all__ = [
-    "Alerting",
-    "AlertmanagerConfig",
-    "Authorization",
-    "FileSdConfig",
-    "Global",
-    "HttpSdConfig",
-    "Prometheus",
-    "RelabelConfig",
-    "ScrapeConfig",
-    "StaticConfig",
-    "body_limit",
-    "check_job",
-    "check_jobs",
-    "dump",
-    "evaluation_seconds",
-    "load",
-    "timing",
-]
-
-_STRICT: dict[str, Any] = {
-    "frozen": True,
-    "forbid_unknown_fields": True,
-    "omit_defaults": True,
-}
 _RULE_PATH = re.compile(r"[^*]*(\*[^/]*)?")
 _DISCOVERY_PATH = re.compile(r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)")
 _SIZES = re.compile(r"(?:[\d.]+[KMGTPE]?i?B){2,}")
@@ -48,35 +22,33 @@ _DEFAULTS = {"scrape_interval": 60.0, "scrape_timeout": 10.0}
 _DEFAULTS["evaluation_interval"] = 60.0
 
 
-class StaticConfig(msgspec.Struct, **_STRICT):
+class StaticConfig(msgspec.Struct, **yamlfile.STRICT):
     """Targets that are written down."""
 
     targets: list[str] = []
     labels: dict[str, str] = {}
 
 
-class HttpSdConfig(msgspec.Struct, **_STRICT):
+class HttpSdConfig(msgspec.Struct, **yamlfile.STRICT):
     """Targets that a URL lists as JSON."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.HTTP_CLIENT
-    INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.HTTP_CLIENT
     url: str
     refresh_interval: str = "60s"
     authorization: Authorization | None = None
 
 
-class FileSdConfig(msgspec.Struct, **_STRICT):
+class FileSdConfig(msgspec.Struct, **yamlfile.STRICT):
     """Targets that files list as JSON or YAML."""
 
     files: list[str]
     refresh_interval: str = "5m"
 
 
-class ScrapeConfig(msgspec.Struct, **_STRICT):
+class ScrapeConfig(msgspec.Struct, **yamlfile.STRICT):
     """One job."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.SCRAPE
-    INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.SCRAPE
     job_name: str
     scrape_interval: str | None = None
     scrape_timeout: str | None = None
@@ -92,29 +64,27 @@ class ScrapeConfig(msgspec.Struct, **_STRICT):
     static_configs: list[StaticConfig] = []
     http_sd_configs: list[HttpSdConfig] = []
     file_sd_configs: list[FileSdConfig] = []
-    relabel_configs: list[RelabelConfig] = []
+    relabel_configs: list[relabel.RelabelConfig] = []
 
 
-class Global(msgspec.Struct, **_STRICT):
+class Global(msgspec.Struct, **yamlfile.STRICT):
     """Defaults for every job and group.
 
     Attributes:
         scrape_timeout: 0s is 10 seconds, or the interval where that is shorter.
     """
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.GLOBAL
-    INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.GLOBAL
     scrape_interval: str = "1m"
     scrape_timeout: str = "0s"
     evaluation_interval: str = "1m"
     external_labels: dict[str, str] = {}
 
 
-class AlertmanagerConfig(msgspec.Struct, **_STRICT):
+class AlertmanagerConfig(msgspec.Struct, **yamlfile.STRICT):
     """Where Prometheus sends alerts; the monitor is its own Alertmanager."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.ALERTMANAGERS
-    INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.ALERTMANAGERS
     static_configs: list[StaticConfig] = []
     scheme: str = "http"
     path_prefix: str = ""
@@ -123,19 +93,17 @@ class AlertmanagerConfig(msgspec.Struct, **_STRICT):
     authorization: Authorization | None = None
 
 
-class Alerting(msgspec.Struct, **_STRICT):
+class Alerting(msgspec.Struct, **yamlfile.STRICT):
     """Read, and ignored by the monitor, which logs that."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.ALERTING
-    INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.ALERTING
     alertmanagers: list[AlertmanagerConfig] = []
 
 
-class Prometheus(msgspec.Struct, **_STRICT):
+class Prometheus(msgspec.Struct, **yamlfile.STRICT):
     """A prometheus.yml."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.PROMETHEUS
-    INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.PROMETHEUS
     global_: Global = msgspec.field(default_factory=Global, name="global")
     rule_files: list[str] = []
     alerting: Alerting | None = None
@@ -176,11 +144,6 @@ def check_jobs(
     jobs: Sequence[ScrapeConfig], defaults: Global, names_in_use: Collection[str] = ()
 ) -> None:
     """Refuse jobs that cannot work, and a name that another job has.
-
-    Args:
-        jobs: What a file has under ``scrape_configs``.
-        defaults: Of the whole.
-        names_in_use: The names of jobs elsewhere.
 
     Raises:
         ConfigError: With the field in that file.

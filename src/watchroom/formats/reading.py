@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 def text_of(path: Path, hint: str = "create it with: watchroom build DIR") -> str:
     """Return the text of a file.
 
-    Args:
-        path: The file.
-        hint: What to do where it is missing.
-
     Raises:
         ConfigError: It is missing, no regular file (a pipe would never end), larger
             than `caps.MOST_BYTES`, not readable, or not UTF-8.

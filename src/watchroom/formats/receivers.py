@@ -6,7 +6,7 @@ Defaults are Alertmanager's. Secrets are in files only: a key in clear (`routing
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import msgspec
 
@@ -20,19 +20,13 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_STRICT: dict[str, Any] = {
-    "frozen": True,
-    "forbid_unknown_fields": True,
-    "omit_defaults": True,
-}
 PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
 
 
-class Authorization(msgspec.Struct, **_STRICT):
+class Authorization(msgspec.Struct, **yamlfile.STRICT):
     """A bearer token, from a file."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.AUTHORIZATION
-    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.AUTHORIZATION
     type: str = "Bearer"
     credentials_file: str = ""
 
@@ -49,19 +43,17 @@ class Authorization(msgspec.Struct, **_STRICT):
             )
 
 
-class HttpConfig(msgspec.Struct, **_STRICT):
+class HttpConfig(msgspec.Struct, **yamlfile.STRICT):
     """How a webhook is called."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.RECEIVER_HTTP
-    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.RECEIVER_HTTP
     authorization: Authorization | None = None
 
 
-class WebhookConfig(msgspec.Struct, **_STRICT):
+class WebhookConfig(msgspec.Struct, **yamlfile.STRICT):
     """A webhook, by its URL or by a file that holds it (Alertmanager ≥ 0.26)."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.WEBHOOK
-    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.WEBHOOK
     url: str = ""
     url_file: str = ""
     send_resolved: bool = True
@@ -85,19 +77,17 @@ class WebhookConfig(msgspec.Struct, **_STRICT):
         return _named(self.url_file, auth.credentials_file if auth else "")
 
 
-class TlsConfig(msgspec.Struct, **_STRICT):
+class TlsConfig(msgspec.Struct, **yamlfile.STRICT):
     """Whose certificates are believed."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.TLS
-    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.TLS
     ca_file: str = ""
 
 
-class EmailConfig(msgspec.Struct, **_STRICT):
+class EmailConfig(msgspec.Struct, **yamlfile.STRICT):
     """A mail over SMTP: TLS from the start on port 465, else STARTTLS if required."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.EMAIL
-    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.EMAIL
     to: str
     from_: str = msgspec.field(name="from")
     smarthost: str
@@ -150,11 +140,10 @@ class EmailConfig(msgspec.Struct, **_STRICT):
         )
 
 
-class PagerdutyConfig(msgspec.Struct, **_STRICT):
+class PagerdutyConfig(msgspec.Struct, **yamlfile.STRICT):
     """An incident through PagerDuty's Events API, version 2."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.PAGERDUTY
-    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.PAGERDUTY
     routing_key_file: str
     url: str = PAGERDUTY_URL
     send_resolved: bool = True
@@ -178,11 +167,10 @@ class PagerdutyConfig(msgspec.Struct, **_STRICT):
         return _named(self.routing_key_file)
 
 
-class SlackConfig(msgspec.Struct, **_STRICT):
+class SlackConfig(msgspec.Struct, **yamlfile.STRICT):
     """A message through one of Slack's incoming webhooks."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.SLACK
-    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.SLACK
     api_url: str = ""
     api_url_file: str = ""
     channel: str = ""
@@ -207,11 +195,10 @@ class SlackConfig(msgspec.Struct, **_STRICT):
 Config: TypeAlias = WebhookConfig | EmailConfig | PagerdutyConfig | SlackConfig
 
 
-class Receiver(msgspec.Struct, **_STRICT):
+class Receiver(msgspec.Struct, **yamlfile.STRICT):
     """One receiver; without any configuration it drops what it gets."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.RECEIVER
-    INSTEAD: ClassVar[str] = known_keys.ALERTMANAGER_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.RECEIVER
     name: str
     webhook_configs: list[WebhookConfig] = []
     email_configs: list[EmailConfig] = []

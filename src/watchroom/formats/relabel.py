@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,12 +19,9 @@ _BY_NAME = {"labeldrop", "labelkeep"}
 ACTIONS = _WRITE | _BY_NAME | {"keep", "drop", "labelmap"}
 
 
-class RelabelConfig(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class RelabelConfig(msgspec.Struct, **yamlfile.STRICT):
     """One relabelling step."""
 
-    NOT_HERE: ClassVar[frozenset[str]] = frozenset()
     source_labels: list[str] = []
     separator: str = ";"
     target_label: str = ""

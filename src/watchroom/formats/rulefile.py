@@ -20,7 +20,7 @@ from watchroom.units import parse_duration
 _BRACES = re.compile(r"[{}]")
 
 
-class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Rule(msgspec.Struct, **yamlfile.STRICT):
     """One recording or alerting rule.
 
     Attributes:
@@ -44,9 +44,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     line: int = msgspec.field(default=0, name="__line__")
 
 
-class RuleGroup(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class RuleGroup(msgspec.Struct, **yamlfile.STRICT):
     """Rules that are evaluated in order, together.
 
     Attributes:
@@ -54,17 +52,14 @@ class RuleGroup(
         limit: The most series or alerts that one rule may make; 0 means no limit.
     """
 
-    NOT_HERE: ClassVar[frozenset[str]] = known_keys.RULE_GROUP
-    INSTEAD: ClassVar[str] = known_keys.PROMETHEUS_INSTEAD
+    NOT_HERE: ClassVar[known_keys.Keys] = known_keys.RULE_GROUP
     name: str
     rules: list[Rule] = []
     interval: str | None = None
     limit: int = 0
 
 
-class RuleFile(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class RuleFile(msgspec.Struct, **yamlfile.STRICT):
     """A rule file."""
 
     groups: list[RuleGroup] = []

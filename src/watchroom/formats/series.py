@@ -109,7 +109,6 @@ def text_of(labels: Iterable[tuple[str, str]]) -> str:
 
 
 def _expand(item: str, values: list[float | None], text: str) -> None:
-    """Append the samples of one item of the notation."""
     if blank := _BLANK.fullmatch(item):
         values.extend([None] * _count(blank[1] or "1", item))
     elif item == "stale":

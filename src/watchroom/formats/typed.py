@@ -18,7 +18,7 @@ import msgspec
 import yaml
 
 from watchroom.errors import ConfigError, NotSupportedError
-from watchroom.formats.known_keys import INSTEAD
+from watchroom.formats.known_keys import INSTEAD, Keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +55,6 @@ def shaped(node: yaml.Node | None, kind: Any, file: str) -> Any:
 
 
 class _Shaper:
-    """Goes down nodes and types together."""
-
     def __init__(self, file: str) -> None:
         self._file = file
 
@@ -84,13 +82,7 @@ class _Shaper:
             return None
         if kind is str or get_origin(kind) in {list, dict}:
             return (get_origin(kind) or kind)()
-        raise self._empty(node, field, "remove it, or write its keys")
-
-    def _empty(self, node: yaml.Node, field: str, hint: str) -> NotSupportedError:
-        line = node.start_mark.line + 1
-        return NotSupportedError(
-            "is empty", file=self._file, line=line, field=field, hint=hint
-        )
+        raise self._not_here(node, field, "is empty", "remove it, or write its keys")
 
     def _struct(self, node: yaml.MappingNode, kind: Any, field: str) -> dict[str, Any]:
         fields = _fields(kind)
@@ -103,7 +95,9 @@ class _Shaper:
             if not _is_null(child):
                 values[name] = self.value(child, fields[name], below)
             elif not _means_default(kind, name):
-                raise self._empty(child, below, "write a value, or remove the line")
+                raise self._not_here(
+                    child, below, "is empty", "write a value, or remove the line"
+                )
         if LINE in fields:
             values[LINE] = node.start_mark.line + 1
         missing = [name for name in _needed(kind) if name not in values]
@@ -140,7 +134,7 @@ class _Shaper:
         own = {key.value for key, _ in node.value if not _is_merge(key)}
         for key, child in node.value:
             if _is_null(key):
-                raise self._empty(key, field, "a key is empty")
+                raise self._not_here(key, field, "is empty", "a key is empty")
             if not _is_merge(key):
                 yield key, child
                 continue
@@ -159,12 +153,8 @@ class _Shaper:
             )
         tag = node.tag.removeprefix(_TAG)
         if tag not in _SCALARS:
-            raise NotSupportedError(
-                f"the YAML tag {node.tag!r} is not supported",
-                file=self._file,
-                line=node.start_mark.line + 1,
-                field=field,
-            )
+            what = f"the YAML tag {node.tag!r} is not supported"
+            raise self._not_here(node, field, what)
         text: str = node.value
         if kind is str:
             return text
@@ -173,12 +163,11 @@ class _Shaper:
         if kind in {int, float} and (tag in _NUMBERS or not node.style):
             number = _number(text)
             if kind is int and isinstance(number, float):
-                raise NotSupportedError(
+                raise self._not_here(
+                    node,
+                    field,
                     f"{text!r} isn't a whole number",
-                    file=self._file,
-                    line=node.start_mark.line + 1,
-                    field=field,
-                    hint="the servers ignore what follows the decimal point",
+                    "the servers ignore what follows the decimal point",
                 )
             if number is not None:
                 return kind(number)
@@ -187,41 +176,36 @@ class _Shaper:
 
     def _unknown(self, key: yaml.Node, kind: Any, field: str) -> ConfigError:
         name = key.value
-        line = key.start_mark.line + 1
-        if name in getattr(kind, "NOT_HERE", ()):
-            return NotSupportedError(
-                f"{name!r} is not supported by the embedded monitor",
-                file=self._file,
-                line=line,
-                field=field,
-                hint=INSTEAD.get(name) or getattr(kind, "INSTEAD", None),
-            )
+        keys: Keys | None = getattr(kind, "NOT_HERE", None)
+        if keys and name in keys.names:
+            what = f"{name!r} is not supported by the embedded monitor"
+            hint = INSTEAD.get(name) or keys.instead
+            return self._not_here(key, field, what, hint)
         known = sorted(n for n in _fields(kind) if n != LINE)
         near = difflib.get_close_matches(str(name), known, n=1)
-        return ConfigError(
-            f"unknown key {name!r}",
-            file=self._file,
-            line=line,
-            field=field,
-            hint=f"did you mean {near[0]!r}?"
-            if near
-            else f"known keys: {', '.join(known)}",
+        hint = (
+            f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
         )
+        return self._error(key, field, f"unknown key {name!r}", hint)
 
     def _error(
         self, node: yaml.Node, field: str, what: str, hint: str | None = None
     ) -> ConfigError:
+        line = node.start_mark.line + 1
         return ConfigError(
-            what,
-            file=self._file,
-            line=node.start_mark.line + 1,
-            field=field or None,
-            hint=hint,
+            what, file=self._file, line=line, field=field or None, hint=hint
+        )
+
+    def _not_here(
+        self, node: yaml.Node, field: str, what: str, hint: str | None = None
+    ) -> NotSupportedError:
+        line = node.start_mark.line + 1
+        return NotSupportedError(
+            what, file=self._file, line=line, field=field, hint=hint
         )
 
 
 def _required(kind: Any) -> Any:
-    """Return a type without its None."""
     if get_origin(kind) in {types.UnionType, Union}:
         return next(arm for arm in get_args(kind) if arm is not type(None))
     return kind

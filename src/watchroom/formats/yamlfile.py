@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+STRICT: dict[str, Any] = {
+    "frozen": True,
+    "forbid_unknown_fields": True,
+    "omit_defaults": True,
+}
+"""How the structs of the servers' files are declared."""
+
 _UNKNOWN = re.compile(r"contains unknown field `([^`]*)`")
 _PATH = re.compile(r" - at `(\$[^`]*)`")
 _STEP = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]|\[\.\.\.\]")
@@ -157,8 +164,6 @@ def dump(data: Any) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Multi-line text as blocks, lists indented under their key."""
-
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002 - PyYAML's signature
         del indentless
         super().increase_indent(flow, False)

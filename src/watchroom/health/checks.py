@@ -228,38 +228,18 @@ def _of(
 def _discover() -> None:
     """Import ``health_checks.py`` of every app, and next to the settings."""
     from importlib import import_module
-    from importlib.util import find_spec
-
-    from django.apps import apps
-
-    names = [f"{config.name}.{MODULE}" for config in apps.get_app_configs()]
-    names += [
-        f"{package}.{MODULE}" if package else MODULE for package in _settings_packages()
-    ]
-    for name in dict.fromkeys(names):
-        try:
-            if find_spec(name) is not None:
-                import_module(name)
-        except Exception as error:  # noqa: BLE001 - the project's own code
-            broken = Check(name, _raising(error), True, ttl=math.inf)
-            _DECLARED.checks[name] = broken
-
-
-def _settings_packages() -> Iterator[str]:
-    """Yield the settings' package and those above it: the nearest module counts."""
-    from importlib.util import find_spec
 
     from django.conf import settings as django_settings
 
-    package = getattr(django_settings, "SETTINGS_MODULE", None) or ""
-    while package:
-        package = package.rpartition(".")[0]
+    from watchroom.conf import modules
+
+    module = getattr(django_settings, "SETTINGS_MODULE", None) or ""
+    for name in modules.named(MODULE, module):
         try:
-            if find_spec(f"{package}.{MODULE}" if package else MODULE) is not None:
-                yield package
-                return
-        except ImportError:
-            return
+            import_module(name)
+        except Exception as error:  # noqa: BLE001 - the project's own code
+            broken = Check(name, _raising(error), True, ttl=math.inf)
+            _DECLARED.checks[name] = broken
 
 
 def _raising(error: Exception) -> Callable[[float], None]:

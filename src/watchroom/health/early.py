@@ -50,10 +50,6 @@ class HealthOnly:
 
     The switch must not send every probe into the host check and so kill the processes
     that it was meant to help.
-
-    Args:
-        get_response: The project.
-        ends: How the paths of probes end.
     """
 
     def __init__(

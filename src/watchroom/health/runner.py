@@ -171,7 +171,6 @@ class CheckState:
         run.done.set_result(None)
 
     def _log_change(self, result: Result) -> None:
-        """Log a change once, not every probe."""
         with self._lock:
             before, self._failing = self._failing, not result.ok
         if not result.ok and not before:

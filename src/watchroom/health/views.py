@@ -46,12 +46,7 @@ class HealthAnswer(NamedTuple):
 
 
 class Endpoint:
-    """One address; answers alike in a thread and on an event loop.
-
-    Args:
-        run: Which checks it runs.
-        say: Makes the answer from the request and their results.
-    """
+    """One address; answers alike in a thread and on an event loop."""
 
     csrf_exempt = True
     login_required = False

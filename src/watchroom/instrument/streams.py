@@ -31,10 +31,6 @@ class Stream:
     """One streamed response in flight; calls its listeners once, at its end.
 
     A listener is given the status that counts and what was raised, or None.
-
-    Args:
-        request: Whose response it is.
-        status: As sent before the body.
     """
 
     __slots__ = ("_begun", "_ended", "_listeners", "_pid", "_request", "_status")
@@ -96,8 +92,6 @@ def _of_the_body(error: Exception) -> bool:
 
 
 class _Parts:
-    """An iterator over the parts of a body."""
-
     def __init__(self, parts: Iterator[Any], stream: Stream) -> None:
         self._parts = parts
         self._stream = stream

@@ -209,7 +209,6 @@ class Formatter(logging.Formatter):
             self._shapes.add(tuple(extra))
 
     def _own(self, line: dict[str, Any], fields: Any) -> None:
-        """Write the fields of one of watchroom's own lines."""
         names, units = self.schema.names, self.schema.units
         for field, value in fields.items():
             unit = units.get(field)

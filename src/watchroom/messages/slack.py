@@ -84,7 +84,6 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _sections(text: str) -> Iterator[str]:
-    """Yield `text` in pieces of a section's length, cut between lines if possible."""
     while len(text) > LONGEST_SECTION:
         at = text.rfind("\n", 1, LONGEST_SECTION)
         piece = text[:at] if at > 0 else _TORN.sub("", text[:LONGEST_SECTION])

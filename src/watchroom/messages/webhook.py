@@ -40,16 +40,7 @@ def payload(
     external_url: str,
     truncated: int = 0,
 ) -> dict[str, Any]:
-    """Return the body, its keys in Alertmanager's order.
-
-    Args:
-        alerts: Those that are listed.
-        receiver: The receiver's name.
-        group_labels: What the alerts are grouped by.
-        group_key: What the group's messages are recognised by.
-        external_url: Where the alerts can be seen.
-        truncated: How many alerts are not listed.
-    """
+    """Return the body, its keys in Alertmanager's order."""
     firing = any(alert.ends_at_ms is None for alert in alerts)
     return {
         "receiver": receiver,

@@ -29,11 +29,7 @@ REQUEST_ID = "X-Request-ID"
 
 
 class Trailing:
-    """Gives each request its ids, answers with them, and writes its line in the log.
-
-    Args:
-        get_response: The middleware that counts, around the inner layers.
-    """
+    """Gives each request its ids, answers with them, and writes its line in the log."""
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response

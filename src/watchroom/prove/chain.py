@@ -52,13 +52,6 @@ def find_chain(
 ) -> Chain:
     """Return the chain, asking Prometheus for its Alertmanager when none is given.
 
-    Args:
-        prometheus: Base URL of Prometheus, or of the monitor.
-        alertmanager: Base URL of Alertmanager, or empty.
-        exporter: Base URL of the exporter.
-        token: The exporter's.
-        watch_token: The monitor's.
-
     Raises:
         ConfigError: Prometheus can't be reached, or refuses the token.
     """

@@ -16,8 +16,9 @@ from watchroom.units import format_duration, parse_duration
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from watchroom.formats.alertmanager import Alertmanager, Matcher
+    from watchroom.formats.alertmanager import Alertmanager
     from watchroom.formats.manifest import Accelerated, Manifest, ManifestAlert
+    from watchroom.formats.matchers import Matcher
 
 _TIMES = ("mute_time_intervals", "active_time_intervals")
 _WAITS = ("group_wait", "group_interval", "repeat_interval")
@@ -102,10 +103,6 @@ def routing(text: str, built: Alertmanager) -> str:
 
     Alertmanager reports what it loaded with defaults filled in and URLs as
     ``<secret>``, so only routes, inhibitions and the kinds of receivers are compared.
-
-    Args:
-        text: ``config.original`` of ``/api/v2/status``.
-        built: The built file.
     """
     try:
         loaded, _ = yamlfile.parse(text, "its configuration")

@@ -22,9 +22,6 @@ def of_a_helper(building: str) -> bool:
 
     A server forks its workers when the app's module has been imported; whatever forks
     while that module runs is a helper that it starts.
-
-    Args:
-        building: As `building_module` found it.
     """
     return any(
         name in _TOOLS or (module and name == building)

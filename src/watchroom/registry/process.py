@@ -191,7 +191,6 @@ class Process:
             self._lock.release()
 
     def _open(self) -> None:
-        """Open a file that continues with the counts so far."""
         self.next_check = time.perf_counter() + CHECK_SECONDS
         config = self.settings()
         old, series = self._file, self._series

@@ -69,9 +69,6 @@ class Reader:
     What cannot be read any more is frozen: the series and values seen last go on
     counting, so that no total falls because of a damaged file.
 
-    Args:
-        path: The file.
-
     Attributes:
         name: Its file name.
         role: ``web``, ``worker`` or ``command``.

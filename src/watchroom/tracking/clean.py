@@ -37,11 +37,7 @@ _KEYS = frozenset(
 
 
 def scrub(event: Any) -> Any:
-    """Return an event, transaction, log, metric or span without its secrets.
-
-    Args:
-        event: As the SDK is about to send it.
-    """
+    """Return an event, transaction, log, metric or span without its secrets."""
     if not isinstance(event, dict):
         return None
     unchanged = {key: event[key] for key in _AS_IT_IS & event.keys()}

@@ -17,16 +17,15 @@ from tests.support.certificates import Certificate
 from tests.support.receivers import MailServer, PagerDuty, Slack, serving
 
 from watchroom.formats import alertmanager
-from watchroom.formats.alertmanager import (
-    Alertmanager,
+from watchroom.formats.alertmanager import Alertmanager, Route
+from watchroom.formats.manifest import Inputs, Manifest
+from watchroom.formats.receivers import (
     EmailConfig,
     PagerdutyConfig,
     Receiver,
-    Route,
     SlackConfig,
     TlsConfig,
 )
-from watchroom.formats.manifest import Inputs, Manifest
 from watchroom.messages import smtp, texts
 from watchroom.messages.pagerduty import dedup_key
 from watchroom.monitor.alert import Alert

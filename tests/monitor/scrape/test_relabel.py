@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from watchroom.errors import ConfigError
-from watchroom.formats.prometheus import RelabelConfig
+from watchroom.formats.relabel import RelabelConfig
 from watchroom.monitor.scrape.relabel import compile_rules, relabel
 
 

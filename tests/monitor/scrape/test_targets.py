@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from watchroom.errors import ConfigError
-from watchroom.formats.prometheus import RelabelConfig
+from watchroom.formats.relabel import RelabelConfig
 from watchroom.monitor.schedule import Schedule, next_due
 from watchroom.monitor.scrape.relabel import compile_rules
 from watchroom.monitor.scrape.target import BODY_LIMIT, Job, TargetGroup, build

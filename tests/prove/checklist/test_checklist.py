@@ -14,7 +14,7 @@ import pytest
 import yaml
 from tests.support.ports import free_port
 
-from watchroom.formats import alertmanager
+from watchroom.formats import receivers
 from watchroom.formats.checklist import ITEMS
 from watchroom.prove.checklist import run
 from watchroom.prove.checklist.run import PROBES, Checked
@@ -464,8 +464,8 @@ class TestPeople:
     def test_a_receiver_is_another_with_another_secret_which_its_mark_does_not_tell(
         self, tmp_path
     ):
-        hook = alertmanager.WebhookConfig(url_file="hook")
-        ops = alertmanager.Receiver(name="ops", webhook_configs=[hook])
+        hook = receivers.WebhookConfig(url_file="hook")
+        ops = receivers.Receiver(name="ops", webhook_configs=[hook])
         elsewhere = reach.mark(ops, tmp_path)
         marks = []
         for secret in ("https://x.example/a", "https://x.example/b"):
@@ -562,8 +562,8 @@ class TestHeartbeat:
             return made
         (tmp_path / "secrets").mkdir(exist_ok=True)
         (tmp_path / "secrets" / "beat").write_text(url)
-        hook = alertmanager.WebhookConfig(url_file="secrets/beat")
-        beat = alertmanager.Receiver(name="beat", webhook_configs=[hook])
+        hook = receivers.WebhookConfig(url_file="secrets/beat")
+        beat = receivers.Receiver(name="beat", webhook_configs=[hook])
         config, replace = made.built.config, msgspec.structs.replace
         routes = [
             replace(route, receiver="beat") if "Watchdog" in str(route) else route

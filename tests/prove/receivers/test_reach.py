@@ -10,7 +10,7 @@ import pytest
 from tests.support.hook import Hook
 
 from watchroom.errors import ConfigError
-from watchroom.formats import alertmanager
+from watchroom.formats import alertmanager, matchers
 from watchroom.prove import client
 from watchroom.prove.receivers import reach
 
@@ -88,4 +88,4 @@ def test_an_error_status_is_kept_for_who_must_tell_them_apart() -> None:
 
 def test_an_invalid_matcher_is_refused() -> None:
     with pytest.raises(ConfigError, match="isn't a matcher"):
-        alertmanager.parse_matcher("severity")
+        matchers.parse_one("severity")

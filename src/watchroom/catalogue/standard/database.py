@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from watchroom.catalogue.model import (
     Alert,
     Blind,
@@ -13,13 +15,14 @@ from watchroom.catalogue.model import (
     Vital,
 )
 from watchroom.catalogue.prose import beside
+from watchroom.catalogue.standard.drilled import durations
 
 TEXTS = beside(__name__)
 
 _DURATION = "db_query_duration_seconds"
 # Management commands may take their time; they page nobody.
 _ROLES = 'role=~"web|worker"'
-_DRILL = 'alias="drill",role="web"'
+_timed = partial(durations, _DURATION, 'alias="drill",role="web"')
 
 _QUERIES_CHARTS = (
     Chart(
@@ -104,27 +107,11 @@ DATABASE_QUERY_SLOW = Vital(
             priority="P2",
             drill=Drill(
                 labels={"alias": "drill"},
-                fault=(
-                    f'{_DURATION}_bucket{{{_DRILL},le="$limit_edge"}} 0+0x$steps',
-                    f'{_DURATION}_bucket{{{_DRILL},le="+Inf"}} 0+5x$steps',
-                    f"{_DURATION}_count{{{_DRILL}}} 0+5x$steps",
-                    f"{_DURATION}_sum{{{_DRILL}}} 0+30x$steps",
-                ),
-                recovery=(
-                    (
-                        f'{_DURATION}_bucket{{{_DRILL},le="$limit_edge"}}'
-                        " 10000000+5x$steps"
-                    ),
-                    f'{_DURATION}_bucket{{{_DRILL},le="+Inf"}} 10000000+5x$steps',
-                    f"{_DURATION}_count{{{_DRILL}}} 10000000+5x$steps",
-                    f"{_DURATION}_sum{{{_DRILL}}} 100000+1x$steps",
-                ),
+                fault=_timed(quick=0, every=5, total="0+30"),
+                recovery=_timed(quick=5, every=5, total="100000+1", start=10000000),
                 calm=(
-                    f'{_DURATION}_bucket{{{_DRILL},le="$limit_edge"}} 0+96x$steps',
-                    f'{_DURATION}_bucket{{{_DRILL},le="+Inf"}} 0+100x$steps',
-                    f"{_DURATION}_count{{{_DRILL}}} 0+100x$steps",
+                    *_timed(quick=96, every=100, total="0+10"),
                     f'{_DURATION}_count{{alias="drill",role="command"}} 0+100x$steps',
-                    f"{_DURATION}_sum{{{_DRILL}}} 0+10x$steps",
                 ),
             ),
         ),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from watchroom.cli.ask import Monitor, fail, say
-from watchroom.cli.options import where
+from watchroom.cli.options import name_of, where
 from watchroom.units import ago
 
 if TYPE_CHECKING:
@@ -18,13 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("incident", required=False, type=click.IntRange(1))
-@click.option(
-    "--as",
-    "who",
-    metavar="NAME",
-    default=lambda: os.environ.get("USER", ""),
-    help="Your name, as in contacts.yml. [$USER]",
-)
+@name_of("Your name, as in contacts.yml. [$USER]")
 @click.option("--reason", help="What you are doing about it; required to acknowledge.")
 @where
 def ack(

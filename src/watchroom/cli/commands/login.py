@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 import urllib.parse
 from typing import TYPE_CHECKING
 
 import click
 
-from watchroom.cli.ask import ask, refusal, url_of
-from watchroom.cli.options import monitor
+from watchroom.cli.ask import Monitor
+from watchroom.cli.options import one_monitor
 from watchroom.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ _HERE = {"localhost", "127.0.0.1", "::1"}
 
 
 @click.command()
-@monitor
+@one_monitor
 @click.option("--phone", is_flag=True, help="Also show the link as a QR code.")
 @click.option("--json", "as_json", is_flag=True, help="Print the link as JSON.")
 def login(directory: Path | None, url: str | None, phone: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes flags by name
@@ -39,12 +38,8 @@ def login(directory: Path | None, url: str | None, phone: bool, as_json: bool) -
     Exit codes: 0 printed, 1 the monitor refused, 2 the monitor can't be reached, or a
     phone couldn't open the link.
     """  # noqa: D301 - click reads \b as the control character
-    where, name = url_of(directory, url)
-    answer = ask(where, "/-/login-link", name=name, data={})
-    if not answer.ok:
-        click.echo(f"watchroom: {refusal(where, answer)}", err=True)
-        sys.exit(1)
-    offered = json.loads(answer.body)
+    monitor = Monitor(directory, url)
+    offered = monitor.json(monitor.raw("/-/login-link", data={}))
     link = f"{offered['url'].rstrip('/')}/{offered['path']}"
     if as_json:
         click.echo(json.dumps({"url": link, "seconds": offered["seconds"]}))

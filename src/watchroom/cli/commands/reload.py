@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from watchroom.cli.ask import ask, refusal, url_of
-from watchroom.cli.options import monitor
+from watchroom.cli.ask import Monitor
+from watchroom.cli.options import one_monitor
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @click.command()
-@monitor
+@one_monitor
 def reload(directory: Path | None, url: str | None) -> None:
     """Reload the configuration of a running monitor.
 
@@ -30,9 +29,8 @@ def reload(directory: Path | None, url: str | None) -> None:
     Exit codes: 0 reloaded, 1 refused (the old configuration remains active; the error
     names file and line), 2 the monitor can't be reached.
     """  # noqa: D301 - click reads \b as the control character
-    where, name = url_of(directory, url)
-    answer = ask(where, "/-/reload", name=name, data={})
+    monitor = Monitor(directory, url)
+    answer = monitor.raw("/-/reload", data={})
     if not answer.ok:
-        click.echo(f"watchroom: {refusal(where, answer)}", err=True)
-        sys.exit(1)
+        monitor.refused(answer)
     click.echo(answer.body.strip())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from watchroom.cli.ask import Monitor, fail, say
-from watchroom.cli.options import DURATION, where
+from watchroom.cli.options import DURATION, name_of, where
 from watchroom.errors import ConfigError, nearest
 from watchroom.formats import matchers as written
 from watchroom.units import format_duration, span
@@ -36,13 +35,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
     help="Duration of the silence.",
 )
 @click.option("--reason", default="", help="Why; required for a new silence.")
-@click.option(
-    "--as",
-    "who",
-    metavar="NAME",
-    default=lambda: os.environ.get("USER", ""),
-    help="Your name. [$USER]",
-)
+@name_of("Your name. [$USER]")
 @click.option(
     "--list", "listing", is_flag=True, help="List active and pending silences."
 )
@@ -185,8 +178,6 @@ def _epoch(text: str) -> float:
 
 
 def _written(matcher: dict[str, Any]) -> str:
-    op = ("=" if matcher.get("isEqual", True) else "!") + (
-        "~" if matcher["isRegex"] else ""
-    )
-    op = {"!": "!=", "=~": "=~", "!~": "!~", "=": "="}[op]
+    equal, regex = matcher.get("isEqual", True), matcher["isRegex"]
+    op = ("=~" if equal else "!~") if regex else ("=" if equal else "!=")
     return f"{matcher['name']}{op}{json.dumps(matcher['value'], ensure_ascii=False)}"

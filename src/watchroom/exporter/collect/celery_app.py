@@ -18,9 +18,6 @@ def find(settings_module: str) -> Any:
     It is the one that the project's set-up has made, else the one in ``celery.py`` of
     the settings' root package, where Celery's own guide puts it.
 
-    Args:
-        settings_module: As DJANGO_SETTINGS_MODULE names it.
-
     Raises:
         Exception: Whatever the import of that module raises.
     """

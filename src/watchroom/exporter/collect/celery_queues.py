@@ -70,7 +70,6 @@ def _configured_names(app: Any) -> Iterator[Any]:
 
 
 def _of_routes(routes: Any) -> Iterator[Any]:
-    """Yield the queues in task_routes: dicts, lists of them, lists of pairs."""
     if isinstance(routes, dict):
         for target in routes.values():
             yield _queue_of({"queue": target} if isinstance(target, str) else target)
@@ -211,7 +210,6 @@ def _redis_heads(channel: Any, queue: str) -> Iterator[tuple[str, Any]]:
 
 
 def _oldest_file(channel: Any, queue: str) -> Iterator[tuple[str, Any]]:
-    """Yield when the oldest message of the folder was put there."""
     oldest = None
     with os.scandir(channel.data_folder_in) as entries:
         for entry in entries:

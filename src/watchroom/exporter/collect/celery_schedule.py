@@ -239,7 +239,6 @@ class Schedule:
         return copied
 
     def _waits_since(self, name: str, under: str) -> float:
-        """Return since when this entry is awaited under this very schedule."""
         known = self._awaited.get(name)
         if known is None and not (self._looked and under.startswith(_TABLE)):
             known = runs.read(self._notes, runs.AWAITED, name)
@@ -249,7 +248,6 @@ class Schedule:
         return known.at
 
     def _wait(self, name: str, under: str) -> runs.Run:
-        """Begin to wait for an entry, or no more."""
         known = self._awaited.get(name)
         if known is None or known.schedule != under:
             known = self._awaited[name] = runs.Run(name, self._now(), under)

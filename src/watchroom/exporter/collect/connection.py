@@ -30,11 +30,7 @@ _BOUNDS = {
 
 
 def wrapper(alias: str) -> Any:
-    """Return a connection, not yet opened, that gives up soon.
-
-    Args:
-        alias: Its name in DATABASES.
-    """
+    """Return a connection, not yet opened, that gives up soon."""
     from django.db import connections
     from django.db.utils import load_backend
 

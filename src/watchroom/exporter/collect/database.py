@@ -110,13 +110,7 @@ class Reasons:
 
 
 class SQLite:
-    """One SQLite file: it has no connections that could run out.
-
-    Args:
-        alias: Its name in DATABASES.
-        configured: Its entry there.
-        reasons: Logs why it is down.
-    """
+    """One SQLite file: it has no connections that could run out."""
 
     def __init__(
         self, alias: str, configured: Mapping[str, Any], reasons: Reasons
@@ -150,12 +144,7 @@ class SQLite:
 
 
 class PostgreSQL:
-    """One PostgreSQL database.
-
-    Args:
-        alias: Its name in DATABASES.
-        reasons: Logs why it is down.
-    """
+    """One PostgreSQL database."""
 
     def __init__(self, alias: str, reasons: Reasons) -> None:
         self._alias = alias

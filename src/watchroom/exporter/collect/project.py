@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from watchroom.catalogue.metrics import Metric
-from watchroom.conf import redaction
+from watchroom.conf import modules, redaction
 from watchroom.exporter.collect import LIMIT_SECONDS, Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from watchroom.registry.declared import Gauge
 
@@ -27,10 +26,9 @@ def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
     import django
 
     django.setup()
-    for module in _vitals():
+    for module in modules.named("vitals", os.environ.get("DJANGO_SETTINGS_MODULE", "")):
         try:
-            if find_spec(module) is not None:
-                import_module(module)
+            import_module(module)
         except Exception as error:  # noqa: BLE001 - the project's own code
             broken(module, f"can't be imported: {type(error).__name__}: {error}")
     from watchroom.registry import declared
@@ -48,20 +46,6 @@ def _collector(gauge: Gauge) -> Collector:
     metric = Metric(gauge.name, "gauge", gauge.help, gauge.labels)
     every = gauge.every_seconds
     return Collector(gauge.name, every, (metric,), ask, min(LIMIT_SECONDS, every))
-
-
-def _vitals() -> Iterator[str]:
-    from django.apps import apps
-
-    modules = [f"{config.name}.vitals" for config in apps.get_app_configs()]
-    package = os.environ.get("DJANGO_SETTINGS_MODULE", "")
-    beside = []
-    while package:
-        package = package.rpartition(".")[0]
-        beside.append(f"{package}.vitals" if package else "vitals")
-    # Beside the settings, or the nearest above them.
-    modules += [module for module in beside if find_spec(module) is not None][:1]
-    yield from dict.fromkeys(modules)
 
 
 def _close_connections() -> None:

@@ -183,7 +183,6 @@ class Child:
             raise _ChildError(f"the process ended with code {code}")
 
     def _listen(self, output: int) -> None:
-        """Read the child's lines until it ends, hangs, or we stop."""
         pending = b""
         asking: _Collector | None = None
         deadline: float | None = time.monotonic() + SETUP_SECONDS

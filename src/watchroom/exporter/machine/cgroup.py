@@ -44,12 +44,7 @@ class Machine(NamedTuple):
 
 
 class Cgroups:
-    """Reads the control groups of processes.
-
-    Args:
-        proc: Where processes are.
-        mount: Where control groups are.
-    """
+    """Reads the control groups of processes."""
 
     def __init__(
         self, proc: Path = Path("/proc"), mount: Path = Path("/sys/fs/cgroup")

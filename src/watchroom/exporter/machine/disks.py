@@ -51,8 +51,6 @@ class _DiskSpace(NamedTuple):
 
 
 class _WatchedPath:
-    """A path, its last reading, and whether a reading is running."""
-
     def __init__(self, path: Path) -> None:
         self.path = path
         self.room: _DiskSpace | None = None

@@ -55,13 +55,7 @@ class _Stat(NamedTuple):
 
 
 class Workload:
-    """The memory and CPU of the app's processes and of their control groups.
-
-    Args:
-        live: The processes.
-        proc: Where they are.
-        mount: Where control groups are.
-    """
+    """The memory and CPU of the app's processes and of their control groups."""
 
     name = "workload"
 

@@ -276,7 +276,6 @@ class AppHealth:
             connection.close()
 
     def _connect(self, url: str) -> tuple[http.client.HTTPConnection, str, str]:
-        """Return a connection, the path in front of ours, and the Host header."""
         if url.startswith(UNIX):
             plain = http.client.HTTPConnection("localhost", timeout=ASK_SECONDS)
             plain.sock = socket.socket(socket.AF_UNIX)

@@ -30,12 +30,7 @@ _MOST_FILES = 5000
 
 
 def roll(directory: Path, settings: Settings) -> dict[str, Any]:
-    """Return the living processes of a deployment, and where others of it may be.
-
-    Args:
-        directory: The exporter's runtime directory.
-        settings: Which deployment.
-    """
+    """Return the living processes of a deployment, and where others of it may be."""
     name = settings.name
     report: dict[str, Any] = {
         "directory": str(directory),

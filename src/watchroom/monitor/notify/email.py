@@ -16,7 +16,7 @@ from watchroom.monitor.notify.message import MessageTemplate, data
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from watchroom.formats.alertmanager import EmailConfig
+    from watchroom.formats.receivers import EmailConfig
     from watchroom.monitor.dispatch.notification import Notification
 
 _AT_ONCE = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watchroom.errors import ConfigError, NotSupportedError
-from watchroom.formats.alertmanager import (
+from watchroom.formats.receivers import (
     EmailConfig,
     PagerdutyConfig,
     SlackConfig,

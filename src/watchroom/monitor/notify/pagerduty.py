@@ -11,7 +11,7 @@ from watchroom.monitor.notify.integration import Links, SendResult, Wire
 from watchroom.monitor.notify.message import MessageTemplate, data
 
 if TYPE_CHECKING:
-    from watchroom.formats.alertmanager import PagerdutyConfig
+    from watchroom.formats.receivers import PagerdutyConfig
     from watchroom.monitor.dispatch.notification import Notification
 
 _TEXTS = {

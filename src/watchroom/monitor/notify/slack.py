@@ -12,7 +12,7 @@ from watchroom.monitor.notify.integration import Links, SendResult, Wire
 from watchroom.monitor.notify.message import MessageTemplate, data
 
 if TYPE_CHECKING:
-    from watchroom.formats.alertmanager import SlackConfig
+    from watchroom.formats.receivers import SlackConfig
     from watchroom.monitor.dispatch.notification import Notification
 
 _TEXTS = {

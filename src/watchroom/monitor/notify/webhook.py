@@ -19,7 +19,7 @@ from watchroom.monitor.notify.integration import Attempt, Links, SendResult, Wir
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watchroom.formats.alertmanager import WebhookConfig
+    from watchroom.formats.receivers import WebhookConfig
     from watchroom.monitor.dispatch.notification import Notification
 
 LONGEST_WAIT = 300.0

@@ -64,7 +64,6 @@ def dashboards(world: World) -> Finding:
 
 
 def _answer(world: World, expr: str) -> bool | str:
-    """Return whether a query finds data, or why it fails."""
     try:
         return bool(world.query(expr))
     except client.PeerError as error:

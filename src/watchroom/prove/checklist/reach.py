@@ -26,6 +26,7 @@ _INSTALL = (
     "root of the site. If the site is below a path (SCRIPT_NAME), include that path "
     "in SITES"
 )
+_REPAIR = "repair what the failing checks report; the runbook {} has the commands"
 # Where the app, a reverse proxy or another library would show its metrics.
 _METRICS = ("/metrics", "/metrics/")
 _SHOWN, _CLOSED, _REFUSED = "shows metrics", "shows none", "refused the connection"
@@ -40,10 +41,10 @@ def health(world: World) -> Finding:
         )
     lines = []
     for site, answer in dict(map(_mounted, world.mounts)).items():
-        finding, line = _site(site, answer)
-        if finding is not None:
-            return finding
-        lines.append(line)
+        outcome = _site(site, answer)
+        if isinstance(outcome, Finding):
+            return outcome
+        lines.append(outcome)
     return green("; ".join(lines))
 
 
@@ -67,39 +68,29 @@ def _checks(answer: client.Reply) -> dict[str, Any] | None:
     return checks if isinstance(checks, dict) else None
 
 
-def _site(site: str, health: client.Reply | None) -> tuple[Finding | None, str]:
+def _site(site: str, health: client.Reply | None) -> Finding | str:
     answers = {_HEALTH[0]: health or client.fetch(f"{site}{_HEALTH[0]}")}
     answers |= {path: client.fetch(f"{site}{path}") for path in _HEALTH[1:]}
     missing = [path for path, answer in answers.items() if answer.status == 404]
     if missing:
-        return red(f"{site}: {named(missing)} not found (404)", _INSTALL), ""
+        return red(f"{site}: {named(missing)} not found (404)", _INSTALL)
     checks = _checks(answers["/health/"])
     if checks is None:
-        return (
-            red(f"{site}/health/ doesn't answer with {{status, checks}}", _INSTALL),
-            "",
-        )
+        return red(f"{site}/health/ doesn't answer with {{status, checks}}", _INSTALL)
     failing = [name for name, word in checks.items() if word != "ok"]
     refused = [f"{p} {a.status}" for p, a in answers.items() if a.status != 200]
     if refused:
-        return (
-            red(
-                f"{site}: {named(refused)}"
-                + (f"; failing checks: {named(failing)}" if failing else ""),
-                "repair what the failing checks report; the runbook "
-                "HealthCheckFailing has the commands",
-            ),
-            "",
+        return red(
+            f"{site}: {named(refused)}"
+            + (f"; failing checks: {named(failing)}" if failing else ""),
+            _REPAIR.format("HealthCheckFailing"),
         )
     if failing:
         return red(
             f"{site}/health/: failing checks: {named(failing)}",
-            (
-                "repair what the failing checks report; the runbook "
-                "SoftHealthCheckFailing has the commands"
-            ),
-        ), ""
-    return None, f"{site}/health/ ok ({named(sorted(checks), 6)}), /livez, /readyz"
+            _REPAIR.format("SoftHealthCheckFailing"),
+        )
+    return f"{site}/health/ ok ({named(sorted(checks), 6)}), /livez, /readyz"
 
 
 def link(world: World) -> Finding:
@@ -124,7 +115,6 @@ def link(world: World) -> Finding:
 
 
 def _opened(url: str, answer: client.Reply, *, embedded: bool) -> Finding:
-    """Return what a browser without a login is shown at a notification's link."""
     if answer.status == 401:
         return unclear(
             (

@@ -32,7 +32,6 @@ _START = (
 
 
 def _refused_site(target: dict[str, Any]) -> bool:
-    """Return whether the exporter refuses to probe the target of job `site`."""
     error = str(target.get("lastError") or "")
     return target["labels"].get("job") == "site" and "400" in error
 

@@ -62,14 +62,7 @@ class BatchOutcome(NamedTuple):
 
 
 class Batch:
-    """Runs drills in parallel.
-
-    Args:
-        chain: The servers.
-        built: What was built.
-        how: Options of each drill; each receiver gets one message for all.
-        watcher: Shows the progress.
-    """
+    """Runs drills in parallel."""
 
     def __init__(
         self, chain: Chain, built: Built, how: DrillOptions, watcher: Watcher

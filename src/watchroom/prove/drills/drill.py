@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from watchroom.formats.alertmanager import Alertmanager, Receiver
+    from watchroom.formats.alertmanager import Alertmanager
     from watchroom.formats.manifest import Drill, Manifest
+    from watchroom.formats.receivers import Receiver
     from watchroom.prove.chain import Chain, View
 
 _EVERY = 0.2
@@ -150,21 +151,6 @@ class DrillOptions(NamedTuple):
 
 class DrillRun:
     """One run of one drill.
-
-    Args:
-        chain: The servers.
-        view: Their current state; parallel runs share one.
-        built: The build.
-        alert: The alert's name.
-        how: Patience, and which rule to use.
-        on_stage: Called with each stage when it is reached.
-        on_wait: Called with the name of the stage to wait for.
-        stop: Ends the run when set.
-
-    Attributes:
-        alert: The alert's name.
-        budget: Time limit from the fault to the page (seconds).
-        ran: Which rule is made to fire.
 
     Raises:
         ConfigError: The alert has no drill in the build.
@@ -370,7 +356,6 @@ class DrillRun:
         return None
 
     def _tell(self) -> None:
-        """Send a [DRILL] message to the receivers of the real alert."""
         alert = self.alert
         note = send.DrillNote(
             alert,

@@ -11,8 +11,9 @@ from watchroom.prove.loaded import difference, routing, rule_of
 from watchroom.prove.receivers import reach
 
 if TYPE_CHECKING:
-    from watchroom.formats.alertmanager import Alertmanager, Receiver
+    from watchroom.formats.alertmanager import Alertmanager
     from watchroom.formats.manifest import Accelerated, Drill, Manifest
+    from watchroom.formats.receivers import Receiver
     from watchroom.prove.chain import Chain
     from watchroom.prove.loaded import LoadedRule
 

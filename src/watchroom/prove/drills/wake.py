@@ -129,17 +129,7 @@ def alert_for(built: Built) -> str:
 
 
 class WakeRun(DrillRun):
-    """A drill that pages one contact instead of sending a quiet message.
-
-    Args:
-        chain: The servers; the monitor keeps the incident.
-        built: The build.
-        alert: The alert to drill.
-        who: The contact to wake.
-        patience: Factor on the drill's budget.
-        on_stage: Called with each stage when it is reached.
-        on_wait: Called with the name of the stage to wait for.
-    """
+    """A drill that pages one contact instead of sending a quiet message."""
 
     def __init__(
         self,

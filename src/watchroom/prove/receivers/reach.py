@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from watchroom.formats.alertmanager import (
-        Alertmanager,
-        Receiver,
-    )
+    from watchroom.formats.alertmanager import Alertmanager
+    from watchroom.formats.receivers import Receiver
     from watchroom.prove.receivers.send import DrillNote
 
 

@@ -26,6 +26,8 @@ from watchroom.catalogue.model import (
 )
 from watchroom.catalogue.prose import beside
 from watchroom.catalogue.standard import below
+from watchroom.catalogue.standard.drilled import answered
+from watchroom.catalogue.standard.http import FAILED
 from watchroom.urgency import DRILLS
 
 if TYPE_CHECKING:
@@ -35,17 +37,12 @@ TEXTS = beside(__name__)
 
 # The share of requests that are to succeed, unless a project says otherwise.
 OBJECTIVE = 0.999
-_FAILED = 'status=~"5..|lost"'
 _REQUESTS = "http_requests_total"
 _ASKED = "job:slo_requests:rate"
 _LOST = "job:slo_errors:rate"
 _SHARE = "job:slo_errors:ratio_rate"
 # Alerts that tell of the same failures sooner.
 _SOONER = 'ALERTS{alertname=~"HttpOutage|HighErrorRate",alertstate="firing"}'
-
-
-def _drilled(status: str, values: str) -> str:
-    return f'{_REQUESTS}{{method="GET",route="drill",status="{status}"}} {values}'
 
 
 class _Tier(NamedTuple):
@@ -134,11 +131,14 @@ def _alert(tier: _Tier) -> Alert:
         severity=tier.severity,
         priority=tier.priority,
         drill=Drill(
-            fault=(_drilled("200", "0+0x$steps"), _drilled("500", "0+50x$steps")),
-            recovery=(_drilled("200", "1000000000000+5x$steps"),),
+            fault=(
+                answered("200", "0+0x$steps"),
+                answered("500", "0+50x$steps"),
+            ),
+            recovery=(answered("200", "1000000000000+5x$steps"),),
             calm=(
-                _drilled("200", "0+10000000x$steps"),
-                _drilled("500", "0+50x$steps"),
+                answered("200", "0+10000000x$steps"),
+                answered("500", "0+50x$steps"),
             ),
         ),
     )
@@ -149,7 +149,7 @@ def _records(*longer: str) -> tuple[Record, ...]:
         Record(f"{_ASKED}$window", f"sum by (job) (rate({_REQUESTS}[$window]))"),
         Record(
             f"{_LOST}$window",
-            f"sum by (job) (rate({_REQUESTS}{{{_FAILED}}}[$window]))"
+            f"sum by (job) (rate({_REQUESTS}{{{FAILED}}}[$window]))"
             f" or on (job) {_ASKED}$window * 0",
         ),
         Record(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from watchroom.catalogue.model import Chart, Query
 from watchroom.catalogue.prose import beside
+from watchroom.catalogue.standard.http import FAILED
 
 TEXTS = beside(__name__)
-
-_FAILED = 'status=~"5..|lost"'
 
 
 def _routes(expr: str) -> str:
@@ -71,7 +70,7 @@ FAILURES = (
             Query(
                 _routes(
                     "topk(5, sum by (method, route) (rate(http_requests_total"
-                    f"{{$targets,{_FAILED}}}[$rate_interval])))"
+                    f"{{$targets,{FAILED}}}[$rate_interval])))"
                 ),
                 "{{method}} {{route}}",
             ),

@@ -5,18 +5,15 @@ from __future__ import annotations
 from watchroom.catalogue.model import Alert, Drill, Panel, Record, Top, Vital
 from watchroom.catalogue.prose import beside
 from watchroom.catalogue.standard import below
+from watchroom.catalogue.standard.drilled import answered
+from watchroom.catalogue.standard.http import FAILED
 
 TEXTS = beside(__name__)
 
-_FAILED = 'status=~"5..|lost"'
 _REQUESTS = "http_requests_total"
 _ASKED = "job:http_outage_requests:rate$window"
 _LOST = "job:http_outage_errors:rate$window"
 _SHARE = "job:http_outage_errors:ratio_rate$window"
-
-
-def _drilled(status: str, values: str) -> str:
-    return f'{_REQUESTS}{{method="GET",route="drill",status="{status}"}} {values}'
 
 
 HTTP_OUTAGE = Vital(
@@ -36,7 +33,7 @@ HTTP_OUTAGE = Vital(
         Record(_ASKED, f"sum by (job) (rate({_REQUESTS}[$window]))"),
         Record(
             _LOST,
-            f"sum by (job) (rate({_REQUESTS}{{{_FAILED}}}[$window]))"
+            f"sum by (job) (rate({_REQUESTS}{{{FAILED}}}[$window]))"
             f" or on (job) {_ASKED} * 0",
         ),
         Record(_SHARE, f"{_LOST} / on (job) ({_ASKED} > 0)"),
@@ -54,16 +51,22 @@ HTTP_OUTAGE = Vital(
             priority="P1",
             top=Top(
                 f"topk(3, sum by (method, route) (increase({_REQUESTS}"
-                f'{{job="$labels.job",{_FAILED}}}[$window])) > 0)',
+                f'{{job="$labels.job",{FAILED}}}[$window])) > 0)',
                 '{{ .Labels.method }} {{ if ne .Labels.route "/" }}/{{ end }}'
                 '{{ .Labels.route }} ({{ .Value | printf "%.0f" }})',
                 "Most failures: ",
             ),
             drill=Drill(
-                fault=(_drilled("200", "0+0x$steps"), _drilled("500", "0+20x$steps")),
-                recovery=(_drilled("200", "10000000+5x$steps"),),
+                fault=(
+                    answered("200", "0+0x$steps"),
+                    answered("500", "0+20x$steps"),
+                ),
+                recovery=(answered("200", "10000000+5x$steps"),),
                 # As many failures as it takes, and one good answer more than those.
-                calm=(_drilled("200", "0+21x$steps"), _drilled("500", "0+20x$steps")),
+                calm=(
+                    answered("200", "0+21x$steps"),
+                    answered("500", "0+20x$steps"),
+                ),
             ),
         ),
     ),

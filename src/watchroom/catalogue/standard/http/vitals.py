@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from watchroom.catalogue.model import (
     Alert,
     Blind,
@@ -14,7 +16,8 @@ from watchroom.catalogue.model import (
 )
 from watchroom.catalogue.prose import beside
 from watchroom.catalogue.standard import below
-from watchroom.catalogue.standard.http import charts
+from watchroom.catalogue.standard.drilled import answered, durations
+from watchroom.catalogue.standard.http import FAILED, charts
 
 TEXTS = beside(__name__)
 
@@ -23,7 +26,6 @@ _OFFENDER = (
     '{{ .Labels.method }} {{ if ne .Labels.route "/" }}/{{ end }}{{ .Labels.route }} '
     '({{ .Value | printf "%.0f" }})'
 )
-_FAILED = 'status=~"5..|lost"'
 
 HIGH_ERROR_RATE = Vital(
     title="Failed requests",
@@ -43,7 +45,7 @@ HIGH_ERROR_RATE = Vital(
         ),
         Record(
             "job:http_request_errors:rate$window",
-            f"sum by (job) (rate(http_requests_total{{{_FAILED}}}[$window]))"
+            f"sum by (job) (rate(http_requests_total{{{FAILED}}}[$window]))"
             " or on (job) job:http_requests:rate$window * 0",
         ),
         Record(
@@ -65,36 +67,19 @@ HIGH_ERROR_RATE = Vital(
             priority="P1",
             top=Top(
                 "topk(3, sum by (method, route) (increase(http_requests_total"
-                f'{{job="$labels.job",{_FAILED}}}[$window])) > 0)',
+                f'{{job="$labels.job",{FAILED}}}[$window])) > 0)',
                 _OFFENDER,
                 "Most failures: ",
             ),
             drill=Drill(
                 fault=(
-                    (
-                        'http_requests_total{method="GET",route="drill",status="200"}'
-                        " 0+0x$steps"
-                    ),
-                    (
-                        'http_requests_total{method="GET",route="drill",status="500"}'
-                        " 0+5x$steps"
-                    ),
+                    answered("200", "0+0x$steps"),
+                    answered("500", "0+5x$steps"),
                 ),
-                recovery=(
-                    (
-                        'http_requests_total{method="GET",route="drill",status="200"}'
-                        " 10000000+5x$steps"
-                    ),
-                ),
+                recovery=(answered("200", "10000000+5x$steps"),),
                 calm=(
-                    (
-                        'http_requests_total{method="GET",route="drill",status="200"}'
-                        " 0+100000x$steps"
-                    ),
-                    (
-                        'http_requests_total{method="GET",route="drill",status="500"}'
-                        " 0+1x$steps"
-                    ),
+                    answered("200", "0+100000x$steps"),
+                    answered("500", "0+1x$steps"),
                 ),
             ),
         ),
@@ -110,6 +95,7 @@ HIGH_ERROR_RATE = Vital(
 )
 
 _LATENCY = "http_request_duration_seconds"
+_timed = partial(durations, _LATENCY, 'method="GET",route="drill"')
 
 HIGH_LATENCY = Vital(
     title="Response time, p95",
@@ -170,42 +156,9 @@ HIGH_LATENCY = Vital(
                 "Most slow requests: ",
             ),
             drill=Drill(
-                fault=(
-                    (
-                        f'{_LATENCY}_bucket{{method="GET",route="drill",le="$limit_edge"}}'
-                        " 0+0x$steps"
-                    ),
-                    (
-                        f'{_LATENCY}_bucket{{method="GET",route="drill",le="+Inf"}}'
-                        " 0+5x$steps"
-                    ),
-                    f'{_LATENCY}_count{{method="GET",route="drill"}} 0+5x$steps',
-                    f'{_LATENCY}_sum{{method="GET",route="drill"}} 0+60x$steps',
-                ),
-                recovery=(
-                    (
-                        f'{_LATENCY}_bucket{{method="GET",route="drill",le="$limit_edge"}}'
-                        " 10000000+5x$steps"
-                    ),
-                    (
-                        f'{_LATENCY}_bucket{{method="GET",route="drill",le="+Inf"}}'
-                        " 10000000+5x$steps"
-                    ),
-                    f'{_LATENCY}_count{{method="GET",route="drill"}} 10000000+5x$steps',
-                    f'{_LATENCY}_sum{{method="GET",route="drill"}} 100000+1x$steps',
-                ),
-                calm=(
-                    (
-                        f'{_LATENCY}_bucket{{method="GET",route="drill",le="$limit_edge"}}'
-                        " 0+96x$steps"
-                    ),
-                    (
-                        f'{_LATENCY}_bucket{{method="GET",route="drill",le="+Inf"}}'
-                        " 0+100x$steps"
-                    ),
-                    f'{_LATENCY}_count{{method="GET",route="drill"}} 0+100x$steps',
-                    f'{_LATENCY}_sum{{method="GET",route="drill"}} 0+20x$steps',
-                ),
+                fault=_timed(quick=0, every=5, total="0+60"),
+                recovery=_timed(quick=5, every=5, total="100000+1", start=10000000),
+                calm=_timed(quick=96, every=100, total="0+20"),
             ),
         ),
     ),
