@@ -83,9 +83,9 @@ def host_of(header: str) -> str:
 def sender(peer: tuple[Any, ...], ours: tuple[Any, ...], forwarded: str) -> str:
     """Return whose attempts these are.
 
-    Who connects, or whom our own proxy names; of IPv6 the network, since a client may
-    take any address of it. On this machine ``user N``, as /proc tells it: whoever
-    guesses locks out nobody else.
+    The client's address, or the one that our own proxy names; for IPv6 the network, as
+    a client may use any address of it. On this machine ``user N`` from /proc, so that a
+    user who guesses locks out no one else.
 
     Args:
         peer: Address and port of the other end; empty when not known.

@@ -99,8 +99,8 @@ class Redactor:
     def hides(self, name: str, value: object) -> bool:
         """Return whether a value of this name is to be hidden.
 
-        ``password=required`` tells of a secret and is none; of weaker names, such as
-        `session`, short words and numbers below 1,000 stay too.
+        ``password=required`` mentions a secret and isn't one. For weaker names, such as
+        `session`, short words and numbers below 1,000 stay visible too.
         """
         flatted, rank = self._rank(name)
         if rank is Rank.NONE or value is None:
@@ -232,7 +232,7 @@ class Redactor:
     def _phrase_tells(
         self, name: str, text: str, start: int, end: int, *, phrase: bool
     ) -> bool:
-        """Return whether a value without quotes only tells of one, as code does."""
+        """Return whether an unquoted value only mentions a secret, as code does."""
         value = text[start:end]
         if value == name or (value.isidentifier() and "_" in value):
             return self.secret(value)

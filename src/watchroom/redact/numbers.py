@@ -1,8 +1,8 @@
 """Numbers that are secret by what they are: cards, bank accounts, social security.
 
-Cards are told by their issuer's first digits and Luhn's sum (ISO/IEC 7812), accounts by
-the length of their country and the remainder of 97 (ISO 13616), so that ids, timestamps
-and codes of goods stay.
+Cards are recognised by their issuer's first digits and Luhn's sum (ISO/IEC 7812),
+accounts by the length of their country and the remainder of 97 (ISO 13616), so that
+ids, timestamps and codes of goods stay.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a new process is a worker of the server's, or a helper of somebody else's."""
+"""Whether a new process is a worker of the server, or some other helper."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def of_a_helper(building: str) -> bool:
 def building_module() -> str:
     """Return the module whose import calls this, or an empty text.
 
-    The program itself is none: a script that makes the handler and then forks workers
-    is a server of its own.
+    The program itself doesn't count: a script that makes the handler and then forks
+    workers is a server of its own.
     """
     name = next((name for name, module in _callers() if module), "")
     return "" if name == _MAIN else name

@@ -1,9 +1,9 @@
 """The reading side of the process file; `slots` has the layout.
 
 A module of its own, because the app's processes only write and pay for every import.
-Files are read, never mapped: a mapping of a file that somebody cuts is a SIGBUS, which
-nothing can catch. Whoever runs as the app's user can write here, so nothing in a file
-is taken at its word.
+Files are read, never mapped: if another process cuts a mapped file, a read is a SIGBUS,
+which nothing can catch. Every process of the app's user can write here, so nothing in
+a file is trusted.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@ A file is a row of segments of one size, each mapped for itself, so that the fil
 grows without moving what is mapped. Word 0 of a segment says what it holds:
 
 - keys: word 1 counts the words in use; records follow. A record is two words (length,
-  kind, number of slots, CRC, the file's word at which its slots stand), then JSON,
+  kind, number of slots, CRC, the file's word where its slots begin), then JSON,
   padded to whole words. The first segment's word 0 is the magic number, its first
   record the header.
-- slots: float64, zero until somebody counts.
+- slots: float64, zero until a process counts.
 
 A record's slots are zeroed and its bytes written before word 1 says that they are
 there, and the CRC lets a reader on a weakly ordered machine come again later. Slots are
@@ -16,7 +16,7 @@ stored by ``memoryview('d')`` assignment only: torn values 0 of 34 million, agai
 
 Segments come from ``posix_fallocate`` and are never taken back: a store into a mapped
 hole of a full tmpfs is a SIGBUS that nobody can catch. The owner holds an flock for
-life, so whoever obtains it knows that the owner is dead, whatever its pid is now.
+life, so a process that obtains it knows that the owner is dead, whatever its pid is.
 """
 
 from __future__ import annotations
