@@ -19,6 +19,8 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -118,7 +120,9 @@ def environment(pair: Pair) -> Path:
     return python
 
 
-def run(pair: Pair, tests: tuple[str, ...], extra: list[str]) -> Result:
+def run(
+    pair: Pair, *, tests: tuple[str, ...], extra: list[str], workers: str = "3"
+) -> Result:
     """Run tests in the pair's environment; show their output if they fail."""
     python = environment(pair)
     say(f"{pair.name}: {len(tests)} folders and files of tests")
@@ -131,7 +135,7 @@ def run(pair: Pair, tests: tuple[str, ...], extra: list[str]) -> Result:
     begun = time.monotonic()
     done = subprocess.run(
         [
-            *(str(python), "-m", "pytest", "-q", "-n", "3", "--no-cov", "-p"),
+            *(str(python), "-m", "pytest", "-q", "-n", workers, "--no-cov", "-p"),
             *("no:cacheprovider", "-m", "not judge", "--dist", "worksteal"),
             *(*tests, *extra),
         ],
@@ -180,7 +184,7 @@ def smoke(found: list[Pair], extra: list[str]) -> int:
             "none was found on PATH or in ~/.pyenv"
         )
         return 0
-    return 0 if run(newest, SMOKE, extra).passed else 1
+    return 0 if run(newest, tests=SMOKE, extra=extra).passed else 1
 
 
 def main() -> None:
@@ -202,7 +206,10 @@ def main() -> None:
         names = ", ".join(pair.name for pair in found)
         sys.exit(f"not here: {', '.join(sorted(unknown))}; this machine has {names}")
     wanted = [pair for pair in found if not options.pairs or pair.name in options.pairs]
-    results = [run(pair, (*APP_SIDE, CHAIN), options.pytest) for pair in wanted]
+    # Two at a time: one installs, or waits for its processes, while the other computes.
+    one = partial(run, tests=(*APP_SIDE, CHAIN), extra=options.pytest, workers="2")
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(one, wanted))
     print(f"\n{table(results)}\n")
     absent = [p for p in PYTHONS if p not in {pair.python for pair in found}]
     if absent:
