@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     from watchroom.monitor.routing.routing import Muting, Routing
     from watchroom.promql.model import Labels
 
-__all__ = [
-    "DeliveryKey",
-    "Dispatcher",
-    "Dropped",
-    "Notification",
-    "NotificationLogEntry",
-]
-
 
 class Dropped(NamedTuple):
     """A delivery that a reload ended, and why."""
@@ -153,13 +145,9 @@ class Dispatcher:
                 notifications.append(notification)
                 self._open.pop(key, None)
                 if notification.kind == "send":
-                    self._open[key] = NotificationLogEntry(
-                        notification.firing, notification.resolved, now_ms
-                    )
+                    self._open[key] = notification.entry(now_ms)
                 elif notification.kind == "note":
-                    self._log[key] = NotificationLogEntry(
-                        notification.firing, notification.resolved, now_ms
-                    )
+                    self._log[key] = notification.entry(now_ms)
             if key in self._open:
                 group.waiting.add(key)
         group.forget_ended()
@@ -248,9 +236,7 @@ class Dispatcher:
         """
         key = notification.key
         with self._lock:
-            entry = NotificationLogEntry(
-                notification.firing, notification.resolved, now_ms
-            )
+            entry = notification.entry(now_ms)
             if accepted:
                 self._log[key] = entry
             open_delivery = self._open.get(key)

@@ -68,18 +68,15 @@ class AggregationGroup:
         self.refused = False
         return alerts
 
-    def forget_ended(self) -> list[str]:
-        """Drop resolved alerts that every receiver accepted; return fingerprints."""
+    def forget_ended(self) -> None:
+        """Drop resolved alerts that every receiver accepted."""
         if self.waiting or self.refused:
-            return []
-        gone = []
+            return
         for fingerprint, updated_at_ms in self.ended.items():
             alert = self.alerts.get(fingerprint)
             if alert is not None and alert.updated_at_ms == updated_at_ms:
                 del self.alerts[fingerprint]
-                gone.append(fingerprint)
         self.ended = {}
-        return gone
 
 
 @functools.cmp_to_key

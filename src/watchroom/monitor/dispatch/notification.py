@@ -58,3 +58,7 @@ class Notification(NamedTuple):
     group_labels: Labels
     firing: frozenset[str]
     resolved: frozenset[str]
+
+    def entry(self, now_ms: int) -> NotificationLogEntry:
+        """Return what its receiver knows once it has accepted this."""
+        return NotificationLogEntry(self.firing, self.resolved, now_ms)

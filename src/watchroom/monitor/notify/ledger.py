@@ -89,16 +89,6 @@ class Pending(NamedTuple):
     created_ms: int
 
 
-class AttemptEntry(NamedTuple):
-    """One attempt of one delivery."""
-
-    number: int
-    at_ms: int
-    http_status: int | None
-    error: str
-    latency_ms: float
-
-
 def _dumps(names: frozenset[str]) -> str:
     return json.dumps(sorted(names))
 
@@ -138,11 +128,7 @@ class Ledger:
     def open_deliveries(self) -> dict[DeliveryKey, NotificationLogEntry]:
         """Return the open deliveries, for `Dispatcher` at start."""
         return {
-            pending.notification.key: NotificationLogEntry(
-                pending.notification.firing,
-                pending.notification.resolved,
-                pending.created_ms,
-            )
+            pending.notification.key: pending.notification.entry(pending.created_ms)
             for pending in self.pending()
         }
 
@@ -216,15 +202,6 @@ class Ledger:
             }
             for receiver, sent, failed in rows
         ]
-
-    def attempts(self, delivery: int) -> list[AttemptEntry]:
-        """Return the attempts of one delivery, oldest first."""
-        rows = self._state.read(
-            "SELECT number, at_ms, http_status, error, latency_ms FROM attempt "
-            "WHERE delivery = ? ORDER BY number",
-            (delivery,),
-        )
-        return [AttemptEntry(*row) for row in rows]
 
     def intend(
         self, notification: Notification, body: str, destination: str, now_ms: int

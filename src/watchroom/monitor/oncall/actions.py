@@ -90,53 +90,42 @@ class Actions:
 
     def acknowledge(self, number: int, who: str, reason: str) -> Done:
         """Take the incident: repeat pages and escalation stop."""
-        who, reason, at = self.signature(who), _text(reason, "a reason"), self._now_ms()
-        event = Event(at, "person", "acknowledged", reason, who)
+        event = self._event("acknowledged", who, reason, "a reason")
         done = self._incidents.act(
             number,
             event,
             to="acknowledged",
-            acknowledged_by=who,
-            acknowledged_ms=at,
-            reason=reason,
+            acknowledged_by=event.author,
+            acknowledged_ms=event.at_ms,
+            reason=event.text,
         )
         self._cancel_repeats(done[0].fingerprints)
         return self._after(done)
 
     def mitigate(self, number: int, who: str, text: str) -> Done:
         """Record that users are no longer affected, though it is not resolved."""
-        who, at = self.signature(who), self._now_ms()
-        event = Event(
-            at, "person", "mitigated", _text(text, "a note of what was done"), who
-        )
+        event = self._event("mitigated", who, text, "a note of what was done")
+        at = event.at_ms
         done = self._incidents.act(number, event, to="mitigated", mitigated_ms=at)
         self._cancel_repeats(done[0].fingerprints)
         return self._after(done)
 
     def resolve(self, number: int, who: str, text: str) -> Done:
         """Resolve it; refused while one of its alerts is firing."""
-        who, at = self.signature(who), self._now_ms()
-        event = Event(
-            at, "person", "resolved", _text(text, "a note of why it's resolved"), who
-        )
-        return self._after(
-            self._incidents.act(number, event, to="resolved", resolved_ms=at)
-        )
+        event = self._event("resolved", who, text, "a note of why it's resolved")
+        at = event.at_ms
+        done = self._incidents.act(number, event, to="resolved", resolved_ms=at)
+        return self._after(done)
 
     def review(self, number: int, who: str, text: str) -> Done:
         """Record what was learned, and which runbook was changed."""
-        who, at = self.signature(who), self._now_ms()
-        event = Event(
-            at, "person", "reviewed", _text(text, "a note of what was learned"), who
-        )
+        event = self._event("reviewed", who, text, "a note of what was learned")
+        at = event.at_ms
         return self._incidents.act(number, event, to="reviewed", reviewed_ms=at)
 
     def note(self, number: int, who: str, text: str) -> Done:
         """Add a note to the timeline."""
-        who = self.signature(who)
-        event = Event(
-            self._now_ms(), "person", "note", _text(text, "the text of the note"), who
-        )
+        event = self._event("note", who, text, "the text of the note")
         return self._incidents.act(number, event)
 
     def silence(self, number: int, who: str, reason: str, seconds: float) -> Done:
@@ -185,10 +174,7 @@ class Actions:
     def prioritise(self, number: int, who: str, priority: str) -> Done:
         """Change its priority; the alerts' own priority no longer counts."""
         who = self.signature(who)
-        if priority not in PRIORITIES:
-            raise BadActError(
-                f"{priority!r} isn't a priority; use {', '.join(PRIORITIES)}"
-            )
+        _check_priority(priority)
         event = Event(self._now_ms(), "person", "priority", f"set to {priority}", who)
         return self._after(
             self._incidents.act(number, event, priority=priority, priority_by=who)
@@ -200,16 +186,23 @@ class Actions:
         title = " ".join(title.split())
         if not title or len(title) > _LONGEST_TITLE:
             raise BadActError(f"a title must have 1 to {_LONGEST_TITLE} characters")
-        if priority not in PRIORITIES:
-            raise BadActError(
-                f"{priority!r} isn't a priority; use {', '.join(PRIORITIES)}"
-            )
+        _check_priority(priority)
         return self._after(self._incidents.create(title, priority, who, self._now_ms()))
+
+    def _event(self, kind: str, who: str, text: str, what: str) -> Event:
+        """Return the entry of a signed act; `what` names a text that is missing."""
+        who = self.signature(who)
+        return Event(self._now_ms(), "person", kind, _text(text, what), who)
 
     def _after(self, done: Done) -> Done:
         """Update the manual incident's alert after an action, outside every lock."""
         self._manual.changed(done[0])
         return done
+
+
+def _check_priority(priority: str) -> None:
+    if priority not in PRIORITIES:
+        raise BadActError(f"{priority!r} isn't a priority; use {', '.join(PRIORITIES)}")
 
 
 def _text(text: str, what: str) -> str:

@@ -6,7 +6,7 @@ import collections
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from watchroom.errors import StoreError, WatchroomError
 from watchroom.monitor.alert import Alert, routed
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
     from watchroom.monitor.rules.alerting import ActiveAlert
     from watchroom.monitor.state.database import StateDB
-    from watchroom.promql.model import Floats, Labels, Queryable, Value
+    from watchroom.monitor.store import Store
+    from watchroom.promql.engine import Engine
+    from watchroom.promql.model import Labels, Value
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,38 +49,12 @@ MAX_HOLD_MS = 3_600_000
 _HOLD_SHARE = 0.1
 
 
-class SampleStore(Protocol):
-    """What the rules need of the store."""
-
-    def snapshot(self) -> Queryable:
-        """Return an immutable view."""
-        ...
-
-    def append(
-        self,
-        target: str,
-        timestamp_ms: int,
-        labels: Sequence[Labels],
-        values: Floats,
-    ) -> object:
-        """Append one row of one target."""
-        ...
-
-
-class QueryEngine(Protocol):
-    """What the rules and templates need of the engine."""
-
-    def instant(self, queryable: Queryable, expr: str, at_ms: int) -> Value:
-        """Return the value of `expr` at `at_ms`."""
-        ...
-
-
 class GroupServices(NamedTuple):
     """What evaluating takes: see `RuleManager`."""
 
     state: StateDB
-    store: SampleStore
-    engine: QueryEngine
+    store: Store
+    engine: Engine
     external_labels: Mapping[str, str]
     external_url: str
     link: Callable[[str], str]
@@ -149,7 +125,8 @@ class RuleGroup:
             overlay.end(self.ended)
             for rule in self.rules:
                 if isinstance(rule, RecordRule) and rule.unknown:
-                    rule.series = rule.live_series(snapshot, at_ms)
+                    live = services.engine.instant(snapshot, rule.selector, at_ms)
+                    rule.series = {labels for labels, _ in vector(live)}
                     rule.unknown = False
             failures = self._blind = 0
             alerts: list[Alert] = []

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     from watchroom.formats.rulefile import Rule, RuleFile
     from watchroom.monitor.alert import Alert
-    from watchroom.monitor.rules.group import QueryEngine, SampleStore
     from watchroom.monitor.rules.state import RuleState
     from watchroom.monitor.state.database import StateDB
+    from watchroom.monitor.store import Store
+    from watchroom.promql.engine import Engine
     from watchroom.promql.model import Labels
 
 
@@ -49,8 +50,8 @@ class RuleManager:
         self,
         *,
         state: StateDB,
-        store: SampleStore,
-        engine: QueryEngine,
+        store: Store,
+        engine: Engine,
         sink: Callable[[Sequence[Alert]], None],
         loaded: LoadedGroups | None = None,
         external_url: str = "",

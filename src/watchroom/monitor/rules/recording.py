@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watchroom.monitor.rules.alerting import RuleError
-from watchroom.promql.model import ABSENT, LOOKBACK_MS, VALUE, Matcher, labels_of
+from watchroom.promql.model import Matcher, labels_of
+from watchroom.promql.syntax import Selector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from watchroom.promql.model import Labels, Queryable, SeriesGroup
+    from watchroom.promql.model import Labels
 
 
 class RecordRule:
@@ -45,24 +46,8 @@ class RecordRule:
             raise RuleError(f"exceeded limit of {limit} with {len(samples)} series")
         return list(samples.items())
 
-    def live_series(self, base: Queryable, at_ms: int) -> set[Labels]:
-        """Return the series of this rule that have not ended in `base`."""
-        matchers = [Matcher("__name__", "=", self.name)]
-        matchers += [Matcher(name, "=", value) for name, value in self.labels]
-        series = set()
-        for group in base.select(matchers, at_ms - LOOKBACK_MS, at_ms):
-            for labels, row in zip(group.labels, _last(group), strict=True):
-                if row == VALUE:
-                    series.add(labels)
-        return series
-
-
-def _last(group: SeriesGroup) -> list[int]:
-    """Return the state of each series' last sample (a group may start with none)."""
-    if group.state is None:
-        return [VALUE] * len(group.labels)
-    last = []
-    for cells in group.state:
-        present = cells[cells != ABSENT]
-        last.append(int(present[-1]) if len(present) else ABSENT)
-    return last
+    @property
+    def selector(self) -> Selector:
+        """What selects the series of this rule."""
+        pairs = (("__name__", self.name), *self.labels)
+        return Selector(tuple(Matcher(name, "=", value) for name, value in pairs))

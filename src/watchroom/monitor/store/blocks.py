@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ class Times(NamedTuple):
     bytes: int
 
 
+@dataclass(eq=False)
 class Layout:
     """Which series the rows of blocks are: ids of one metric, ascending."""
 
-    def __init__(self, layout: int, metric: str, series: NDArray[np.int64]) -> None:
-        self.id = layout
-        self.metric = metric
-        self.series = series
+    id: int
+    metric: str
+    series: NDArray[np.int64]
 
 
 class BlockRef(NamedTuple):
@@ -82,7 +83,3 @@ class Blocks:
                     sorted(blocks, key=lambda ref: ref.times.first_ms)
                 )
         return Blocks({metric: t for metric, t in families.items() if t})
-
-    def times(self) -> dict[int, Times]:
-        """Return every timestamp column in use, by id."""
-        return {block.times.id: block.times for block in self}

@@ -11,7 +11,6 @@ from watchroom.runtime.filesystem import network_filesystem
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Self
 
 
 class DirectoryLock:
@@ -64,9 +63,3 @@ class DirectoryLock:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()

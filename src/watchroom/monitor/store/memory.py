@@ -44,19 +44,19 @@ class MemoryView(Protocol):
 class StoreCounts:
     """Everything that is counted since the store was opened."""
 
-    appended: int = 0
-    out_of_order: int = 0
-    duplicate: int = 0
-    over_series_limit: int = 0
-    shed: int = 0
-    """Samples dropped from memory because the disk took none for too long."""
+    samples_appended: int = 0
+    samples_out_of_order: int = 0
+    samples_duplicate: int = 0
+    samples_over_series_limit: int = 0
+    samples_shed: int = 0
+    """Dropped from memory because the disk took none for too long."""
     expired_blocks: int = 0
     corrupt_blocks: int = 0
     corrupt_rows: int = 0
     write_failures: int = 0
     blocks_fetched: int = 0
     rows_decoded: int = 0
-    queries: int = 0
+    snapshots: int = 0
 
 
 @dataclass
@@ -136,7 +136,7 @@ class StoreMemory:
         newer = last < at_ms
         counts, total = self.counts, len(series)
         if plain and newer.all():
-            counts.appended += total
+            counts.samples_appended += total
             return None, AppendResult(total, 0, 0)
         known = series > 0
         once = np.zeros(total, np.bool_)
@@ -147,10 +147,10 @@ class StoreMemory:
         done = AppendResult(
             len(positions), late, total - len(positions) - late - refused
         )
-        counts.over_series_limit += refused
-        counts.appended += done.accepted
-        counts.out_of_order += done.out_of_order
-        counts.duplicate += done.duplicate
+        counts.samples_over_series_limit += refused
+        counts.samples_appended += done.accepted
+        counts.samples_out_of_order += done.out_of_order
+        counts.samples_duplicate += done.duplicate
         return positions, done
 
     def shed(self) -> None:
@@ -171,7 +171,7 @@ class StoreMemory:
         while used > self.memory_bytes and chunks:
             chunk, head = chunks.pop(0)
             head.chunks = tuple(other for other in head.chunks if other is not chunk)
-            self.counts.shed += chunk.samples
+            self.counts.samples_shed += chunk.samples
             used -= chunk.nbytes
 
     def forget(self, after_ms: int) -> list[int]:

@@ -57,7 +57,7 @@ class Snapshot:
             if head.chunks
         }
         self._reading = reading._replace(generation=memory.generation)
-        memory.counts.queries += 1
+        memory.counts.snapshots += 1
         memory.snapshots.add(self)
 
     def select(

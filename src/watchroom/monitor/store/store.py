@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -220,19 +221,9 @@ class Store:
                 "snapshots": len(memory.snapshots),
             }
         values |= {
-            "samples_appended_total": counts.appended,
-            "samples_out_of_order_total": counts.out_of_order,
-            "samples_duplicate_total": counts.duplicate,
-            "samples_dropped_total": counts.shed + counts.over_series_limit,
-            "samples_over_series_limit_total": counts.over_series_limit,
-            "samples_shed_total": counts.shed,
-            "expired_blocks_total": counts.expired_blocks,
-            "corrupt_blocks_total": counts.corrupt_blocks,
-            "corrupt_rows_total": counts.corrupt_rows,
-            "write_failures_total": counts.write_failures,
-            "blocks_fetched_total": counts.blocks_fetched,
-            "rows_decoded_total": counts.rows_decoded,
-            "snapshots_total": counts.queries,
+            "samples_dropped_total": counts.samples_shed
+            + counts.samples_over_series_limit,
+            **{f"{k}_total": count for k, count in dataclasses.asdict(counts).items()},
             "write_failing": float(bool(self._writer.failing)),
             "blocks": sum(1 for _ in blocks),
             "block_bytes": sum(block.bytes for block in blocks),

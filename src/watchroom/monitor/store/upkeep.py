@@ -15,6 +15,8 @@ from watchroom.monitor.store.join import Cells, Part, join
 from watchroom.monitor.store.memory import live_ids
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from watchroom.monitor.store.blocks import BlockRef, Times
@@ -74,10 +76,7 @@ class Upkeep:
         self._retire(refs, columns, [])
         with self._database.transaction() as db:
             self._database.delete("journal", rows)
-            db.executemany(
-                "INSERT INTO dead VALUES (?)",
-                [(times_id,) for times_id in sorted(columns)],
-            )
+            _bury(db, columns)
 
     def _merge(self, now_ms: int) -> None:
         """Make one block of the parts of each family and finished window."""
@@ -131,9 +130,7 @@ class Upkeep:
         retired = frozenset(times.id for times in columns)
         with self._database.transaction() as db:
             new_refs = self._writer.put(db, target, merged, rows)
-            db.executemany(
-                "INSERT INTO dead VALUES (?)", [(number,) for number in retired]
-            )
+            _bury(db, retired)
         self._retire(refs, retired, new_refs)
 
     def _retire(
@@ -170,9 +167,7 @@ class Upkeep:
             return
         columns = frozenset(ref.times.id for ref in expired)
         with self._database.transaction() as db:
-            db.executemany(
-                "INSERT INTO dead VALUES (?)", [(entry,) for entry in columns]
-            )
+            _bury(db, columns)
         self._memory.counts.expired_blocks += len(expired)
         self._retire(expired, columns, [])
 
@@ -252,6 +247,10 @@ class Upkeep:
             self._database.shrink(min(free - _FREE_PAGES, _SHRINK_PAGES))
         with contextlib.suppress(sqlite3.OperationalError):  # a reader is in the way
             self._database.checkpoint()
+
+
+def _bury(db: sqlite3.Connection, columns: Iterable[int]) -> None:
+    db.executemany("INSERT INTO dead VALUES (?)", [(times,) for times in columns])
 
 
 def _whole(reading: BlockSource, ref: BlockRef, out: Floats | None) -> Cells:

@@ -11,7 +11,7 @@ from watchroom.monitor.console.overview.spark import spark
 from watchroom.monitor.console.overview.tiles import Tile
 from watchroom.monitor.console.overview.verdict import Note, verdict
 from watchroom.monitor.console.values import Quantity
-from watchroom.monitor.dispatch.dispatcher import DeliveryKey
+from watchroom.monitor.dispatch.notification import DeliveryKey
 from watchroom.monitor.notify.ledger import LedgerEntry
 from watchroom.monitor.oncall import transitions
 from watchroom.monitor.routing.silences import Silence

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from watchroom.monitor.console.checklist import DrillRun
     from watchroom.monitor.console.overview.disk import OnDisk
-    from watchroom.monitor.dispatch.dispatcher import DeliveryKey
+    from watchroom.monitor.dispatch.notification import DeliveryKey
     from watchroom.monitor.notify.ledger import LedgerEntry
     from watchroom.monitor.rules.views import AlertView
     from watchroom.monitor.services import Services
