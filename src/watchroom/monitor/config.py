@@ -100,6 +100,11 @@ class Loaded(NamedTuple):
         ]
 
     @property
+    def longest_interval(self) -> float:
+        """The longest time between two scrapes in seconds, at least that of rules."""
+        return max([self.evaluation_seconds, *(job.interval for job, _ in self.jobs)])
+
+    @property
     def monitor_url(self) -> str:
         """Where people reach this monitor, or ""."""
         return (self.manifest.monitor_url or "") if self.manifest else ""

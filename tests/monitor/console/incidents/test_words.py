@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from watchroom.formats.contacts import Contact, Contacts
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.console.incidents import words
+from watchroom.monitor.console.overview.notes import Note
 from watchroom.monitor.oncall import transitions
 from watchroom.monitor.oncall.incident import Event
 from watchroom.monitor.oncall.records import Sent
@@ -140,7 +141,7 @@ def test_an_active_silence_is_shown_and_not_offered_again():
     silence = Silence("s", (), 0, NOW + MINUTE, 0, "Sue", "the nightly export")
     head = words.head(opened(), NOW, (), [silence])
     assert head.silenced
-    assert head.notes[-1] == words.HeaderNote(
+    assert head.notes[-1] == Note(
         "silenced by Sue until", NOW + MINUTE, ": the nightly export"
     )
     assert not words.head(opened(), NOW).silenced

@@ -6,10 +6,11 @@ from msgspec.structs import replace
 
 from watchroom.monitor.alert import Alert
 from watchroom.monitor.console.overview.changes import changes
+from watchroom.monitor.console.overview.notes import Note
 from watchroom.monitor.console.overview.readings import Transition
 from watchroom.monitor.console.overview.spark import spark
 from watchroom.monitor.console.overview.tiles import Tile
-from watchroom.monitor.console.overview.verdict import Note, verdict
+from watchroom.monitor.console.overview.verdict import verdict
 from watchroom.monitor.console.values import Quantity
 from watchroom.monitor.dispatch.notification import DeliveryKey
 from watchroom.monitor.notify.ledger import LedgerEntry

@@ -108,7 +108,7 @@ class Dashboards(Page):
         return parse(
             query,
             self._services.now(),
-            scrape_seconds(self._services),
+            self._services.config.longest_interval,
             min(most, int(points) if points.isdigit() and len(points) < 5 else most),
             imported.dashboard.time.get("from", "") or "now-1h",
         )
@@ -287,12 +287,6 @@ def _panel_queries(
         for target in panel.targets
         if not target.hide and target.expr.strip()
     ]
-
-
-def scrape_seconds(services: Services) -> float:
-    """Return the longest interval between two scrapes, at least that of rules."""
-    intervals = [job.interval for job, _ in services.config.jobs]
-    return max([services.config.evaluation_seconds, *intervals])
 
 
 def cell(panel: Panel, imported: ImportedDashboard) -> Cell:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from watchroom.monitor.console.overview.notes import Note
 from watchroom.monitor.oncall import timeline
 from watchroom.units import counted, span
 
@@ -50,22 +51,6 @@ _EVENTS = {
 }
 
 
-class HeaderNote(NamedTuple):
-    """A fragment of the line under the sentence: text, instant, text.
-
-    Attributes:
-        text: What it says.
-        at_ms: An instant to show after the text, or None.
-        after: What follows the instant.
-        bad: Whether it is itself a problem.
-    """
-
-    text: str
-    at_ms: int | None = None
-    after: str = ""
-    bad: bool = False
-
-
 class IncidentHeader(NamedTuple):
     """The section at the top.
 
@@ -81,7 +66,7 @@ class IncidentHeader(NamedTuple):
     symbol: str
     sentence: str
     state: str
-    notes: Sequence[HeaderNote]
+    notes: Sequence[Note]
     silenced: bool = False
 
 
@@ -168,18 +153,18 @@ def _sentence(incident: Incident) -> str:
     return f"Resolved after {span(took / 1000)}. {about}"
 
 
-def _state_note(incident: Incident, events: Sequence[Event]) -> HeaderNote:
+def _state_note(incident: Incident, events: Sequence[Event]) -> Note:
     """Return the state, and who set it, when and why, from the timeline."""
     state = incident.state
     if state == "firing":
         if incident.unseen and not incident.firing:
-            return HeaderNote(
+            return Note(
                 "data stopped arriving, so recovery can't be confirmed", bad=True
             )
-        return HeaderNote("not acknowledged", bad=True)
+        return Note("not acknowledged", bad=True)
     if state == "acknowledged":
         by = f"acknowledged by {incident.acknowledged_by} at"
-        return HeaderNote(by, incident.acknowledged_ms, _why(incident.reason))
+        return Note(by, incident.acknowledged_ms, _why(incident.reason))
     at_ms = {
         "mitigated": incident.mitigated_ms,
         "resolved": incident.resolved_ms,
@@ -187,10 +172,10 @@ def _state_note(incident: Incident, events: Sequence[Event]) -> HeaderNote:
     }[state]
     step = next((event for event in reversed(events) if event.kind == state), None)
     if step is None:
-        return HeaderNote(f"{state} at", at_ms)
+        return Note(f"{state} at", at_ms)
     if step.source == "monitor":
-        return HeaderNote(f"{state} automatically at", at_ms, _why(step.text))
-    return HeaderNote(f"{state} by {step.author} at", at_ms, _why(step.text))
+        return Note(f"{state} automatically at", at_ms, _why(step.text))
+    return Note(f"{state} by {step.author} at", at_ms, _why(step.text))
 
 
 def _why(text: str) -> str:
@@ -198,7 +183,7 @@ def _why(text: str) -> str:
     return f": {line[:_LONGEST_WHY]}{'…' if len(line) > _LONGEST_WHY else ''}"
 
 
-def _duration_notes(incident: Incident, now_ms: int) -> list[HeaderNote]:
+def _duration_notes(incident: Incident, now_ms: int) -> list[Note]:
     """Return since when it lasts, and the outages before this one."""
     since = (
         f"opened by {incident.opened_by} at"
@@ -206,28 +191,26 @@ def _duration_notes(incident: Incident, now_ms: int) -> list[HeaderNote]:
         else "first failure at"
     )
     took = f", {span((now_ms - incident.first_failure_ms) / 1000)} ago"
-    notes = [
-        HeaderNote(since, incident.first_failure_ms, took if incident.open else "")
-    ]
+    notes = [Note(since, incident.first_failure_ms, took if incident.open else "")]
     if incident.earlier_outages:
         last = incident.earlier_outages[-1]
         lasted = span((last.resolved_ms - last.first_failure_ms) / 1000)
         count = counted(len(incident.earlier_outages), "earlier outage")
         text = f"{count}, the last resolved after {lasted} at"
-        notes.append(HeaderNote(text, last.resolved_ms))
+        notes.append(Note(text, last.resolved_ms))
     if incident.escalated_to and incident.state == "firing":
-        notes.append(HeaderNote(f"escalated to {incident.escalated_to}", bad=True))
+        notes.append(Note(f"escalated to {incident.escalated_to}", bad=True))
     if incident.times > 1:
-        notes.append(HeaderNote(f"fired {incident.times} times"))
+        notes.append(Note(f"fired {incident.times} times"))
     if incident.events_dropped:
         lost = counted(incident.events_dropped, "timeline entry", "timeline entries")
-        notes.append(HeaderNote(f"{lost} dropped", bad=True))
+        notes.append(Note(f"{lost} dropped", bad=True))
     return notes
 
 
-def _silenced(silence: Silence) -> HeaderNote:
+def _silenced(silence: Silence) -> Note:
     by = silence.created_by or "an unnamed client"
-    return HeaderNote(f"silenced by {by} until", silence.ends_ms, _why(silence.comment))
+    return Note(f"silenced by {by} until", silence.ends_ms, _why(silence.comment))
 
 
 def entries(events: Sequence[Event]) -> list[TimelineLine]:

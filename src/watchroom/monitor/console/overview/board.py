@@ -182,7 +182,7 @@ def _compose(
     alerts = services.rules.loaded.alerts()
     joined = _by_panel(alerts)
     fired = _fired(alerts, read.history)
-    stale_ms = round(max(3.0, 3 * _interval(services)) * 1000)
+    stale_ms = round(max(3.0, 3 * services.config.longest_interval) * 1000)
     tiles = [
         tile(
             panel,
@@ -266,13 +266,6 @@ def _calm_since(services: Services, history: Sequence[Transition], now: float) -
     ]
     began = max(services.started, now - HISTORY_SECONDS)
     return max([round(began * 1000), *ended])
-
-
-def _interval(services: Services) -> float:
-    return max(
-        [services.config.evaluation_seconds]
-        + [job.interval for job, _ in services.config.jobs]
-    )
 
 
 def _by_panel(alerts: Sequence[AlertView]) -> dict[int, list[AlertView]]:

@@ -6,40 +6,24 @@ from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.units import counted, span
+from watchroom.monitor.console.overview.notes import (
+    Note,
+    acknowledgement,
+    notified,
+    others,
+    silenced_by,
+)
+from watchroom.units import span
 from watchroom.urgency import opens_incident, priority_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from watchroom.monitor.console.overview.tiles import Tile
     from watchroom.monitor.notify.ledger import LedgerEntry
     from watchroom.monitor.oncall.incident import Incident
     from watchroom.monitor.routing.silences import Silence
     from watchroom.monitor.rules.views import AlertView
-
-_MOST_OTHERS = 4
-_LONGEST = 120
-
-
-class Note(NamedTuple):
-    """One fragment of the line under the sentence.
-
-    Attributes:
-        text: What it says, without an instant: that is `at_ms`.
-        at_ms: An instant to show after the text, or None.
-        runbook: A runbook page to link to, or "".
-        incident: An incident's page to link to, or 0.
-        bad: Whether it is itself a problem.
-        incidents: Whether to link to the list of incidents.
-    """
-
-    text: str
-    at_ms: int | None = None
-    runbook: str = ""
-    incident: int = 0
-    bad: bool = False
-    incidents: bool = False
 
 
 class Verdict(NamedTuple):
@@ -109,7 +93,8 @@ def verdict(
     """
     firing, pending = _wrong(alerts)
     if not watching:
-        return _unwatched()
+        note = Note("This page may be out of date. See the monitor's log.")
+        return Verdict("fire", "▲", "The monitor isn't evaluating its rules", [note])
     incident = next(filter(_comes_first, incidents), None)
     if firing and (incident is None or _outranked(incident, firing)):
         name, began = _name(firing[0]), firing[0].active_at_ms
@@ -124,14 +109,18 @@ def verdict(
         headline = _nothing_firing(
             pending, tiles, now_ms, calm_since_ms, waits, runbooks
         )
-        return headline._replace(notes=[*headline.notes, *_others(incidents)])
+        return headline._replace(notes=[*headline.notes, *others(incidents)])
     names = [name] if name else incident.page_names if incident else []
-    receivers = [_silence(silenced[each]) for each in names if each in silenced]
+    receivers = [silenced_by(silenced[each]) for each in names if each in silenced]
     if names and not receivers:
         receivers = notified(names, began, since, entries, known, people)
-    others = _others(incidents, incident)
     return headline._replace(
-        notes=[*headline.notes, *receivers, *_acknowledgement(incident), *others],
+        notes=[
+            *headline.notes,
+            *receivers,
+            *acknowledgement(incident),
+            *others(incidents, incident),
+        ],
         answer=incident if incident and incident.state == "firing" else None,
         can_silence=bool(incident and incident.group) and name not in silenced,
         runbook=name if name in runbooks else "",
@@ -147,11 +136,6 @@ def _wrong(
     )
     firing = [alert for alert in wrong if alert.state == "firing"]
     return firing, [alert for alert in wrong if alert.state == "pending"]
-
-
-def _unwatched() -> Verdict:
-    note = Note("This page may be out of date. See the monitor's log.")
-    return Verdict("fire", "▲", "The monitor isn't evaluating its rules", [note])
 
 
 def _nothing_firing(
@@ -186,43 +170,10 @@ def _outranked(incident: Incident, firing: Sequence[AlertView]) -> bool:
 
     Not if nobody acknowledged it and its priority is higher than that of every alert.
     """
-    if not firing:
-        return False
     names = {_name(alert) for alert in firing}
     if incident.state != "firing" or not names.isdisjoint(incident.names):
         return True
     return incident.priority >= _priority(firing[0])
-
-
-def _others(
-    incidents: Sequence[Incident], shown_already: Incident | None = None
-) -> list[Note]:
-    """Return the other open incidents, the most urgent first."""
-    shown = [
-        incident
-        for incident in incidents
-        if incident is not shown_already
-        # Else its recovery is being checked.
-        and (incident.firing or incident.unseen or not incident.alerts)
-    ]
-    notes = []
-    for incident in shown[:_MOST_OTHERS]:
-        waits = incident.state == "firing"
-        state = "not acknowledged" if waits else incident.state
-        title = (
-            incident.title
-            if len(incident.title) <= _LONGEST
-            else f"{incident.title[:_LONGEST]}…"
-        )
-        text = (
-            f"also open: incident {incident.id}, {incident.priority}, {state}: {title}"
-        )
-        bad = waits and incident.priority == "P1"
-        notes.append(Note(text, incident=incident.id, bad=bad))
-    more = len(shown) - _MOST_OTHERS
-    if more > 0:
-        notes.append(Note(f"{counted(more, 'more open incident')}", incidents=True))
-    return notes
 
 
 def _priority(alert: AlertView) -> str:
@@ -244,14 +195,9 @@ def _description(annotations: Mapping[str, str]) -> str:
 
 def _firing(firing: Sequence[AlertView], now_ms: int, since: int) -> Verdict:
     worst = firing[0]
-    name = _name(worst)
-    sentence = f"{name} is firing{_summary(worst)}"
-    notes = [
-        Note(
-            f"{_priority(worst)}, firing for {span((now_ms - since) / 1000)}, since",
-            since,
-        )
-    ]
+    sentence = f"{_name(worst)} is firing{_summary(worst)}"
+    took = span((now_ms - since) / 1000)
+    notes = [Note(f"{_priority(worst)}, firing for {took}, since", since)]
     if firing[1:]:
         notes.append(_firing_too(firing[1:], "more firing"))
     return Verdict("fire", "▲", sentence, notes, _description(dict(worst.annotations)))
@@ -259,8 +205,8 @@ def _firing(firing: Sequence[AlertView], now_ms: int, since: int) -> Verdict:
 
 def _firing_too(firing: Sequence[AlertView], words: str) -> Note:
     counts = Counter(map(_name, firing))
-    others = [n if k == 1 else f"{n} ({k})" for n, k in counts.items()]
-    return Note(f"{len(firing)} {words}: {', '.join(others[:4])}")
+    names = [n if k == 1 else f"{n} ({k})" for n, k in counts.items()]
+    return Note(f"{len(firing)} {words}: {', '.join(names[:4])}")
 
 
 def _open_incident(
@@ -283,94 +229,6 @@ def _open_incident(
     return Verdict("fire", "▲", sentence, notes, detail)
 
 
-def _acknowledgement(incident: Incident | None) -> list[Note]:
-    """Return who acknowledged it, or where to do so."""
-    if incident is None:
-        return []
-    page = Note(f"incident {incident.id}", incident=incident.id)
-    if incident.acknowledged_by:
-        who, why = incident.acknowledged_by, " ".join(incident.reason.split())[:160]
-        since = Note(f"{who} is on it: {why}, since", incident.acknowledged_ms)
-        return [since, page]
-    if incident.priority == "P1":
-        return [Note("not acknowledged", bad=True), page]
-    return [page]
-
-
-def _silence(silence: Silence) -> Note:
-    """Return that it is silenced, and by whom."""
-    why = " ".join(silence.comment.split())[:160]
-    by = silence.created_by or "an unnamed client"
-    return Note(f"silenced by {by}{f': {why}' if why else ''}, until", silence.ends_ms)
-
-
-def notified(
-    names: Collection[str],
-    began_ms: int,
-    fired_ms: int,
-    entries: Sequence[LedgerEntry],
-    known: Mapping[str, Mapping[str, int]],
-    people: Mapping[str, str],
-) -> list[Note]:
-    """Return who was notified of a firing alert, and whether that was delivered.
-
-    An alert that fired again before its end was sent keeps its entry in `known`.
-
-    Args:
-        names: Of the alerts.
-        began_ms: When it began; nothing sent before is about it.
-        fired_ms: When it began to fire.
-        entries: The ledger's last deliveries, newest first.
-        known: Alert name → receiver → when it accepted that (ms).
-        people: Receiver → the contacts behind it.
-    """
-
-    def who(receiver: str) -> str:
-        return f"{people[receiver]} via {receiver}" if receiver in people else receiver
-
-    wanted = frozenset(names)
-    by_receiver: dict[str, list[LedgerEntry]] = {}
-    for entry in entries:  # newest first
-        if (
-            not wanted.isdisjoint(entry.alertnames)
-            and entry.status == "firing"
-            and (entry.finished_ms or entry.created_ms) >= began_ms
-        ):
-            by_receiver.setdefault(entry.key.receiver, []).append(entry)
-    before = {
-        receiver: at for name in names for receiver, at in known.get(name, {}).items()
-    }
-    if not by_receiver and before:
-        return [
-            Note(f"{who(receiver)} notified at", at) for receiver, at in before.items()
-        ]
-    if not by_receiver:
-        return [Note("nobody notified yet", bad=True)]
-    notes = []
-    for receiver, messages in by_receiver.items():
-        entry = messages[0]
-        if entry.state == "sent":
-            notes.append(
-                Note(f"{who(receiver)} notified, {_accepted(messages, fired_ms)}")
-            )
-        elif entry.state == "open":
-            why = f": {entry.error}" if entry.error else ""
-            tries = f", attempt {entry.attempts}" if entry.attempts else ""
-            notes.append(Note(f"{who(receiver)} not reached yet{tries}{why}", bad=True))
-        elif entry.state == "failed":
-            why = entry.error or f"HTTP {entry.http_status}"
-            notes.append(Note(f"{who(receiver)} not notified: {why}", bad=True))
-    return notes or [Note("nobody notified yet", bad=True)]
-
-
-def _accepted(messages: Sequence[LedgerEntry], fired_ms: int) -> str:
-    """Return how soon the first was delivered: repeats do not count."""
-    sent = [message for message in messages if message.state == "sent"]
-    took = max(0, (sent[-1].finished_ms or sent[-1].created_ms) - fired_ms) / 1000
-    again = f", {len(sent)} times" if len(sent) > 1 else ""
-    return f"delivered {f'{span(took)} later' if took >= 1 else 'at once'}{again}"
-
-
 def _pending(
     pending: Sequence[AlertView],
     now_ms: int,
@@ -383,8 +241,8 @@ def _pending(
     soon = f"fires in {span(left)} if it lasts" if left > 0 else "about to fire"
     notes = [Note(f"{soon}, pending since", worst.active_at_ms)]
     if len(pending) > 1:
-        others = list(dict.fromkeys(map(_name, pending[1:])))
-        notes.append(Note(f"also pending: {', '.join(others[:4])}"))
+        names = list(dict.fromkeys(map(_name, pending[1:])))
+        notes.append(Note(f"also pending: {', '.join(names[:4])}"))
     if name in runbooks:
         notes.append(Note("runbook", runbook=name))
     sentence = f"{name} is pending{_summary(worst)}"
