@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
+from contextlib import suppress
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -66,3 +69,18 @@ def is_damaged(error: sqlite3.Error) -> bool:
     return (code & 0xFF) in _DAMAGED or (
         odd and any(word in str(error) for word in _UNREADABLE)
     )
+
+
+def lock(path: Path) -> tuple[int, str]:
+    """Return the handle of a file that is locked now and "", or -1 and who holds it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
+        os.close(handle)
+        return -1, f"process {holder or 'unknown'}"
+    with suppress(OSError):  # a full disk: the lock holds, only the name is missing
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    return handle, ""

@@ -109,17 +109,15 @@ class AlertmanagerAPI(API):
                 )
         return web.json_response(listed)
 
-    async def receivers(self, request: web.Request) -> web.Response:
+    async def receivers(self, _: web.Request) -> web.Response:
         """List the receivers by name."""
-        del request
         config = self._services.config.alertmanager
         return web.json_response(
             [{"name": receiver.name} for receiver in config.receivers]
         )
 
-    async def status(self, request: web.Request) -> web.Response:
+    async def status(self, _: web.Request) -> web.Response:
         """Answer with version, start time and configuration."""
-        del request
         return web.json_response(
             {
                 "cluster": {"status": "disabled", "peers": []},

@@ -117,24 +117,23 @@ def failure(status: int, kind: str, message: str) -> web.Response:
     )
 
 
+_CLASSES: tuple[tuple[type[WatchroomError], int, str], ...] = (
+    (BadDataError, 400, "bad_data"),
+    (QuerySyntaxError, 400, "bad_data"),
+    (QueryTimeoutError, 503, "timeout"),
+    (QueriesBusyError, 503, "unavailable"),
+    (QueryError, 422, "execution"),
+    (WatchroomError, 500, "internal"),
+)
+
+
 def _refusal(error: WatchroomError) -> web.Response:
     """Return the answer for one of our errors, as Prometheus classes it."""
     message = str(error)
-    match error:
-        case BadDataError():
-            classified = (400, "bad_data")
-        case QuerySyntaxError():
-            classified = (400, "bad_data")
-            message = f'invalid parameter "query": {message}'
-        case QueryTimeoutError():
-            classified = (503, "timeout")
-        case QueriesBusyError():
-            classified = (503, "unavailable")
-        case QueryError():
-            classified = (422, "execution")
-        case _:
-            classified = (500, "internal")
-    return failure(*classified, message)
+    if isinstance(error, QuerySyntaxError):
+        message = f'invalid parameter "query": {message}'
+    found = next(row for row in _CLASSES if isinstance(error, row[0]))
+    return failure(*found[1:], message)
 
 
 def answered(handler: Handler) -> Handler:

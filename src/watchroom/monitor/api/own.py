@@ -33,14 +33,12 @@ class OwnAPI(API):
         app.router.add_post("/-/reload", self.reload)
         app.router.add_get("/metrics", self.metrics)
 
-    async def healthy(self, request: web.Request) -> web.Response:
+    async def healthy(self, _: web.Request) -> web.Response:
         """Answer that the process runs."""
-        del request
         return web.Response(text="watchroom is healthy.\n")
 
-    async def ready(self, request: web.Request) -> web.Response:
+    async def ready(self, _: web.Request) -> web.Response:
         """Answer whether rules have been evaluated since the start."""
-        del request
         if not self._services.ready:
             return web.Response(text="watchroom is starting.\n", status=503)
         return web.Response(text="watchroom is ready.\n")
@@ -54,9 +52,8 @@ class OwnAPI(API):
             )
         return web.Response(text="reloaded\n")
 
-    async def metrics(self, request: web.Request) -> web.Response:
+    async def metrics(self, _: web.Request) -> web.Response:
         """Answer with the monitor's own metrics in the text format."""
-        del request
         body = await asyncio.to_thread(lambda: render(families(self._services)))
         return web.Response(
             body=body.encode(),

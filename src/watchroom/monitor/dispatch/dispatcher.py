@@ -13,8 +13,7 @@ from watchroom.monitor.dispatch.notification import (
 )
 from watchroom.monitor.dispatch.policy import ROUTE_ONLY, Policy, RouteOnly
 from watchroom.monitor.dispatch.views import AlertGroupView, AlertStatusView
-from watchroom.monitor.routing.plan import compiled_plan
-from watchroom.monitor.routing.routing import group_labels
+from watchroom.monitor.routing.routing import compiled_plan, group_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -19,19 +19,50 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
+from watchroom.formats.routes import Node, compile_route
 from watchroom.monitor.alert import is_page_of_incident
-from watchroom.monitor.routing.inhibit import Inhibitor
-from watchroom.monitor.routing.plan import compiled_plan
+from watchroom.monitor.routing.inhibit import Inhibition, Inhibitor, compile_rules
 from watchroom.monitor.routing.silences import Silences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from watchroom.formats.alertmanager import Alertmanager
-    from watchroom.formats.routes import Node
     from watchroom.monitor.alert import Alert
-    from watchroom.monitor.routing.plan import Plan
     from watchroom.promql.model import Labels
+
+
+class Plan(NamedTuple):
+    """A configuration, compiled.
+
+    Attributes:
+        tree: The routes.
+        send_resolved: Receiver → integration → whether it is notified of ends.
+        inhibitions: Which alerts mute which.
+    """
+
+    tree: Node
+    send_resolved: dict[str, dict[str, bool]]
+    inhibitions: list[Inhibition]
+
+
+def compiled_plan(config: Alertmanager) -> Plan:
+    """Return a configuration, compiled.
+
+    Raises:
+        ConfigError: A matcher's pattern is not RE2.
+    """
+    return Plan(
+        compile_route(config.route),
+        {
+            receiver.name: {
+                name: entry.send_resolved
+                for name, entry in receiver.integrations().items()
+            }
+            for receiver in config.receivers
+        },
+        compile_rules(config.inhibit_rules),
+    )
 
 
 def group_labels(route: Node, labels: Labels) -> Labels:

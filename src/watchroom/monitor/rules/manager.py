@@ -113,8 +113,8 @@ class RuleManager:
             self.loaded.use(fresh)
             for group in fresh.values():
                 group.refresh()
-            self._write()
             self._started = True
+            self._write()
             alerts = self._alerts_to_send(before, at_ms)
             if alerts:  # before an evaluation says that one of them has ended
                 self._sink(alerts)
@@ -125,9 +125,7 @@ class RuleManager:
             return rule_memory.recall(self._services.state)
         return [
             rule_memory.RuleState(rule.identity, rule.expr, rule.active)
-            for group in self.loaded.groups.values()
-            for rule in group.rules
-            if isinstance(rule, AlertRule)
+            for rule in _alert_rules(self.loaded.groups)
         ]
 
     def _continue_groups(self, fresh: dict[GroupKey, RuleGroup], at_ms: int) -> None:
@@ -177,17 +175,9 @@ class RuleManager:
         return ended
 
     def _write(self) -> None:
-        rules = [
-            (rule.identity, rule.expr, list(rule.active.values()))
-            for group in self.loaded.groups.values()
-            for rule in group.rules
-            if isinstance(rule, AlertRule)
-        ]
-        rules += [(r.identity, r.expr, list(r.active.values())) for r in self._retired]
+        rules = [rule for rule in self._before() + self._retired if rule.active]
         try:
-            rule_memory.replace_all(
-                self._services.state, [rule for rule in rules if rule[2]]
-            )
+            rule_memory.replace_all(self._services.state, rules)
         except StoreError:  # the new rules are loaded, and page all the same
             for group in self.loaded.groups.values():
                 group.unsaved()
@@ -196,18 +186,11 @@ class RuleManager:
         self, external_labels: Mapping[str, str], at_ms: int
     ) -> list[Alert]:
         """Return what the dispatcher has to get after a load."""
-        rules = [
-            (rule.expr, rule.active)
-            for group in self.loaded.groups.values()
-            for rule in group.rules
-            if isinstance(rule, AlertRule)
-        ]
-        rules += [(rule.expr, rule.active) for rule in self._retired]
         now = self._services.external_labels
         alerts = []
-        for expr, active in rules:
-            link = self._link(expr)
-            for alert in active.values():
+        for rule in self._before() + self._retired:
+            link = self._link(rule.expr)
+            for alert in rule.active.values():
                 if alert.state == "pending":
                     continue
                 alerts.append(outgoing(alert, now, link, at_ms))
@@ -249,6 +232,11 @@ class RuleManager:
                 getattr(group, name) for group in self.loaded.groups.values()
             )
         return totals
+
+
+def _alert_rules(groups: Mapping[GroupKey, RuleGroup]) -> list[AlertRule]:
+    rules = [rule for group in groups.values() for rule in group.rules]
+    return [rule for rule in rules if isinstance(rule, AlertRule)]
 
 
 def _built(
@@ -301,10 +289,9 @@ def _measure(groups: Mapping[GroupKey, RuleGroup]) -> None:
     """Set on every alerting rule how far back it looks, records included."""
     rules = [rule for group in groups.values() for rule in group.rules]
     records = {rule.name: rule.expr for rule in rules if isinstance(rule, RecordRule)}
-    for rule in rules:
-        if isinstance(rule, AlertRule):
-            windows = lookbacks(rule.expr, records)
-            rule.windows_ms = tuple(sorted(round(back * 1000) for back in windows))
+    for rule in _alert_rules(groups):
+        windows = lookbacks(rule.expr, records)
+        rule.windows_ms = tuple(sorted(round(back * 1000) for back in windows))
 
 
 def _look_back(group: RuleGroup, groups: Mapping[GroupKey, RuleGroup]) -> None:
@@ -322,12 +309,7 @@ def _adopt(
 ) -> list[RuleState]:
     """Give every new rule the alerts of the old one it continues; return the rest."""
     unclaimed = list(old)
-    rules = [
-        rule
-        for group in fresh.values()
-        for rule in group.rules
-        if isinstance(rule, AlertRule)
-    ]
+    rules = _alert_rules(fresh)
     passes: list[Callable[[AlertRule, RuleState], bool]] = [
         lambda rule, before: (
             rule.identity == before.identity and rule.expr == before.expr

@@ -109,19 +109,17 @@ def _row(alert: ActiveAlert) -> tuple[object, ...]:
     )
 
 
-def replace_all(
-    state: StateDB, rules: Sequence[tuple[Identity, str, Sequence[ActiveAlert]]]
-) -> None:
+def replace_all(state: StateDB, rules: Sequence[RuleState]) -> None:
     """Rewrite the whole state: after a load, rules may have other identities.
 
     Raises:
         StoreError: As `save`.
     """
-    known = [(_key(identity), expr) for identity, expr, _ in rules]
+    known = [(_key(rule.identity), rule.expr) for rule in rules]
     rows = [
-        (_key(identity), *_row(alert))
-        for identity, _, active in rules
-        for alert in active
+        (_key(rule.identity), *_row(alert))
+        for rule in rules
+        for alert in rule.active.values()
     ]
 
     def change(db: sqlite3.Connection) -> None:

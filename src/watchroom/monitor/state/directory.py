@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import grp
 import os
 import secrets
 from typing import TYPE_CHECKING, Self
 
 from watchroom.errors import ConfigError
+from watchroom.monitor.files import lock
 from watchroom.runtime import token as tokenfile
 from watchroom.runtime.filesystem import network_filesystem
 
@@ -43,31 +43,19 @@ class StorageDir:
                     file=self.path,
                     hint="choose a --storage.path on a local disk",
                 )
-            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._lock, holder = lock(self.path / "lock")
         except OSError as error:
             raise ConfigError(
                 f"the state directory can't be used: {error.strerror}",
                 file=self.path,
                 hint="choose a --storage.path that this user can write to",
             ) from error
-        self._take()
-
-    def _take(self) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip()
-            os.close(self._lock)
+        if holder:
             raise ConfigError(
-                (
-                    f"another monitor (process {holder or 'unknown'}) is using the "
-                    "state directory"
-                ),
+                f"another monitor ({holder}) is using the state directory",
                 file=self.path,
                 hint="stop that process, or choose another --storage.path",
-            ) from error
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+            )
 
     def note_address(self, url: str) -> None:
         """Write where this monitor listens, for `watchroom reload` and `query`."""

@@ -53,9 +53,8 @@ class IncidentPages(Page):
         app.router.add_get("/answer/{name}", self.ask)
         app.router.add_post("/answer/{name}", self.answer)
 
-    async def folder(self, request: web.Request) -> web.Response:
+    async def folder(self, _: web.Request) -> web.Response:
         """Lead to the list."""
-        del request
         raise web.HTTPSeeOther("incidents/")
 
     async def index(
