@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from watchroom.messages import links
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from watchroom.formats.manifest import Manifest
     from watchroom.monitor.dispatch.notification import Notification
     from watchroom.monitor.notify.integration import Links
@@ -28,14 +30,17 @@ def outside_links(
     start, end = links.window(begun, None, now)
     shared = set(notification.alerts[0].labels)
     shared = shared.intersection(*(alert.labels for alert in notification.alerts))
-    values = {
-        **dict(shared),
-        "project": manifest.project,
-        "environment": manifest.environment,
-    }
+    return project_links(manifest, start, end, dict(shared))
+
+
+def project_links(
+    manifest: Manifest, start: float, end: float, labels: Mapping[str, str]
+) -> Links:
+    """Return text and address of the project's logs and errors in a time (seconds)."""
+    own = {"project": manifest.project, "environment": manifest.environment}
     templates = (("Logs", manifest.logs_url), ("Errors", manifest.sentry_url))
     return tuple(
-        (text, links.fill(template, start, end, values))
+        (text, links.fill(template, start, end, {**labels, **own}))
         for text, template in templates
-        if template
+        if template.startswith(("https://", "http://"))
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from watchroom.messages import links
 from watchroom.monitor.console import runbooks
+from watchroom.monitor.notify.links import project_links
 from watchroom.monitor.oncall import timeline
 from watchroom.units import span
 
@@ -37,22 +37,6 @@ class NextLink(NamedTuple):
     outside: bool = False
 
 
-class Release(NamedTuple):
-    """A deployment near an incident."""
-
-    version: str
-    by: str
-    at_ms: int
-    gap: str
-
-
-class Mitigation(NamedTuple):
-    """What a runbook says to do."""
-
-    name: str
-    html: Markup
-
-
 class Steps(NamedTuple):
     """What the seven steps need.
 
@@ -71,8 +55,8 @@ class Steps(NamedTuple):
     meaning: str
     called: Sequence[Contact]
     others: Sequence[Contact]
-    releases: Sequence[Release]
-    mitigations: Sequence[Mitigation]
+    releases: Sequence[tuple[Deploy, str]]
+    mitigations: Sequence[tuple[str, Markup]]
     sentence: str
     times: Sequence[tuple[str, str]]
 
@@ -117,12 +101,7 @@ def steps(
         called=called,
         others=[person for person in contacts.contacts if person not in called],
         releases=[
-            Release(
-                deploy.version,
-                deploy.author or "an unnamed deployer",
-                deploy.at_ms,
-                timeline.gap(deploy.at_ms, incident.first_failure_ms),
-            )
+            (deploy, timeline.gap(deploy.at_ms, incident.first_failure_ms))
             for deploy in releases
         ],
         mitigations=_mitigations(root, books),
@@ -131,12 +110,11 @@ def steps(
     )
 
 
-def _mitigations(root: Path, books: Sequence[str]) -> list[Mitigation]:
+def _mitigations(root: Path, books: Sequence[str]) -> list[tuple[str, Markup]]:
     """Return what the runbooks say to do, each step once."""
     texts = {name: runbooks.section(root, name, "Mitigation") for name in books}
     return [
-        Mitigation(name, runbooks.render(text))
-        for name, text in runbooks.distinct(texts).items()
+        (name, runbooks.render(text)) for name, text in runbooks.distinct(texts).items()
     ]
 
 
@@ -154,31 +132,16 @@ def _links(
         for uid, title in _TITLES.items()
         if uid in dashboards
     ]
-    shown += _outside(incident, manifest, start, end)
+    if manifest is not None:
+        alerts = incident.firing or list(incident.alerts.values())
+        labels = alerts[0].labels if alerts else {}
+        outside = project_links(manifest, start / 1000, end / 1000, labels)
+        shown += [NextLink(text, url, True) for text, url in outside]
     shown += [NextLink(f"Runbook {name}", f"runbooks/{name}") for name in books]
     return shown
 
 
 _TITLES = {"watchroom-charts": "Dashboard", "watchroom-overview": "Overview"}
-
-
-def _outside(
-    incident: Incident, manifest: Manifest | None, start_ms: int, end_ms: int
-) -> list[NextLink]:
-    """Return the links to the project's logs and errors, times filled in."""
-    if manifest is None:
-        return []
-    alerts = incident.firing or list(incident.alerts.values())
-    known = {"project": manifest.project, "environment": manifest.environment}
-    known |= dict(alerts[0].labels) if alerts else {}
-    templates = (("Logs", manifest.logs_url), ("Errors", manifest.sentry_url))
-    return [
-        NextLink(
-            name, links.fill(template, start_ms / 1000, end_ms / 1000, known), True
-        )
-        for name, template in templates
-        if template.startswith(("https://", "http://"))
-    ]
 
 
 def _sentence(incident: Incident, manifest: Manifest | None) -> str:
