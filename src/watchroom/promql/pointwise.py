@@ -31,21 +31,16 @@ _NO_TIME: Mapping[str, float] = {
 }
 
 
+_ANGLES = ("cos", "cosh", "sin", "sinh", "tan", "tanh")
+
+
 def _sign(values: Floats) -> Floats:
     return np.where(np.isnan(values), values, np.sign(values))
 
 
 MATHEMATICS: Mapping[str, Callable[[Floats], Floats]] = {
     "abs": np.abs,
-    "acos": np.arccos,
-    "acosh": np.arccosh,
-    "asin": np.arcsin,
-    "asinh": np.arcsinh,
-    "atan": np.arctan,
-    "atanh": np.arctanh,
     "ceil": np.ceil,
-    "cos": np.cos,
-    "cosh": np.cosh,
     "deg": lambda values: values * (180 / np.pi),
     "exp": np.exp,
     "floor": np.floor,
@@ -54,11 +49,9 @@ MATHEMATICS: Mapping[str, Callable[[Floats], Floats]] = {
     "log2": np.log2,
     "rad": lambda values: values * (np.pi / 180),
     "sgn": _sign,
-    "sin": np.sin,
-    "sinh": np.sinh,
     "sqrt": np.sqrt,
-    "tan": np.tan,
-    "tanh": np.tanh,
+    **{name: getattr(np, name) for name in _ANGLES},
+    **{f"a{name}": getattr(np, f"arc{name}") for name in _ANGLES},
 }
 
 

@@ -81,7 +81,10 @@ def families(services: Services) -> list[Family]:
 def _configuration(services: Services) -> list[Family]:
     reloads = services.reloads
     return [
-        _gauge("watchroom_build_info", 1, "Version of watchroom.", version=_version()),
+        _gauge(
+            *("watchroom_build_info", 1, "Version of watchroom."),
+            version=version("watchroom"),
+        ),
         _gauge(
             "watchroom_config_last_reload_successful",
             not reloads.problem,
@@ -213,10 +216,6 @@ def _paging(services: Services) -> list[Family]:
             "Changes to state.db refused because too many were queued.",
         ),
     ]
-
-
-def _version() -> str:
-    return version("watchroom")
 
 
 def _gauge(name: str, value: float, text: str, **labels: str) -> Family:

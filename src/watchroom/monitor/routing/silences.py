@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from watchroom.errors import WatchroomError
 from watchroom.promql.model import Matcher, matches_all
@@ -231,11 +231,9 @@ class Silences:
 
     def stats(self, now_ms: int) -> dict[str, int]:
         """Return how many there are in each state."""
-        counts = {"active": 0, "pending": 0, "expired": 0}
         with self._lock:
-            for silence in self._all.values():
-                counts[silence.state(now_ms)] += 1
-        return counts
+            states = [silence.state(now_ms) for silence in self._all.values()]
+        return {each: states.count(each) for each in get_args(State)}
 
 
 def _check(requested: Silence, now_ms: int) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from watchroom.errors import FormatError, StoreError
 from watchroom.monitor.schedule import next_due
@@ -46,18 +47,29 @@ async def in_pool(
             await asyncio.wait([job])
 
 
+@dataclass
 class ScrapeCounts:
     """What scraping has done since start, for /metrics."""
 
-    def __init__(self) -> None:
-        self.scrapes = 0
-        self.failures = 0
-        self.samples = 0
-        self.out_of_order = 0
-        self.duplicates = 0
-        self.timestamps = 0
-        self.out_of_bounds = 0
-        self.store_failures = 0
+    scrapes: int = 0
+    failures: int = 0
+    samples: int = 0
+    out_of_order: int = 0
+    duplicates: int = 0
+    timestamps: int = 0
+    out_of_bounds: int = 0
+    store_failures: int = 0
+
+
+class ScrapeParts(NamedTuple):
+    """What every scraper uses."""
+
+    schedule: Schedule
+    client: aiohttp.ClientSession
+    store: Store
+    pool: ThreadPoolExecutor
+    itself: SelfTarget | None
+    counts: ScrapeCounts
 
 
 class Scraper:
@@ -73,12 +85,7 @@ class Scraper:
     def __init__(
         self,
         target: Target,
-        schedule: Schedule,
-        client: aiohttp.ClientSession,
-        store: Store,
-        pool: ThreadPoolExecutor,
-        counts: ScrapeCounts,
-        itself: SelfTarget | None = None,
+        parts: ScrapeParts,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.target = target
@@ -86,12 +93,8 @@ class Scraper:
         self.last_error = ""
         self.last_scrape = 0.0
         self.last_seconds = 0.0
-        self._schedule = schedule
-        self._client = client
-        self._store = store
-        self._pool = pool
-        self._counts = counts
-        self._self_target = itself
+        self._parts = parts
+        self._counts = parts.counts
         self._now = now
         self._series = TargetSeries(
             target.labels,
@@ -114,7 +117,7 @@ class Scraper:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         if gone:
-            await in_pool(self._pool, self._end, round(self._now() * 1000))
+            await in_pool(self._parts.pool, self._end, round(self._now() * 1000))
 
     async def _run(self) -> None:
         due = self._now()
@@ -127,7 +130,7 @@ class Scraper:
                 )
                 self.health, self.last_error = "down", "internal error, see the log"
             interval = self.target.interval
-            offset = self._schedule.offset(self.target.key, interval)
+            offset = self._parts.schedule.offset(self.target.key, interval)
             due = next_due(self._now(), due, interval, offset)
             await asyncio.sleep(max(0.0, due - self._now()))
 
@@ -137,16 +140,17 @@ class Scraper:
         stamp = due if abs(began - due) <= 0.02 * self.target.interval else began
         clock = time.perf_counter()
         body: str | FormatError
-        if self._self_target is not None and self._self_target.answers(self.target):
-            body = self._self_target.body()
+        itself = self._parts.itself
+        if itself is not None and itself.answers(self.target):
+            body = itself.body()
         else:
             try:
-                body = await fetch(self._client, self.target)
+                body = await fetch(self._parts.client, self.target)
             except FormatError as error:
                 body = error
         seconds = time.perf_counter() - clock
         problem = await in_pool(
-            self._pool, self._store_row, round(stamp * 1000), body, seconds
+            self._parts.pool, self._store_row, round(stamp * 1000), body, seconds
         )
         self._counts.scrapes += 1
         self._counts.failures += bool(problem)
@@ -181,7 +185,7 @@ class Scraper:
     ) -> str:
         name = f"{self.target.key}{suffix}"
         try:
-            done = self._store.append(name, stamp, row.labels, row.values)
+            done = self._parts.store.append(name, stamp, row.labels, row.values)
         except StoreError as error:
             self._counts.store_failures += 1
             return f"scraped, but not stored: {error}"
@@ -202,14 +206,10 @@ class Scrapers:
         pool: ThreadPoolExecutor,
         itself: SelfTarget | None = None,
     ) -> None:
-        self._schedule = schedule
-        self._client = client
-        self._store = store
-        self._pool = pool
-        self._self_target = itself
+        self.counts = ScrapeCounts()
+        self._parts = ScrapeParts(schedule, client, store, pool, itself, self.counts)
         self._running: dict[Target, Scraper] = {}
         self._ending: set[asyncio.Task[None]] = set()
-        self.counts = ScrapeCounts()
 
     def set(self, targets: Iterable[Target]) -> None:
         """Scrape exactly `targets` from now on; unchanged ones are not disturbed."""
@@ -221,18 +221,10 @@ class Scrapers:
             task = asyncio.create_task(scraper.stop(gone=target.key not in keys))
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
-        self._schedule.resize(len(wanted))
+        self._parts.schedule.resize(len(wanted))
         for target in wanted:
             if target not in self._running:
-                scraper = Scraper(
-                    target,
-                    self._schedule,
-                    self._client,
-                    self._store,
-                    self._pool,
-                    self.counts,
-                    self._self_target,
-                )
+                scraper = Scraper(target, self._parts)
                 self._running[target] = scraper
                 scraper.start()
 

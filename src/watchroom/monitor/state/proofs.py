@@ -103,19 +103,11 @@ class Proofs:
         )
         return [
             Proof(
-                kind=kind,
-                name=name,
-                at=at_ms / 1000,
-                state=state,
-                detail=detail,
-                more=more,
-                seconds=seconds,
-                of=proves,
+                *(kind, name, at_ms / 1000, *seen),
                 passed_at=None if passed_ms is None else passed_ms / 1000,
             )
-            for kind, name, at_ms, state, detail, more, seconds, proves, passed_ms
-            in rows
-        ]  # fmt: skip
+            for kind, name, at_ms, *seen, passed_ms in rows
+        ]
 
 
 def _check(result: Proof, now: float) -> None:

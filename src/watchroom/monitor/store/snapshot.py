@@ -41,6 +41,27 @@ class BlockSource(NamedTuple):
     max_cells: int
     on_damage: Callable[[int, BlockRef, CorruptError], None]
 
+    def cells(
+        self, ref: BlockRef, rows: Ids, low: int, high: int, out: Floats | None
+    ) -> Cells:
+        """Return columns ``low:high`` of rows of a block, in `out` where it is given.
+
+        Raises:
+            CorruptError: They are lost, which has been counted and named.
+        """
+        try:
+            block = self.cache.block(self.generation, ref.id)
+            if block.rows != len(ref.layout.series):
+                raise CorruptError("it has other rows than its layout")  # noqa: TRY301
+            if block.columns != ref.times.columns:
+                raise CorruptError("it has other columns than its times")  # noqa: TRY301
+            return Cells(
+                block.values(rows, low, high, out), block.states(rows, low, high)
+            )
+        except CorruptError as error:
+            self.on_damage(self.generation, ref, error)
+            raise
+
 
 class Snapshot:
     """A `Queryable` of the store as it was; later samples do not show in it."""
@@ -134,20 +155,11 @@ class Snapshot:
     def _decode(
         self, ref: BlockRef, rows: Ids, low: int, high: int, out: Floats | None
     ) -> Cells | None:
-        reading = self._reading
         try:
-            block = reading.cache.block(reading.generation, ref.id)
-            if block.rows != len(ref.layout.series):
-                raise CorruptError("it has other rows than its layout")  # noqa: TRY301
-            if block.columns != ref.times.columns:
-                raise CorruptError("it has other columns than its times")  # noqa: TRY301
-            cells = Cells(
-                block.values(rows, low, high, out), block.states(rows, low, high)
-            )
-        except CorruptError as error:
-            reading.on_damage(reading.generation, ref, error)
+            cells = self._reading.cells(ref, rows, low, high, out)
+        except CorruptError:
             return None
-        reading.cache.decoded(len(rows))
+        self._reading.cache.decoded(len(rows))
         return cells
 
     def _limit(

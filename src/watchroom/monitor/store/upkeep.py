@@ -11,7 +11,7 @@ import numpy as np
 
 from watchroom.monitor.store.codec import CorruptError
 from watchroom.monitor.store.head import WINDOW_MS
-from watchroom.monitor.store.join import Cells, Part, join
+from watchroom.monitor.store.join import Part, join
 from watchroom.monitor.store.memory import live_ids
 
 if TYPE_CHECKING:
@@ -114,10 +114,11 @@ class Upkeep:
             merged = np.unique(np.concatenate(list(stamps.values())))
             families: dict[str, list[Part]] = {}
             for ref in refs:
+                every_row = np.arange(len(ref.layout.series))
                 part = Part(
                     ref.layout.series,
                     stamps[ref.times.id],
-                    partial(_whole, reading, ref),
+                    partial(reading.cells, ref, every_row, 0, ref.times.columns),
                 )
                 families.setdefault(ref.layout.metric, []).append(part)
             rows = [(m, *_merged(parts, merged)) for m, parts in families.items()]
@@ -251,24 +252,6 @@ class Upkeep:
 
 def _bury(db: sqlite3.Connection, columns: Iterable[int]) -> None:
     db.executemany("INSERT INTO dead VALUES (?)", [(times,) for times in columns])
-
-
-def _whole(reading: BlockSource, ref: BlockRef, out: Floats | None) -> Cells:
-    """Return all cells of a block.
-
-    Raises:
-        CorruptError: They are lost, which has been counted and named.
-    """
-    try:
-        block = reading.cache.block(reading.generation, ref.id)
-        rows = np.arange(block.rows)
-        return Cells(
-            block.values(rows, 0, block.columns, out),
-            block.states(rows, 0, block.columns),
-        )
-    except CorruptError as error:
-        reading.on_damage(reading.generation, ref, error)
-        raise
 
 
 def _until(

@@ -43,8 +43,6 @@ class Function(NamedTuple):
 
 def truth(value: Any) -> bool:
     """Return whether Go's templates take `value` for true."""
-    if isinstance(value, Sample):
-        return True
     return bool(value)
 
 

@@ -16,14 +16,11 @@ class ExpandError(WatchroomError):
     """A template failed while it was being expanded."""
 
 
-class Sample:
+class Sample(NamedTuple):
     """One element of a query's result: fields ``Labels`` and ``Value``."""
 
-    __slots__ = ("labels", "value")
-
-    def __init__(self, labels: dict[str, str], value: float) -> None:
-        self.labels = labels
-        self.value = value
+    labels: dict[str, str]
+    value: float
 
     def __str__(self) -> str:
         return f"{{{plain(self.labels)} {plain(self.value)}}}"

@@ -111,23 +111,15 @@ def head(
     if unseen:
         symbol, css = "○", "warn"
     held = [_silenced(silence) for silence in silences]
+    state = "not acknowledged" if incident.state == "firing" else incident.state
     return IncidentHeader(
         css,
         symbol,
         _sentence(incident),
-        "no data" if unseen else _STATES[incident.state],
+        "no data" if unseen else state,
         [_state_note(incident, events), *_duration_notes(incident, now_ms), *held],
         silenced=bool(held),
     )
-
-
-_STATES = {
-    "firing": "not acknowledged",
-    "acknowledged": "acknowledged",
-    "mitigated": "mitigated",
-    "resolved": "resolved",
-    "reviewed": "reviewed",
-}
 
 
 def _titled_by(incident: Incident) -> str:
