@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import sys
 import time
@@ -117,16 +116,16 @@ def run(options: Options, env: Mapping[str, str], say: Callable[[str], None]) ->
             ended=storage.path / "logouts",
         )
         url = options.listen.url
-        with contextlib.closing(StateDB(storage.path)) as state:
-            store = Store(
+        with (
+            StateDB(storage.path) as state,
+            Store(
                 storage.path,
                 retention_seconds=options.retention_seconds,
                 retention_bytes=options.retention_bytes,
-                now=time.time,
-            )
-            with contextlib.closing(store):
-                monitor = _Monitor(options, loaded, access, state, store, url)
-                asyncio.run(monitor.serve(env, say, storage))
+            ) as store,
+        ):
+            monitor = _Monitor(options, loaded, access, state, store, url)
+            asyncio.run(monitor.serve(env, say, storage))
 
 
 class _Paging(NamedTuple):

@@ -64,9 +64,7 @@ class Parser:
         return TemplateSyntaxError(message, self._text, at)
 
     def _unsupported(self, feature: str, at: int) -> TemplateSyntaxError:
-        error = self._error(f"{feature} is not supported here", at)
-        error.unsupported = True
-        return error
+        return self._never(f"{feature} is not supported here", at)
 
     def _never(self, message: str, at: int) -> TemplateSyntaxError:
         """Return the error for what Go reads, and fails at whenever it expands it."""
