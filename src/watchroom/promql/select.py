@@ -169,13 +169,13 @@ def _slices(
     labels: list[Labels] = list(group.labels)
     shared = (at, range_ms, nameless, budget)
     if group.state is None:
-        edges = left[None, :], right[None, :]
-        return Windows(labels, times[None, :], group.values, *edges, *shared)
+        left, right = left[None, :], right[None, :]
+        return Windows(labels, times[None, :], group.values, left, right, *shared)
     has_value = group.state == VALUE
     # Each row's values move to its left end, so that a window is again a slice.
     order = np.argsort(~has_value, axis=1, kind="stable")
     before = np.zeros((len(labels), len(times) + 1), np.int64)
     np.cumsum(has_value, axis=1, out=before[:, 1:])
     values = np.take_along_axis(group.values, order, axis=1)
-    edges = before[:, left], before[:, right]
-    return Windows(labels, times[order], values, *edges, *shared)
+    left, right = before[:, left], before[:, right]
+    return Windows(labels, times[order], values, left, right, *shared)

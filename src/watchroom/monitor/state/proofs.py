@@ -99,15 +99,10 @@ class Proofs:
     def all(self) -> list[Proof]:
         """Return the last result of everything, by kind and name."""
         rows = self._state.read(
-            f"SELECT {_COLUMNS} FROM proof ORDER BY kind, name"  # noqa: S608 - our own constant
+            "SELECT kind, name, at_ms / 1000.0, state, detail, next_step, seconds, "
+            "fingerprint, passed_ms / 1000.0 FROM proof ORDER BY kind, name"
         )
-        return [
-            Proof(
-                *(kind, name, at_ms / 1000, *seen),
-                passed_at=None if passed_ms is None else passed_ms / 1000,
-            )
-            for kind, name, at_ms, *seen, passed_ms in rows
-        ]
+        return [Proof(*row) for row in rows]
 
 
 def _check(result: Proof, now: float) -> None:
