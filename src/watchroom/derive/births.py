@@ -45,10 +45,6 @@ _CALL = re.compile(
 def whole(expr: str, where: str) -> str:
     """Return `expr` with the first sample of a counter counted whole.
 
-    Args:
-        expr: PromQL, its templates filled in.
-        where: What an error calls it.
-
     Raises:
         ConfigError: `expr` does not parse.
     """

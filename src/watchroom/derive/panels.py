@@ -47,13 +47,6 @@ def panel(
 ) -> PlannedPanel | None:
     """Return the tile of a vital, the `at`-th, or None when it has none.
 
-    Args:
-        vital: Whose.
-        at: Its number.
-        values: The parameters of its templates.
-        query: Checks an expression, and narrows it to what the vital judges.
-        whole: The same for its presence.
-
     Raises:
         ConfigError: A template or an expression is wrong; it names the vital.
     """

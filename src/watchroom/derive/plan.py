@@ -81,14 +81,7 @@ class _Queries(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Everything that files are made from.
-
-    Attributes:
-        site: Of what.
-        vitals: In the catalogue's order.
-        labels: Of every rule.
-        target_labels: That our own targets need to be selected.
-    """
+    """Everything that files are made from."""
 
     site: Site
     vitals: tuple[PlannedVital, ...]

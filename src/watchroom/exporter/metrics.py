@@ -36,15 +36,7 @@ class App(Protocol):
 
 
 class Scrape(NamedTuple):
-    """Everything a scrape asks.
-
-    Attributes:
-        app: The app's processes; None where they are not this exporter's.
-        sources: The machine, the project's gauges, its servers.
-        drills: The drills, for their count.
-        faults: Where failures are counted.
-        refused: How many connections were turned away.
-    """
+    """Everything a scrape asks."""
 
     app: App | None
     sources: Sources

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import click
 
-from watchroom.cli.ask import AskError, ask, refusal, url_of
+from watchroom.cli.ask import Monitor
 
 
 @click.command()
@@ -34,19 +34,13 @@ def query(expr: str, url: str | None, at: str | None, *, as_json: bool) -> None:
 
     Exit codes: 0 success, 1 the query was refused, 2 the server can't be reached.
     """  # noqa: D301 - click reads \b as the control character
-    where, name = url_of(None, url)
+    monitor = Monitor(None, url)
     params = {"query": expr} | ({"time": at} if at else {})
-    answer = ask(where, f"/api/v1/query?{urlencode(params)}", name=name)
+    answer = monitor.raw(f"/api/v1/query?{urlencode(params)}")
     if as_json:
         click.echo(answer.body)
         sys.exit(0 if answer.ok else 1)
-    if not answer.ok:
-        click.echo(f"watchroom: {refusal(where, answer)}", err=True)
-        sys.exit(1)
-    try:
-        body: dict[str, Any] = json.loads(answer.body)
-    except ValueError as error:
-        raise AskError(f"{where} did not answer with JSON") from error
+    body: dict[str, Any] = monitor.json(answer)
     for line in lines(body["data"]):
         click.echo(line)
 

@@ -82,9 +82,6 @@ def model(app: Any) -> Any:
     Which scheduler beat is told on its command line nobody else can see. So where the
     app's configuration names none, the installed package decides.
 
-    Args:
-        app: A Celery app; Django is set up.
-
     Raises:
         Exception: Whatever the import of the scheduler raises.
     """

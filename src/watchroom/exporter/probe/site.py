@@ -94,10 +94,6 @@ class Sites:
 
     Only these are probed: anything else would make the exporter a way into the
     network it stands in.
-
-    Args:
-        urls: As in the SITES setting.
-        context: How to verify certificates; the system's authorities by default.
     """
 
     def __init__(

@@ -153,14 +153,7 @@ def page(
     live: frozenset[SeriesOfMetric],
     helps: Mapping[str, str],
 ) -> Page:
-    """Return the page of these series.
-
-    Args:
-        keys: Places by series.
-        started: When the youngest process with a definition started.
-        live: Definitions of the living.
-        helps: By metric.
-    """
+    """Return the page of these series."""
     names: dict[str, dict[Key, int]] = {}
     for key, offset in keys.items():
         names.setdefault(key[0].name, {})[key] = offset

@@ -50,9 +50,7 @@ class Given(NamedTuple):
     Attributes:
         directory: The built directory.
         prometheus: URL of Prometheus or the monitor; empty when none was given.
-        alertmanager: Likewise.
-        exporter: Likewise.
-        grafana: Likewise.
+        alertmanager, exporter, grafana: Likewise.
         program: How the command was started, for a shell with another PATH.
         environment: Variables that name its files; no secrets.
     """
