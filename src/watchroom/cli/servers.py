@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from watchroom.prove.records import Records
 
 
-# As commands call it; --prometheus works too.
-_OPTIONS = {"prometheus": "--url"}
-
-
 def read_built(directory: Path) -> Built:
     """Return what was built into a directory.
 
@@ -80,13 +76,16 @@ def chain_of(built: Built, urls: Given) -> Chain:
         ConfigError: The monitor can't be reached, a URL is invalid, or a token can't
             be read.
     """
-    for option in ("prometheus", "alertmanager", "exporter"):
-        url = getattr(urls, option)
+    for option, url in (
+        ("--url", urls.prometheus),
+        ("--alertmanager", urls.alertmanager),
+        ("--exporter", urls.exporter),
+    ):
         parts = urlsplit(url)
         if url and not (parts.scheme in {"http", "https"} and parts.hostname):
             raise ConfigError(
                 f"{url!r} is not an HTTP URL",
-                field=_OPTIONS.get(option, f"--{option}"),
+                field=option,
                 hint="write http://HOST:PORT",
             )
     name = built.manifest.name

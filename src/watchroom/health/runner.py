@@ -186,12 +186,7 @@ class CheckState:
 
 
 class Runner:
-    """The checks of this process.
-
-    Args:
-        now: Monotonic seconds.
-        most: Seconds that callers wait at most.
-    """
+    """The checks of this process."""
 
     def __init__(
         self, now: Callable[[], float] = time.monotonic, most: float = MOST_SECONDS

@@ -34,12 +34,7 @@ class _Everything:
 
 
 class HealthAnswer(NamedTuple):
-    """What an endpoint returns.
-
-    Attributes:
-        good: 200, or 503.
-        body: As JSON.
-    """
+    """What an endpoint returns."""
 
     good: bool
     body: Body

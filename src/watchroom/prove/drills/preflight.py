@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 
 class BrokenError(WatchroomError):
-    """A stage was not reached.
-
-    Attributes:
-        stage: Its name.
-    """
+    """A stage was not reached."""
 
     def __init__(self, stage: str, reason: str) -> None:
         super().__init__(reason)
