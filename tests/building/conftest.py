@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
+from tests.support.warm import Warm
 
 MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n'
 SETTINGS = """\
@@ -40,6 +39,25 @@ ORDERS_WAITING = Vital(
     panel=Panel(expr="max(orders_waiting{$real})", presence="count(orders_waiting)"),
 )
 """
+# What a build imports, whatever the project.
+PYTHON = Warm(
+    *("django.core.management", "django.db.backends.postgresql.base"),
+    *("django.db.models", "numpy", "watchroom.cli.build_notes"),
+    *("watchroom.cli.build_plan", "watchroom.cli.commands.build"),
+    *(
+        "watchroom.derive.documents",
+        "watchroom.derive.files",
+        "watchroom.promql.engine",
+    ),
+    *(
+        "watchroom.exporter.collect.celery_beat_table",
+        "watchroom.exporter.collect.groups",
+    ),
+    *("django.views.debug", "django.views.generic", "watchroom.cli.project"),
+    *("django.template.defaultfilters", "django.template.defaulttags", "django.urls"),
+    *("django.template.loader_tags", "django.templatetags.i18n", "django.utils.log"),
+    *("watchroom.cli.tree", "watchroom.conf.reading", "watchroom.conf.redaction"),
+)
 
 
 class Shop:
@@ -74,11 +92,12 @@ class Shop:
             for name, value in os.environ.items()
             if not name.startswith(("DJANGO_", "WATCHROOM_"))
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "watchroom", "build", str(self.out), *options],
-            cwd=self.root, env=environment | self.exported, timeout=60,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = PYTHON.run(
+            *("-m", "watchroom", "build", str(self.out), *options),
+            cwd=self.root,
+            env=environment | self.exported,
+            timeout=60,
+        )
         said = done.stdout + done.stderr
         assert done.returncode == code, said
         assert "Traceback" not in said

@@ -2,9 +2,9 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.support.warm import Warm
 
 from watchroom.exporter.processes.merge import Merger
 from watchroom.formats.exposition import parse
@@ -45,6 +45,16 @@ def show(value):
     print("\\n" + json.dumps(value))
 """
 SERVE = "application = get_wsgi_application()\n"
+# What Django imports in the test project, before its models; nothing of ours, which
+# may do something when it is imported.
+PYTHON = Warm(
+    *("asyncio", "django.contrib.staticfiles.finders", "django.core.cache"),
+    *("django.core.handlers.asgi", "django.core.handlers.wsgi", "django.core.mail"),
+    *("django.db.backends.sqlite3.base", "django.db.models", "django.forms"),
+    *("django.template.defaulttags", "django.template.loader_tags", "django.test"),
+    *("django.utils.log", "django.views.debug", "django.views.generic", "gc"),
+    options=("-W", "error"),
+)
 
 
 def environ(runtime: Path, **more: str) -> dict[str, str]:
@@ -61,15 +71,8 @@ def environ(runtime: Path, **more: str) -> dict[str, str]:
 def run(runtime: Path, script: str, *, serve: bool = True, **more: str):
     """Run a script in the test project; returns what it `show`s last."""
     code = PRELUDE + (SERVE if serve else "") + script
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        env=environ(runtime, **more),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = environ(runtime, **more)
+    done = PYTHON.run("-c", code, env=environment, cwd=ROOT, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.strip().splitlines()
     return json.loads(lines[-1]) if lines else None

@@ -2,12 +2,10 @@
 
 import json
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
-from tests.support.app import PRELUDE, ROOT, SERVE, environ
+from tests.support.app import PRELUDE, PYTHON, ROOT, SERVE, environ
 
 # What `leak` says and what comes with its request.
 PLANTED = (
@@ -47,8 +45,15 @@ async def ask(path, query="", body="", **headers):
     }
     told = ApplicationCommunicator(served, scope)
     await told.send_input({"type": "http.request", "body": body.encode()})
-    start = await told.receive_output(30)
-    while (await told.receive_output(30)).get("more_body"):
+
+    async def received():
+        # Of an application that has failed, receive_output would wait for more.
+        while told.output_queue.empty() and not told.future.done():
+            await asyncio.sleep(0.001)
+        return await told.receive_output(30)
+
+    start = await received()
+    while (await received()).get("more_body"):
         pass
     await told.wait(30)
     return {k.decode().lower(): v.decode() for k, v in start["headers"]}
@@ -62,8 +67,8 @@ def output(runtime: Path, script: str, logs: dict | None = None, **more: str) ->
     data.mkdir(exist_ok=True)
     with closing(sqlite3.connect(data / "db.sqlite3")) as db:
         db.execute("PRAGMA user_version = 1")  # which makes the file
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PRELUDE + SERVE + script],
+    done = PYTHON.run(
+        *("-c", PRELUDE + SERVE + script),
         env=environ(
             runtime,
             TESTS_APP_LOGS=json.dumps(logs or {}),
@@ -71,10 +76,7 @@ def output(runtime: Path, script: str, logs: dict | None = None, **more: str) ->
             **more,
         ),
         cwd=ROOT,
-        capture_output=True,
-        text=True,
         timeout=120,
-        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert not done.stderr, done.stderr
