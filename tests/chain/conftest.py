@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.chain import Chain, chain
+from tests.support.once import once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The ledger's database, migrated and seeded once."""
-    with chain(tmp_path_factory.mktemp("seeded")) as made:
-        made.manage("migrate")
-        made.manage("seed")
-    return made.directory / "data" / "ledger.db"
+
+    def make(directory: Path) -> None:
+        with chain(directory) as made:
+            made.manage("migrate")
+            made.manage("seed")
+
+    return once(tmp_path_factory, "seeded", make) / "data" / "ledger.db"
 
 
 @pytest.fixture

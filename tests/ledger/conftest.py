@@ -1,13 +1,14 @@
 import pytest
 from tests.support.ledger import Ledger
+from tests.support.once import once
 
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
     """A data directory with the sample data, made once."""
-    data = tmp_path_factory.mktemp("ledger-template")
-    Ledger(data).prepare()
-    return data
+    return once(
+        tmp_path_factory, "ledger-template", lambda data: Ledger(data).prepare()
+    )
 
 
 @pytest.fixture
