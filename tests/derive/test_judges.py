@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from typing import NamedTuple
 
 import pytest
 from tests.support import promtool
@@ -79,17 +80,40 @@ def test_every_rule_fires_on_its_fault_ends_with_its_recovery_and_stays_calm(
     name, tmp_path
 ):
     made = planned(**SHAPES[name])
+    # What another shape changes in no letter, this one judges for it.
+    first = "as it comes"
+    judged = set() if name == first else set(judgements(planned(), whole=False))
     tested, files = set(), []
     # One shape tries each fault on its whole group: no rule there fails on it.
-    for number, (group, alerts) in enumerate(by_group(made, whole=name == "a demo")):
+    for number, one in enumerate(judgements(made, whole=name == "a demo")):
+        tested |= one.alerts
+        if one in judged:
+            continue
         rules_file, tests_file = f"rules-{number}.yml", f"tests-{number}.yml"
-        tests = unit_tests(made, rules_file, only=alerts)
-        put(tmp_path, {rules_file: group, tests_file: tests})
+        tests = one.tests.replace(RULES_FILE, rules_file)
+        put(tmp_path, {rules_file: one.rules, tests_file: tests})
         files.append(tests_file)
-        tested |= alerts
     promtool.run(tmp_path, *files)
     made_from_vitals = {alert.name for vital in made.vitals for alert in vital.alerts}
     assert tested == made_from_vitals
+
+
+class Judgement(NamedTuple):
+    """Rules, and the tests of some alerts among them, as promtool reads both."""
+
+    rules: str
+    tests: str
+    alerts: frozenset
+
+
+RULES_FILE = "the-rules.yml"
+
+
+def judgements(made, *, whole):
+    """Yield what promtool is asked about the alerts of a plan."""
+    for group, alerts in by_group(made, whole=whole):
+        tests = unit_tests(made, RULES_FILE, only=alerts)
+        yield Judgement(group, tests, frozenset(alerts))
 
 
 def by_group(made, *, whole):
