@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from tests.support.plans import OPS, built, planned
+from tests.support.plans import OPS, built, fresh, planned
 
 from watchroom.catalogue import load
 from watchroom.catalogue.load import Override
@@ -195,7 +195,7 @@ def test_the_window_and_for_of_a_demo_reach_everything_but_the_watchdog():
 
 
 def test_the_same_catalogue_builds_the_same_bytes():
-    assert built(planned()) == built(planned())
+    assert built(fresh()) == built(fresh())
 
 
 def test_no_sites_makes_a_tile_that_does_not_apply():

@@ -3,7 +3,7 @@
 from watchroom.catalogue import load
 from watchroom.conf.receivers import Receiver
 from watchroom.derive.files import files
-from watchroom.derive.plan import plan
+from watchroom.derive.plan import Plan, plan
 from watchroom.derive.site import Site
 from watchroom.formats.manifest import Inputs
 
@@ -11,7 +11,26 @@ OPS = Receiver("ops", "http://127.0.0.1:5001/page")
 CHAT = Receiver("chat", severities=("warning",), url="http://127.0.0.1:5002/chat")
 
 
-def planned(
+_KEPT: dict[str, Plan] = {}
+
+
+def planned(*own, metrics=(), **given):
+    """Return a plan; those of the catalogue alone are made once, and never changed.
+
+    Args:
+        own: Vitals of the project's own.
+        metrics: Declarations of their metrics.
+        given: What `fresh` takes.
+    """
+    if own or metrics:
+        return fresh(*own, metrics=metrics, **given)
+    key = repr(sorted(given.items()))
+    if key not in _KEPT:
+        _KEPT[key] = fresh(**given)
+    return _KEPT[key]
+
+
+def fresh(
     *own,
     overrides=None,
     metrics=(),
@@ -23,7 +42,7 @@ def planned(
     exporter="127.0.0.1:9000",
     **inputs,
 ):
-    """Return a plan; `inputs` are the fields of `Inputs`."""
+    """Return a new plan; `inputs` are the fields of `Inputs`."""
     site = Site(
         project="shop",
         environment="production",
