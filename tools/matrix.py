@@ -175,14 +175,20 @@ def table(results: list[Result]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def smoke(found: list[Pair], extra: list[str]) -> int:
-    """Try the newest pair, or name why there is nothing newer than the tests' own."""
+def smoke(found: list[Pair], extra: list[str], *, ready: bool) -> int:
+    """Try the newest pair, or name why there is nothing newer than the tests' own.
+
+    `ready` stops before the tests, with the environment made.
+    """
     newest = found[-1]
     if newest.python <= sys.version_info[:2]:
         say(
             f"no smoke on a newer Python than {newest.python[0]}.{newest.python[1]}: "
             "none was found on PATH or in ~/.pyenv"
         )
+        return 0
+    if ready:
+        environment(newest)
         return 0
     return 0 if run(newest, tests=SMOKE, extra=extra).passed else 1
 
@@ -194,13 +200,14 @@ def main() -> None:
     )
     parser.add_argument("pairs", nargs="*", help="such as 3.13-6.1; all when left out")
     parser.add_argument("--smoke", action="store_true", help="the newest pair only")
+    parser.add_argument("--ready", action="store_true", help="the smoke's environment")
     parser.add_argument("--pytest", action="append", default=[], metavar="OPTION")
     options = parser.parse_args()
     found = list(pairs())
     if not found:
         sys.exit("no Python from 3.11 on can make environments: install python3-venv")
-    if options.smoke:
-        sys.exit(smoke(found, options.pytest))
+    if options.smoke or options.ready:
+        sys.exit(smoke(found, options.pytest, ready=options.ready))
     unknown = set(options.pairs) - {pair.name for pair in found}
     if unknown:
         names = ", ".join(pair.name for pair in found)

@@ -17,8 +17,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / ".venv" / "bin"
@@ -87,10 +92,8 @@ def install_packages(packages: dict[str, str] = PACKAGES) -> None:
             POLICY.unlink(missing_ok=True)
 
 
-def step(name: str, *argv: str, fine: tuple[int, ...] = (0,)) -> bool:
-    """Run one check; return whether it ended with an exit code that is fine."""
-    say(name)
-    begun = time.monotonic()
+def environment() -> dict[str, str]:
+    """Return the environment of a check."""
     # DJANGO_SETTINGS_MODULE or WATCHROOM_* of the caller must not decide a test.
     clean = {
         key: value
@@ -102,21 +105,53 @@ def step(name: str, *argv: str, fine: tuple[int, ...] = (0,)) -> bool:
     # Tests start Python hundreds of times: compiled anew each time, our modules alone
     # cost a third of a command's start.
     clean.pop("PYTHONDONTWRITEBYTECODE", None)
-    code = subprocess.run(argv, cwd=ROOT, env=clean, check=False).returncode
+    return clean
+
+
+def step(name: str, *argv: str, fine: tuple[int, ...] = (0,)) -> bool:
+    """Run one check; return whether it ended with an exit code that is fine."""
+    say(name)
+    begun = time.monotonic()
+    code = subprocess.run(argv, cwd=ROOT, env=environment(), check=False).returncode
     took = time.monotonic() - begun
     say(f"{name}: {'passed' if code in fine else f'FAILED ({code})'} in {took:.0f} s")
     return code in fine
 
 
+def aside(name: str, *argv: str) -> Callable[[], bool]:
+    """Begin a check that gives way to others; return what waits for it and shows it."""
+    out = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed when it was shown
+    process = subprocess.Popen(
+        ["nice", "-n", "10", *argv],
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=subprocess.STDOUT,
+    )
+
+    def ended() -> bool:
+        code = process.wait()
+        say(name)
+        with out:
+            out.seek(0)
+            print(out.read(), end="", flush=True)
+        say(f"{name}: {f'FAILED ({code})' if code else 'passed'}")
+        return code == 0
+
+    return ended
+
+
 def run_lint() -> list[bool]:
     """Run what reads the code without running it."""
     python = str(BIN / "python")
+    # tests/typing as well: the public API as a project writes it.
+    mypy = aside("mypy", python, "-m", "mypy", "--no-error-summary")
     return [
         step("ruff check", python, "-m", "ruff", "check", "-q", "."),
         step("ruff format", python, "-m", "ruff", "format", "--check", "-q", "."),
-        # tests/typing as well: the public API as a project writes it.
-        step("mypy", python, "-m", "mypy", "--no-error-summary"),
         step("import contracts", str(BIN / "lint-imports"), "--no-cache"),
+        mypy(),
     ]
 
 
@@ -141,18 +176,23 @@ def run_pytest(extra: list[str], *, no_skips: bool, cov: bool, seconds: bool) ->
     """Run the tests; list the skips at the end.
 
     Most wait for processes, so four at once keep two cores busy; the few that compare
-    moments of real time run alone afterwards. What is marked `matrix` is run by
-    tools/matrix.py: here other chains go the same way.
+    moments of real time run afterwards, one at a time. They mostly wait: beside them,
+    with the processor time that they leave, goes the smoke on the newest Python. What
+    is marked `matrix` is run by tools/matrix.py: here other chains go the same way.
     """
     skips: list[str] = []
     passed = True
     covered = ["--cov", "--cov-report=term:skip-covered"] if cov else ["--no-cov"]
     append = ["--cov-append"] if cov else []
     written = ["--seconds"] if seconds else []
+    smoke: Callable[[], bool] | None = None
     for name, select, words in (
         ("pytest", "not serial and not matrix", ["-n", "4", *_STEAL, *written]),
         ("pytest, one at a time", "serial", ["-n", "0", *append]),
     ):
+        if select == "serial" and not extra:
+            python = str(BIN / "python")
+            smoke = aside("newest Python", python, "tools/matrix.py", "--smoke")
         log = ROOT / ".pytest-skips"
         log.unlink(missing_ok=True)
         passed &= step(
@@ -164,6 +204,8 @@ def run_pytest(extra: list[str], *, no_skips: bool, cov: bool, seconds: bool) ->
         )
         skips += log.read_text().splitlines() if log.exists() else []
         log.unlink(missing_ok=True)
+    if smoke:
+        passed &= smoke()
     for line in skips:
         say(f"skipped: {line}")
     lacking = [line for line in skips if re.search(r"\bneeds\b", line)]
@@ -188,7 +230,13 @@ def main() -> None:
     if options.fix:
         sys.exit(0 if fix() else 1)
     begun = time.monotonic()
+    ready: Callable[[], bool] | None = None
+    if not (options.lint or options.fast or options.pytest):
+        words = (str(BIN / "python"), "tools/matrix.py", "--ready")
+        ready = aside("newest Python, its environment", *words)
     results = run_lint()
+    if ready:
+        results.append(ready())
     if options.fast:
         results.append(run_fast(options.pytest))
         took = time.monotonic() - begun
@@ -207,9 +255,6 @@ def main() -> None:
                 seconds=options.seconds,
             )
         )
-        if not options.pytest:
-            python = str(BIN / "python")
-            results.append(step("newest Python", python, "tools/matrix.py", "--smoke"))
     sys.exit(0 if all(results) else 1)
 
 
