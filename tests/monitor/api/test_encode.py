@@ -9,8 +9,9 @@ import numpy as np
 
 from watchroom.monitor.api import encode
 from watchroom.monitor.api.encode import timestamp
-from watchroom.monitor.api.status import _exponent, rfc3339
+from watchroom.monitor.api.status import rfc3339
 from watchroom.promql.model import Matrix, Scalar, String, Vector
+from watchroom.promql.value import exponential
 
 LABELS = (("__name__", "m"), ("a", 'q"<'))
 
@@ -65,7 +66,7 @@ def test_times_have_no_needless_digits():
 
 def test_an_alert_value_is_in_exponent_form():
     values = [0.042, 1.0, 123456.789, 0.0, math.nan]
-    assert [_exponent(x) for x in values] == [
+    assert [exponential(x) for x in values] == [
         "4.2e-02",
         "1e+00",
         "1.23456789e+05",
