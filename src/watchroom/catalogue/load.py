@@ -127,7 +127,7 @@ def _followed(
 
 
 def _with_restart(vital: Vital) -> Vital:
-    """Return the vital, saying so if its limit is no bucket edge by default.
+    """Return the vital, noting it if its limit isn't a bucket edge by default.
 
     The tile shows the meaning, and it is the tile that stays blind.
     """

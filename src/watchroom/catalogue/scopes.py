@@ -118,7 +118,7 @@ def drilled(vital: Vital, known: Mapping[str, Collection[str]]) -> Vital:
     """Return the vital with drills whose series its scopes let through.
 
     Raises:
-        ConfigError: There are none: another pattern takes what it would judge, or one
+        ConfigError: No drill is left: another pattern takes what it would judge, or one
             matches all that its drill could show.
     """
     for label, scopes in _by_label(vital, known).items():

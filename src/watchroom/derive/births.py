@@ -6,7 +6,7 @@ before. A series that was not there a window ago, while its target was read, has
 nothing before: its value is what happened. That value stands *in place of* the
 increase, in numerators, denominators and buckets alike, and is never added to it.
 
-What an exporter serves again after it was away is no news: `up` was not 1 a window ago.
+What an exporter serves again after it was away isn't new: `up` was not 1 a window ago.
 Neither is what a new target brings along from elsewhere.
 """
 

@@ -4,7 +4,7 @@ Which of two alerts of one fault comes first is chance: half of all requests fai
 the database has been down long enough. So the first one pages, whatever it is, and the
 others of the same fault are muted as long as it lasts: an alert of our own,
 `PageInhibitor`, fires for each of them, and one inhibition makes it mute them. What was
-told once is never muted, so its end is told too.
+sent once is never muted, so its end is sent too.
 """
 
 from __future__ import annotations

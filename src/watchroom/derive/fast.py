@@ -1,6 +1,6 @@
 """rules/drills.yml: copies of rules with a long `for`, which only drills can fire.
 
-A copy has its rule's expression as it stands, and a shorter `for`. It is joined with
+A copy has its rule's expression unchanged, and a shorter `for`. It is joined with
 the targets whose job begins with ``drill-fast-``, and only the exporter makes those,
 while such a drill runs: no series of the app can fire it, and nothing it fires is
 routed or inhibited as anything but a drill.

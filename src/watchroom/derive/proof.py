@@ -1,8 +1,8 @@
 """Whether drills can work: each fault put to its rule before anything is written.
 
 A rule that loses `job` still fires in a drill, but as an alert of the app: it pages. A
-fault that does not reach its rule's limit is found out months later, by whoever drills
-it. So the rules are evaluated here over the series that the exporter would serve.
+fault that does not reach its rule's limit is found out months later, in a drill. So the
+rules are evaluated here over the series that the exporter would serve.
 """
 
 from __future__ import annotations

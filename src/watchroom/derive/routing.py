@@ -129,8 +129,8 @@ def _route(plan: Plan, receiver: SiteReceiver, severity: str) -> Route:
 def _watchdog(site: Site) -> Route:
     """Return the route of the alert that always fires: to the heartbeat, if any.
 
-    A receiver is told again when a group's interval finds that `repeat_interval` has
-    passed since it *accepted*; equal to the interval it would be told every other time.
+    A receiver is notified again when a group's interval finds that `repeat_interval`
+    has passed since it *accepted*; equal to the interval, every other time only.
     """
     matchers = [f'alertname="{HEARTBEAT}"']
     if not site.heartbeat:

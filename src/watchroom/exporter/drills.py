@@ -49,7 +49,7 @@ _CUMULATIVE = ("_total", "_bucket", "_count", "_sum")
 
 
 class DownError(Exception):
-    """The drill's fault is that its target does not answer."""
+    """The drill's fault is that its target can't be reached."""
 
 
 class _Plan(NamedTuple):
@@ -101,7 +101,7 @@ class Drills:
                 "limit_seconds", "accelerated"}``.
 
         Raises:
-            ConfigError: The body will not do, the nonce is taken, or too many run.
+            ConfigError: The body is invalid, the nonce is taken, or too many run.
         """
         nonce = _nonce(body)
         plan = _plan(body)

@@ -25,7 +25,7 @@ class Source(Protocol):
 
 
 class Sources:
-    """The sources beside the app's processes; one that fails is counted, left out."""
+    """Sources beside the app's processes; a failed one is counted and left out."""
 
     def __init__(self, sources: Iterable[Source], failures: Failures) -> None:
         self._sources = tuple(sources)

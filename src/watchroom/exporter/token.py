@@ -31,7 +31,7 @@ class Token:
 
     Args:
         environ: The environment.
-        runtime_dir: Where processes of this machine meet; None when there is none.
+        runtime_dir: Where processes of this machine meet; None without one.
 
     Raises:
         ConfigError: The environment names a file that cannot be read or is empty.

@@ -18,7 +18,7 @@ class Inputs(msgspec.Struct, **_STRICT):
     """The options of `build`, so that `--check` can use the same.
 
     Attributes:
-        settings: The Django settings module; empty when there was none.
+        settings: The Django settings module; or empty.
         interval: Scrape and evaluation interval, a duration.
         window: A window for every vital, for demos and tests; None keeps each own.
         for_: A `for` for every alert, likewise.

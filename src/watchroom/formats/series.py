@@ -56,8 +56,8 @@ def is_stale(value: float | None) -> bool:
 def parse(text: str) -> Line:
     """Read one line of the notation.
 
-    ``ax3`` is a four times, ``a+bx3`` is a, a+b, a+2b, a+3b; ``_`` is no sample and
-    ``_x3`` three of them; ``stale`` ends the series.
+    ``ax3`` is a four times, ``a+bx3`` is a, a+b, a+2b, a+3b; ``_`` is a missing sample
+    and ``_x3`` three of them; ``stale`` ends the series.
 
     Raises:
         FormatError: The line does not parse, or has more than MAX_STEPS steps.

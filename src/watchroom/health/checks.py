@@ -86,7 +86,7 @@ def health_check(
         name: As /health/ shows it; a standard check of that name is replaced.
         hard: Whether its failure makes /health/ and /readyz answer 503.
         timeout: How long it may take, as a duration. Nobody waits more than 3 s: then
-            they are told what it found the last time.
+            they get what it found the last time.
         ttl: How long a result is served without asking again, as a duration.
 
     Raises:

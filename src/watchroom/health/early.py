@@ -1,6 +1,6 @@
 """Health answered before everything else that a request meets.
 
-Whoever probes a process knows neither its host names nor its certificate, and must not
+A prober of a process knows neither its host names nor its certificate, and must not
 wait for a session or a database: host checks, redirects to TLS and the middleware of
 the project are for visitors.
 """

@@ -6,7 +6,7 @@ to itself (``incr`` reads first, ``get_many`` may read key by key) therefore sta
 uncounted, and ``isinstance`` holds.
 
 Every answer is the real back end's. Only Django's own ``get`` is asked with a default
-of ours, by which a stored None is told from nothing stored; others may unpack what they
+of ours, by which a stored None differs from nothing stored; others may unpack what they
 find, or answer something else, and are asked exactly as the app asks.
 """
 

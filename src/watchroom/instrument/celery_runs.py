@@ -5,7 +5,7 @@ worker's main process learns, and Celery does not signal it when it puts the mes
 back; that all of them were killed nobody learns. So a worker holds each accepted run in
 a slot of its file, as requests are held (`formats.slots`): what a dead worker still
 held the exporter adds to the failures. A loss that the main process survives is counted
-here, once a run, whichever of Celery's callbacks and signals tell of it.
+here, once a run, whichever of Celery's callbacks and signals report it.
 
 Followed through the request that ``task_received`` passes: its class is made for one
 task of one worker, so wrapping the callbacks that Celery documents touches no other.

@@ -3,7 +3,7 @@
 From signals, in whichever process has the news: a pool's child for what a task did, the
 main process for a task whose child was killed, by a time limit or by the kernel. What
 no signal says of that, `celery_runs` does.
-Labels are names of registered tasks and two words for messages that are none; Celery's
+Labels are names of registered tasks and two words for messages without one; Celery's
 own tasks are left out.
 """
 

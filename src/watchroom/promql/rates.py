@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _add_resets(windows: Windows, change: Floats) -> None:
     """Add to `change` (S, M), in place, what counters held before each fall.
 
-    Falls are few, so the loop is over the columns that have one; each window gets
+    Falls are few, so the loop visits the columns that have one; each window gets
     exactly its own falls, in order, and never a difference of long running sums.
     """
     values = windows.values

@@ -6,8 +6,8 @@ Three things are taken out before parsing and put back afterwards:
   Exception), so the parser sees an index instead;
 - strings with byte escapes, which the bindings read as characters and Go as bytes, and
   those with ``\Q``, which the regular expressions of Rust do not know;
-- numbers, which are read as Go reads them: ``1_000`` is one, ``010`` is 8, ``1e999``
-  is none.
+- numbers, which are read as Go reads them: ``1_000`` is one, ``010`` is 8, ``1e999`` is
+  refused.
 """
 
 from __future__ import annotations

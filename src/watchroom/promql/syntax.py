@@ -42,7 +42,7 @@ class Selector(NamedTuple):
 
     @property
     def metric(self) -> str:
-        """The metric it names, or the empty string: a pattern is no name."""
+        """The metric it names, or the empty string: a pattern isn't a name."""
         for matcher in self.matchers:
             if matcher.name == "__name__" and matcher.op == "=":
                 return matcher.value

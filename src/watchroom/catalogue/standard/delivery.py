@@ -1,4 +1,4 @@
-"""Delivery: does somebody accept the pages?"""
+"""Delivery: do receivers accept the pages?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Health as the app tells it: the checks behind /health/, hard and soft."""
+"""Health as the app reports it: the checks behind /health/, hard and soft."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _failing(kind: str) -> str:
     """Return what holds while a check fails in all processes, or in some of them.
 
     Each answer is another process's, so that what some say comes and goes. That it
-    came more than once tells it from an outage that is over.
+    came more than once tells it from an outage that has ended.
     """
     status = f'{_STATUS}{{kind="{kind}"}}'
     return (

@@ -30,7 +30,7 @@ class Collector(NamedTuple):
             labels a dict from a tuple of label values (a text, where there is one
             label) to a number. What it leaves out has no series.
         limit_seconds: How long an answer may take; the child is killed after that.
-        hung: The value while it is over its limit, as `function` would return it.
+        hung: The value while it exceeds its limit, as `function` would return it.
     """
 
     name: str

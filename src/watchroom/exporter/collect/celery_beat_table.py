@@ -41,7 +41,7 @@ class BeatTable:
             names: Which names to look for besides.
 
         Raises:
-            django.db.Error: The database does not answer, or has no such table.
+            django.db.Error: The database can't be reached, or has no such table.
         """
         from django.db import router
 
@@ -79,7 +79,7 @@ class BeatTable:
 def model(app: Any) -> Any:
     """Return the model of the schedule, or None when beat keeps it in a file.
 
-    Which scheduler beat is told on its command line nobody else can see. So where the
+    Which scheduler beat's command line names, no other process can see. So where the
     app's configuration names none, the installed package decides.
 
     Raises:

@@ -112,7 +112,7 @@ class Broker:
         self._seen: dict[str, tuple[str, float]] = {}
 
     def ask(self) -> dict[str, QueueState] | None:
-        """Return what waits by queue, or None when the broker does not answer."""
+        """Return what waits by queue, or None when the broker can't be reached."""
         connection = self._app.connection_for_read()
         try:
             # connect() would try for two seconds; the next question comes soon.

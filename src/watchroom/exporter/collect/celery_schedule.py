@@ -1,9 +1,9 @@
 """How late each entry of a Celery schedule is.
 
-What an entry owes is told by its own schedule: an interval, a crontab, the sun, or a
-time. What it did is told by the notes of beat and workers: an entry counts as run when
-a worker began what beat published, so that with either dead it becomes overdue. One
-that never ran owes its first run since the exporter first saw it, and it sees again
+What an entry owes follows from its own schedule: an interval, a crontab, the sun, or a
+time. What it did follows from the notes of beat and workers: an entry counts as run
+when a worker began what beat published, so that with either dead it becomes overdue. An
+entry that never ran owes its first run since the exporter first saw it, and begins anew
 when its schedule changes, or when it comes back.
 """
 
@@ -37,7 +37,7 @@ class ScheduleEntry(NamedTuple):
 
     Attributes:
         schedule: Celery's own object.
-        waits_under: What makes it another one, for whoever waits for it, as a text.
+        waits_under: What makes it another entry to a caller that waits for it: a text.
         starts: Epoch seconds before which it owes nothing, or None.
         published: Whether beat has ever published it, as it says itself.
         once: Whether one run is all that it owes.
@@ -124,7 +124,7 @@ class Schedule:
         """Return how the entries do, by name.
 
         Raises:
-            Exception: The schedule's database does not answer.
+            Exception: The schedule's database can't be reached.
         """
         entries = self._entries()
         self._forget(entries)

@@ -60,7 +60,7 @@ def reading(alias: str) -> Iterator[None]:
     """Have Django's models ask over a connection of their own, in one read.
 
     Raises:
-        django.db.Error: The database does not answer, or not in time.
+        django.db.Error: The database can't be reached, or not in time.
     """
     from django.db import connections, transaction
 

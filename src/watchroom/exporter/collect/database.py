@@ -192,8 +192,8 @@ def nearest(row: Sequence[int]) -> ConnectionCount:
     """Return the use and limit that are nearest to each other.
 
     Args:
-        row: Sessions and limit of the server, of the database, and of the role; a limit
-            below 0 is none.
+        row: Sessions and limit of the server, of the database, and of the role; below 0
+            there is no limit.
     """
     pairs = [ConnectionCount(*row[at : at + 2]) for at in (0, 2, 4)]
     limited = [pair for pair in pairs if pair.limit > 0]

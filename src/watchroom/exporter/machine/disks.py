@@ -1,7 +1,7 @@
 """How full the file systems are that the project uses.
 
-A file system that does not answer, such as a dead NFS, hangs whoever asks it, and
-nothing can cut that. So each path is asked in a daemon thread of its own, one at a
+A file system that hangs, such as a dead NFS, hangs the thread that asks it, and nothing
+can cut that. So each path is asked in a daemon thread of its own, one at a
 time, and a scrape waits a fraction of a second at most, once.
 """
 

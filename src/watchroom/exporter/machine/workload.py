@@ -3,7 +3,7 @@
 Whose processes: those that hold the lock of a process file, so that under prefork every
 worker counts, and nothing else that happens to run. Memory is resident memory summed:
 pages that workers share since their fork count for each of them. Where no limit holds
-for one of them, the machine's memory is what it can run out of, and is told too.
+for one of them, the machine's memory is what it can run out of, and is served too.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def last_chain(peer: ssl.SSLSocket, context: ssl.SSLContext) -> Validity | None:
 class _ChainSearch:
     """Looks for chains beside the one that OpenSSL found: it stops at its first.
 
-    A certificate stands in for another of the same subject and key, whose signature was
+    A certificate can replace another of the same subject and key, whose signature was
     verified. Above it signatures are not: names and key identifiers must fit.
     """
 

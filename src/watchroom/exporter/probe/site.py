@@ -92,8 +92,7 @@ class BusyError(Exception):
 class Sites:
     """The project's sites, and the probes of them.
 
-    Only these are probed: anything else would make the exporter a way into the
-    network it stands in.
+    Only these are probed: anything else would make the exporter a way into its network.
     """
 
     def __init__(
@@ -227,7 +226,7 @@ class Probe:
             self._drop()
 
     def end(self) -> None:
-        """Give up: what was found until now is the outcome, and it is no success."""
+        """Give up: what was found until now is the outcome, a failure."""
         with self._lock:
             if not self._ended:
                 self._ended = True
@@ -353,7 +352,7 @@ class Probe:
                 self.reason = reason
 
     def _hold(self, opened: socket.socket) -> None:
-        """Note the open socket, so that `end` can cut it; refuse when it is over."""
+        """Note the open socket, so that `end` can cut it; refuse when it has ended."""
         with self._lock:
             self._open = opened
             over = self._ended

@@ -3,7 +3,7 @@
 PrivateTmp, another user or another WATCHROOM_RUNTIME_DIR make a process write where
 nobody reads; that is found by looking where the rule would lead other users. Another
 ENVIRONMENT does it too, rightly so in another deployment of the project; so that is
-told only where nobody is seen.
+reported only where no process is seen.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the dead have counted: one file of totals per project, written whole.
 
 A fold is: add the dead files to the totals, write the totals beside the old ones,
-rename them into place, unlink the dead files. The names of the folded files stand in
-the totals themselves, so a crash between rename and unlink counts nothing twice.
+rename them into place, unlink the dead files. The totals themselves name the folded
+files, so a crash between rename and unlink counts nothing twice.
 """
 
 from __future__ import annotations

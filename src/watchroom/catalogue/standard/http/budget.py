@@ -108,7 +108,7 @@ def _expr(tier: _Tier) -> str:
 
     A job that has just begun has no long window: its first failures would fill both. A
     drill has only just begun, so it is let through. After a page of one of the sooner
-    alerts has ended, the windows still hold the same failures, which is no second page.
+    alerts has ended, the windows still hold the same failures: no second page for them.
     """
     budget = f"{tier.factor} * $limit"
     return (

@@ -1,4 +1,4 @@
-"""HTTP outage: at least half of what is asked fails, and somebody must know at once."""
+"""HTTP outage: at least half of the requests fail, which must page at once."""
 
 from __future__ import annotations
 
