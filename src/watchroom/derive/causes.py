@@ -280,8 +280,8 @@ def _explained(plan: Plan, paging: _Paging, name: str) -> str:
     first = [other for other in near if paging.order.index(other) < at]
     later = [other for other in near if paging.order.index(other) > at]
 
-    def leads(names: Iterable[str]) -> str:
-        return LEADS + _own(plan, f'vital=~"{"|".join(names)}"')
+    def leads(names: Iterable[str], record: str = LEADS) -> str:
+        return record + _own(plan, f'vital=~"{"|".join(names)}"')
 
     lately = f"> time() - {NEAR_SECONDS}"
     parts = []
@@ -302,9 +302,8 @@ def _explained(plan: Plan, paging: _Paging, name: str) -> str:
         parts.append(f"({leads(later)} {lately}) < time()")
     active = _own(plan, f'priority="{_URGENT}"', NO_DRILLS, vital=name)
     muted = _own(plan, f'alertname="{INHIBITOR}"', 'alertstate="firing"', vital=name)
-    before = PAGED + _own(plan, f'vital=~"{"|".join([*caused, *near])}"')
     parts.append(
-        f"last_over_time({before}[{paging.hold[name]:.0f}s])"
+        f"last_over_time({leads([*caused, *near], PAGED)}[{paging.hold[name]:.0f}s])"
         f" and on ({join_labels}) ALERTS{active} and on ({join_labels}) ALERTS{muted}"
     )
     by = ", ".join(["cause", *plan.labels])

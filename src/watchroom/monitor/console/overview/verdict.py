@@ -49,6 +49,14 @@ class Verdict(NamedTuple):
     runbook: str = ""
 
 
+_NOT_EVALUATING = Verdict(
+    "fire",
+    "▲",
+    "The monitor isn't evaluating its rules",
+    (Note("This page may be out of date. See the monitor's log."),),
+)
+
+
 def worst_first(alerts: Sequence[AlertView]) -> list[AlertView]:
     """Return alerts by state, priority, age."""
 
@@ -93,8 +101,7 @@ def verdict(
     """
     firing, pending = _wrong(alerts)
     if not watching:
-        note = Note("This page may be out of date. See the monitor's log.")
-        return Verdict("fire", "▲", "The monitor isn't evaluating its rules", [note])
+        return _NOT_EVALUATING
     incident = next(filter(_comes_first, incidents), None)
     if firing and (incident is None or _outranked(incident, firing)):
         name, began = _name(firing[0]), firing[0].active_at_ms
@@ -106,21 +113,15 @@ def verdict(
         began, since = incident.first_failure_ms, incident.detected_ms
         headline = _open_incident(incident, firing, now_ms)
     else:
-        headline = _nothing_firing(
-            pending, tiles, now_ms, calm_since_ms, waits, runbooks
-        )
-        return headline._replace(notes=[*headline.notes, *others(incidents)])
+        calm = _nothing_firing(pending, tiles, now_ms, calm_since_ms, waits, runbooks)
+        return calm._replace(notes=[*calm.notes, *others(incidents)])
     names = [name] if name else incident.page_names if incident else []
     receivers = [silenced_by(silenced[each]) for each in names if each in silenced]
     if names and not receivers:
         receivers = notified(names, began, since, entries, known, people)
+    below = [*receivers, *acknowledgement(incident), *others(incidents, incident)]
     return headline._replace(
-        notes=[
-            *headline.notes,
-            *receivers,
-            *acknowledgement(incident),
-            *others(incidents, incident),
-        ],
+        notes=[*headline.notes, *below],
         answer=incident if incident and incident.state == "firing" else None,
         can_silence=bool(incident and incident.group) and name not in silenced,
         runbook=name if name in runbooks else "",
