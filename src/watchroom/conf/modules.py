@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from itertools import islice
 
 
 def named(name: str, settings_module: str) -> list[str]:
@@ -11,9 +12,9 @@ def named(name: str, settings_module: str) -> list[str]:
     """
     from django.apps import apps
 
-    names = [f"{config.name}.{name}" for config in apps.get_app_configs()]
-    beside = next(filter(_exists, _upwards(name, settings_module)), "")
-    return list(dict.fromkeys(filter(_exists, [*names, beside])))
+    names = (f"{config.name}.{name}" for config in apps.get_app_configs())
+    beside = islice(filter(_exists, _upwards(name, settings_module)), 1)
+    return list(dict.fromkeys([*filter(_exists, names), *beside]))
 
 
 def _upwards(name: str, package: str) -> Iterator[str]:
@@ -24,6 +25,6 @@ def _upwards(name: str, package: str) -> Iterator[str]:
 
 def _exists(name: str) -> bool:
     try:
-        return bool(name) and find_spec(name) is not None
-    except ImportError:  # what is before the last dot is no package
+        return find_spec(name) is not None
+    except ImportError:  # what is before the last dot isn't a package
         return False

@@ -54,6 +54,11 @@ class Alertmanager(msgspec.Struct, **yamlfile.STRICT):
     global_: Global = msgspec.field(default_factory=Global, name="global")
     inhibit_rules: list[InhibitRule] = []
 
+    @property
+    def receivers_by_name(self) -> dict[str, Receiver]:
+        """The receivers by their names."""
+        return {receiver.name: receiver for receiver in self.receivers}
+
 
 def load(text: str, file: str) -> Alertmanager:
     """Return the configuration in `text`.

@@ -189,20 +189,20 @@ class _Shaper:
         return self._error(key, field, f"unknown key {name!r}", hint)
 
     def _error(
-        self, node: yaml.Node, field: str, what: str, hint: str | None = None
+        self,
+        node: yaml.Node,
+        field: str,
+        what: str,
+        hint: str | None = None,
+        kind: type[ConfigError] = ConfigError,
     ) -> ConfigError:
         line = node.start_mark.line + 1
-        return ConfigError(
-            what, file=self._file, line=line, field=field or None, hint=hint
-        )
+        return kind(what, file=self._file, line=line, field=field or None, hint=hint)
 
     def _not_here(
         self, node: yaml.Node, field: str, what: str, hint: str | None = None
-    ) -> NotSupportedError:
-        line = node.start_mark.line + 1
-        return NotSupportedError(
-            what, file=self._file, line=line, field=field, hint=hint
-        )
+    ) -> ConfigError:
+        return self._error(node, field, what, hint, NotSupportedError)
 
 
 def _required(kind: Any) -> Any:

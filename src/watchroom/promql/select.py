@@ -25,8 +25,8 @@ class Cells(NamedTuple):
 
 def moments(at: At, offset_ms: int, context: Context) -> Times:
     """Return the instants a selector looks at: one per step, or one for all."""
-    ends = {"start": context.query.start, "end": context.query.end}
     if at is not None:
+        ends = {"start": context.query.start, "end": context.query.end}
         fixed = ends[at] if isinstance(at, str) else at
         return np.array([fixed - offset_ms], np.int64)
     return context.steps.times() - offset_ms

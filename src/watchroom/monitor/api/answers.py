@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 _COMPRESS_FROM = 4096
 
 
-class API:
+class API(abc.ABC):
     """The handlers of one part of the API, and what they use."""
 
     def __init__(self, services: Services) -> None:

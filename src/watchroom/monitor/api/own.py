@@ -82,7 +82,9 @@ def _configuration(services: Services) -> list[Family]:
     reloads = services.reloads
     return [
         _gauge(
-            *("watchroom_build_info", 1, "Version of watchroom."),
+            "watchroom_build_info",
+            1,
+            "Version of watchroom.",
             version=version("watchroom"),
         ),
         _gauge(

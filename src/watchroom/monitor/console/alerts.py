@@ -37,7 +37,7 @@ _MOST_SHOWN = 20
 
 
 class AlertLine(NamedTuple):
-    """AlertLine alert of a rule: a label set for which its expression is true."""
+    """One alert of a rule: a label set for which its expression is true."""
 
     state: str
     css: str

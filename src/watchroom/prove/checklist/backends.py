@@ -72,7 +72,7 @@ def _event(world: World) -> Finding:
     mark = fingerprint(dsn.url, secret=dsn.key)
     if not world.send:
         return _last_try(world, _ERRORS, mark) or unclear(
-            (f"configured for {origin(dsn.url)}; no test event has been sent there"),
+            f"configured for {origin(dsn.url)}; no test event has been sent there",
             "send one and wait for its acknowledgement: "
             + world.command("check", "--send"),
         )

@@ -30,7 +30,7 @@ def heartbeat(world: World) -> Finding:
     config = world.built.config
     labels = {"alertname": HEARTBEAT, "severity": "none", "job": "app"}
     labels["env"] = world.built.manifest.environment
-    by_name = {receiver.name: receiver for receiver in config.receivers}
+    by_name = config.receivers_by_name
     names = [
         name for name in reach.receivers(config, labels) if by_name[name].integrations()
     ]

@@ -28,7 +28,7 @@ def integrations(world: World) -> Finding:
             "set WATCHROOM = {'RECEIVERS': {'ops': {…}}, …}, then build",
         )
     refused, untried, took = [], [], []
-    by_name = {receiver.name: receiver for receiver in world.built.config.receivers}
+    by_name = world.built.config.receivers_by_name
     for name in names:
         record = world.record("receiver", name)
         at = world.passed_within("receiver", name, _DAYS)

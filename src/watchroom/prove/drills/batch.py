@@ -113,7 +113,7 @@ class Batch:
 
     def _tell(self, verdicts: Sequence[Verdict]) -> list[reach.ReceiverAnswer]:
         names = dict.fromkeys(name for v in verdicts for name in v.receivers)
-        receivers = {each.name: each for each in self._built.config.receivers}
+        receivers = self._built.config.receivers_by_name
         arrived = sum(verdict.passed for verdict in verdicts)
         manifest = self._built.manifest
         note = send.DrillNote(

@@ -96,7 +96,7 @@ def notifying_receivers(
     labels = {**drill.labels, "alertname": drill.alert, "job": "app"}
     labels.setdefault("env", manifest.environment)
     names = reach.receivers(config, labels)
-    by_name = {receiver.name: receiver for receiver in config.receivers}
+    by_name = config.receivers_by_name
     notifying = [by_name[name] for name in names if by_name[name].integrations()]
     if not notifying:
         raise BrokenError(

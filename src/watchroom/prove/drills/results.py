@@ -67,7 +67,7 @@ def _of_verdict(verdict: Verdict, mark: str) -> Result:
 def of_answers(built: Built, answers: Iterable[reach.ReceiverAnswer]) -> list[Result]:
     """Return a result per receiver; one refusal counts more than an acceptance."""
     now = time.time()
-    by_name = {receiver.name: receiver for receiver in built.config.receivers}
+    by_name = built.config.receivers_by_name
     results: dict[str, Result] = {}
     for name, accepted, detail in answers:
         if name in results and results[name].state == FAILED:

@@ -209,7 +209,7 @@ class WakeRun(DrillRun):
     def _send(self, status: str) -> list[reach.ReceiverAnswer]:
         if self._note is None:
             return []
-        by_name = {receiver.name: receiver for receiver in self._built.config.receivers}
+        by_name = self._built.config.receivers_by_name
         notifying = [by_name[name] for name in self._who.receivers]
         return reach.send_drill(
             notifying, self._built.directory, self._note, statuses=[status]
