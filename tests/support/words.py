@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import tokenize
 from functools import cache
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.support import documents, plans
@@ -53,6 +55,20 @@ def sources(*, docstrings: bool) -> Iterator[Text]:
             text = _text(node)
             if " " in text.strip():  # a single word is a key or a name
                 yield _piece(path, node.lineno, text)
+
+
+def comments() -> Iterator[Text]:
+    """Yield the comments of Python files; lines that follow each other are one."""
+    for path, _ in _trees():
+        with path.open("rb") as file:
+            lines = [
+                (token.start[0], token.string.lstrip("# "))
+                for token in tokenize.tokenize(file.readline)
+                if token.type == tokenize.COMMENT
+            ]
+        for _, block in groupby(enumerate(lines), lambda at: at[1][0] - at[0]):
+            numbers, texts = zip(*(line for _, line in block), strict=True)
+            yield _piece(path, numbers[0], " ".join(texts))
 
 
 @cache

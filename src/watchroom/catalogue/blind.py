@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TEXTS = beside(__name__)
 
-# Marks these alerts for whoever shows them: of such a vital nothing is known.
+# Marks these alerts for the pages: the vital has no data, it isn't bad.
 LABEL = "blind"
 # The exporter's own series stands for its answer; `up` would also be a drill's.
 _ANSWERS = "watchroom_exporter_info"

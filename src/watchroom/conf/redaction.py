@@ -80,7 +80,7 @@ def _redactor() -> Redactor:
 def _read(settings: object, name: str) -> object:
     try:
         return getattr(settings, name)
-    except Exception:  # noqa: BLE001 - an empty SECRET_KEY raises, and is no secret
+    except Exception:  # noqa: BLE001 - an empty SECRET_KEY raises: nothing to hide
         return None
 
 

@@ -1,4 +1,4 @@
-"""The route of a path: what may be told of an address that holds an id, or a secret."""
+"""The route of a path: its shape, without the ids or secrets that the path has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.urls import Resolver404, resolve
 from django.utils import translation
 
 _PROBES = frozenset(("health", "livez", "readyz", "startupz"))
-# Asked every few seconds by machines that keep their own books.
+# Requested every few seconds by probes and scrapers, which count themselves.
 QUIET = frozenset(
     f"/{name}{end}" for name in (*_PROBES, "metrics") for end in ("", "/")
 )
@@ -26,7 +26,7 @@ def probe(path: str) -> bool:
         return False
     try:
         view = resolve(path).func
-    except Exception:  # noqa: BLE001 - no route, or URLs that are none
+    except Exception:  # noqa: BLE001 - no route, or broken URLs
         return False
     return type(view).__module__ == "watchroom.health.views"
 
@@ -48,7 +48,7 @@ def of(path: str) -> str | None:
                 return resolve(candidate).route
             except Resolver404:
                 continue
-            except Exception:  # noqa: BLE001 - URLs that are none
+            except Exception:  # noqa: BLE001 - broken URLs
                 return None
     return None
 

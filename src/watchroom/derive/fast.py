@@ -70,7 +70,7 @@ def copy_of(plan: Plan, alert: PlannedAlert) -> Copy | None:
         f"{alert.name}Accelerated",
         f"({alert.expr}) and on (job) {guard}",
         format_duration(short),
-        # One interval more than the rule's own: its records stand in another group.
+        # One interval more than the rule's own: its records are in another group.
         short + 7 * interval + 10,
     )
 

@@ -118,8 +118,8 @@ def _route(plan: Plan, receiver: SiteReceiver, severity: str) -> Route:
         matchers=matchers,
         continue_=True,
         routes=[sooner] if critical and soon else [],
-        # A page leaves as soon as it is known to be no second one, and its end within
-        # half a minute: Alertmanager tells of changes only once a group_interval.
+        # A page leaves as soon as it is known not to be a second one, its end within
+        # half a minute: Alertmanager sends changes only once a group_interval.
         group_wait=causes.page_wait(plan) if critical else None,
         group_interval="30s" if critical else None,
         repeat_interval="1h" if critical else None,

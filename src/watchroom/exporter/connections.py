@@ -288,7 +288,7 @@ class Acceptor:
             self._refuse(peer)
 
     def _rouse(self) -> None:
-        # Full is roused, closed is over.
+        # A full pipe wakes it already; a closed one means that it has ended.
         with suppress(OSError):
             self._wake.send(b"x")
 

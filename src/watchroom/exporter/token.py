@@ -72,7 +72,7 @@ class Token:
         """
         scheme, _, credentials = authorization.partition(" ")
         expected = self.current().encode()
-        # Compared in constant time, the scheme apart: it is no secret.
+        # Compared in constant time, but for the scheme, which isn't secret.
         same = hmac.compare_digest(
             credentials.strip().encode("utf-8", "replace"), expected
         )
@@ -112,7 +112,7 @@ class Gate:
         # A proxy that adds no header mostly speaks HTTP/1.0, which no browser does.
         proxied = version != "HTTP/1.1" or any(name in headers for name in PROXIED)
         if proxied or path in STEERING or not self._loopback:
-            # Where there is none, that is what to say.
+            # Raises when no token exists: that is the better message.
             self._token.current()
             return 401, (
                 f"{path} needs the token: Authorization: Bearer <token>, from "
@@ -128,7 +128,7 @@ class Gate:
             return False
         try:
             right = self._token.allows(header)
-        except ConfigError:  # there is none
+        except ConfigError:  # no token exists
             return False
         if right and self._attempts.quiet():
             return True

@@ -25,8 +25,8 @@ DUMMY = "dummy"
 # libpq takes less than two seconds for two.
 _SHORTEST_CONNECT = 2
 _UNSENT_MILLISECONDS = 5000
-# A host that vanished after the last acknowledgement, and whoever took its address: the
-# kernel's own patience is two hours.
+# For a host that vanished after the last acknowledgement, or whose address another host
+# took: the kernel's own patience is two hours.
 _KEEPALIVE = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,

@@ -29,8 +29,8 @@ TIMEOUT, STUCK = "timeout", "stuck"
 # What anybody waits, whatever a check may take: the exporter's patience is four.
 MOST_SECONDS = 3.0
 STUCK_AFTER = 3  # times the check's own timeout
-# Below it a run that ends by itself, for its server does not answer the login, would be
-# given up before.
+# With less, a run would be given up that ends by itself, as when its server accepts the
+# connection and doesn't answer the login.
 _SHORTEST_TIMEOUT = 1.0
 _MOST_GIVEN_UP = 8  # threads a check; the last of them after hours
 _LOG = logging.getLogger("watchroom.health")

@@ -24,7 +24,7 @@ BEAT = "beat"
 # The header: a pair of the entry's name and when it was published.
 ENTRY = "watchroom_entry"
 _sending: ContextVar[str] = ContextVar("watchroom_entry", default="")
-# A header is what somebody sent: it must not fill the runtime directory.
+# A header comes from outside: it must not fill the runtime directory.
 _WINDOW_SECONDS = 3600.0
 
 

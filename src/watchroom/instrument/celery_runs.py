@@ -95,7 +95,7 @@ def _returned(method: Method, on_lost: Callable[[str], None]) -> Method:
     @wraps(method)
     def on_success(request: Any, result: Any, *args: Any, **more: Any) -> Any:
         with _settling(request) as run:
-            # The task's own process counted this, but for what is told to us alone.
+            # The task's own process counted this, except what only this process learns.
             run.counted = isinstance(result, tuple) and not _refused(result)
             try:
                 return method(request, result, *args, **more)

@@ -174,7 +174,7 @@ def end_with(request: HttpRequest, response: HttpResponseBase, flight: Flight) -
         stream = Stream(request, response.status_code)
         response._watchroom_stream = stream  # type: ignore[attr-defined]  # ours  # noqa: SLF001
         stream.follow(response, lambda status, _: end(request, flight, status))
-    else:  # a response of somebody's own making
+    else:  # a response class that isn't Django's
         end(request, flight, response.status_code)
 
 

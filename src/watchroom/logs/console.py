@@ -16,7 +16,7 @@ from watchroom.logs.formatter import Formatter
 from watchroom.redact import shapes
 from watchroom.redact.walk import REDACTED
 
-# What they say of a request or a task is in the line that tells of it: whose logger.
+# Logger → the logger whose line has the same about a request or a task.
 _COVERED_BY = {
     "django.request": logging.getLogger("watchroom.request"),
     "celery.app.trace": logging.getLogger("watchroom.task"),

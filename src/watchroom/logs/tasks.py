@@ -30,7 +30,7 @@ def keep_logging() -> None:
     """Keep Celery, if it is here already, off what writes the project's logs."""
     signals = sys.modules.get("celery.signals")
     if signals is not None and console.active():
-        # With somebody connected Celery leaves the root logger and stdout alone.
+        # If the signal has a receiver, Celery leaves the root logger and stdout alone.
         signals.setup_logging.connect(_on_logging, weak=False)
 
 

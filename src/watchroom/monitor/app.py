@@ -86,7 +86,7 @@ def application(
         services: What its handlers use.
         reload: Reads the files again; returns why the old ones stay, or "".
     """
-    # Whoever asks learns no versions of ours, not even by a request that is no HTTP.
+    # Responses name no version, not even those to a request that isn't HTTP.
     web_response.SERVER_SOFTWARE = "watchroom"  # type: ignore[attr-defined]
     listener, access = services.listener, services.access
 

@@ -42,7 +42,7 @@ class Reloader:
                 return self._kept(f"internal error: {type(error).__name__}")
             try:
                 await self.apply(loaded)
-            except Exception as error:  # noqa: BLE001 - half a configuration is none
+            except Exception as error:  # noqa: BLE001 - half a configuration must not stay
                 _LOG.exception(
                     "applying the configuration failed; restoring the previous one"
                 )

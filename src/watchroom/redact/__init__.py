@@ -26,7 +26,7 @@ _LONGEST_CALL = 512
 _KNOWN_CLEAN = 1024
 _LONGEST_CLEAN = 256
 
-# Not "guest:**@", which somebody has masked already.
+# Not "guest:**@", which is masked already.
 _USERINFO = compiled(r"(?<=://)(?![^\s\"'<>:@/]{0,64}:\*{2,16}@)[^\s\"'<>]{0,512}@")
 # Not "pkg@1.2.3", whose last part is a number, nor "git@host.example:team/repo.git",
 # nor "logo@2x.png" and "user@1000.service".

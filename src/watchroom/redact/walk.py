@@ -87,7 +87,7 @@ def safe_text(value: object) -> str:
     """Return ``str(value)``, or a placeholder when that raises."""
     try:
         return str(value)
-    except Exception as error:  # noqa: BLE001 - somebody else's __str__
+    except Exception as error:  # noqa: BLE001 - __str__ is the app's own code
         return f"[{_class(value)}: its text raised {_class(error)}]"
 
 
@@ -151,7 +151,7 @@ class Walk:
             if isinstance(value, dict):
                 return self._dict(list(value.items()), depth)
             return self._list(list(value), depth)
-        except Exception as error:  # noqa: BLE001 - a container of somebody's own making
+        except Exception as error:  # noqa: BLE001 - a container of the app's own
             return f"[{_class(value)}: reading it raised {_class(error)}]"
         finally:
             self._above.discard(id(value))

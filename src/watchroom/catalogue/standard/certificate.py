@@ -18,7 +18,7 @@ TEXTS = beside(__name__)
 
 # Of the chain that verifies; blackbox_exporter's name, and its value where none does is
 # the year 1. Then the earliest end of what was sent counts, which watchroom's own probe
-# tells of sites that are not trusted.
+# serves for sites that are not trusted.
 _EXPIRY = "probe_ssl_last_chain_expiry_timestamp_seconds"
 _SENT = "probe_ssl_earliest_cert_expiry"
 _LIFETIME = "probe_ssl_earliest_cert_lifetime_seconds"

@@ -75,7 +75,7 @@ NOTIFICATION_FAILING = Vital(
     ),
     panel=Panel(
         expr=f"sum(increase({_FAILED}{{$real,{_PAGES}}}[$window]))",
-        # Whoever counts is seen, even where nobody but drills is told.
+        # Any counter shows that deliveries are counted, even if only drills are sent.
         presence=f"count({_FAILED}{{$real}})",
         decimals=0,
     ),

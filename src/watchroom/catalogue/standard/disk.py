@@ -35,7 +35,7 @@ DISK_SPACE_LOW = Vital(
     records=(
         Record(
             _FREE,
-            # The guard stands in parentheses of its own: `a / b > 0` would filter the
+            # The guard has parentheses of its own: `a / b > 0` would filter the
             # ratio, and a disk with nothing left would vanish from the rule.
             f"min by {_BY} (node_filesystem_avail_bytes"
             " / (node_filesystem_size_bytes > 0))"

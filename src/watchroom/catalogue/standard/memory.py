@@ -41,8 +41,8 @@ MEMORY_HIGH = Vital(
             _RATIO,
             # Without a limit there is no series of it, and nothing to divide by.
             f"max {_BY} ({_USED}) / on (job, instance, name) max {_BY} ({_LIMIT} > 0)"
-            # The exporter tells of the machine where no limit holds for a process of
-            # the app; a node_exporter's series have no name and judge other machines.
+            # The exporter serves the machine's memory where a process of the app has no
+            # limit; a node_exporter's series have no name and judge other machines.
             f" or 1 - max {_BY} ({_AVAILABLE}{_MACHINE}) / on (job, instance, name)"
             f" (max {_BY} ({_TOTAL}{_MACHINE}) > 0)",
         ),

@@ -82,7 +82,7 @@ def unseen(app: Any) -> str:
 
 
 def _current_app() -> Any:
-    # Asking for the current app would make one where there is none.
+    # Asking for the current app would make one if none exists.
     state = sys.modules.get("celery._state")
     if state is None:
         return None

@@ -152,8 +152,8 @@ class Schedule:
         unknown = {
             name: entry
             for name, entry in self._configured.items()
-            # Beat writes them all when it starts; what was there and is not any more
-            # somebody has removed.
+            # Beat writes them all when it starts: an entry that has disappeared was
+            # removed on purpose.
             if name not in table.known and not self._was_in_the_table(name)
         }
         from_table = {

@@ -65,7 +65,7 @@ def collectors(broken: Callable[[str, str], None]) -> Sequence[Collector]:
     del broken
     from django.conf import settings
 
-    # Nothing here needs the project's apps, and their absence is no oversight.
+    # Nothing here needs the project's apps, and they are left out on purpose.
     warnings.filterwarnings("ignore", "Accessing the database during app init")
     reasons = Reasons()
     return [

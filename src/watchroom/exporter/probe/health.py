@@ -64,7 +64,7 @@ class CheckReading(NamedTuple):
 
 class _Answer(NamedTuple):
     at: float
-    live: bool | None  # None: whoever answers, it is not /livez
+    live: bool | None  # None: something else than /livez answers
     checks: tuple[CheckReading, ...]
     checks_at: float  # before `at` when it lives and /health/ came too late
 

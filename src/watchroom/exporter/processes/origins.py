@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from watchroom.runtime.reader import Reader
 
 _LOG = logging.getLogger("watchroom.exporter")
-# Longer than a worker that was told to stop is left to end its task.
+# Longer than a stopping worker may take to finish its task.
 OVERLAP_SECONDS = 900.0
 
 

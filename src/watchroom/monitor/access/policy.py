@@ -137,8 +137,8 @@ class Access:
         if right and self.attempts.quiet():
             return True
         who = sender_of(request)
-        # Where it is unknown which user of this machine asks, all of them share one
-        # name: whoever guesses must not be able to lock the others out.
+        # If it is unknown which user of this machine asks, all of them share one name:
+        # a user who guesses must not be able to lock the others out.
         if who not in LOCAL and self.attempts.wait(who):
             return False
         if not right:
@@ -176,7 +176,7 @@ class Access:
         trusted = self.bears_token(request)
         host = host_of(request.headers.get("Host", ""))
         # A proxy that adds no header mostly speaks HTTP/1.0, which no browser does, or
-        # passes on the name that strangers know us by.
+        # passes on our public name.
         proxied = (
             request.version < HttpVersion11
             or host in self._named - self._hosts

@@ -117,7 +117,7 @@ def _retry_after(header: str | None, now: float) -> float:
         except ValueError:
             return 0.0
         seconds = moment.timestamp() - now
-    # float() accepts NaN, which is no time to wait.
+    # float() accepts NaN, which isn't a time to wait.
     return min(max(seconds, 0.0), LONGEST_WAIT) if math.isfinite(seconds) else 0.0
 
 

@@ -218,7 +218,7 @@ class OnCall:
         """
         while True:
             await asyncio.sleep(max(0.5, every()))
-            # Each by itself: one that fails delays no other.
+            # Each by itself: a failing step delays no other.
             for step in (
                 partial(self.releases, queries),
                 partial(self.check_recovery, queries, exprs),

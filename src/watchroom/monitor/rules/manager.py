@@ -101,7 +101,7 @@ class RuleManager:
         with self._lock, contextlib.ExitStack() as locks:
             for group in (*self.loaded.groups.values(), *fresh.values()):
                 locks.enter_context(group.lock)
-            # Those whose ends are told must carry the labels they were known by.
+            # Resolved alerts must carry the labels with which they were sent.
             before = self._services.external_labels or external_labels
             self._services = self._services._replace(
                 external_labels=dict(external_labels)

@@ -123,7 +123,7 @@ class StoreMemory:
         series_id = self.index.find(labels)
         if series_id is not None:
             return series_id
-        # What a runaway target fills up must not be what tells of it.
+        # A runaway target must not use up the room of the series that report it.
         own = target.startswith("rules/") or ("__name__", "up") in labels
         limit = self.max_series + (self.max_series // 10 if own else 0)
         return self.index.intern(labels) if len(self.index) < limit else 0

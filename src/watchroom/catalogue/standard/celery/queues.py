@@ -45,7 +45,7 @@ CELERY_BACKLOG_HIGH = Vital(
     ),
     panel=Panel(
         expr=f"max({_LENGTH}{{$real}})",
-        # Of a broker that does not answer CeleryBrokerDown speaks.
+        # When the broker can't be reached, CeleryBrokerDown fires instead.
         presence=(
             f"count({_LENGTH}{{$real}} or"
             " sum by (job) (celery_broker_up{$real}) == 0)"

@@ -41,7 +41,7 @@ _REQUESTS = "http_requests_total"
 _ASKED = "job:slo_requests:rate"
 _LOST = "job:slo_errors:rate"
 _SHARE = "job:slo_errors:ratio_rate"
-# Alerts that tell of the same failures sooner.
+# Alerts that report the same failures sooner.
 _SOONER = 'ALERTS{alertname=~"HttpOutage|HighErrorRate",alertstate="firing"}'
 
 

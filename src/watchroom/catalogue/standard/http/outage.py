@@ -25,7 +25,7 @@ HTTP_OUTAGE = Vital(
     window="1m",
     stretches=True,
     ignores_with="HighErrorRate",
-    # Whatever was paged hours ago, that most requests fail now is said.
+    # An older page of another fault doesn't mute it: most requests fail now.
     symptom_of=below.HOST,
     # Enough of them that no handful of strays in a quiet night is an outage.
     parameters={"min_failures": "20"},
